@@ -1,0 +1,1 @@
+"""The commands: thin entries, the only files that import hydra."""

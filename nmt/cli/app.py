@@ -1,0 +1,102 @@
+"""What every command shares: composing its configuration, and turning a user's mistake into one line and exit code 2."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nmt.cli.misspelt import explain
+from nmt.config import Config, EvaluateConfig, PrepareConfig, TranslateConfig, conf_dir
+from nmt.errors import UserError
+from nmt.training.signals import Interrupted
+
+SCHEMAS = {"train": Config, "prepare": PrepareConfig, "evaluate": EvaluateConfig, "translate": TranslateConfig}
+
+log = logging.getLogger("nmt")
+
+
+def run(name: str, command: Callable[[DictConfig], None]) -> None:
+    """Composes `conf/NAME.yaml` with the command line and calls the command; exits with 2 for a user's mistake."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else hydra prints its errors itself, on several lines, and exits with 1
+    os.environ.setdefault("MKL_DYNAMIC", "FALSE")  # the number of threads is part of what makes bits equal
+    for schema, node in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{schema}_schema", node=node)
+    log_to_stderr()
+    entry = hydra.main(version_base="1.3", config_path=conf_dir(), config_name=name)(command)
+    try:
+        entry()
+    except UserError as error:
+        fail(str(error), 2)
+    except Interrupted as error:
+        fail(
+            f"stopped by {error}; the same command with train.resume=auto and this hydra.run.dir goes on",
+            error.exit_code,
+        )
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
+    except BrokenPipeError:  # whoever read standard output has left; python must not complain at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except (HydraException, OmegaConfBaseException) as error:
+        fail(explain(error, SCHEMAS[name]), 2)
+
+
+def fail(message: str, code: int) -> None:
+    sys.stdout.flush()
+    print(f"nmt: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def log_to_stderr() -> None:
+    """Standard output is for results alone."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    log.setLevel(logging.INFO)
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Keeps the log in a file too, while entered."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+def run_dir() -> Path:
+    """Hydra's run directory of this job: `hydra.run.dir`, or a job's own folder in a multirun."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def overrides() -> list[str]:
+    """What the user set on the command line, group choices included."""
+    return list(HydraConfig.get().overrides.task)
+
+
+def value_overrides() -> list[str]:
+    """The overrides that set a value, not those that choose a group's file."""
+    groups = set(HydraConfig.get().runtime.choices)
+    return [given.lstrip("+") for given in overrides() if given.lstrip("+~").partition("=")[0] not in groups]
+
+
+def as_dict(config: object) -> dict[str, object]:
+    """A configuration as nested dictionaries, for a tracker."""
+    container = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}

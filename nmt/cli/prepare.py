@@ -1,0 +1,23 @@
+"""nmt-prepare: corpus files to ids, a tokenizer and a report of what was dropped."""
+
+import sys
+
+from omegaconf import DictConfig
+
+from nmt.cli import app
+from nmt.config import PrepareConfig, from_hydra
+from nmt.data import prepare
+
+
+def command(cfg: DictConfig) -> None:
+    prepared = prepare(from_hydra(PrepareConfig, cfg).data)
+    print(prepared.report, end="", file=sys.stderr)
+    print(prepared.folder)
+
+
+def main() -> None:
+    app.run("prepare", command)
+
+
+if __name__ == "__main__":
+    main()

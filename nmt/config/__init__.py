@@ -1,0 +1,55 @@
+"""The typed configuration tree. A default is written once: here."""
+
+from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
+from nmt.config.model import AttentionKind, ModelConfig, Tying
+from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
+from nmt.config.paths import cache_dir, conf_dir
+from nmt.config.root import (
+    Config,
+    EvaluateConfig,
+    MachineConfig,
+    Precision,
+    PrepareConfig,
+    TranslateConfig,
+    from_hydra,
+    load_config,
+    save_config,
+    search_for_run,
+)
+from nmt.config.search import LengthPenalty, SearchConfig, SearchKind
+from nmt.config.tracking import TrackingConfig, TrackingMode
+from nmt.config.train import BatchUnit, Metric, TrainConfig
+
+__all__ = [
+    "AttentionKind",
+    "BatchUnit",
+    "Config",
+    "DataConfig",
+    "EvaluateConfig",
+    "LengthPenalty",
+    "MachineConfig",
+    "Metric",
+    "ModelConfig",
+    "OptimConfig",
+    "OptimizerKind",
+    "PhrasebookConfig",
+    "Precision",
+    "PrepareConfig",
+    "ScheduleKind",
+    "SearchConfig",
+    "SearchKind",
+    "SubwordType",
+    "TextFiles",
+    "TokenizerConfig",
+    "TrackingConfig",
+    "TrackingMode",
+    "TrainConfig",
+    "TranslateConfig",
+    "Tying",
+    "cache_dir",
+    "conf_dir",
+    "from_hydra",
+    "load_config",
+    "save_config",
+    "search_for_run",
+]

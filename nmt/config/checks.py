@@ -1,0 +1,34 @@
+"""Checks of values, written so that one pass over the tree reports every problem with its full key."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+
+def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
+    """Yields one sentence a problem in a tree of dataclasses, depth first, each named by its dotted key.
+
+    A node may have a method `problems()` that yields `(field, sentence)`; this walk puts the path before it.
+    """
+    if hasattr(config, "problems"):
+        for field, sentence in config.problems():
+            yield f"{prefix}{field} {sentence}"
+    for field in dataclasses.fields(config):
+        child = getattr(config, field.name)
+        if dataclasses.is_dataclass(child):
+            yield from problems_in(child, f"{prefix}{field.name}.")
+
+
+def number(config: Any, field: str, low: float, high: float = float("inf")) -> Iterator[tuple[str, str]]:
+    """Yields a problem unless `low <= config.field <= high`; null passes where the field's type allows it."""
+    value = getattr(config, field)
+    if value is None or low <= value <= high:
+        return
+    allowed = f"at least {low:g}" if high == float("inf") else f"from {low:g} to {high:g}"
+    yield field, f"is {value:g}; allowed: {allowed}"
+
+
+def one_of(config: Any, field: str, allowed: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yields a problem unless the field holds one of `allowed`."""
+    if getattr(config, field) not in allowed:
+        yield field, f"is {getattr(config, field)!r}; allowed: {', '.join(allowed)}"

@@ -1,0 +1,184 @@
+"""The roots of the tree, one a command, and the only door through which a configuration enters."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from nmt.config.checks import number, problems_in
+from nmt.config.data import DataConfig
+from nmt.config.model import ModelConfig, Tying
+from nmt.config.optim import OptimConfig
+from nmt.config.search import SearchConfig
+from nmt.config.tracking import TrackingConfig
+from nmt.config.train import TrainConfig
+from nmt.errors import UserError
+
+
+T = TypeVar("T")
+
+
+class Precision(StrEnum):
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+@dataclass
+class MachineConfig:
+    """What a command computes on."""
+
+    device: str = "auto"
+    """auto (cuda if there is one, else cpu), cpu, cuda or cuda:N."""
+    precision: Precision = Precision.auto
+    """auto: bfloat16 where the processor multiplies matrices in it (AMX, CUDA), else float32."""
+    threads: int | None = None
+    """Threads of the processor; null: as many as it has cores. Part of what makes results equal to the bit."""
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.device not in ("auto", "cpu") and not self.device.startswith("cuda"):
+            yield "device", f"is {self.device!r}; allowed: auto, cpu, cuda, cuda:N"
+        yield from number(self, "threads", 1)
+
+
+@dataclass
+class Config:
+    """A run: everything that `train` needs, and what a run directory remembers."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
+    seed: int = 1
+    """Seed of the weights, the dropout and the order of the data."""
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from number(self, "seed", 0, 2**63 - 1)
+        if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:
+            yield (
+                "model.tying",
+                "is three_way and data.tokenizer.joint false; use two_way, or a joint vocabulary",
+            )
+
+
+@dataclass
+class PrepareConfig:
+    """`prepare`: the corpus to turn into ids."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+
+
+@dataclass
+class EvaluateConfig:
+    """`evaluate`: a trained run on one of its splits, or on files of your own."""
+
+    run: str
+    """The run directory."""
+    split: str = "test"
+    """valid or test, as the run directory keeps them."""
+    src: str | None = None
+    """Instead of a split: a file with source sentences ..."""
+    ref: str | None = None
+    """... and one with their reference translations."""
+    checkpoint: str = "best"
+    """best or last."""
+    search: SearchConfig = field(default_factory=SearchConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.split not in ("valid", "test"):
+            yield "split", f"is {self.split!r}; allowed: valid, test, or own files by src=FILE ref=FILE"
+        if (self.src is None) != (self.ref is None):
+            yield "src", "and ref go together; give both or neither"
+        yield from checkpoint_problems(self.checkpoint)
+
+
+@dataclass
+class TranslateConfig:
+    """`translate`: interactive on a terminal, a filter in a pipe, or from file to file."""
+
+    run: str
+    """The run directory."""
+    input: str | None = None
+    """File to translate, one sentence a line; null: standard input."""
+    output: str | None = None
+    """File for the translations, which must not exist; null: standard output."""
+    checkpoint: str = "best"
+    """best or last."""
+    search: SearchConfig = field(default_factory=SearchConfig)
+    machine: MachineConfig = field(default_factory=MachineConfig)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if self.output is not None and self.input is None:
+            yield "output", "is given and input is not; give input=FILE, or redirect standard output"
+        yield from checkpoint_problems(self.checkpoint)
+
+
+def checkpoint_problems(name: str) -> Iterator[tuple[str, str]]:
+    if name not in ("best", "last"):
+        yield "checkpoint", f"is {name!r}; allowed: best, last"
+
+
+def from_hydra(schema: type[T], composed: Any) -> T:
+    """Turns a composed or loaded configuration into checked dataclasses; after it nobody sees a DictConfig.
+
+    Raises:
+        UserError: all problems together, each with its key and the allowed values.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), composed)
+        config = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None) or ""
+        raise UserError(f"configuration key {key}: {first_line(error)}") from None
+    assert isinstance(config, schema)
+    problems = list(problems_in(config))
+    if problems:
+        raise UserError("configuration: " + "; ".join(problems))
+    return config
+
+
+def first_line(error: Exception) -> str:
+    return str(error).split("\n")[0]
+
+
+def save_config(config: Any, path: Path) -> None:
+    """Writes the configuration as YAML."""
+    path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
+
+
+def load_config(schema: type[T], path: Path, overrides: list[str] | None = None) -> T:
+    """Reads a configuration that `save_config` wrote, with `key=value` overrides on top.
+
+    Raises:
+        UserError: the file is missing, not YAML, of another version, or fails its checks.
+    """
+    try:
+        loaded = OmegaConf.load(path)
+        merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(overrides or []))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; is this a run directory?") from None
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path} cannot be read as a configuration: {first_line(error)}") from None
+    try:
+        return from_hydra(schema, merged)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def search_for_run(trained: SearchConfig, asked: DictConfig) -> DictConfig:
+    """The run's own search settings under those asked for; a value `???` asks for the run's.
+
+    OmegaConf's merge leaves the left side where the right side is `???`.
+    """
+    merged = OmegaConf.merge(OmegaConf.structured(trained), asked)
+    assert isinstance(merged, DictConfig)
+    return merged

@@ -1,0 +1,64 @@
+"""How long, on what batches, and what is kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nmt.config.checks import number
+
+
+class BatchUnit(StrEnum):
+    sentences = "sentences"
+    tokens = "tokens"
+
+
+class Metric(StrEnum):
+    perplexity = "perplexity"
+    bleu = "bleu"
+
+
+@dataclass
+class TrainConfig:
+    """The training loop. One step is one update of the weights."""
+
+    max_steps: int = 4000
+    """Steps of training; the cosine schedule ends here."""
+    batch_unit: BatchUnit = BatchUnit.sentences
+    """What `batch_size` counts; a token budget counts padded tokens of the longer side."""
+    batch_size: int = 128
+    """Size of a batch, in `batch_unit`."""
+    pool_batches: int = 64
+    """Batches' worth of shuffled sentences that are sorted by length together."""
+    accumulate: int = 1
+    """Batches whose gradients are added up for one step."""
+    label_smoothing: float = 0.1
+    """Share of the probability spread over the whole vocabulary (Szegedy et al. 2016)."""
+    validate_every: int = 250
+    """Steps between validations."""
+    checkpoint_every: int = 250
+    """Steps between checkpoints, besides the one after each validation."""
+    log_every: int = 20
+    """Steps between lines of metrics."""
+    metric: Metric = Metric.bleu
+    """What chooses the best checkpoint, stops early and drives the plateau schedule."""
+    patience: int = 0
+    """Validations without improvement after which training stops; 0: never."""
+    valid_sentences: int = 2000
+    """Sentences of the validation set that are decoded for BLEU at the most; perplexity is over all of them."""
+    resume: str | None = None
+    """auto: continue the run in hydra.run.dir if there is one; a run directory: continue that one."""
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        for name in (
+            "max_steps",
+            "batch_size",
+            "pool_batches",
+            "accumulate",
+            "validate_every",
+            "checkpoint_every",
+            "log_every",
+            "valid_sentences",
+        ):
+            yield from number(self, name, 1)
+        yield from number(self, "label_smoothing", 0, 0.9)
+        yield from number(self, "patience", 0)

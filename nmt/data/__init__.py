@@ -1,0 +1,27 @@
+"""From corpus files to batches of ids."""
+
+from nmt.data.batching import Batch, TrainingBatches, gather, in_length_order, make_batch, source_tensors
+from nmt.data.cleaning import normalise
+from nmt.data.corpora import read_lines
+from nmt.data.prepare import Prepared, prepare
+from nmt.data.store import PairStore
+from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
+
+__all__ = [
+    "BOS_ID",
+    "EOS_ID",
+    "PAD_ID",
+    "UNK_ID",
+    "Batch",
+    "PairStore",
+    "Prepared",
+    "Tokenizer",
+    "TrainingBatches",
+    "gather",
+    "in_length_order",
+    "make_batch",
+    "normalise",
+    "prepare",
+    "read_lines",
+    "source_tensors",
+]

@@ -1,0 +1,161 @@
+"""Decides which pairs are worth training on, and says what it dropped and why."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any
+
+from nmt.config.data import CleaningConfig
+
+EXAMPLES = 3  # examples of each reason in a report
+EXAMPLE_WIDTH = 80  # characters of each side of an example
+RATIO_OFFSET = 10  # characters added to both sides, so that short sentences are not judged by chance
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # exactly category Cc
+# Zero-width space, word joiner and byte order mark show nothing. Zero-width joiner and non-joiner (U+200D,
+# U+200C) stay: they decide how Persian, Indic scripts and emoji look.
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff]")
+
+
+class Reason(StrEnum):
+    """Why a pair is dropped. The first that holds, in this order, is the one counted."""
+
+    empty = "empty"
+    too_long = "too_long"
+    ratio = "ratio"
+    identical = "identical"
+    in_test = "in_test"
+    duplicate = "duplicate"
+
+
+@dataclass
+class Example:
+    """A dropped pair, normalised and cut to `EXAMPLE_WIDTH` characters a side."""
+
+    line: int
+    """Where it stood, from 1; counted on over the files of the split."""
+    src: str
+    tgt: str
+
+
+@dataclass
+class CleaningReport:
+    """What `clean` did. Counts grow while its pairs are consumed and are final after the last one."""
+
+    read: int = 0
+    kept: int = 0
+    altered: int = 0
+    """Kept pairs whose text normalising changed."""
+    dropped: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
+    examples: dict[Reason, list[Example]] = field(default_factory=lambda: {reason: [] for reason in Reason})
+    src_words: int = 0
+    """White-space separated words of all kept pairs; likewise the next three."""
+    tgt_words: int = 0
+    src_characters: int = 0
+    tgt_characters: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the report for JSON: counts, means over the kept pairs, and the examples."""
+        pairs = max(self.kept, 1)
+        return {
+            "read": self.read,
+            "kept": self.kept,
+            "altered": self.altered,
+            "dropped": {reason.value: count for reason, count in self.dropped.items()},
+            "mean_words": {"src": self.src_words / pairs, "tgt": self.tgt_words / pairs},
+            "mean_characters": {"src": self.src_characters / pairs, "tgt": self.tgt_characters / pairs},
+            "examples": {reason.value: [vars(e) for e in found] for reason, found in self.examples.items()},
+        }
+
+    def __str__(self) -> str:
+        """A table in plain text: counts with their share, means, then the examples."""
+        counts = {"read": self.read, **{f"  {reason}": count for reason, count in self.dropped.items()}}
+        counts |= {"kept": self.kept, "  altered": self.altered}
+        lines = [f"{name:<12}{count:>14,}{count / max(self.read, 1):>8.1%}" for name, count in counts.items()]
+        as_dict = self.to_dict()
+        for unit in ("words", "characters"):
+            mean = as_dict[f"mean_{unit}"]
+            lines.append(f"{unit:<12}{mean['src']:>14.1f} src{mean['tgt']:>8.1f} tgt, mean of the kept pairs")
+        for reason, examples in self.examples.items():
+            lines += [f"{reason}, line {example.line}: {example.src} | {example.tgt}" for example in examples]
+        return "\n".join(lines)
+
+
+def normalise(text: str) -> str:
+    """Returns text in the one form that training and translation see.
+
+    Control characters become spaces, zero-width space, word joiner and byte order mark go, then Unicode NFC,
+    then each run of white space (of any kind, U+00A0 too) becomes one space and none is left at the ends.
+    Idempotent.
+    """
+    # NFC comes after the deletions: they can bring a letter and its accent together.
+    text = unicodedata.normalize("NFC", _INVISIBLE.sub("", _CONTROL.sub(" ", text)))
+    return " ".join(text.split())
+
+
+def digest(src: str, tgt: str) -> bytes:
+    """Returns 16 bytes that stand for a normalised pair; 10 million of them in a set take about 1 GB."""
+    return blake2b(f"{src}\n{tgt}".encode(), digest_size=16).digest()
+
+
+def digests(pairs: Iterable[tuple[str, str]]) -> set[bytes]:
+    """Returns the digests of pairs, normalised as `clean` does: what it takes as `held_out`."""
+    return {digest(normalise(src), normalise(tgt)) for src, tgt in pairs}
+
+
+def clean(
+    pairs: Iterable[tuple[str, str]], config: CleaningConfig, held_out: Set[bytes], report: CleaningReport
+) -> Iterator[tuple[str, str]]:
+    """Yields the normalised pairs worth keeping, in order, and counts in `report`.
+
+    `held_out` has the `digests` of the validation and test pairs. Memory grows with the number of kept pairs
+    only if `drop_duplicates` is set, by about 100 bytes each.
+    """
+    seen: set[bytes] = set()
+    for raw_src, raw_tgt in pairs:
+        report.read += 1
+        src, tgt = normalise(raw_src), normalise(raw_tgt)
+        reason = _fault_of(src, tgt, config)
+        if reason is None and (config.drop_test_pairs or config.drop_duplicates):
+            key = digest(src, tgt)
+            if config.drop_test_pairs and key in held_out:
+                reason = Reason.in_test
+            elif config.drop_duplicates and key in seen:
+                reason = Reason.duplicate
+            elif config.drop_duplicates:
+                seen.add(key)
+        if reason is not None:
+            report.dropped[reason] += 1
+            if len(report.examples[reason]) < EXAMPLES:
+                example = Example(report.read, src[:EXAMPLE_WIDTH], tgt[:EXAMPLE_WIDTH])
+                report.examples[reason].append(example)
+            continue
+        report.kept += 1
+        report.altered += src != raw_src or tgt != raw_tgt
+        report.src_words += _words(src)
+        report.tgt_words += _words(tgt)
+        report.src_characters += len(src)
+        report.tgt_characters += len(tgt)
+        yield src, tgt
+
+
+def _fault_of(src: str, tgt: str, config: CleaningConfig) -> Reason | None:
+    """Returns what is wrong with a normalised pair by itself, or None."""
+    if not src or not tgt:
+        return Reason.empty
+    if max(_words(src), _words(tgt)) > config.max_words or max(len(src), len(tgt)) > config.max_characters:
+        return Reason.too_long
+    shorter, longer = sorted((len(src) + RATIO_OFFSET, len(tgt) + RATIO_OFFSET))
+    if longer > config.max_ratio * shorter:
+        return Reason.ratio
+    if config.drop_identical and src == tgt:
+        return Reason.identical
+    return None
+
+
+def _words(text: str) -> int:
+    """Counts the words of a normalised, non-empty text, where one space stands between any two."""
+    return text.count(" ") + 1

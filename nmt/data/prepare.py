@@ -1,0 +1,178 @@
+"""From corpus files to a folder of ids, a tokenizer and a report; made once, kept by a hash of content and settings."""
+
+import hashlib
+import itertools
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from nmt.config import DataConfig, cache_dir
+from nmt.data.cleaning import CleaningReport, clean, digests, normalise
+from nmt.data.corpora import read_lines
+from nmt.data.sources import Fingerprints, Source, locate
+from nmt.data.store import SIDES, PairStore, StoreWriter
+from nmt.data.tokenizer import Tokenizer, train_tokenizer
+from nmt.errors import UserError
+
+FORMAT = 1
+BLOCK = 10_000  # sentence pairs encoded at once
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared corpus."""
+
+    folder: Path
+
+    def store(self, split: str) -> PairStore:
+        return PairStore.open(self.folder, split)
+
+    def tokenizer(self, side: str) -> Tokenizer:
+        return Tokenizer.load(self.folder / f"{side}.model")
+
+    def text(self, split: str) -> Path:
+        """Stem of a held-out split's text as it came: `.src` and `.tgt` behind it."""
+        return self.folder / split
+
+    @property
+    def held_out(self) -> list[str]:
+        return [split for split in ("valid", "test") if (self.folder / f"{split}.src").exists()]
+
+    @property
+    def report(self) -> str:
+        return (self.folder / "report.txt").read_text(encoding="utf-8")
+
+
+def prepare(config: DataConfig) -> Prepared:
+    """Returns the prepared corpus, from the cache if the same files were prepared with the same settings before.
+
+    Raises:
+        UserError: files are missing, damaged, unequal or empty, or too small for the vocabulary.
+    """
+    sources = locate(config)
+    cache = cache_dir(config.cache)
+    folder = cache / "prepared"
+    folder.mkdir(parents=True, exist_ok=True)
+    fingerprints = Fingerprints(cache / "fingerprints.json")
+    key = corpus_key(config, sources, fingerprints)
+    fingerprints.save()
+    target = folder / key
+    with FileLock(folder / f"{key}.lock"):
+        if not target.exists():
+            partial = folder / f"{key}.tmp"
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            write(config, sources, partial)
+            os.replace(partial, target)
+    return Prepared(target)
+
+
+def corpus_key(config: DataConfig, sources: dict[str, Source], fingerprints: Fingerprints) -> str:
+    """A hash of all that decides what `write` writes."""
+    files = {split: [fingerprints.of(path) for path in source.paths()] for split, source in sources.items()}
+    settings = [asdict(config.cleaning), asdict(config.tokenizer), config.max_pieces]
+    layout = {split: [len(source.files.src), len(source.files.tsv)] for split, source in sources.items()}
+    return hashlib.sha256(json.dumps([FORMAT, files, layout, settings], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write(config: DataConfig, sources: dict[str, Source], folder: Path) -> None:
+    """Does the work: clean, train the tokenizer, encode, report."""
+    with progress_bar() as progress:
+        held_out = {split: list(source.pairs()) for split, source in sources.items() if split != "train"}
+        for split, pairs in held_out.items():
+            write_lines(folder / f"{split}.src", (src for src, _ in pairs))
+            write_lines(folder / f"{split}.tgt", (tgt for _, tgt in pairs))
+        report = CleaningReport()
+        kept = clean(sources["train"].pairs(), config.cleaning, digests(itertools.chain(*held_out.values())), report)
+        task = progress.add_task("reading and cleaning", total=None)
+        clean_text = {side: folder / f"train.{side}.txt" for side in SIDES}
+        with clean_text["src"].open("w", encoding="utf-8") as src, clean_text["tgt"].open("w", encoding="utf-8") as tgt:
+            for pair in kept:
+                src.write(pair[0] + "\n")
+                tgt.write(pair[1] + "\n")
+                progress.update(task, completed=report.read)
+        if report.kept == 0:
+            raise UserError(f"no training pair is left of {report.read}; see data.cleaning. {one_line(report)}")
+        progress.update(task, total=report.read)
+        progress.add_task("training the tokenizer", total=None)
+        tokenizers = train_tokenizers(config, clean_text, report.kept, folder)
+        task = progress.add_task("encoding", total=report.kept)
+        too_long = 0
+        with StoreWriter(folder, "train", tokenizers["src"].size, tokenizers["tgt"].size) as store:
+            for block in blocks(zip(*(read_lines(path) for path in clean_text.values()), strict=True)):
+                encoded = encode(tokenizers, block)
+                fitting = [pair for pair in encoded if max(map(len, pair)) <= config.max_pieces]
+                too_long += len(encoded) - len(fitting)
+                store.append([src for src, _ in fitting], [tgt for _, tgt in fitting])
+                progress.update(task, advance=len(block))
+    if too_long == report.kept:
+        raise UserError(f"every training pair has more than data.max_pieces={config.max_pieces} pieces; raise it")
+    for split, pairs in held_out.items():
+        normalised = [(normalise(src), normalise(tgt)) for src, tgt in pairs]
+        with StoreWriter(folder, split, tokenizers["src"].size, tokenizers["tgt"].size) as store:
+            encoded = encode(tokenizers, normalised)
+            store.append([src for src, _ in encoded], [tgt for _, tgt in encoded])
+    for path in clean_text.values():
+        path.unlink()
+    summary = report.to_dict() | {"over_max_pieces": too_long, "held_out": {k: len(v) for k, v in held_out.items()}}
+    (folder / "report.json").write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
+    text = f"{report}\nmore than {config.max_pieces} pieces, dropped too: {too_long}\n"
+    (folder / "report.txt").write_text(text, encoding="utf-8")
+    log.info("prepared %s: %d training pairs kept of %d", config.name, report.kept - too_long, report.read)
+
+
+def train_tokenizers(config: DataConfig, text: dict[str, Path], pairs: int, folder: Path) -> dict[str, Tokenizer]:
+    """One tokenizer for both sides, or one for each; written to `SIDE.model`."""
+    stride = max(1, pairs // config.tokenizer.max_lines)
+    sides = {side: itertools.islice(read_lines(path), 0, None, stride) for side, path in text.items()}
+    if config.tokenizer.joint:
+        joint = train_tokenizer(itertools.chain(*sides.values()), config.tokenizer)
+        models = dict.fromkeys(SIDES, joint)
+    else:
+        models = {side: train_tokenizer(lines, config.tokenizer) for side, lines in sides.items()}
+    for side, model in models.items():
+        (folder / f"{side}.model").write_bytes(model)
+    return {side: Tokenizer(model) for side, model in models.items()}
+
+
+def encode(tokenizers: dict[str, Tokenizer], pairs: list[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+    src, tgt = ([pair[column] for pair in pairs] for column in (0, 1))
+    return list(zip(tokenizers["src"].encode(src), tokenizers["tgt"].encode(tgt), strict=True))
+
+
+def blocks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    iterator = iter(pairs)
+    while block := list(itertools.islice(iterator, BLOCK)):
+        yield block
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(line + "\n" for line in lines)
+
+
+def one_line(report: CleaningReport) -> str:
+    return ", ".join(f"{reason}: {count}" for reason, count in report.dropped.items() if count)
+
+
+def progress_bar() -> Progress:
+    """On standard error; silent where that is no terminal."""
+    console = Console(stderr=True)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -1,0 +1,114 @@
+"""Where a corpus' files are: in the user's folder, fetched, or written by the phrasebook."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from nmt.config import DataConfig, PhrasebookConfig, TextFiles, cache_dir
+from nmt.data import phrasebook
+from nmt.data.corpora import read_pairs
+from nmt.data.fetch import fetch, sha256_of
+from nmt.errors import UserError
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of one split."""
+
+    files: TextFiles
+    folder: Path
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """The split's sentence pairs, as they stand in the files."""
+        return read_pairs(self.files, self.folder)
+
+    def paths(self) -> list[Path]:
+        return [self.folder / name for name in [*self.files.src, *self.files.tgt, *self.files.tsv]]
+
+
+def locate(config: DataConfig) -> dict[str, Source]:
+    """The files of each split that the corpus has, fetched or written if they are not there yet.
+
+    Raises:
+        UserError: a file or folder is missing, or fails its checksum.
+    """
+    if config.phrasebook is not None:
+        return write_phrasebook(config.phrasebook, config.src_lang, cache_dir(config.cache) / "phrasebook")
+    splits = {name: files for name in SPLITS if not (files := getattr(config, name)).empty}
+    if config.download is not None:
+        paths = [path for files in splits.values() for path in [*files.src, *files.tgt, *files.tsv]]
+        folder = cache_dir(config.cache) / "downloads" / hashlib.sha256(config.download.url.encode()).hexdigest()[:16]
+        mirror = Path(config.mirror).expanduser() if config.mirror is not None else None
+        fetch(config.download, folder, mirror, paths)
+        return {name: Source(files, mirror or folder) for name, files in splits.items()}
+    assert config.root is not None
+    root = Path(config.root).expanduser()
+    if not root.is_dir():
+        raise UserError(f"data.root={config.root} is not a folder; name the one that holds the corpus files")
+    return {name: Source(files, root) for name, files in splits.items()}
+
+
+def write_phrasebook(config: PhrasebookConfig, src_lang: str, folder: Path) -> dict[str, Source]:
+    """Writes the embedded corpus to files, once for each setting and each version of the grammar."""
+    grammar = [sha256_of(path) for path in sorted(Path(phrasebook.__file__).parent.glob("*.py"))]
+    key = hashlib.sha256(json.dumps([asdict(config), grammar]).encode()).hexdigest()[:16]
+    target = folder / key
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{key}.lock"):
+        if not target.exists():
+            partial = folder / f"{key}.tmp"
+            partial.mkdir(exist_ok=True)
+            sizes = {split: getattr(config, split) for split in SPLITS}
+            for split, pairs in phrasebook.splits(**sizes, seed=config.seed, depth=config.depth).items():
+                with (
+                    (partial / f"{split}.en").open("w", encoding="utf-8") as english,
+                    (partial / f"{split}.de").open("w", encoding="utf-8") as german,
+                ):
+                    for pair in pairs:
+                        english.write(pair.en + "\n")
+                        german.write(pair.de + "\n")
+            os.replace(partial, target)
+    tgt_lang = "de" if src_lang == "en" else "en"
+    return {
+        split: Source(TextFiles(src=[f"{split}.{src_lang}"], tgt=[f"{split}.{tgt_lang}"]), target) for split in SPLITS
+    }
+
+
+class Fingerprints:
+    """SHA-256 of files, remembered by size and time of change, so that a second run need not read the corpus."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.known: dict[str, list[object]] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self.known = {}
+
+    def of(self, path: Path) -> str:
+        """The file's SHA-256.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        try:
+            stat = path.stat()
+            mark: list[object] = [stat.st_size, stat.st_mtime_ns]
+            entry = self.known.get(str(path.absolute()))
+            if entry is None or entry[:2] != mark:
+                entry = [*mark, sha256_of(path)]
+                self.known[str(path.absolute())] = entry
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}; check the path in the data configuration") from None
+        return str(entry[2])
+
+    def save(self) -> None:
+        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(self.known), encoding="utf-8")
+        os.replace(temporary, self.path)

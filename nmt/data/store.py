@@ -1,0 +1,116 @@
+"""Ids of sentence pairs in memory-mapped arrays, so that a corpus may be larger than memory."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.errors import UserError
+
+SIDES = ("src", "tgt")
+
+
+class Side:
+    """One side of a split: the ids of all sentences in a row, and where each begins."""
+
+    def __init__(self, ids: NDArray[np.unsignedinteger], offsets: NDArray[np.int64]) -> None:
+        self.ids = ids
+        self.offsets = offsets
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> NDArray[np.unsignedinteger]:
+        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Pieces of each sentence."""
+        return np.diff(self.offsets)
+
+
+class PairStore:
+    """A split as ids, without bos and eos."""
+
+    def __init__(self, src: Side, tgt: Side) -> None:
+        self.src = src
+        self.tgt = tgt
+
+    def __len__(self) -> int:
+        return len(self.src)
+
+    @classmethod
+    def open(cls, folder: Path, split: str) -> "PairStore":
+        """Maps a split that `StoreWriter` wrote.
+
+        Raises:
+            UserError: a file is missing, or its size does not fit the others.
+        """
+        src, tgt = (open_side(folder / f"{split}.{side}") for side in SIDES)
+        if len(src) != len(tgt):
+            raise UserError(f"{folder / split}.*: {len(src)} source and {len(tgt)} target sentences; delete {folder}")
+        return cls(src, tgt)
+
+    @classmethod
+    def of(cls, src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> "PairStore":
+        """A store in memory."""
+        return cls(*(Side(*flatten(lines, np.dtype(np.uint32))) for lines in (src, tgt)))
+
+
+def open_side(stem: Path) -> Side:
+    try:
+        offsets = np.fromfile(f"{stem}.offsets", dtype=np.int64)
+        width = Path(f"{stem}.ids").stat().st_size // max(1, int(offsets[-1]))
+        dtype = np.dtype(f"u{width}")
+        ids = np.memmap(f"{stem}.ids", dtype=dtype, mode="r") if offsets[-1] else np.zeros(0, dtype=np.uint16)
+        if len(ids) != offsets[-1]:
+            raise ValueError
+    except (OSError, ValueError, TypeError, IndexError):
+        raise UserError(f"{stem}.ids and {stem}.offsets are damaged; delete the folder {stem.parent}") from None
+    return Side(ids, offsets)
+
+
+def flatten(
+    lines: Sequence[Sequence[int]], dtype: np.dtype[np.unsignedinteger]
+) -> tuple[NDArray[np.unsignedinteger], NDArray[np.int64]]:
+    ids = np.fromiter((piece for line in lines for piece in line), dtype=dtype)
+    offsets = np.zeros(len(lines) + 1, dtype=np.int64)
+    np.cumsum([len(line) for line in lines], out=offsets[1:])
+    return ids, offsets
+
+
+class StoreWriter:
+    """Appends sentence pairs to the files of a split, a block at a time."""
+
+    def __init__(self, folder: Path, split: str, src_size: int, tgt_size: int) -> None:
+        """
+        Args:
+            folder: where to write.
+            split: name of the split.
+            src_size: size of the source vocabulary, which decides the width of an id; likewise `tgt_size`.
+        """
+        self.files = {
+            side: [(folder / f"{split}.{side}.{kind}").open("wb") for kind in ("ids", "offsets")] for side in SIDES
+        }
+        self.dtypes = {
+            side: np.dtype(np.uint16 if size <= 2**16 else np.uint32)
+            for side, size in zip(SIDES, (src_size, tgt_size), strict=True)
+        }
+        self.ends = dict.fromkeys(SIDES, 0)
+        for _, offsets in self.files.values():
+            offsets.write(np.zeros(1, dtype=np.int64).tobytes())
+
+    def append(self, src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> None:
+        for side, lines in zip(SIDES, (src, tgt), strict=True):
+            ids, offsets = flatten(lines, self.dtypes[side])
+            self.files[side][0].write(ids.tobytes())
+            self.files[side][1].write((offsets[1:] + self.ends[side]).tobytes())
+            self.ends[side] += len(ids)
+
+    def __enter__(self) -> "StoreWriter":
+        return self
+
+    def __exit__(self, *_: Iterable[object]) -> None:
+        for pair in self.files.values():
+            for file in pair:
+                file.close()

@@ -1,0 +1,101 @@
+"""SentencePiece (Kudo and Richardson 2018): raw text in, raw text out. The only file that imports sentencepiece."""
+
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import sentencepiece
+
+from nmt.config import TokenizerConfig
+from nmt.errors import UserError
+
+PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
+
+# Sums over threads depend on their number, so it is fixed rather than the machine's.
+TRAINING_THREADS = 2
+
+
+class Tokenizer:
+    """Text to piece ids and back, for one side."""
+
+    def __init__(self, model: bytes, source: str = "the tokenizer") -> None:
+        """
+        Args:
+            model: a serialised SentencePiece model.
+            source: what errors call it.
+        """
+        self.model = model
+        self.processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self.processor.LoadFromSerializedProto(model)
+        except RuntimeError:
+            raise UserError(f"{source} is not a SentencePiece model, or it is damaged") from None
+        specials = tuple(getattr(self.processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos"))
+        if specials != (PAD_ID, UNK_ID, BOS_ID, EOS_ID):
+            raise UserError(f"{source} has other special symbols than this program's: pad unk bos eos are {specials}")
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokenizer":
+        try:
+            return cls(path.read_bytes(), str(path))
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from None
+
+    @property
+    def size(self) -> int:
+        """Number of pieces, the special symbols included."""
+        return int(self.processor.GetPieceSize())
+
+    def encode(self, lines: Sequence[str]) -> list[list[int]]:
+        """Ids of each line, without bos and eos."""
+        encoded: list[list[int]] = self.processor.Encode(list(lines))
+        return encoded
+
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """Text of each list of ids."""
+        return [self.processor.Decode(list(line)) for line in ids]
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """The pieces as they are written in the vocabulary, a leading ▁ for a space."""
+        return [self.processor.IdToPiece(int(i)) for i in ids]
+
+
+def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> bytes:
+    """Trains a model and returns it serialised; the same lines and settings give the same bytes.
+
+    The text is not normalised here (the default would turn "…" into "..."): cleaning did what is wanted.
+
+    Raises:
+        UserError: there are no lines, or the corpus is too small for the vocabulary.
+    """
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.Train(
+            sentence_iterator=iter(lines),
+            model_writer=model,
+            model_type=config.type.value,
+            vocab_size=config.vocab_size,
+            character_coverage=config.character_coverage,
+            normalization_rule_name="identity",
+            pad_id=PAD_ID,
+            unk_id=UNK_ID,
+            bos_id=BOS_ID,
+            eos_id=EOS_ID,
+            num_threads=TRAINING_THREADS,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise UserError(explain(str(error), config.vocab_size)) from None
+    return model.getvalue()
+
+
+def explain(message: str, vocab_size: int) -> str:
+    """SentencePiece's complaint, in one line that says what to do."""
+    key = f"data.tokenizer.vocab_size={vocab_size}"
+    if most := re.search(r"value <= (\d+)", message):
+        return f"{key} is more than this corpus can fill; set it to {most[1]} or less"
+    if least := re.search(r"vocab_size.*?(\d+) vs (\d+)|smaller than required_chars\D+(\d+) vs (\d+)", message):
+        needed = least[2] or least[4]
+        return f"{key} is less than this corpus has characters; set it to more than {needed}, or lower the coverage"
+    return f"{key}: SentencePiece cannot be trained on this corpus: {' '.join(message.split())}"

@@ -1,0 +1,141 @@
+"""Lines of text to lines of text."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from nmt.config import SearchConfig
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, source_tensors
+from nmt.decoding.search import Hypothesis, Symbols, search
+from nmt.models import Seq2Seq
+
+SYMBOLS = Symbols(BOS_ID, EOS_ID, banned=(PAD_ID, UNK_ID, BOS_ID))
+MAX_SOURCE_PIECES = 200
+"""Longer lines are translated in parts: no model here was trained on longer ones, and memory grows with the length."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One translation of a line."""
+
+    text: str
+    log_prob: float
+    """Natural logarithm of its probability."""
+    score: float
+    """After the length penalty, what candidates are ranked by."""
+
+
+@dataclass(frozen=True)
+class AttentionMap:
+    """Where the model looked for each target piece."""
+
+    src: list[str]
+    """Source pieces, eos last."""
+    tgt: list[str]
+    """Target pieces, eos last."""
+    weights: list[list[float]]
+    """A line a target piece, a column a source piece."""
+
+
+class Translator:
+    """A model with its two tokenizers: raw text in, raw text out."""
+
+    def __init__(self, model: Seq2Seq, src: Tokenizer, tgt: Tokenizer, config: SearchConfig) -> None:
+        self.model = model
+        self.src = src
+        self.tgt = tgt
+        self.config = config
+        self.device = next(model.parameters()).device
+
+    def translate(
+        self, lines: Sequence[str], on_progress: Callable[[int], None] = lambda lines: None
+    ) -> list[list[Candidate]]:
+        """The n best translations of each line, best first; an empty line has one, the empty text.
+
+        Args:
+            lines: any text, one sentence each. What is longer than the model can read is translated in parts.
+            on_progress: called with the number of source segments that were just finished.
+        """
+        segments: list[list[int]] = []
+        spans: list[range] = []
+        for ids in self.src.encode([normalise(line) for line in lines]):
+            parts = cut(ids, self.starts_word)
+            if len(parts) > 1:
+                log.warning("a line of %d pieces is translated in %d parts", len(ids), len(parts))
+            spans.append(range(len(segments), len(segments) + len(parts)))
+            segments.extend(parts)
+        found = self.search(segments, on_progress)
+        return [self.join([found[i] for i in span]) for span in spans]
+
+    def starts_word(self, piece_id: int) -> bool:
+        return self.src.pieces([piece_id])[0].startswith("▁")
+
+    def search(self, sources: list[list[int]], on_progress: Callable[[int], None]) -> list[list[Hypothesis]]:
+        """Searches ids of source sentences, in batches of like length, longest first."""
+        training = self.model.training
+        self.model.eval()
+        order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
+        found: list[list[Hypothesis]] = [[] for _ in sources]
+        for start in range(0, len(order), self.config.batch_size):
+            batch = order[start : start + self.config.batch_size]
+            for i, hypotheses in zip(batch, self.search_batch([sources[i] for i in batch]), strict=True):
+                found[i] = hypotheses
+            on_progress(len(batch))
+        self.model.train(training)
+        return found
+
+    @torch.inference_mode()
+    def search_batch(self, sources: list[list[int]]) -> list[list[Hypothesis]]:
+        src, mask = (tensor.to(self.device) for tensor in source_tensors(sources))
+        lengths = mask.sum(dim=0)
+        max_lengths = (lengths * self.config.max_length_ratio).long() + self.config.max_length_offset
+        return search(self.model.step, self.model.encode(src, mask), max_lengths, SYMBOLS, self.config)
+
+    def join(self, parts: list[list[Hypothesis]]) -> list[Candidate]:
+        """Candidates of a line from its parts' hypotheses: the best of each part, the second of each, and so on."""
+        if not parts:
+            return [Candidate("", 0.0, 0.0)]
+        ranks = min(len(hypotheses) for hypotheses in parts)
+        return [
+            Candidate(
+                # A line of output is a line: no piece may break it.
+                text=" ".join(" ".join(self.tgt.decode([part[rank].tokens for part in parts])).split()),
+                log_prob=sum(part[rank].log_prob for part in parts),
+                score=sum(part[rank].score for part in parts) / len(parts),
+            )
+            for rank in range(ranks)
+        ]
+
+    @torch.inference_mode()
+    def attention(self, src: str, tgt: str) -> AttentionMap | None:
+        """Where the model looks while it reads this translation; None for a model without attention.
+
+        The translation is given to the decoder, so that the weights are the same whatever search found it.
+        """
+        self.model.eval()
+        src_ids, tgt_ids = self.src.encode([normalise(src)])[0], self.tgt.encode([tgt])[0]
+        batch = make_batch([src_ids], [tgt_ids], [0]).to(self.device)
+        weights = self.model.attention(batch.src, batch.src_mask, batch.tgt_in)
+        if weights is None:
+            return None
+        return AttentionMap(
+            self.src.pieces([*src_ids, EOS_ID]), self.tgt.pieces([*tgt_ids, EOS_ID]), weights[0].float().tolist()
+        )
+
+
+def cut(ids: list[int], starts_word: Callable[[int], bool]) -> list[list[int]]:
+    """Parts of at most MAX_SOURCE_PIECES ids, cut before a word where there is one in the second half of a part."""
+    parts = []
+    start = 0
+    while start < len(ids):
+        end = min(start + MAX_SOURCE_PIECES, len(ids))
+        if end < len(ids):
+            words = (i for i in range(end, start + MAX_SOURCE_PIECES // 2, -1) if starts_word(ids[i]))
+            end = next(words, end)
+        parts.append(ids[start:end])
+        start = end
+    return parts

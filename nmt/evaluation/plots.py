@@ -1,0 +1,55 @@
+"""Pictures. The only file that imports matplotlib."""
+
+import json
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from nmt.decoding import AttentionMap
+
+CURVES = (
+    ("perplexity", ("train/perplexity", "valid/perplexity"), True),
+    ("BLEU", ("valid/bleu",), False),
+    ("learning rate", ("train/learning_rate",), False),
+    ("gradient norm", ("train/gradient_norm",), False),
+)
+
+
+def draw_learning_curves(metrics: Path, picture: Path) -> None:
+    """Draws a run's metrics.jsonl as a PNG of four panels; does nothing while there is nothing to draw."""
+    if not metrics.exists():
+        return
+    lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").split("\n") if line]
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    for axes, (title, keys, logarithmic) in zip(figure.subplots(2, 2).flat, CURVES, strict=True):
+        for key in keys:
+            points = [(line["step"], line[key]) for line in lines if key in line]
+            if points:
+                marker = "o" if len(points) < 60 else ""
+                axes.plot(*zip(*points, strict=True), label=key, marker=marker, markersize=3, linewidth=1.2)
+        axes.set(title=title, xlabel="step", yscale="log" if logarithmic else "linear")
+        axes.grid(alpha=0.3)
+        if len(keys) > 1:
+            axes.legend()
+    save(figure, picture)
+
+
+def draw_attention(attention: AttentionMap, picture: Path) -> None:
+    """Draws a heat map: source pieces across, target pieces down, darker for more weight."""
+    width, height = len(attention.src), len(attention.tgt)
+    figure = Figure(figsize=(1.5 + 0.45 * width, 1.2 + 0.38 * height), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(attention.weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    axes.set_xticks(range(width), attention.src, rotation=60, ha="left", rotation_mode="anchor")
+    axes.set_yticks(range(height), attention.tgt)
+    axes.xaxis.tick_top()
+    axes.set(xlabel="source", ylabel="translation")
+    axes.xaxis.set_label_position("bottom")
+    figure.colorbar(image, ax=axes, label="attention weight", ticks=MaxNLocator(5))
+    save(figure, picture)
+
+
+def save(figure: Figure, picture: Path) -> None:
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(picture, dpi=130)

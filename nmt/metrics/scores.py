@@ -1,0 +1,36 @@
+"""BLEU, chrF and TER with their signatures. The only file that imports sacrebleu."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sacrebleu.metrics import BLEU, CHRF, TER
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score that can be repeated."""
+
+    score: float
+    signature: str
+    """sacrebleu's: version, tokenizer, case, smoothing (Post 2018)."""
+
+
+def all_scores(hypotheses: Sequence[str], references: Sequence[str], bleu_tokenize: str) -> dict[str, Score]:
+    """Corpus BLEU (Papineni et al. 2002), chrF (Popović 2015) and TER (Snover et al. 2006), on 0 to 100.
+
+    Args:
+        hypotheses: detokenised translations, one a sentence.
+        references: one a sentence.
+        bleu_tokenize: sacrebleu's tokenizer for BLEU.
+    """
+    metrics = {"bleu": BLEU(tokenize=bleu_tokenize), "chrf": CHRF(), "ter": TER()}
+    scores = {}
+    for name, metric in metrics.items():
+        score = metric.corpus_score(list(hypotheses), [list(references)]).score
+        scores[name] = Score(score, str(metric.get_signature()))
+    return scores
+
+
+def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> float:
+    """Corpus BLEU on 0 to 100."""
+    return float(BLEU(tokenize=tokenize).corpus_score(list(hypotheses), [list(references)]).score)

@@ -1,0 +1,91 @@
+"""The whole model: encoder, bridge, decoder, output; and `build_model`, the only factory."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from nmt.config import ModelConfig, Tying
+from nmt.errors import UserError
+from nmt.models.decoder import Decoder, DecoderState
+from nmt.models.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the model has to know of the two vocabularies."""
+
+    src_size: int
+    tgt_size: int
+    pad_id: int
+    bos_id: int
+
+
+class Seq2Seq(nn.Module):
+    """p(y | x) as a product over target tokens (Sutskever et al. 2014; Bahdanau et al. 2015)."""
+
+    def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        src_embedding = embedding(vocabulary.src_size, config.embed_size)
+        shared = config.tying == Tying.three_way
+        tgt_embedding = src_embedding if shared else embedding(vocabulary.tgt_size, config.embed_size)
+        self.encoder = Encoder(config, src_embedding)
+        self.decoder = Decoder(config, tgt_embedding)
+        self.output_weight = (
+            nn.Parameter(embedding(vocabulary.tgt_size, config.embed_size).weight.detach())
+            if config.tying == Tying.none
+            else tgt_embedding.weight
+        )
+        self.output_bias = nn.Parameter(torch.zeros(vocabulary.tgt_size))
+
+    def encode(self, src: Tensor, src_mask: Tensor) -> DecoderState:
+        """Source ids and mask, (S, B), padded on the left, to the decoder's state before the first token."""
+        return self.decoder.start(self.encoder(src, src_mask), src_mask)
+
+    def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
+        """Logits (T, B, V) of each next target token, given the ones before, (T, B)."""
+        vectors, _ = self.decoder(tgt_in, self.encode(src, src_mask))
+        return self.project(vectors)
+
+    def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:
+        """The attention's weights (B, T, S) while the given target is read; None for a model without attention."""
+        _, weights = self.decoder(tgt_in, self.encode(src, src_mask))
+        return None if weights is None else weights.detach()
+
+    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """One step of search: tokens (B K,) to log-probabilities (B K, V) in float32, and the next state."""
+        vectors, state = self.decoder.step(tokens, state)
+        return self.project(vectors).float().log_softmax(dim=-1), state
+
+    def project(self, vectors: Tensor) -> Tensor:
+        """Attentional vectors (..., E) to logits (..., V)."""
+        return linear(vectors, self.output_weight, self.output_bias)
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Puts back the parameters by name, each shared one once.
+
+        Raises:
+            UserError: the weights are another model's.
+        """
+        parameters = dict(self.named_parameters())
+        strange = [name for name in {**parameters, **weights} if name not in parameters or name not in weights]
+        strange = strange or [name for name in parameters if parameters[name].shape != weights[name].shape]
+        if strange:
+            raise UserError(f"the weights do not fit the configured model: {', '.join(strange[:3])} differ")
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(weights[name])
+
+
+def embedding(size: int, width: int) -> nn.Embedding:
+    """Rows of expected length one, a scale that also suits the output projection they may be shared with."""
+    table = nn.Embedding(size, width)
+    nn.init.normal_(table.weight, std=width**-0.5)
+    return table
+
+
+def build_model(config: ModelConfig, vocabulary: Vocabulary) -> Seq2Seq:
+    """The model that a configuration describes, freshly initialised from torch's global generator."""
+    return Seq2Seq(config, vocabulary)

@@ -1,0 +1,148 @@
+"""Checkpoints: weights in safetensors and the trainer's whole state beside them; nothing is ever unpickled.
+
+    checkpoints/step-00000250/   model.safetensors  state.safetensors  state.json  manifest.json
+    checkpoints/last, best       links to such a folder
+
+A checkpoint is written under another name, flushed to the disk and renamed, and a link is replaced in one go: whoever
+kills the process at any moment leaves the old checkpoint or the new one, never half of one.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nmt.errors import UserError
+
+FORMAT = 1
+WEIGHTS, TENSORS, STATE, MANIFEST = "model.safetensors", "state.safetensors", "state.json", "manifest.json"
+LINKS = ("last", "best")
+
+
+@dataclass
+class Checkpoint:
+    """All that training needs to go on as if it had never stopped."""
+
+    step: int
+    weights: dict[str, Tensor]
+    """Each parameter once, by name; shared weights under the first of their names."""
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    """The optimizer's moments and the random generators' states."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """The rest, as JSON has it."""
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, links: Collection[str]) -> None:
+    """Writes a checkpoint and points `links` (of `last` and `best`) to it; folders without a link are deleted.
+
+    Raises:
+        OSError: the disk is full, or not writable; what was there before is intact.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"step-{checkpoint.step:08d}"
+    if target.name not in linked(folder).values():
+        partial = folder / f"{target.name}.tmp"
+        for leftover in (partial, target):
+            shutil.rmtree(leftover, ignore_errors=True)
+        partial.mkdir()
+        write_files(partial, checkpoint)
+        os.replace(partial, target)
+        sync(folder)
+    for link in links:
+        temporary = folder / f"{link}.tmp"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target.name)
+        os.replace(temporary, folder / link)
+    sync(folder)
+    kept = set(linked(folder).values())
+    for old in folder.glob("step-*"):
+        if old.name not in kept:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def write_files(folder: Path, checkpoint: Checkpoint) -> None:
+    save_file({name: tensor.detach().contiguous() for name, tensor in checkpoint.weights.items()}, folder / WEIGHTS)
+    save_file({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, folder / TENSORS)
+    (folder / STATE).write_text(json.dumps(checkpoint.state, indent=1), encoding="utf-8")
+    digests = {name: sha256(folder / name) for name in (WEIGHTS, TENSORS, STATE)}
+    manifest = {"format": FORMAT, "step": checkpoint.step, "sha256": digests}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    for name in (WEIGHTS, TENSORS, STATE, MANIFEST):
+        sync(folder / name)
+    sync(folder)
+
+
+def load_checkpoint(folder: Path, link: str) -> Checkpoint:
+    """Reads the checkpoint that a link points to, after checking its checksums.
+
+    Raises:
+        UserError: it is missing, damaged, or of another format.
+    """
+    source, manifest = checked(folder, link, (WEIGHTS, TENSORS, STATE))
+    try:
+        state = json.loads((source / STATE).read_text(encoding="utf-8"))
+        return Checkpoint(manifest["step"], load_file(source / WEIGHTS), load_file(source / TENSORS), state)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"{source}: the checkpoint cannot be read: {error}") from None
+
+
+def load_weights(folder: Path, link: str) -> tuple[int, dict[str, Tensor]]:
+    """Step and weights of a checkpoint, for translation.
+
+    Raises:
+        UserError: as `load_checkpoint`.
+    """
+    source, manifest = checked(folder, link, (WEIGHTS,))
+    try:
+        return manifest["step"], load_file(source / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{source / WEIGHTS}: cannot be read: {error}") from None
+
+
+def checked(folder: Path, link: str, names: Collection[str]) -> tuple[Path, dict[str, Any]]:
+    """The folder a link points to, and its manifest, once the checksums of these files hold."""
+    source = (folder / link).resolve()
+    if source.parent != folder.resolve():
+        raise UserError(f"{folder / link} points out of the run directory; the run was tampered with")
+    if not source.is_dir():
+        raise UserError(f"{folder / link} does not exist; the run has no checkpoint yet")
+    try:
+        manifest: dict[str, Any] = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
+        found = manifest["format"]
+        if found != FORMAT:
+            raise UserError(
+                f"{source} has checkpoint format {found}, this version reads {FORMAT}; use the nmt it is from"
+            )
+        for name in names:
+            if sha256(source / name) != manifest["sha256"][name]:
+                raise UserError(f"{source / name} is damaged (its checksum is wrong); use another checkpoint")
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{source} is incomplete or damaged; use another checkpoint of {folder}") from None
+    return source, manifest
+
+
+def linked(folder: Path) -> dict[str, str]:
+    """What the links point to."""
+    return {link: os.readlink(folder / link) for link in LINKS if (folder / link).is_symlink()}
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Flushes a file, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,124 @@
+"""The layout of a run directory, which holds all that is needed to use the run on another machine.
+
+config.yaml  run.json       the composed configuration; a record of each start
+tokenizer/   data/          both SentencePiece models; text of the validation and test sets
+checkpoints/ metrics.jsonl  last and best; one line of numbers each
+scores/ plots/ wandb/ train.log
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from nmt.config import Config, load_config, save_config
+from nmt.data import Prepared, Tokenizer, read_lines
+from nmt.errors import UserError
+
+FORMAT = 1
+SIDES = ("src", "tgt")
+
+
+class RunDirectory:
+    """One run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def open(cls, path: str) -> "RunDirectory":
+        """An existing run.
+
+        Raises:
+            UserError: there is none, or it is of another version.
+        """
+        run = cls(Path(path).expanduser())
+        if not run.path.is_dir():
+            raise UserError(f"run={path} does not exist; name the run directory that training printed last")
+        if not run.exists:
+            raise UserError(f"run={path} is not a run directory: it has no config.yaml and run.json")
+        try:
+            found = json.loads(run.record_path.read_text(encoding="utf-8"))["format"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UserError(f"{run.record_path} is damaged; the run cannot be used") from None
+        if found != FORMAT:
+            raise UserError(f"{path} is a run of format {found}, this version reads {FORMAT}; use the nmt it is from")
+        return run
+
+    @property
+    def exists(self) -> bool:
+        return self.config_path.is_file() and self.record_path.is_file()
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def record_path(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def folder(self, name: str) -> Path:
+        """A folder of the run, made if it is not there."""
+        folder = self.path / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def config(self, overrides: list[str] | None = None) -> Config:
+        return load_config(Config, self.config_path, overrides)
+
+    def create(self, config: Config, prepared: Prepared) -> None:
+        """Lays out a new run; `run.json` comes last, and makes it one."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        save_config(config, self.config_path)
+        for side in SIDES:
+            (self.folder("tokenizer") / f"{side}.model").write_bytes(prepared.tokenizer(side).model)
+            for split in prepared.held_out:
+                shutil.copyfile(f"{prepared.text(split)}.{side}", self.folder("data") / f"{split}.{side}")
+        self.write_record({"format": FORMAT, "starts": []})
+
+    def record(self) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads(self.record_path.read_text(encoding="utf-8"))
+        return record
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        temporary = self.record_path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
+        temporary.replace(self.record_path)
+
+    def add_start(self, start: dict[str, Any]) -> None:
+        record = self.record()
+        record["starts"].append(start)
+        self.write_record(record)
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has ended and the test set is scored."""
+        return bool(self.record().get("finished"))
+
+    def finish(self) -> None:
+        self.write_record(self.record() | {"finished": True})
+
+    def tokenizer(self, side: str) -> Tokenizer:
+        return Tokenizer.load(self.path / "tokenizer" / f"{side}.model")
+
+    def has_split(self, split: str) -> bool:
+        return (self.path / "data" / f"{split}.src").is_file()
+
+    def text(self, split: str) -> tuple[list[str], list[str]]:
+        """Source and reference lines of a held-out split.
+
+        Raises:
+            UserError: the run has no such split.
+        """
+        if not self.has_split(split):
+            raise UserError(f"{self.path} has no {split} set; give your own files by src=FILE ref=FILE")
+        src, tgt = (list(read_lines(self.path / "data" / f"{split}.{side}")) for side in SIDES)
+        return src, tgt

@@ -1,0 +1,68 @@
+"""Where a run comes from: code, libraries, machine, command."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import nmt
+
+LIBRARIES = ("torch", "sentencepiece", "sacrebleu", "hydra-core", "omegaconf", "numpy", "safetensors", "wandb")
+
+
+def provenance(overrides: list[str]) -> dict[str, Any]:
+    """What is needed to repeat a start of a run.
+
+    Args:
+        overrides: what the user set on the command line.
+    """
+    return {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "overrides": overrides,
+        "nmt": nmt.__version__,
+        "commit": commit(),
+        "python": platform.python_version(),
+        "libraries": {name: installed(name) for name in LIBRARIES},
+        "platform": platform.platform(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def installed(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """The commit of the checkout that the code runs from, `+` behind it if there are changes; None in a wheel."""
+    folder = Path(nmt.__file__).resolve().parent.parent
+    if not (folder / ".git").exists():
+        return None
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10)
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "-uno"], cwd=folder, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "") or None
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n")
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

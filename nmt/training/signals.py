@@ -1,0 +1,37 @@
+"""Ctrl-C and SIGTERM as a wish that the loop grants between two steps."""
+
+import signal
+from types import FrameType, TracebackType
+from typing import Self
+
+
+class Interrupted(Exception):
+    """Training was asked to stop, and has written a checkpoint."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal.Signals(signal_number).name)
+        self.exit_code = 128 + signal_number
+
+
+class StopSignals:
+    """While entered, SIGINT and SIGTERM only leave their number in `received`; a second one acts as usual."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    def __enter__(self) -> Self:
+        self.before = {number: signal.signal(number, self.receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.restore()
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+        self.restore()
+
+    def restore(self) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,101 @@
+"""Where a run's numbers go: RUN/metrics.jsonl and Weights & Biases. The only file that imports wandb."""
+
+import json
+import logging
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nmt.config import TrackingConfig, TrackingMode
+
+log = logging.getLogger(__name__)
+
+
+class JsonLines:
+    """One JSON object a line, in order of the step."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def rewind(self, step: int) -> None:
+        """Drops lines of later steps, and half a line at the end: training goes on after this step."""
+        if not self.path.exists():
+            return
+        kept = []
+        for line in self.path.read_text(encoding="utf-8").split("\n"):
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except (ValueError, KeyError, TypeError):
+                continue
+        temporary = self.path.with_suffix(".tmp")
+        temporary.write_text("".join(kept), encoding="utf-8")
+        os.replace(temporary, self.path)
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **metrics}) + "\n")
+
+
+class Tracker:
+    """Both of them; a failure of wandb is a warning, once, and training goes on without it."""
+
+    def __init__(self, folder: Path, config: TrackingConfig, run_config: dict[str, Any]) -> None:
+        """
+        Args:
+            folder: the run directory.
+            config: mode and names.
+            run_config: what wandb shows as the run's configuration.
+        """
+        self.lines = JsonLines(folder / "metrics.jsonl")
+        self.wandb: Any = None
+        if config.mode != TrackingMode.disabled:
+            self.guarded(lambda: self.start_wandb(folder, config, run_config))
+
+    def start_wandb(self, folder: Path, config: TrackingConfig, run_config: dict[str, Any]) -> None:
+        """Starts or continues the wandb run of this run directory: its identity is kept in `wandb_id`.
+
+        Offline, wandb does not continue a run: each start is a segment of its own, all under one identity.
+        """
+        import wandb  # takes 0.8 s, which a run with tracking.mode=disabled need not pay
+
+        identity = folder / "wandb_id"
+        if not identity.exists():
+            identity.write_text(secrets.token_hex(4), encoding="utf-8")
+        self.wandb = wandb.init(
+            id=identity.read_text(encoding="utf-8").strip(),
+            dir=str(folder),
+            mode=config.mode.value,
+            resume="allow" if config.mode == TrackingMode.online else None,
+            project=config.project,
+            entity=config.entity,
+            name=config.name or folder.name,
+            group=config.group,
+            config=run_config,
+            settings=wandb.Settings(silent=True, console="off", init_timeout=60, x_disable_meta=False),
+        )
+
+    def guarded(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except Exception as error:  # whatever wandb raises must not end a training
+            self.wandb = None
+            log.warning("wandb failed and is off for the rest of this start: %s", str(error).split("\n")[0])
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Writes numbers of a step, with keys like `train/loss`."""
+        self.lines.write(step, metrics)
+        if self.wandb is not None:
+            self.guarded(lambda: self.wandb.log(dict(metrics), step=step))
+
+    def summary(self, numbers: Mapping[str, float]) -> None:
+        """Writes numbers of the whole run, such as the test scores, to wandb."""
+        if self.wandb is not None:
+            self.guarded(lambda: self.wandb.summary.update(dict(numbers)))
+
+    def close(self) -> None:
+        if self.wandb is not None:
+            self.guarded(self.wandb.finish)
+            self.wandb = None

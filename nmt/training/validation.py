@@ -1,0 +1,72 @@
+"""Validation: perplexity of the references, and BLEU of real decoding."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nmt.config import SearchConfig, SearchKind
+from nmt.data import PairStore, Tokenizer, in_length_order
+from nmt.decoding import Translator
+from nmt.metrics import bleu
+from nmt.models import Seq2Seq
+from nmt.training.objectives import negative_log_likelihood
+from nmt.training.progress import perplexity
+
+BATCH_SIZE = 64
+
+
+class Validator:
+    """Measures a model on the validation set. Decoding is greedy: beam search ranks checkpoints no better."""
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        store: PairStore,
+        text: tuple[Sequence[str], Sequence[str]],
+        tokenizers: tuple[Tokenizer, Tokenizer],
+        search: SearchConfig,
+        bleu_tokenize: str,
+    ) -> None:
+        """
+        Args:
+            model: the model in training.
+            store: the validation set as ids, for perplexity.
+            text: source and reference lines to decode.
+            tokenizers: of the source and of the target.
+            search: the run's, whose length limits hold here too.
+            bleu_tokenize: sacrebleu's tokenizer.
+        """
+        greedy = replace(search, kind=SearchKind.greedy, n_best=1)
+        self.model = model
+        self.store = store
+        self.src, self.references = text
+        self.translator = Translator(model, *tokenizers, greedy)
+        self.bleu_tokenize = bleu_tokenize
+
+    def __call__(self) -> dict[str, float]:
+        """Returns `valid/loss` (nats a token), `valid/perplexity` and `valid/bleu`."""
+        nll, tokens = self.likelihood()
+        return {
+            "valid/loss": nll / tokens,
+            "valid/perplexity": perplexity(nll, tokens),
+            "valid/bleu": self.bleu(len(self.src)),
+        }
+
+    def check(self) -> None:
+        """Decodes and scores a few sentences, so that a broken evaluation fails before training and not hours in."""
+        self.likelihood(most_batches=2)
+        self.bleu(4)
+
+    def likelihood(self, most_batches: int | None = None) -> tuple[float, int]:
+        self.model.eval()
+        nll, tokens = 0.0, 0
+        for number, batch in enumerate(in_length_order(self.store, BATCH_SIZE)):
+            if number == most_batches:
+                break
+            nll += negative_log_likelihood(self.model, batch.to(self.translator.device))
+            tokens += batch.tokens
+        self.model.train()
+        return nll, tokens
+
+    def bleu(self, sentences: int) -> float:
+        hypotheses = [best.text for best, *_ in self.translator.translate(self.src[:sentences])]
+        return bleu(hypotheses, self.references[:sentences], self.bleu_tokenize)

@@ -1,0 +1,5 @@
+"""From a checkout: the same as nmt-evaluate."""
+
+from nmt.cli.evaluate import main
+
+main()

@@ -1,0 +1,5 @@
+"""From a checkout: the same as nmt-train."""
+
+from nmt.cli.train import main
+
+main()
