@@ -1,10 +1,10 @@
-"""What every command shares: composing its configuration, and turning a user's mistake into one line and exit code 2."""
+"""What every command shares: its configuration, and one line and exit code 2 for a user's mistake."""
 
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import hydra
@@ -84,6 +84,13 @@ def run_dir() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
+def remove_unused_run_dir() -> None:
+    """Removes the directory that hydra made for this job, and the one above it, as far as they are empty."""
+    with suppress(OSError):
+        run_dir().rmdir()
+        run_dir().parent.rmdir()
+
+
 def overrides() -> list[str]:
     """What the user set on the command line, group choices included."""
     return list(HydraConfig.get().overrides.task)
@@ -93,6 +100,17 @@ def value_overrides() -> list[str]:
     """The overrides that set a value, not those that choose a group's file."""
     groups = set(HydraConfig.get().runtime.choices)
     return [given.lstrip("+") for given in overrides() if given.lstrip("+~").partition("=")[0] not in groups]
+
+
+def required(cfg: DictConfig, key: str) -> str:
+    """The value of a key that has no default.
+
+    Raises:
+        UserError: it was not given.
+    """
+    if OmegaConf.is_missing(cfg, key):
+        raise UserError(f"{key} is missing; give it as {key}=...")
+    return str(cfg[key])
 
 
 def as_dict(config: object) -> dict[str, object]:

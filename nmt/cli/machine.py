@@ -44,8 +44,8 @@ def available_cores() -> int:
 def fast_bfloat16(device: torch.device) -> bool:
     """Whether matrix products in bfloat16 are faster: with AMX's tiles. AVX-512's bfloat16 alone is slower here."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return torch.cpu._is_amx_tile_supported()
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_amx_tile_supported())
 
 
 def keep_memory() -> None:

@@ -5,9 +5,16 @@ import difflib
 import re
 from typing import Any, get_args, get_type_hints
 
+from hydra.errors import OverrideParseException
+
+from nmt.config import SearchConfig
+
 
 def explain(error: Exception, schema: type) -> str:
     """One line that names the key and the remedy."""
+    if isinstance(error, OverrideParseException):
+        given = " ".join(error.override.split())
+        return f"cannot read {given!r} as an override; write key=value, and quote special characters: 'key=\"a, b\"'"
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
@@ -34,7 +41,9 @@ def keys(schema: type, prefix: str = "") -> list[str]:
     found = []
     for name, hint in get_type_hints(schema).items():
         found.append(prefix + name)
-        nested: list[Any] = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
-        for kind in nested:
+        kinds: list[Any] = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
+        if hint == dict[str, Any]:  # the search settings of a command, where the run's are still to come
+            kinds = [SearchConfig]
+        for kind in kinds:
             found.extend(keys(kind, f"{prefix}{name}."))
     return found

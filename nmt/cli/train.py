@@ -1,7 +1,7 @@
 """nmt-train: prepare, train, validate, keep the best, score the test set."""
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,20 +15,22 @@ from nmt.errors import UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split, load_translator, show_scores
 from nmt.models import Vocabulary, build_model
 from nmt.run import RunDirectory, load_checkpoint, provenance
-from nmt.training import Schedule, Tracker, Trainer, Validator, build_optimizer, cross_entropy
+from nmt.training import Interrupted, Schedule, Tracker, Trainer, Validator, build_optimizer, cross_entropy
 
 log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
-    config, run = settle_run(cfg)
-    machine = settle(config.machine)
-    resumed = run.exists
-    if resumed and run.finished:
+    try:
+        config, run = settle_run(cfg)
+        machine = settle(config.machine)
+        if not run.exists:
+            run.create(config, prepare(config.data))
+    finally:
+        app.remove_unused_run_dir()
+    if run.finished:
         log.info("%s is finished; nothing to do", run.path)
     else:
-        if not resumed:
-            run.create(config, prepare(config.data))
         run.add_start(provenance(app.overrides()))
         with app.logging_to(run.path / "train.log"):
             train(config, run, machine)
@@ -78,6 +80,9 @@ def train(config: Config, run: RunDirectory, machine: Machine) -> None:
         trainer = build_trainer(config, run, machine, tracker)
         try:
             trainer.train()
+        except Interrupted:
+            log.warning("checkpoint of step %d kept; train.resume=%s continues", trainer.progress.step, run.path)
+            raise
         finally:
             draw_learning_curves(run.metrics_path, run.folder("plots") / "learning_curves.png")
         log.info("trained %d steps in %.1f minutes", trainer.progress.step, trainer.progress.seconds / 60)
@@ -128,7 +133,7 @@ def build_trainer(config: Config, run: RunDirectory, machine: Machine, tracker: 
         bfloat16=machine.bfloat16,
     )
     validator.check()
-    if (run.checkpoints / "last").is_symlink():
+    if (run.checkpoints / "last").exists():
         trainer.restore(load_checkpoint(run.checkpoints, "last"))
         log.info("continuing at step %d", trainer.progress.step)
     else:

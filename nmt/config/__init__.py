@@ -14,7 +14,7 @@ from nmt.config.root import (
     from_hydra,
     load_config,
     save_config,
-    search_for_run,
+    with_search,
 )
 from nmt.config.search import LengthPenalty, SearchConfig, SearchKind
 from nmt.config.tracking import TrackingConfig, TrackingMode
@@ -51,5 +51,5 @@ __all__ = [
     "from_hydra",
     "load_config",
     "save_config",
-    "search_for_run",
+    "with_search",
 ]

@@ -24,8 +24,8 @@ def number(config: Any, field: str, low: float, high: float = float("inf")) -> I
     value = getattr(config, field)
     if value is None or low <= value <= high:
         return
-    allowed = f"at least {low:g}" if high == float("inf") else f"from {low:g} to {high:g}"
-    yield field, f"is {value:g}; allowed: {allowed}"
+    allowed = f"at least {low}" if high == float("inf") else f"from {low} to {high}"
+    yield field, f"is {value}; allowed: {allowed}"
 
 
 def one_of(config: Any, field: str, allowed: tuple[str, ...]) -> Iterator[tuple[str, str]]:

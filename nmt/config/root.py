@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from nmt.config.checks import number, problems_in
@@ -18,7 +18,6 @@ from nmt.config.search import SearchConfig
 from nmt.config.tracking import TrackingConfig
 from nmt.config.train import TrainConfig
 from nmt.errors import UserError
-
 
 T = TypeVar("T")
 
@@ -90,7 +89,8 @@ class EvaluateConfig:
     """... and one with their reference translations."""
     checkpoint: str = "best"
     """best or last."""
-    search: SearchConfig = field(default_factory=SearchConfig)
+    search: dict[str, Any] = field(default_factory=dict)
+    """What differs from the run's own search; `with_search` puts the two together."""
     machine: MachineConfig = field(default_factory=MachineConfig)
 
     def problems(self) -> Iterator[tuple[str, str]]:
@@ -113,7 +113,8 @@ class TranslateConfig:
     """File for the translations, which must not exist; null: standard output."""
     checkpoint: str = "best"
     """best or last."""
-    search: SearchConfig = field(default_factory=SearchConfig)
+    search: dict[str, Any] = field(default_factory=dict)
+    """What differs from the run's own search; `with_search` puts the two together."""
     machine: MachineConfig = field(default_factory=MachineConfig)
 
     def problems(self) -> Iterator[tuple[str, str]]:
@@ -127,20 +128,30 @@ def checkpoint_problems(name: str) -> Iterator[tuple[str, str]]:
         yield "checkpoint", f"is {name!r}; allowed: best, last"
 
 
-def from_hydra(schema: type[T], composed: Any) -> T:
+def from_hydra(schema: type[T], *composed: Any, prefix: str = "") -> T:
     """Turns a composed or loaded configuration into checked dataclasses; after it nobody sees a DictConfig.
+
+    Args:
+        schema: the dataclass of the root.
+        composed: what hydra or YAML gave; of several, a later one counts more.
+        prefix: what stands before the keys in the errors, for a part of a tree.
 
     Raises:
         UserError: all problems together, each with its key and the allowed values.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), composed)
+        # As plain containers: a node that hydra made of a dataclass would bring keys that `+key=value` added unseen.
+        plain = [OmegaConf.to_container(OmegaConf.create(layer)) for layer in composed]
+        merged = OmegaConf.merge(OmegaConf.structured(schema), *plain)
         config = OmegaConf.to_object(merged)
+    except MissingMandatoryValue as error:
+        key = f"{prefix}{error.full_key}"
+        raise UserError(f"{key} is missing; give it as {key}=...") from None
     except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None) or ""
-        raise UserError(f"configuration key {key}: {first_line(error)}") from None
+        where = f" key {prefix}{error.full_key}" if error.full_key else ""
+        raise UserError(f"configuration{where}: {first_line(error)}") from None
     assert isinstance(config, schema)
-    problems = list(problems_in(config))
+    problems = list(problems_in(config, prefix))
     if problems:
         raise UserError("configuration: " + "; ".join(problems))
     return config
@@ -174,11 +185,14 @@ def load_config(schema: type[T], path: Path, overrides: list[str] | None = None)
         raise UserError(f"{path}: {error}") from None
 
 
-def search_for_run(trained: SearchConfig, asked: DictConfig) -> DictConfig:
-    """The run's own search settings under those asked for; a value `???` asks for the run's.
+def with_search(schema: type[T], composed: DictConfig, trained: SearchConfig) -> tuple[T, SearchConfig]:
+    """A command's configuration, and its search settings on top of the run's: a value `???` asks for the run's.
 
     OmegaConf's merge leaves the left side where the right side is `???`.
+
+    Raises:
+        UserError: as `from_hydra`.
     """
-    merged = OmegaConf.merge(OmegaConf.structured(trained), asked)
-    assert isinstance(merged, DictConfig)
-    return merged
+    search = from_hydra(SearchConfig, OmegaConf.structured(trained), composed.search, prefix="search.")
+    rest = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "search"])
+    return from_hydra(schema, rest), search

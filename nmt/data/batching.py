@@ -1,7 +1,7 @@
 """Batches: like lengths together, shuffled by seed and epoch, at a position that can be resumed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,8 +35,14 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         if device.type == "cpu":
             return self
-        moved = (tensor.to(device) for tensor in (self.src, self.src_mask, self.tgt_in, self.tgt_out, self.tgt_mask))
-        return Batch(*moved, indices=self.indices, tokens=self.tokens)
+        return replace(
+            self,
+            src=self.src.to(device),
+            src_mask=self.src_mask.to(device),
+            tgt_in=self.tgt_in.to(device),
+            tgt_out=self.tgt_out.to(device),
+            tgt_mask=self.tgt_mask.to(device),
+        )
 
 
 def source_tensors(lines: Sequence[Sequence[int] | NDArray[np.unsignedinteger]]) -> tuple[Tensor, Tensor]:
@@ -148,7 +154,7 @@ class TrainingBatches:
         return [batches[i] for i in random.permutation(len(batches))]
 
     def next(self) -> Batch:
-        if self.index == len(self.batches):
+        if self.index >= len(self.batches):
             self.seek(self.epoch + 1, 0)
         self.index += 1
         return gather(self.store, self.batches[self.index - 1])

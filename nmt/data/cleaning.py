@@ -16,8 +16,9 @@ RATIO_OFFSET = 10  # characters added to both sides, so that short sentences are
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # exactly category Cc
 # Zero-width space, word joiner and byte order mark show nothing. Zero-width joiner and non-joiner (U+200D,
-# U+200C) stay: they decide how Persian, Indic scripts and emoji look.
-_INVISIBLE = re.compile("[\u200b\u2060\ufeff]")
+# U+200C) stay: they decide how Persian, Indic scripts and emoji look. Half a surrogate pair is no character: it comes
+# from a terminal that is not UTF-8, and neither SentencePiece nor a file takes it.
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff\ud800-\udfff]")
 
 
 class Reason(StrEnum):
@@ -87,8 +88,8 @@ class CleaningReport:
 def normalise(text: str) -> str:
     """Returns text in the one form that training and translation see.
 
-    Control characters become spaces, zero-width space, word joiner and byte order mark go, then Unicode NFC,
-    then each run of white space (of any kind, U+00A0 too) becomes one space and none is left at the ends.
+    Control characters become spaces, zero-width space, word joiner, byte order mark and lone surrogates go, then
+    Unicode NFC, then each run of white space (of any kind, U+00A0 too) becomes one space and none is left at the ends.
     Idempotent.
     """
     # NFC comes after the deletions: they can bring a letter and its accent together.

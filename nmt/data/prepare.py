@@ -4,20 +4,16 @@ import hashlib
 import itertools
 import json
 import logging
-import os
-import shutil
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 from nmt.config import DataConfig, cache_dir
+from nmt.console import progress_bar
 from nmt.data.cleaning import CleaningReport, clean, digests, normalise
 from nmt.data.corpora import read_lines
-from nmt.data.sources import Fingerprints, Source, locate
+from nmt.data.sources import Fingerprints, Source, locate, make_once
 from nmt.data.store import SIDES, PairStore, StoreWriter
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.errors import UserError
@@ -59,21 +55,19 @@ def prepare(config: DataConfig) -> Prepared:
     Raises:
         UserError: files are missing, damaged, unequal or empty, or too small for the vocabulary.
     """
-    sources = locate(config)
     cache = cache_dir(config.cache)
-    folder = cache / "prepared"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{cache}: {error.strerror}; set data.cache or $NMT_CACHE to a folder that you may write to"
+        ) from None
+    sources = locate(config)
     fingerprints = Fingerprints(cache / "fingerprints.json")
     key = corpus_key(config, sources, fingerprints)
     fingerprints.save()
-    target = folder / key
-    with FileLock(folder / f"{key}.lock"):
-        if not target.exists():
-            partial = folder / f"{key}.tmp"
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir()
-            write(config, sources, partial)
-            os.replace(partial, target)
+    target = cache / "prepared" / key
+    make_once(target, lambda partial: write(config, sources, partial))
     return Prepared(target)
 
 
@@ -133,7 +127,7 @@ def write(config: DataConfig, sources: dict[str, Source], folder: Path) -> None:
 
 def train_tokenizers(config: DataConfig, text: dict[str, Path], pairs: int, folder: Path) -> dict[str, Tokenizer]:
     """One tokenizer for both sides, or one for each; written to `SIDE.model`."""
-    stride = max(1, pairs // config.tokenizer.max_lines)
+    stride = math.ceil(pairs / config.tokenizer.max_lines)
     sides = {side: itertools.islice(read_lines(path), 0, None, stride) for side, path in text.items()}
     if config.tokenizer.joint:
         joint = train_tokenizer(itertools.chain(*sides.values()), config.tokenizer)
@@ -163,16 +157,3 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 def one_line(report: CleaningReport) -> str:
     return ", ".join(f"{reason}: {count}" for reason, count in report.dropped.items() if count)
-
-
-def progress_bar() -> Progress:
-    """On standard error; silent where that is no terminal."""
-    console = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    return Progress(*columns, console=console, disable=not console.is_terminal)

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,32 +61,47 @@ def write_phrasebook(config: PhrasebookConfig, src_lang: str, folder: Path) -> d
     grammar = [sha256_of(path) for path in sorted(Path(phrasebook.__file__).parent.glob("*.py"))]
     key = hashlib.sha256(json.dumps([asdict(config), grammar]).encode()).hexdigest()[:16]
     target = folder / key
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{key}.lock"):
-        if not target.exists():
-            partial = folder / f"{key}.tmp"
-            partial.mkdir(exist_ok=True)
-            sizes = {split: getattr(config, split) for split in SPLITS}
-            for split, pairs in phrasebook.splits(**sizes, seed=config.seed, depth=config.depth).items():
-                with (
-                    (partial / f"{split}.en").open("w", encoding="utf-8") as english,
-                    (partial / f"{split}.de").open("w", encoding="utf-8") as german,
-                ):
-                    for pair in pairs:
-                        english.write(pair.en + "\n")
-                        german.write(pair.de + "\n")
-            os.replace(partial, target)
+    make_once(target, lambda partial: write_sentences(config, partial))
     tgt_lang = "de" if src_lang == "en" else "en"
     return {
         split: Source(TextFiles(src=[f"{split}.{src_lang}"], tgt=[f"{split}.{tgt_lang}"]), target) for split in SPLITS
     }
 
 
+def write_sentences(config: PhrasebookConfig, folder: Path) -> None:
+    sizes = {split: getattr(config, split) for split in SPLITS}
+    for split, pairs in phrasebook.splits(**sizes, seed=config.seed, depth=config.depth).items():
+        with (
+            (folder / f"{split}.en").open("w", encoding="utf-8") as english,
+            (folder / f"{split}.de").open("w", encoding="utf-8") as german,
+        ):
+            for pair in pairs:
+                english.write(pair.en + "\n")
+                german.write(pair.de + "\n")
+
+
+def make_once(target: Path, fill: Callable[[Path], None]) -> None:
+    """Makes a folder unless it is there; `fill` writes what is in it. Nobody ever sees half of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):
+        if target.exists():
+            return
+        partial = target.with_name(f"{target.name}.tmp")
+        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+        partial.mkdir()
+        try:
+            fill(partial)
+            os.replace(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
 class Fingerprints:
-    """SHA-256 of files, remembered by size and time of change, so that a second run need not read the corpus."""
+    """SHA-256 of files, remembered by size and times of change, so that a second run need not read the corpus."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.changed = False
         try:
             self.known: dict[str, list[object]] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -99,16 +115,20 @@ class Fingerprints:
         """
         try:
             stat = path.stat()
-            mark: list[object] = [stat.st_size, stat.st_mtime_ns]
+            # The second time cannot be set: a copy or an archive may bring another file with the same first one.
+            mark: list[object] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
             entry = self.known.get(str(path.absolute()))
-            if entry is None or entry[:2] != mark:
+            if entry is None or entry[:-1] != mark:
                 entry = [*mark, sha256_of(path)]
                 self.known[str(path.absolute())] = entry
+                self.changed = True
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}; check the path in the data configuration") from None
-        return str(entry[2])
+        return str(entry[-1])
 
     def save(self) -> None:
+        if not self.changed:
+            return
         temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(self.known), encoding="utf-8")
         os.replace(temporary, self.path)

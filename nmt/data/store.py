@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from nmt.errors import UserError
 
 SIDES = ("src", "tgt")
+WIDTHS = (2, 4)  # bytes of an id
 
 
 class Side:
@@ -60,18 +62,21 @@ class PairStore:
 def open_side(stem: Path) -> Side:
     try:
         offsets = np.fromfile(f"{stem}.offsets", dtype=np.int64)
-        width = Path(f"{stem}.ids").stat().st_size // max(1, int(offsets[-1]))
-        dtype = np.dtype(f"u{width}")
-        ids = np.memmap(f"{stem}.ids", dtype=dtype, mode="r") if offsets[-1] else np.zeros(0, dtype=np.uint16)
-        if len(ids) != offsets[-1]:
+        total, size = int(offsets[-1]), Path(f"{stem}.ids").stat().st_size
+        width = size // total if total > 0 else WIDTHS[0]
+        if offsets[0] != 0 or (np.diff(offsets) < 0).any() or width not in WIDTHS or size != total * width:
             raise ValueError
-    except (OSError, ValueError, TypeError, IndexError):
-        raise UserError(f"{stem}.ids and {stem}.offsets are damaged; delete the folder {stem.parent}") from None
+        dtype = np.dtype(f"u{width}")
+        ids = np.memmap(f"{stem}.ids", dtype=dtype, mode="r") if total else np.zeros(0, dtype)
+    except (OSError, ValueError, IndexError):
+        raise UserError(
+            f"{stem}.ids and {stem}.offsets are missing or damaged; delete the folder {stem.parent}"
+        ) from None
     return Side(ids, offsets)
 
 
 def flatten(
-    lines: Sequence[Sequence[int]], dtype: np.dtype[np.unsignedinteger]
+    lines: Sequence[Sequence[int]], dtype: np.dtype[Any]
 ) -> tuple[NDArray[np.unsignedinteger], NDArray[np.int64]]:
     ids = np.fromiter((piece for line in lines for piece in line), dtype=dtype)
     offsets = np.zeros(len(lines) + 1, dtype=np.int64)

@@ -92,6 +92,8 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> bytes:
 
 def explain(message: str, vocab_size: int) -> str:
     """SentencePiece's complaint, in one line that says what to do."""
+    if re.search(r"sentences_\.empty|all_chars_count", message):
+        return "the tokenizer cannot be trained: there is no text; check the files of data.train"
     key = f"data.tokenizer.vocab_size={vocab_size}"
     if most := re.search(r"value <= (\d+)", message):
         return f"{key} is more than this corpus can fill; set it to {most[1]} or less"

@@ -72,7 +72,7 @@ def search(
         config: greedy or beam, its width, its length penalty.
 
     Returns:
-        The `n_best` hypotheses of each sentence, best first.
+        The `n_best` hypotheses of each sentence, best first; fewer where there are no more.
 
     Each step takes the 2 K best continuations of a sentence's K live hypotheses. Those among the first K that end in
     eos are finished; the K best that do not end live on. At its most tokens a sentence may only end. A sentence is

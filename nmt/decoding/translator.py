@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -70,6 +70,10 @@ class Translator:
             segments.extend(parts)
         found = self.search(segments, on_progress)
         return [self.join([found[i] for i in span]) for span in spans]
+
+    def ask_for(self, n_best: int) -> None:
+        """How many translations of each line to return from now on."""
+        self.config = replace(self.config, n_best=n_best)
 
     def starts_word(self, piece_id: int) -> bool:
         return self.src.pieces([piece_id])[0].startswith("▁")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from nmt.config import Config, SearchConfig
+from nmt.console import progress_bar
 from nmt.data import BOS_ID, PAD_ID
 from nmt.decoding import Candidate, Translator
 from nmt.errors import UserError
@@ -38,16 +38,7 @@ def load_translator(
 
 def translate_with_bar(translator: Translator, lines: Sequence[str]) -> list[list[Candidate]]:
     """The n best translations of each line, with a progress bar on standard error if that is a terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("translating"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("translating", total=len(lines))
         return translator.translate(lines, lambda done: bar.advance(task, done))
 

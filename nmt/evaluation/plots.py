@@ -21,6 +21,8 @@ def draw_learning_curves(metrics: Path, picture: Path) -> None:
     if not metrics.exists():
         return
     lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").split("\n") if line]
+    if not lines:
+        return
     figure = Figure(figsize=(11, 7), layout="constrained")
     for axes, (title, keys, logarithmic) in zip(figure.subplots(2, 2).flat, CURVES, strict=True):
         for key in keys:
@@ -41,8 +43,9 @@ def draw_attention(attention: AttentionMap, picture: Path) -> None:
     figure = Figure(figsize=(1.5 + 0.45 * width, 1.2 + 0.38 * height), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(attention.weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
-    axes.set_xticks(range(width), attention.src, rotation=60, ha="left", rotation_mode="anchor")
-    axes.set_yticks(range(height), attention.tgt)
+    # A dollar sign in a piece is a dollar sign, not the start of a formula.
+    axes.set_xticks(range(width), attention.src, rotation=60, ha="left", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(range(height), attention.tgt, parse_math=False)
     axes.xaxis.tick_top()
     axes.set(xlabel="source", ylabel="translation")
     axes.xaxis.set_label_position("bottom")

@@ -49,11 +49,13 @@ class AdditiveAttention(Attention):
         self.energy = nn.Linear(attention_size, 1, bias=False)
 
     def project_keys(self, values: Tensor) -> Tensor:
-        return self.key(values)
+        keys: Tensor = self.key(values)
+        return keys
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         mixed = self.query(query).unsqueeze(2) + keys.unsqueeze(1)  # (B, T, S, A)
-        return self.energy(mixed.tanh()).squeeze(-1)
+        energy: Tensor = self.energy(mixed.tanh())  # (B, T, S, 1)
+        return energy.squeeze(-1)
 
 
 class DotAttention(Attention):
@@ -71,7 +73,8 @@ class GeneralAttention(Attention):
         self.key = nn.Linear(hidden_size, hidden_size, bias=False)
 
     def project_keys(self, values: Tensor) -> Tensor:
-        return self.key(values)
+        keys: Tensor = self.key(values)
+        return keys
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         return torch.bmm(query, keys.transpose(1, 2))

@@ -46,14 +46,14 @@ class DecoderState:
 
 
 def take(tensor: Tensor | None, sentences: Tensor) -> Tensor | None:
-    """The sentences' lines; without copying where all stay, which is what most steps of a search do."""
-    if tensor is None or len(sentences) == len(tensor):
+    """The sentences' lines; without copying where all stay in place, which is what most steps of a search do."""
+    if tensor is None or torch.equal(sentences, torch.arange(len(tensor), device=tensor.device)):
         return tensor
     return tensor[sentences]
 
 
 class Bridge(nn.Module):
-    """Encoder's last state to the decoder's first: h0 = tanh(W h), c0 = V c for each layer (cf. Bahdanau 2015, A.2.2)."""
+    """Encoder's last state to the decoder's first: h0 = tanh(W h), c0 = V c (cf. Bahdanau 2015, A.2.2)."""
 
     def __init__(self, hidden_size: int, decoder_layers: int) -> None:
         super().__init__()
@@ -79,9 +79,9 @@ class Decoder(nn.Module):
         self.input_feeding = config.input_feeding
         self.attention = build_attention(config.attention, hidden) if config.attention else None
         self.bridge = Bridge(hidden, config.decoder_layers)
-        self.layers = nn.ModuleList(
-            lstm(embed + feed if depth == 0 else hidden + context, hidden) for depth in range(config.decoder_layers)
-        )
+        inputs = [embed + feed] + [hidden + context] * (config.decoder_layers - 1)
+        self.layers = nn.ModuleList(lstm(size, hidden) for size in inputs)
+        self.hidden_size = hidden
         self.readout = nn.Linear(hidden + context, embed)
         self.dropout = Dropout(config.dropout, config.fixed_masks)
         self.word_dropout = WordDropout(config.word_dropout)
@@ -108,13 +108,14 @@ class Decoder(nn.Module):
         x = self.dropout(self.word_dropout(self.embedding(tgt_in)))  # (T, B, E)
         masks = self.masks(x)
         if not self.input_feeding:
-            vectors, _, weights = self.advance(x, state, masks)
-            return vectors, weights
-        steps = []
+            whole, _, all_weights = self.advance(x, state, masks)
+            return whole, all_weights
+        vectors, weights = [], []
         for t in range(len(x)):
-            vector, state, weights = self.advance(x[t : t + 1], state, [at_step(mask, t) for mask in masks])
-            steps.append((vector, weights))
-        return torch.cat([vector for vector, _ in steps]), torch.cat([weights for _, weights in steps], dim=1)
+            vector, state, weight = self.advance(x[t : t + 1], state, [at_step(mask, t) for mask in masks])
+            vectors.append(vector)
+            weights += [] if weight is None else [weight]
+        return torch.cat(vectors), torch.cat(weights, dim=1) if weights else None
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One step of search: tokens (B K,) to attentional vectors (B K, E) and the next state."""
@@ -153,7 +154,7 @@ class Decoder(nn.Module):
         return vectors, replace(state, hidden=hidden, feed=vectors[-1]), weights
 
     def attend(self, output: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
-        """Contexts (T, B K, H) and weights (B, T K, S) for queries (T, B K, H): steps and hypotheses are both queries."""
+        """Contexts (T, B K, H), weights (B, T K, S) of queries (T, B K, H): steps and hypotheses are both queries."""
         assert self.attention is not None
         assert state.keys is not None
         assert state.values is not None
@@ -166,12 +167,13 @@ class Decoder(nn.Module):
 
     def masks(self, x: Tensor) -> list[Tensor | None]:
         """Dropout masks for one sequence: after each layer, on the context, on the attentional vector."""
-        wide, narrow = x.new_empty(*x.shape[:2], self.layers[0].hidden_size), x
+        wide, narrow = x.new_empty(*x.shape[:2], self.hidden_size), x
         return [self.dropout.mask(wide) for _ in range(len(self.layers) + 1)] + [self.dropout.mask(narrow)]
 
 
-def run(layer: nn.LSTM, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+def run(layer: nn.Module, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
     """A layer over (T, B, I) from a state (B, H): the fused kernel, or plain products for a single step."""
+    assert isinstance(layer, nn.LSTM)
     if len(x) == 1:
         h, c = lstm_step(layer, x.squeeze(0), state)
         return h.unsqueeze(0), (h, c)

@@ -19,7 +19,7 @@ class Encoded(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """Stacked LSTM, bidirectional or not (Schuster and Paliwal 1997), with residual connections from the second layer."""
+    """Stacked LSTM, bidirectional or not (Schuster and Paliwal 1997), residual from the second layer on."""
 
     def __init__(self, config: ModelConfig, embedding: nn.Embedding) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Encoder(nn.Module):
         return Encoded(x, state)
 
     def layer(self, depth: int, x: Tensor, mask: Tensor) -> tuple[Tensor, LSTMState]:
-        """(S, B, I) -> (S, B, H): one layer in one direction or both, the backward one read from each sentence's end."""
+        """(S, B, I) -> (S, B, H): one layer, forward, and backward from each sentence's end if it is bidirectional."""
         outputs, state = self.forwards[depth](x, mask)
         if not self.backwards:
             return outputs, state

@@ -23,9 +23,9 @@ class MaskedLSTM(nn.Module):
         super().__init__()
         self.lstm = nn.LSTM(input_size + 1, hidden_size, bias=False)
         initialise(self.lstm)
-        with torch.no_grad():
-            self.lstm.weight_ih_l0[:, -1] = 0.0
-            self.lstm.weight_ih_l0[hidden_size : 2 * hidden_size, -1] = 1.0
+        bias = parameter(self.lstm, "weight_ih_l0").detach()[:, -1]
+        bias.zero_()
+        bias[hidden_size : 2 * hidden_size] = 1.0
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, LSTMState]:
         """
@@ -45,10 +45,9 @@ def lstm(input_size: int, hidden_size: int) -> nn.LSTM:
     """A layer with plain biases, for sequences whose padding is at the end and never looked at (the decoder's)."""
     layer = nn.LSTM(input_size, hidden_size)
     initialise(layer)
-    with torch.no_grad():
-        for bias in (layer.bias_ih_l0, layer.bias_hh_l0):
-            bias.zero_()
-        layer.bias_ih_l0[hidden_size : 2 * hidden_size] = 1.0
+    for name in ("bias_ih_l0", "bias_hh_l0"):
+        parameter(layer, name).detach().zero_()
+    parameter(layer, "bias_ih_l0").detach()[hidden_size : 2 * hidden_size] = 1.0
     return layer
 
 
@@ -57,10 +56,15 @@ def initialise(layer: nn.LSTM) -> None:
 
     The forget gates' bias is set to 1 by the callers, so that a new cell remembers (Jozefowicz et al. 2015).
     """
-    for gate in layer.weight_ih_l0.detach().chunk(4):
+    for gate in parameter(layer, "weight_ih_l0").detach().chunk(4):
         nn.init.xavier_uniform_(gate)
-    for gate in layer.weight_hh_l0.detach().chunk(4):
+    for gate in parameter(layer, "weight_hh_l0").detach().chunk(4):
         nn.init.orthogonal_(gate)
+
+
+def parameter(layer: nn.LSTM, name: str) -> Tensor:
+    """A parameter by torch's name for it; torch's own attributes have no type."""
+    return layer.get_parameter(name)
 
 
 def lstm_step(layer: nn.LSTM, x: Tensor, state: LSTMState) -> LSTMState:
@@ -75,7 +79,8 @@ def lstm_step(layer: nn.LSTM, x: Tensor, state: LSTMState) -> LSTMState:
         state: h and c of the step before, each (B, H).
     """
     h, c = state
-    gates = linear(x, layer.weight_ih_l0, layer.bias_ih_l0) + linear(h, layer.weight_hh_l0, layer.bias_hh_l0)
+    w, u, b_w, b_u = (parameter(layer, name) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"))
+    gates = linear(x, w, b_w) + linear(h, u, b_u)
     i, f, g, o = gates.chunk(4, dim=-1)  # torch's order of the rows
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()
     return o.sigmoid() * c.tanh(), c

@@ -41,31 +41,43 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, links: Collection[str]) -> None:
-    """Writes a checkpoint and points `links` (of `last` and `best`) to it; folders without a link are deleted.
+    """Writes a checkpoint and points `links` (of `last` and `best`) to it in order; folders without a link are deleted.
 
     Raises:
-        OSError: the disk is full, or not writable; what was there before is intact.
+        UserError: the disk is full, or not writable; what was there before is intact.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"step-{checkpoint.step:08d}"
-    if target.name not in linked(folder).values():
-        partial = folder / f"{target.name}.tmp"
-        for leftover in (partial, target):
-            shutil.rmtree(leftover, ignore_errors=True)
-        partial.mkdir()
-        write_files(partial, checkpoint)
-        os.replace(partial, target)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / folder_name(checkpoint.step)
+        if target.name not in linked(folder).values():
+            partial = folder / f"{target.name}.tmp"
+            for leftover in (partial, target):
+                shutil.rmtree(leftover, ignore_errors=True)
+            partial.mkdir()
+            write_files(partial, checkpoint)
+            os.replace(partial, target)
+            sync(folder)
+        for link in links:
+            point(folder / link, target.name)
         sync(folder)
-    for link in links:
-        temporary = folder / f"{link}.tmp"
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(target.name)
-        os.replace(temporary, folder / link)
-    sync(folder)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{folder}: step {checkpoint.step} cannot be saved: {error}; mend that, the one before is whole"
+        ) from None
     kept = set(linked(folder).values())
     for old in folder.glob("step-*"):
         if old.name not in kept:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def point(link: Path, target: str) -> None:
+    """Makes or moves a link in one go."""
+    temporary = link.with_suffix(".tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    if link.is_dir() and not link.is_symlink():  # the run was copied by a program that follows links
+        shutil.rmtree(link)
+    os.replace(temporary, link)
 
 
 def write_files(folder: Path, checkpoint: Checkpoint) -> None:
@@ -109,7 +121,7 @@ def load_weights(folder: Path, link: str) -> tuple[int, dict[str, Tensor]]:
 
 def checked(folder: Path, link: str, names: Collection[str]) -> tuple[Path, dict[str, Any]]:
     """The folder a link points to, and its manifest, once the checksums of these files hold."""
-    source = (folder / link).resolve()
+    source = Path(os.path.realpath(folder / link))  # unlike resolve(), it goes through a link to itself
     if source.parent != folder.resolve():
         raise UserError(f"{folder / link} points out of the run directory; the run was tampered with")
     if not source.is_dir():
@@ -121,12 +133,18 @@ def checked(folder: Path, link: str, names: Collection[str]) -> tuple[Path, dict
             raise UserError(
                 f"{source} has checkpoint format {found}, this version reads {FORMAT}; use the nmt it is from"
             )
+        if source.name not in (link, folder_name(manifest["step"])):
+            raise UserError(f"{source} is damaged (it says it is step {manifest['step']}); use another checkpoint")
         for name in names:
             if sha256(source / name) != manifest["sha256"][name]:
                 raise UserError(f"{source / name} is damaged (its checksum is wrong); use another checkpoint")
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{source} is incomplete or damaged; use another checkpoint of {folder}") from None
     return source, manifest
+
+
+def folder_name(step: int) -> str:
+    return f"step-{step:08d}"
 
 
 def linked(folder: Path) -> dict[str, str]:

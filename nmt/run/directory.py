@@ -38,11 +38,15 @@ class RunDirectory:
         if not run.exists:
             raise UserError(f"run={path} is not a run directory: it has no config.yaml and run.json")
         try:
-            found = json.loads(run.record_path.read_text(encoding="utf-8"))["format"]
+            record = run.record()
+            if record["format"] != FORMAT:
+                raise UserError(
+                    f"{path} is a run of format {record['format']}, this version reads {FORMAT}; use the nmt it is from"
+                )
+            if not isinstance(record["starts"], list):
+                raise TypeError
         except (OSError, ValueError, KeyError, TypeError):
             raise UserError(f"{run.record_path} is damaged; the run cannot be used") from None
-        if found != FORMAT:
-            raise UserError(f"{path} is a run of format {found}, this version reads {FORMAT}; use the nmt it is from")
         return run
 
     @property
@@ -82,6 +86,7 @@ class RunDirectory:
             (self.folder("tokenizer") / f"{side}.model").write_bytes(prepared.tokenizer(side).model)
             for split in prepared.held_out:
                 shutil.copyfile(f"{prepared.text(split)}.{side}", self.folder("data") / f"{split}.{side}")
+        shutil.copyfile(prepared.folder / "report.json", self.folder("data") / "report.json")
         self.write_record({"format": FORMAT, "starts": []})
 
     def record(self) -> dict[str, Any]:

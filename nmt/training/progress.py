@@ -5,8 +5,9 @@ import math
 import time
 from collections.abc import Mapping
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TextColumn
+
+from nmt.console import progress_bar
 
 LOG_SECONDS = 60
 
@@ -21,18 +22,7 @@ class TrainingProgress:
             total: steps in all.
         """
         self.total = total
-        console = Console(stderr=True)
-        self.bar = Progress(
-            TextColumn("step"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self.bar = progress_bar(TextColumn("{task.fields[numbers]}"))
         self.task = self.bar.add_task("training", total=total, completed=done, numbers="")
         self.last_log = time.monotonic()
 

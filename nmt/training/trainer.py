@@ -133,7 +133,7 @@ class Trainer:
         for batch in batches:
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bfloat16):
                 loss, _, logs = self.objective(self.model, batch)
-            (loss / tokens).backward()
+            (loss / tokens).backward()  # type: ignore[no-untyped-call]
             window.loss += loss.item()
             window.nll += logs["nll"].item()
         norm = clip_gradients(self.model, self.clip_norm).item()
@@ -188,8 +188,11 @@ class Trainer:
         return improved
 
     def save(self, improved: bool) -> None:
-        """Writes a checkpoint, as `last`, and as `best` too if it is."""
-        save_checkpoint(self.checkpoints, self.checkpoint(), ["last", "best"] if improved else ["last"])
+        """Writes a checkpoint, as `last`, and as `best` too if it is.
+
+        `best` comes first: whoever goes on from a `last` that knows of a best score also has its weights.
+        """
+        save_checkpoint(self.checkpoints, self.checkpoint(), ["best", "last"] if improved else ["last"])
 
     def checkpoint(self) -> Checkpoint:
         tensors = {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}

@@ -1,0 +1,47 @@
+# `make help` lists the targets.
+PYTHON ?= python3
+# For a small build of torch on a machine without a GPU, see the README: make install PIP_FLAGS="--extra-index-url ..."
+PIP_FLAGS ?=
+BIN := .venv/bin
+READY := .venv/complete
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-commands test-all check format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(READY)  ## make .venv from constraints.txt, complete or not at all
+
+$(READY): pyproject.toml constraints.txt
+	rm -rf .venv
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "nmt: $(PYTHON) is not Python 3.11 to 3.13; give another by PYTHON=..." >&2; exit 2; }
+	{ $(PYTHON) -m venv .venv \
+		&& $(BIN)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[dev]'; } \
+		|| { rm -rf .venv; echo "nmt: installation failed; nothing was left behind" >&2; exit 1; }
+	touch $(READY)
+
+demo: $(READY)  ## train on the embedded corpus, score, translate, draw (3 minutes of training)
+	$(BIN)/python scripts/demo.py
+
+test: $(READY)  ## the unit tests (under 2 minutes)
+	$(BIN)/python -m pytest
+
+test-commands: $(READY)  ## the real commands on the phrasebook, trainings that must learn included (up to 15 minutes)
+	$(BIN)/python -m pytest -m commands
+
+test-all: $(READY)  ## everything, the slow tests too
+	$(BIN)/python -m pytest -m ""
+
+check: $(READY)  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY)  ## format and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove the environment and caches; runs stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist

@@ -1,0 +1,129 @@
+"""The interactive prompt: raw text in, raw text out, with line editing, a history, n best and attention on request."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from nmt.decoding import AttentionMap, Translator
+
+HELP = """\
+Type a sentence and press Enter.
+  :nbest N     show the N best translations from now on (at most the beam size)
+  :attention   show where the model looked for the last sentence
+  :help        this text
+  :quit        leave (so does Ctrl-D); Ctrl-C clears the line"""
+HISTORY_LINES = 1000
+
+
+class Prompt:
+    """Reads sentences from a terminal until its end."""
+
+    def __init__(self, translator: Translator) -> None:
+        self.translator = translator
+        self.n_best = translator.config.n_best
+        self.most = translator.config.beam_size if translator.config.kind == "beam" else 1
+        self.last: tuple[str, str] | None = None
+        """The last sentence and its translation."""
+        self.console = Console()
+
+    def loop(self) -> None:
+        with history():
+            print("A sentence, or :help", file=sys.stderr)
+            while True:
+                try:
+                    line = input("> ").strip()
+                except KeyboardInterrupt:
+                    print()
+                    continue
+                except EOFError:
+                    print()
+                    return
+                except UnicodeDecodeError:
+                    print("that was not UTF-8; set the terminal to UTF-8", file=sys.stderr)
+                    continue
+                if line in (":quit", ":q"):
+                    return
+                try:
+                    self.answer(line)
+                except KeyboardInterrupt:
+                    print("stopped", file=sys.stderr)
+
+    def answer(self, line: str) -> None:
+        """One line typed: a command, or a sentence to translate."""
+        command, _, argument = line.partition(" ")
+        match command:
+            case "":
+                return
+            case ":help":
+                print(HELP)
+            case ":nbest":
+                self.set_n_best(argument)
+            case ":attention":
+                self.show_attention()
+            case _ if command.startswith(":"):
+                print(f"there is no command {command}; :help lists them", file=sys.stderr)
+            case _:
+                self.translate(line)
+
+    def translate(self, line: str) -> None:
+        candidates = self.translator.translate([line])[0]
+        self.last = (line, candidates[0].text)
+        if self.n_best == 1:
+            print(candidates[0].text)
+            return
+        for rank, candidate in enumerate(candidates[: self.n_best], start=1):
+            print(f"{rank}. {candidate.score:8.4f}  {candidate.text}")
+
+    def set_n_best(self, argument: str) -> None:
+        if not argument.isdecimal() or not 1 <= int(argument) <= self.most:
+            print(f":nbest takes a number from 1 to {self.most}, what the search keeps", file=sys.stderr)
+            return
+        self.n_best = int(argument)
+        self.translator.ask_for(self.n_best)
+
+    def show_attention(self) -> None:
+        if self.last is None:
+            print("translate a sentence first", file=sys.stderr)
+            return
+        attention = self.translator.attention(*self.last)
+        if attention is None:
+            print("this model has no attention", file=sys.stderr)
+            return
+        self.console.print(attention_table(attention))
+
+
+def attention_table(attention: AttentionMap) -> Table:
+    """Target pieces down, source pieces across; weights in percent, the largest of each line marked."""
+    table = Table("", *[escape(piece) for piece in attention.src], title="attention, in percent")
+    for piece, weights in zip(attention.tgt, attention.weights, strict=True):
+        largest = max(weights)
+        cells = [Text(f"{100 * weight:.0f}", style="bold" if weight == largest else "dim") for weight in weights]
+        table.add_row(Text(piece), *cells)
+    return table
+
+
+@contextlib.contextmanager
+def history() -> Iterator[None]:
+    """Line editing by readline, where the platform has it, with a history that outlives the session."""
+    try:
+        import readline
+    except ImportError:
+        yield
+        return
+    path = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "nmt" / "history"
+    with contextlib.suppress(OSError):
+        readline.read_history_file(path)
+    readline.set_history_length(HISTORY_LINES)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            readline.write_history_file(path)

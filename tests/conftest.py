@@ -1,0 +1,43 @@
+"""What tests share: an environment that touches nothing of the user's, and a small corpus with its tokenizer."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from nmt.config import TokenizerConfig
+from nmt.data import Tokenizer
+from nmt.data.phrasebook import Pair, pairs
+from nmt.data.tokenizer import train_tokenizer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The cache in a temporary folder, and wandb without account or network, whatever the user has set."""
+    folder = tmp_path_factory.mktemp("environment")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("WANDB_")]:
+            patch.delenv(name)
+        patch.setenv("NMT_CACHE", str(folder / "cache"))
+        patch.setenv("WANDB_MODE", "offline")
+        for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
+            patch.setenv(name, str(folder / "wandb"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """More threads would change the order of sums, and with it the last bits."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def phrases() -> list[Pair]:
+    return list(pairs(300, seed=1))
+
+
+@pytest.fixture(scope="session")
+def tokenizer(phrases: list[Pair]) -> Tokenizer:
+    """One vocabulary for both languages."""
+    return Tokenizer(train_tokenizer((line for pair in phrases for line in pair), TokenizerConfig(vocab_size=200)))

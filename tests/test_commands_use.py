@@ -1,0 +1,142 @@
+"""The real evaluate and translate commands, on a small run."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command import ROOT, SMALL, call, start
+
+pytestmark = pytest.mark.commands
+
+SENTENCES = ["Where is the station?", "", "Please open the door.", "   ", "The bread is fresh."]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("use") / "run"
+    call("train", *SMALL, "train.max_steps=20", f"hydra.run.dir={folder}", cwd=folder.parent)
+    return folder
+
+
+def sacrebleu(run: Path, split: str, *arguments: str) -> float:
+    """The score by sacrebleu's own command line."""
+    command = [sys.executable, "-m", "sacrebleu", str(run / "data" / f"{split}.tgt"), "-b", "-w", "6", *arguments]
+    hypotheses = (run / "scores" / f"{split}.hyp").read_text()
+    return float(subprocess.run(command, input=hypotheses, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("arguments", [(), ("search=greedy",), ("search.beam_size=10",), ("checkpoint=last",)])
+def test_scores_are_those_of_sacrebleus_command_line(run: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    output, _ = call("evaluate", f"run={run}", "split=valid", *arguments, cwd=tmp_path)
+    scores = json.loads((run / "scores" / "valid.json").read_text())
+    for name, option in (("bleu", "bleu"), ("chrf", "chrf"), ("ter", "ter")):
+        assert scores[name]["score"] == pytest.approx(sacrebleu(run, "valid", "-m", option), abs=1e-5)
+        assert scores[name]["signature"] in output
+    assert not list(tmp_path.iterdir()), "evaluation leaves nothing where it is called"
+
+
+def test_the_search_asked_for_is_the_search_recorded(run: Path, tmp_path: Path) -> None:
+    call("evaluate", f"run={run}", "search.beam_size=3", cwd=tmp_path)
+    made_by = json.loads((run / "scores" / "test.json").read_text())["made_by"]
+    assert made_by["search"]["beam_size"] == 3
+    assert made_by["search"]["kind"] == "beam"
+
+
+def test_own_files_can_be_scored(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "src").write_text("The soup is good.\nThe wine is good.\n")
+    (tmp_path / "ref").write_text("Die Suppe ist gut.\nDer Wein ist gut.\n")
+    output, _ = call("evaluate", f"run={run}", "src=src", "ref=ref", cwd=tmp_path)
+    assert output.startswith("BLEU = ")
+    assert list((run / "scores").glob("src.*.hyp"))
+
+
+def test_a_pipe_gives_a_line_for_each_line(run: Path, tmp_path: Path) -> None:
+    given = [*SENTENCES, "👋 \t control \x07 ελληνικά 漢字 \u2028 here", "word " * 10_000]
+    output, _ = call("translate", f"run={run}", cwd=tmp_path, given="\n".join(given) + "\n")
+    lines = output.split("\n")
+    assert len(lines) == len(given) + 1
+    assert lines[1] == lines[3] == lines[-1] == ""
+
+
+def test_a_pipe_answers_each_line_before_the_next_is_sent(run: Path, tmp_path: Path) -> None:
+    process = start("translate", f"run={run}", cwd=tmp_path)
+    for sentence in ("The tea is hot.", "The bus is late."):
+        process.stdin.write(sentence + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline().endswith("\n")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_a_file_is_translated_to_a_file_and_none_is_overwritten(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_bytes("The key is here.\nno utf-8: \xff\n".encode("latin-1") + b"last")
+    _, error = call("translate", f"run={run}", "input=in.txt", "output=out.txt", cwd=tmp_path)
+    assert "in.txt, line 2: not UTF-8" in error
+    assert (tmp_path / "out.txt").read_text().count("\n") == 3
+    _, error = call("translate", f"run={run}", "input=in.txt", "output=out.txt", cwd=tmp_path, code=2)
+    assert "exists already" in error
+
+
+def test_n_best_come_with_scores_best_first(run: Path, tmp_path: Path) -> None:
+    output, _ = call("translate", f"run={run}", "search.n_best=3", cwd=tmp_path, given="The hotel is old.\n")
+    rows = [line.split("\t") for line in output.strip("\n").split("\n")]
+    assert [row[0] for row in rows] == ["0", "0", "0"]
+    scores = [float(row[1]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+
+
+def read_until(descriptor: int, word: str) -> str:
+    seen = ""
+    deadline = time.monotonic() + 60
+    while word not in seen:
+        assert time.monotonic() < deadline, seen
+        seen += os.read(descriptor, 4096).decode()
+    return seen
+
+
+def test_the_prompt_translates_lists_shows_attention_and_survives_ctrl_c(run: Path, tmp_path: Path) -> None:
+    terminal, child = pty.openpty()
+    command = [sys.executable, str(ROOT / "scripts" / "translate.py"), f"run={run}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path), "TERM": "dumb"}
+    pipes = {"stdin": child, "stdout": child, "stderr": child}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **pipes)
+    read_until(terminal, "> ")
+    for typed, expected in (
+        ("The station is closed.", "> "),
+        (":attention", "attention, in percent"),
+        (":nbest 2", "> "),
+        ("The museum is open.", "2. "),
+        (":nbest 99", "from 1 to 5"),
+        (":nonsense", "no command"),
+    ):
+        os.write(terminal, typed.encode() + b"\n")
+        read_until(terminal, expected)
+    time.sleep(0.5)
+    process.send_signal(2)
+    time.sleep(0.2)
+    os.write(terminal, b":quit\n")
+    assert process.wait(timeout=30) == 0
+    os.close(child)
+    os.close(terminal)
+    assert "The station is closed." in (tmp_path / "nmt" / "history").read_text()
+
+
+def test_an_installed_wheel_has_the_configuration_and_the_commands(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)], check=True, cwd=tmp_path
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    target = tmp_path / "site"
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True)
+    assert (target / "bin" / "nmt-train").is_file()
+    command = [sys.executable, "-m", "nmt.cli.prepare", *[given for given in SMALL if given.startswith("data.")]]
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert Path(done.stdout.strip()).is_dir()

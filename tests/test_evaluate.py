@@ -1,0 +1,135 @@
+"""Scores of a run that is made here: the files beside them, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import sacrebleu
+import torch
+
+from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
+from nmt.data import BOS_ID, PAD_ID, prepare
+from nmt.decoding import Translator
+from nmt.errors import UserError
+from nmt.evaluation import evaluate_lines, evaluate_split, load_translator, show_scores
+from nmt.metrics import Score
+from nmt.models import Seq2Seq, Vocabulary, build_model
+from nmt.run import Checkpoint, RunDirectory, save_checkpoint
+
+CPU = torch.device("cpu")
+SEARCH = SearchConfig(beam_size=2, max_length_ratio=0.0, max_length_offset=6)
+STEP = 30
+
+
+def untrained(seed: int, size: int) -> Seq2Seq:
+    torch.manual_seed(seed)
+    return build_model(ModelConfig(embed_size=8, hidden_size=8), Vocabulary(size, size, PAD_ID, BOS_ID)).eval()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A run with checkpoints of untrained models: `best` from seed 1, `last` from seed 2."""
+    folder = tmp_path_factory.mktemp("run")
+    config = Config(
+        data=DataConfig(
+            phrasebook=PhrasebookConfig(train=150, valid=4, test=6),
+            tokenizer=TokenizerConfig(vocab_size=150),
+            cache=str(folder / "cache"),
+        ),
+        model=ModelConfig(embed_size=8, hidden_size=8),
+        search=SEARCH,
+        seed=5,
+    )
+    made = RunDirectory(folder / "run")
+    made.create(config, prepare(config.data))
+    for step, seed, link in ((STEP, 1, "best"), (STEP + 1, 2, "last")):
+        model = untrained(seed, made.tokenizer("src").size)
+        save_checkpoint(made.checkpoints, Checkpoint(step, dict(model.named_parameters())), [link])
+    return made
+
+
+@pytest.fixture
+def translator(run: RunDirectory) -> Translator:
+    return load_translator(run, "best", SEARCH, CPU)[0]
+
+
+@pytest.mark.parametrize(("checkpoint", "step", "seed"), [("best", STEP, 1), ("last", STEP + 1, 2)])
+def test_the_model_of_a_checkpoint_is_loaded_ready_to_translate(
+    run: RunDirectory, checkpoint: str, step: int, seed: int
+) -> None:
+    translator, found = load_translator(run, checkpoint, SEARCH, CPU)
+    assert found == step
+    assert not translator.model.training
+    expected = untrained(seed, run.tokenizer("src").size)
+    for name, parameter in translator.model.named_parameters():
+        assert torch.equal(parameter, expected.get_parameter(name))
+    lines = run.text("test")[0]
+    own = Translator(expected, run.tokenizer("src"), run.tokenizer("tgt"), SEARCH)
+    assert translator.translate(lines) == own.translate(lines)
+
+
+def test_a_run_without_checkpoint_is_refused_in_one_line(run: RunDirectory, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes(run.config_path.read_bytes())
+    with pytest.raises(UserError, match=r"no checkpoint yet$"):
+        load_translator(RunDirectory(tmp_path), "best", SEARCH, CPU)
+
+
+def test_a_split_leaves_its_translations_and_scores_that_sacrebleu_confirms(
+    run: RunDirectory, translator: Translator
+) -> None:
+    scores = evaluate_split(run, translator, "test", STEP, run.config())
+    src, references = run.text("test")
+    hypotheses = (run.path / "scores" / "test.hyp").read_text(encoding="utf-8").split("\n")[:-1]
+    assert hypotheses == [best.text for best, *_ in translator.translate(src)]
+
+    record = json.loads((run.path / "scores" / "test.json").read_text(encoding="utf-8"))
+    assert list(record) == ["bleu", "chrf", "ter", "made_by"]
+    for name, corpus_score in (
+        ("bleu", sacrebleu.corpus_bleu),
+        ("chrf", sacrebleu.corpus_chrf),
+        ("ter", sacrebleu.corpus_ter),
+    ):
+        assert record[name]["score"] == pytest.approx(corpus_score(hypotheses, [references]).score)
+        assert record[name]["score"] == scores[name].score
+        assert record[name]["signature"] == scores[name].signature
+        assert f"version:{sacrebleu.__version__}" in record[name]["signature"]
+    assert record["made_by"]["checkpoint_step"] == STEP
+    assert record["made_by"]["seed"] == 5
+    assert record["made_by"]["sentences"] == 6
+    assert record["made_by"]["search"]["kind"] == "beam"
+    assert record["made_by"]["search"]["beam_size"] == 2
+
+
+def test_references_that_the_model_would_write_score_a_hundred(
+    run: RunDirectory, translator: Translator, tmp_path: Path
+) -> None:
+    src = run.text("valid")[0]
+    wished = [best.text for best, *_ in translator.translate(src)]
+    scores = evaluate_lines(src, wished, translator, STEP, run.config(), tmp_path / "own.de")
+    assert scores["chrf"].score == pytest.approx(100)
+    assert scores["ter"].score == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own.de.hyp", "own.de.json"]
+
+
+@pytest.mark.parametrize(
+    ("src", "references", "expected"),
+    [
+        (["a", "b", "c"], ["a"], "src has 3 lines and ref 1;"),
+        (["a"], [], "src has 1 lines and ref 0;"),
+        ([], [], "src has no line;"),
+    ],
+)
+def test_sides_of_different_length_and_empty_ones_are_refused(
+    run: RunDirectory, translator: Translator, tmp_path: Path, src: list[str], references: list[str], expected: str
+) -> None:
+    with pytest.raises(UserError, match=expected) as error:
+        evaluate_lines(src, references, translator, STEP, run.config(), tmp_path / "own")
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_are_printed_one_a_line_each_with_its_signature(capsys: pytest.CaptureFixture[str]) -> None:
+    show_scores({"bleu": Score(34.449, "nrefs:1|tok:13a"), "chrf": Score(60.05, "nc:6"), "ter": Score(50.0, "tok:t")})
+    printed = capsys.readouterr()
+    assert printed.out == "BLEU = 34.4\nnrefs:1|tok:13a\nchrF = 60.0\nnc:6\nTER = 50.0\ntok:t\n"
+    assert printed.err == ""

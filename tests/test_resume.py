@@ -1,0 +1,154 @@
+"""A training is the same to the bit each time: run again, or interrupted at any step and continued."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_training import SHORT, assert_same, build, calling, lines, without_times
+
+from nmt.config import OptimConfig, OptimizerKind
+from nmt.run import load_checkpoint, load_weights
+from nmt.training import Interrupted
+
+END = 12  # where patience ends it
+
+
+def assert_same_run(found: Path, expected: Path) -> None:
+    """Weights, optimizer, random generators, position, counts and metrics are equal to the bit."""
+    assert lines(found) == lines(expected)
+    for link in ("last", "best"):
+        mine, theirs = (load_checkpoint(folder / "checkpoints", link) for folder in (found, expected))
+        assert mine.step == theirs.step
+        assert_same(mine.weights, theirs.weights)
+        assert_same(mine.tensors, theirs.tensors)
+        assert without_times(mine.state) == without_times(theirs.state)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that was never interrupted."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("whole")
+    build(folder).train()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a disk keeps when the power fails is not tested here, and takes half the time."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def go_on(folder: Path, **options: Any) -> None:
+    """As another process would: everything is built anew, and then restored."""
+    trainer = build(folder, **options)
+    torch.manual_seed(99)
+    trainer.restore(load_checkpoint(trainer.checkpoints, "last"))
+    trainer.train()
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(whole: Path, tmp_path: Path) -> None:
+    build(tmp_path / "again").train()
+    assert_same_run(tmp_path / "again", whole)
+    build(tmp_path / "other", seed=2).train()
+    assert lines(tmp_path / "other") != lines(whole)
+
+
+def test_the_uninterrupted_training_has_all_that_a_continued_one_must_repeat(whole: Path) -> None:
+    last = load_checkpoint(whole / "checkpoints", "last")
+    progress = last.state["progress"]
+    assert (last.step, progress["step"], progress["stopped"], progress["since_best"]) == (END, END, True, 2)
+    assert (progress["best"], progress["best_step"]) == (-3.0, 8)
+    assert progress["window"]["steps"] == 2
+    assert last.state["schedule"] == {"lowered": 0.125, "since_best": 0}
+    assert last.state["position"]["epoch"] > 1
+    assert load_checkpoint(whole / "checkpoints", "best").step == 8
+    assert [line["step"] for line in lines(whole)] == [2, 4, 5, 6, 8, 10, 10, 12]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 7, 11, END])
+def test_stopped_by_a_signal_and_continued_it_is_the_same_to_the_bit(whole: Path, tmp_path: Path, step: int) -> None:
+    stop = calling(lambda: signal.raise_signal(signal.SIGTERM), call=2 * step)
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        build(tmp_path, objective=stop).train()
+    assert load_checkpoint(tmp_path / "checkpoints", "last").step == step
+    go_on(tmp_path)
+    assert_same_run(tmp_path, whole)
+
+
+def test_stopped_after_every_step_it_is_the_same_to_the_bit(whole: Path, tmp_path: Path) -> None:
+    """Many times, so that nothing which is lost a little at a time goes unseen."""
+    stop = calling(lambda: signal.raise_signal(signal.SIGINT), call=1)
+    with pytest.raises(Interrupted):
+        build(tmp_path, objective=stop).train()
+    for _ in range(END - 1):
+        stop = calling(lambda: signal.raise_signal(signal.SIGINT), call=1)
+        with pytest.raises(Interrupted):
+            go_on(tmp_path, objective=stop)
+    assert_same_run(tmp_path, whole)
+
+
+class PowerCut(BaseException):
+    pass
+
+
+def cut_power() -> None:
+    raise PowerCut
+
+
+@pytest.mark.parametrize("step", [3, 6, 8, END])
+def test_broken_off_between_checkpoints_and_continued_it_is_the_same_to_the_bit(
+    whole: Path, tmp_path: Path, step: int
+) -> None:
+    with pytest.raises(PowerCut):
+        build(tmp_path, objective=calling(cut_power, call=2 * step)).train()
+    assert load_checkpoint(tmp_path / "checkpoints", "last").step < step
+    with (tmp_path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"step": 99, "train/loss": 1.0}\n{"step": 9')
+    (tmp_path / "checkpoints" / "step-00000008.tmp").mkdir()
+    go_on(tmp_path)
+    assert_same_run(tmp_path, whole)
+
+
+@pytest.mark.parametrize("name", ["step-00000008", "best", "last"])
+def test_broken_off_while_it_saves_its_best_and_continued_it_is_the_same_to_the_bit(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    trainer, replace_file = build(tmp_path), os.replace
+
+    def replacing(source: Path, target: Path) -> None:
+        if trainer.progress.step == 8 and target.name == name:
+            raise PowerCut
+        replace_file(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replacing)
+        with pytest.raises(PowerCut):
+            trainer.train()
+    assert load_checkpoint(tmp_path / "checkpoints", "last").step == 6
+    go_on(tmp_path)
+    assert_same_run(tmp_path, whole)
+
+
+@pytest.mark.parametrize("kind", list(OptimizerKind))
+def test_every_optimizer_goes_on_to_the_bit_in_bfloat16_too(tmp_path: Path, kind: OptimizerKind) -> None:
+    optim = OptimConfig(kind, 0.01, momentum=0.9, warmup_steps=2)
+    options: dict[str, Any] = {"config": replace(SHORT, max_steps=5), "optim": optim, "bfloat16": True}
+    build(tmp_path / "whole", **options).train()
+    stop = calling(lambda: signal.raise_signal(signal.SIGINT), call=7)
+    with pytest.raises(Interrupted, match="SIGINT"):
+        build(tmp_path / "parts", objective=stop, **options).train()
+    go_on(tmp_path / "parts", **options)
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+    _, kept = load_weights(tmp_path / "parts" / "checkpoints", "last")
+    assert {tensor.dtype for tensor in kept.values()} == {torch.float32}
+
+
+def test_a_finished_training_that_is_continued_does_nothing(whole: Path, tmp_path: Path) -> None:
+    build(tmp_path).train()
+    go_on(tmp_path, objective=calling(cut_power, call=1))
+    assert_same_run(tmp_path, whole)

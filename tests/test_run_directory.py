@@ -1,0 +1,202 @@
+"""A run directory holds all that is needed to use the run, and says in one line what is wrong with it."""
+
+import json
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+import nmt
+from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, TokenizerConfig
+from nmt.data import Prepared, prepare
+from nmt.errors import UserError
+from nmt.run import RunDirectory, provenance
+
+
+def config(cache: Path) -> Config:
+    corpus = PhrasebookConfig(train=150, valid=5, test=7)
+    data = DataConfig(phrasebook=corpus, cache=str(cache), tokenizer=TokenizerConfig(vocab_size=150))
+    return Config(data=data, model=ModelConfig(hidden_size=16), seed=42)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return prepare(config(tmp_path_factory.mktemp("cache")).data)
+
+
+@pytest.fixture
+def run(tmp_path: Path, prepared: Prepared) -> RunDirectory:
+    """A run that was created, and nothing more."""
+    made = RunDirectory(tmp_path / "run")
+    made.create(config(tmp_path / "cache"), prepared)
+    return made
+
+
+def assert_refused(path: Path, *parts: str) -> None:
+    """Opening the run and reading its configuration must end with one line that has these parts."""
+    with pytest.raises(UserError) as error:
+        RunDirectory.open(str(path)).config()
+    assert_one_line(error.value, *parts)
+
+
+def assert_one_line(error: UserError, *parts: str) -> None:
+    assert "\n" not in str(error)
+    for part in parts:
+        assert part in str(error)
+
+
+def test_a_created_run_gives_back_its_configuration(run: RunDirectory, tmp_path: Path) -> None:
+    opened = RunDirectory.open(str(run.path))
+    assert opened.config() == config(tmp_path / "cache")
+    assert opened.config(["seed=7", "optim.learning_rate=0.5"]).seed == 7
+    assert opened.config(["optim.learning_rate=0.5"]).optim.learning_rate == 0.5
+
+
+def test_a_created_run_has_text_and_tokenizers_of_its_own(
+    run: RunDirectory, prepared: Prepared, tmp_path: Path
+) -> None:
+    moved = RunDirectory(tmp_path / "elsewhere")
+    shutil.move(run.path, moved.path)
+    for split, size in (("valid", 5), ("test", 7)):
+        assert moved.has_split(split)
+        src, tgt = moved.text(split)
+        assert (len(src), len(tgt)) == (size, size)
+        assert "".join(f"{line}\n" for line in src) == Path(f"{prepared.text(split)}.src").read_text(encoding="utf-8")
+        assert "".join(f"{line}\n" for line in tgt) == Path(f"{prepared.text(split)}.tgt").read_text(encoding="utf-8")
+    for side in ("src", "tgt"):
+        assert moved.tokenizer(side).model == prepared.tokenizer(side).model
+
+
+def test_the_record_keeps_every_start_and_the_end(run: RunDirectory) -> None:
+    assert not run.finished
+    run.add_start({"commit": "a", "name": "Grüße"})
+    run.add_start({"commit": "b"})
+    run.finish()
+    record = RunDirectory.open(str(run.path)).record()
+    assert record == {"format": 1, "starts": [{"commit": "a", "name": "Grüße"}, {"commit": "b"}], "finished": True}
+    assert RunDirectory.open(str(run.path)).finished
+
+
+def test_folders_are_made_when_asked_for(run: RunDirectory) -> None:
+    assert not (run.path / "plots").exists()
+    assert run.folder("plots") == run.folder("plots") == run.path / "plots"
+    assert (run.path / "plots").is_dir()
+
+
+def test_a_home_directory_may_be_given_by_its_sign(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(run.path.parent))
+    assert RunDirectory.open("~/run").path == run.path
+
+
+def test_a_missing_directory_a_file_and_a_foreign_folder_are_no_runs(tmp_path: Path) -> None:
+    assert_refused(tmp_path / "nowhere", f"run={tmp_path / 'nowhere'}", "does not exist")
+    (tmp_path / "file").write_text("")
+    assert_refused(tmp_path / "file", f"run={tmp_path / 'file'}")
+    assert_refused(tmp_path, f"run={tmp_path}", "not a run directory")
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "run.json"])
+def test_a_run_without_configuration_or_record_is_incomplete(run: RunDirectory, name: str) -> None:
+    (run.path / name).unlink()
+    assert not run.exists
+    assert_refused(run.path, str(run.path), "not a run directory")
+
+
+def test_creation_that_broke_off_leaves_no_run(
+    tmp_path: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        RunDirectory(tmp_path / "run").create(config(tmp_path), prepared)
+    assert not RunDirectory(tmp_path / "run").exists
+
+
+@pytest.mark.parametrize("found", [2, 0, "1.0", None])
+def test_a_run_of_another_format_is_refused(run: RunDirectory, found: object) -> None:
+    run.write_record({"format": found, "starts": []})
+    assert_refused(run.path, str(run.path), f"format {found}", "reads 1")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"7", b"null", b'"format"', b"{}", b"\xff\xfe", b'{"format": 1}', b'{"format": 1, "starts": 3}'],
+)
+def test_a_damaged_record_is_refused(run: RunDirectory, content: bytes) -> None:
+    run.record_path.write_bytes(content)
+    assert_refused(run.path, str(run.record_path), "damaged")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"7", b"null", b"\xff\xfe", b"\0", b"seed: [", b"seed: many\n", b"sead: 1\n", b"model: 3\n"],
+)
+def test_a_damaged_configuration_is_refused(run: RunDirectory, content: bytes) -> None:
+    run.config_path.write_bytes(content)
+    assert_refused(run.path, str(run.config_path))
+
+
+def test_every_truncation_of_the_record_is_refused(run: RunDirectory) -> None:
+    run.add_start({"commit": "a"})
+    whole = run.record_path.read_bytes()
+    for size in range(len(whole)):
+        run.record_path.write_bytes(whole[:size])
+        assert_refused(run.path, str(run.record_path))
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "run.json"])
+def test_random_damage_gives_a_run_or_one_line_that_names_the_file(run: RunDirectory, name: str) -> None:
+    file = run.path / name
+    whole = file.read_bytes()
+    refused = 0
+    for seed in range(40):
+        random_source = random.Random(seed)
+        content = bytearray(whole)
+        start = random_source.randrange(len(content))
+        content[start : start + random_source.choice([1, 8, 300])] = random_source.randbytes(
+            random_source.choice([1, 8])
+        )
+        file.write_bytes(content)
+        try:
+            opened = RunDirectory.open(str(run.path))
+            opened.config()
+            opened.add_start({})
+        except UserError as error:
+            refused += 1
+            assert_one_line(error, str(run.path))
+    assert refused > 25
+
+
+@pytest.mark.parametrize("side", ["src", "tgt"])
+@pytest.mark.parametrize("content", [None, b"", b"junk"])
+def test_a_missing_or_damaged_tokenizer_is_named(run: RunDirectory, side: str, content: bytes | None) -> None:
+    file = run.path / "tokenizer" / f"{side}.model"
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        run.tokenizer(side)
+    assert_one_line(error.value, str(file))
+
+
+def test_a_split_that_the_run_has_not_is_named_with_the_remedy(run: RunDirectory) -> None:
+    (run.path / "data" / "test.src").unlink()
+    assert not run.has_split("test")
+    with pytest.raises(UserError, match="no test set; give your own files by src=FILE ref=FILE"):
+        run.text("test")
+
+
+def test_provenance_says_what_a_start_ran_on() -> None:
+    found = provenance(["seed=3"])
+    assert json.loads(json.dumps(found)) == found
+    assert found["overrides"] == ["seed=3"]
+    assert found["nmt"] == nmt.__version__
+    assert found["libraries"]["torch"] == torch.__version__
+    assert found["threads"] == 1
+    root = Path(nmt.__file__).parent.parent
+    if (root / ".git").exists():
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
+        assert found["commit"].rstrip("+") == head.stdout.strip()

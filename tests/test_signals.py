@@ -1,0 +1,74 @@
+"""Signals are raised for real: the first is a wish, the second acts as it would have without us."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from nmt.training.signals import Interrupted, StopSignals
+
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+class Usual(Exception):
+    """What the handlers of these tests raise, in place of the usual ones."""
+
+
+def usual(number: int, frame: object) -> None:
+    raise Usual(number)
+
+
+@pytest.fixture(autouse=True)
+def usual_handlers() -> Iterator[None]:
+    before = {number: signal.signal(number, usual) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def handlers() -> list[object]:
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+@BOTH
+def test_a_signal_is_only_noted(number: int) -> None:
+    with StopSignals() as signals:
+        assert signals.received is None
+        os.kill(os.getpid(), number)
+        assert signals.received == number
+
+
+@BOTH
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_after_a_first_signal_a_second_one_acts_as_usual(first: int, number: int) -> None:
+    with StopSignals() as signals:
+        signal.raise_signal(first)
+        with pytest.raises(Usual):
+            signal.raise_signal(number)
+        assert signals.received == first
+
+
+def test_handlers_are_put_back_at_the_end() -> None:
+    with StopSignals():
+        assert usual not in handlers()
+    assert handlers() == [usual, usual]
+
+
+def test_handlers_are_put_back_after_an_error_too() -> None:
+    with pytest.raises(ValueError, match="inside"), StopSignals():
+        raise ValueError("inside")
+    assert handlers() == [usual, usual]
+
+
+def test_handlers_are_put_back_after_a_signal_too() -> None:
+    with StopSignals():
+        signal.raise_signal(signal.SIGTERM)
+    assert handlers() == [usual, usual]
+
+
+@pytest.mark.parametrize(("number", "name", "code"), [(signal.SIGINT, "SIGINT", 130), (signal.SIGTERM, "SIGTERM", 143)])
+def test_an_interruption_tells_the_signal_and_the_shells_exit_code(number: int, name: str, code: int) -> None:
+    error = Interrupted(number)
+    assert str(error) == name
+    assert error.exit_code == code

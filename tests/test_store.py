@@ -1,0 +1,138 @@
+"""Ids written in blocks come back as written, from mapped files of the right width; damage is told, not read."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.data import PairStore
+from nmt.data.store import StoreWriter
+from nmt.errors import UserError
+
+Lines = list[list[int]]
+
+SRC: Lines = [[5, 6, 7], [], [8], [9, 10, 11, 12]]
+TGT: Lines = [[20], [21, 22], [23, 24, 25], []]
+FILES = [f"train.{side}.{kind}" for side in ("src", "tgt") for kind in ("ids", "offsets")]
+
+
+def written(
+    folder: Path, src: Lines = SRC, tgt: Lines = TGT, block: int = 3, src_size: int = 100, tgt_size: int = 100
+) -> Path:
+    with StoreWriter(folder, "train", src_size, tgt_size) as writer:
+        for start in range(0, len(src), block):
+            writer.append(src[start : start + block], tgt[start : start + block])
+    return folder
+
+
+def as_lists(store: PairStore) -> tuple[Lines, Lines]:
+    src, tgt = ([[int(piece) for piece in side[i]] for i in range(len(store))] for side in (store.src, store.tgt))
+    return src, tgt
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        PairStore.open(folder, "train")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+SENTENCE = st.lists(st.integers(0, 65_535), max_size=5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(SENTENCE, SENTENCE), max_size=9), st.integers(1, 4), st.sampled_from([65_536, 65_537]))
+def test_what_was_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[list[int], list[int]]], block: int, size: int
+) -> None:
+    src, tgt = [src for src, _ in pairs], [tgt for _, tgt in pairs]
+    store = PairStore.open(written(tmp_path_factory.getbasetemp(), src, tgt, block, size), "train")
+    assert len(store) == len(pairs)
+    assert as_lists(store) == (src, tgt)
+    assert store.src.lengths().tolist() == [len(line) for line in src]
+    assert store.tgt.lengths().tolist() == [len(line) for line in tgt]
+
+
+def test_a_store_in_memory_is_the_same(tmp_path: Path) -> None:
+    in_memory = PairStore.of(SRC, TGT)
+    assert as_lists(in_memory) == (SRC, TGT) == as_lists(PairStore.open(written(tmp_path), "train"))
+
+
+@pytest.mark.parametrize(("size", "width"), [(8, 2), (2**16, 2), (2**16 + 1, 4), (250_000, 4)])
+def test_an_id_takes_two_bytes_if_the_vocabulary_fits_and_else_four(tmp_path: Path, size: int, width: int) -> None:
+    src = [[4, size - 1], [size - 1]]
+    store = PairStore.open(written(tmp_path, src, [[4], [5, 6]], src_size=size, tgt_size=100), "train")
+    assert as_lists(store) == (src, [[4], [5, 6]])
+    assert (tmp_path / "train.src.ids").stat().st_size == 3 * width
+    assert (tmp_path / "train.tgt.ids").stat().st_size == 3 * 2  # each side by its own vocabulary
+
+
+def test_ids_stay_on_disk_and_cannot_be_written(tmp_path: Path) -> None:
+    store = PairStore.open(written(tmp_path), "train")
+    assert isinstance(store.src.ids, np.memmap)
+    assert isinstance(store.tgt.ids, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        store.src.ids[0] = 1
+
+
+def test_splits_lie_side_by_side(tmp_path: Path) -> None:
+    written(tmp_path)
+    with StoreWriter(tmp_path, "valid", 100, 100) as writer:
+        writer.append([[30]], [[31]])
+    assert as_lists(PairStore.open(tmp_path, "valid")) == ([[30]], [[31]])
+    assert as_lists(PairStore.open(tmp_path, "train")) == (SRC, TGT)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file(tmp_path: Path, name: str) -> None:
+    (written(tmp_path) / name).unlink()
+    assert f"{tmp_path / name} " in refusal(tmp_path)
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "emptied": lambda _: b"",
+    "without its last byte": lambda content: content[:-1],
+    "cut in half": lambda content: content[: len(content) // 2],
+    "cut to a quarter": lambda content: content[: len(content) // 4],
+    "too long": lambda content: content + b"\1" * 8,
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file(tmp_path: Path, name: str, damage: str) -> None:
+    file = written(tmp_path) / name
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    message = refusal(tmp_path)
+    # A side that lacks just its last sentences is told by the other, as the split's.
+    assert f"{file} " in message or f"{tmp_path / 'train'}.*: " in message
+    assert re.search(rf"delete (the folder )?{re.escape(str(tmp_path))}$", message)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.endswith("offsets")])
+def test_offsets_of_zeros_as_a_power_cut_leaves_them(tmp_path: Path, name: str) -> None:
+    file = written(tmp_path) / name
+    file.write_bytes(bytes(file.stat().st_size))
+    assert str(file) in refusal(tmp_path)
+
+
+def test_offsets_that_go_back(tmp_path: Path) -> None:
+    file = written(tmp_path) / "train.src.offsets"
+    np.array([0, 5, 3, 4, 8], dtype=np.int64).tofile(file)
+    assert str(file) in refusal(tmp_path)
+
+
+def test_sides_of_different_stores(tmp_path: Path) -> None:
+    longer, shorter = tmp_path / "longer", tmp_path / "shorter"
+    longer.mkdir()
+    shorter.mkdir()
+    written(longer)
+    written(shorter, SRC[:2], TGT[:2])
+    for kind in ("ids", "offsets"):
+        os.replace(shorter / f"train.tgt.{kind}", longer / f"train.tgt.{kind}")
+    assert "4 source and 2 target sentences" in refusal(longer)

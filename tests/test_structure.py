@@ -1,0 +1,122 @@
+"""House rules that a reader relies on: who imports whom, one door to each library, no code run that came as data."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NMT = ROOT / "nmt"
+FILES = sorted(NMT.rglob("*.py"))
+CONF = sorted((ROOT / "conf").rglob("*.yaml"))
+
+ORDER = ["config", "metrics", "data", "models", "run", "decoding", "training", "evaluation", "cli"]
+FREE = {"errors", "console"}  # modules beside the packages, for all of them
+
+# Each outside library, and what the paths of the files begin with that may import it.
+DOORS = {
+    "hydra": ("cli/",),
+    "omegaconf": ("config/", "cli/"),
+    "yaml": ("config/",),
+    "sentencepiece": ("data/tokenizer.py",),
+    "sacrebleu": ("metrics/",),
+    "wandb": ("training/tracking.py",),
+    "matplotlib": ("evaluation/plots.py",),
+    "safetensors": ("run/checkpoint.py",),
+}
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
+UNSAFE_CALLS = {"eval", "exec", "__import__", "torch.load", "torch.save", "np.load", "yaml.load"}
+MOST_LINES = 300
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of all that a file imports, wherever in it."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import in line {node.lineno}"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(NMT).as_posix()
+
+
+def test_the_packages_are_those_of_the_order() -> None:
+    assert sorted(ORDER) == sorted(path.parent.name for path in NMT.glob("*/__init__.py"))
+    assert {path.stem for path in NMT.glob("*.py")} == {"__init__", *FREE}
+
+
+def may_import(path: Path, package: str) -> bool:
+    own = relative(path).split("/")[0]
+    return package in FREE or (own in ORDER and package in ORDER[: ORDER.index(own) + 1])
+
+
+def test_a_module_imports_only_from_the_packages_above_it() -> None:
+    wrong = [
+        f"{relative(path)} imports {name}"
+        for path in FILES
+        for name in imports(path)
+        if name.startswith("nmt.") and not may_import(path, name.split(".")[1])
+    ]
+    assert wrong == []
+
+
+def test_each_library_has_one_door_and_it_is_used() -> None:
+    found = [(name.split(".")[0], relative(path)) for path in FILES for name in imports(path)]
+    assert [pair for pair in found if not pair[1].startswith(DOORS.get(pair[0], ""))] == []
+    for library, doors in DOORS.items():
+        for door in doors:
+            assert any(name == library and file.startswith(door) for name, file in found), (library, door)
+
+
+def unsafe(node: ast.AST) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id in UNSAFE_CALLS
+    if isinstance(node, ast.Attribute):
+        return node.attr == "_target_" or ast.unparse(node) in UNSAFE_CALLS
+    return isinstance(node, ast.Constant) and node.value == "_target_"
+
+
+def test_nothing_runs_code_that_it_read() -> None:
+    assert not {name.split(".")[0] for path in FILES for name in imports(path)} & UNSAFE_MODULES
+    wrong = [
+        f"{relative(path)}: {ast.unparse(node)}" for path in FILES for node in ast.walk(tree(path)) if unsafe(node)
+    ]
+    assert wrong == []
+
+
+def test_text_is_split_at_line_feeds_alone() -> None:
+    assert [relative(path) for path in FILES if ".splitlines" in path.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize("path", CONF, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_configuration_file_names_no_code(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert "_target_" not in text
+    assert "!!" not in text
+
+
+def test_no_file_is_long() -> None:
+    files = [path for folder in ("nmt", "tests", "scripts") for path in (ROOT / folder).rglob("*.py")]
+    lines = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8").count("\n") for path in files}
+    assert len(lines) > 50
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_translating_starts_without_what_it_does_not_need() -> None:
+    code = "import sys, nmt.cli.translate; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert "torch" in loaded
+    assert not loaded & {"wandb", "matplotlib.pyplot", "pandas", "IPython"}

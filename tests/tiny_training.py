@@ -1,0 +1,130 @@
+"""A training of a tiny model that takes a fraction of a second, and what its tests look at."""
+
+import itertools
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nmt.config import (
+    BatchUnit,
+    Metric,
+    ModelConfig,
+    OptimConfig,
+    OptimizerKind,
+    ScheduleKind,
+    TrackingConfig,
+    TrackingMode,
+    TrainConfig,
+)
+from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, TrainingBatches
+from nmt.models import Seq2Seq, Vocabulary, build_model
+from nmt.training import Schedule, Tracker, Trainer, build_optimizer, cross_entropy
+from nmt.training.objectives import Objective
+
+WORDS = 16
+SHORT = TrainConfig(
+    max_steps=14,
+    batch_size=8,
+    pool_batches=2,
+    accumulate=2,
+    validate_every=2,
+    checkpoint_every=3,
+    log_every=5,
+    metric=Metric.perplexity,
+    patience=2,
+)
+"""Every count has its own rhythm; patience ends it at step 12."""
+PERPLEXITIES = {2: 5.0, 4: 4.0, 6: 6.0, 8: 3.0, 10: 7.0, 12: 3.5, 14: 3.4}
+"""What validation finds at each step."""
+PLATEAU = OptimConfig(schedule=ScheduleKind.plateau, plateau_patience=0, warmup_steps=3, learning_rate=0.01)
+PLAIN = OptimConfig(OptimizerKind.sgd, learning_rate=1.0, schedule=ScheduleKind.constant, warmup_steps=0, clip_norm=0)
+
+
+def pairs(count: int) -> tuple[list[list[int]], list[list[int]]]:
+    """Random sentences, and themselves backwards."""
+    random_source = random.Random(1)
+    src = [random_source.choices(range(4, WORDS), k=random_source.randint(1, 6)) for _ in range(count)]
+    return src, [line[::-1] for line in src]
+
+
+SRC, TGT = pairs(44)
+
+
+def batches(seed: int = 1) -> TrainingBatches:
+    return TrainingBatches(PairStore.of(SRC, TGT), BatchUnit.sentences, SHORT.batch_size, SHORT.pool_batches, seed)
+
+
+def build(
+    folder: Path,
+    config: TrainConfig = SHORT,
+    optim: OptimConfig = PLATEAU,
+    objective: Objective | None = None,
+    validate: Callable[[], dict[str, float]] | None = None,
+    dropout: float = 0.3,
+    seed: int = 1,
+    bfloat16: bool = False,
+) -> Trainer:
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(seed)
+    shape = ModelConfig(embed_size=8, hidden_size=8, decoder_layers=2, dropout=dropout, word_dropout=dropout / 3)
+    model = build_model(shape, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
+    trainer = Trainer(
+        model=model,
+        objective=objective or cross_entropy(config.label_smoothing),
+        optimizer=build_optimizer(model, optim),
+        schedule=Schedule(optim, config.max_steps),
+        batches=batches(seed),
+        validate=validate or (lambda: measured(trainer)),
+        tracker=Tracker(folder, TrackingConfig(mode=TrackingMode.disabled), {}),
+        checkpoints=folder / "checkpoints",
+        config=config,
+        clip_norm=optim.clip_norm,
+        bfloat16=bfloat16,
+    )
+    return trainer
+
+
+def measured(trainer: Trainer) -> dict[str, float]:
+    """A perplexity that goes up and down, and in place of BLEU a number in which all weights have a share."""
+    total = sum(parameter.detach().double().sum().item() for parameter in trainer.model.parameters())
+    return {"valid/perplexity": PERPLEXITIES.get(trainer.progress.step, 9.0), "valid/bleu": total}
+
+
+def calling(action: Callable[[], object], call: int) -> Objective:
+    """Cross-entropy that does something at its call number `call`."""
+    count, usual = itertools.count(1), cross_entropy(SHORT.label_smoothing)
+
+    def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+        if next(count) == call:
+            action()
+        return usual(model, batch)
+
+    return objective
+
+
+def weights(model: Seq2Seq) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Equal to the bit."""
+    assert found.keys() == expected.keys()
+    assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
+
+
+def without_times(tree: Any) -> Any:
+    """The same without what a clock decides."""
+    if isinstance(tree, dict):
+        return {key: without_times(value) for key, value in tree.items() if "second" not in key}
+    return tree
+
+
+def lines(folder: Path) -> list[dict[str, float]]:
+    """metrics.jsonl."""
+    text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
+    return [without_times(json.loads(line)) for line in text.split("\n")[:-1]]
