@@ -31,9 +31,20 @@ def run(name: str, command: Callable[[DictConfig], None]) -> None:
     for schema, node in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{schema}_schema", node=node)
     log_to_stderr()
-    entry = hydra.main(version_base="1.3", config_path=conf_dir(), config_name=name)(command)
+
+    def job(cfg: DictConfig) -> None:
+        with mistakes_in_one_line(name):  # inside too: hydra would print the overrides first
+            command(cfg)
+
+    with mistakes_in_one_line(name):
+        hydra.main(version_base="1.3", config_path=conf_dir(), config_name=name)(job)()
+
+
+@contextmanager
+def mistakes_in_one_line(name: str) -> Iterator[None]:
+    """Turns what a user did or caused into one line on standard error and an exit code."""
     try:
-        entry()
+        yield
     except UserError as error:
         fail(str(error), 2)
     except Interrupted as error:
