@@ -47,6 +47,10 @@ def test_missing_root(tmp_path: Path) -> None:
     assert "data.root" in refused("train", "experiment=tatoeba_de_en", cwd=tmp_path)
 
 
+def test_a_group_set_to_null(tmp_path: Path) -> None:
+    assert "null" in refused("train", "model=null", cwd=tmp_path)
+
+
 def test_sides_of_different_length(corpus: Path) -> None:
     (corpus / "train.en").write_text("\n".join(ENGLISH[:3]) + "\n")
     line = refused("train", *FILES, f"data.root={corpus}", cwd=corpus.parent)

@@ -122,7 +122,7 @@ def test_a_sweep_is_a_run_for_each_job(tmp_path: Path) -> None:
     assert len({weights(run) for run in runs}) == 4
 
 
-def test_wandb_is_on_offline_by_default_and_prints_nothing_on_standard_output(tmp_path: Path) -> None:
+def test_tracking_is_on_offline_by_default_and_prints_nothing_on_standard_output(tmp_path: Path) -> None:
     arguments = [given for given in SMALL if not given.startswith("tracking")]
     run = tmp_path / "run"
     output, _ = call("train", *arguments, "train.max_steps=4", f"hydra.run.dir={run}", cwd=tmp_path)

@@ -94,11 +94,11 @@ def test_numbers_that_are_none_are_refused(written: str, value: str) -> None:
 @pytest.mark.parametrize(
     ("data", "values", "said"),
     [
-        ("phrasebook", ["data.root=here"], "exactly one is needed, found root and phrasebook"),
+        ("phrasebook", ["data.root=here"], "data.root says where the corpus is, and so does data.phrasebook"),
         ("phrasebook", ["data.mirror=here"], "data.mirror stands in for a download, and this corpus has none"),
         ("phrasebook", ["data.tgt_lang=fr"], "the phrasebook has en and de"),
         ("phrasebook", ["data.phrasebook.depth=9"], "data.phrasebook.depth is 9; allowed: from 0 to 8"),
-        ("files", ["data.root=null"], "data.root or download or phrasebook says where the corpus is"),
+        ("files", ["data.root=null"], "data.root is missing; give your folder"),
         ("files", ["data.train.tgt=[]"], "data.train.src names 1 files and tgt 0"),
         ("files", ["data.train.tsv=[a.tsv]"], "data.train.tsv stands beside src or tgt"),
         ("files", ["data.valid.src=[]", "data.valid.tgt=[]"], "data.valid names no file"),

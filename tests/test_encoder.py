@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.data import source_tensors
+from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoder
 from nmt.models.recurrent import MaskedLSTM
 
@@ -22,7 +23,7 @@ def build(layers: int, bidirectional: bool, **settings: float) -> Encoder:
         bidirectional=bidirectional,
         **{"dropout": 0.0, **settings},
     )
-    encoder = Encoder(config, nn.Embedding(VOCABULARY, EMBED))
+    encoder = Encoder(config, Embedding(VOCABULARY, EMBED))
     for layer in [*encoder.forwards, *encoder.backwards]:
         nn.init.normal_(layer.lstm.weight_ih_l0[:, -1])  # another bias in each direction
     return encoder

@@ -89,6 +89,11 @@ def test_embeddings_start_with_rows_of_length_about_one() -> None:
     assert table.norm(dim=1).mean().item() == pytest.approx(1.0, abs=0.05)
 
 
+def test_embeddings_reach_the_lstm_in_the_scale_of_one() -> None:
+    read = build(2000, 2000, embed_size=64).encoder.embedding(torch.arange(2000))
+    assert read.std().item() == pytest.approx(1.0, abs=0.05)
+
+
 @MODELS
 @pytest.mark.parametrize("tying", list(Tying))
 def test_weights_come_back_as_they_were(settings: dict[str, object], tying: Tying) -> None:

@@ -59,6 +59,10 @@ def mistakes_in_one_line(name: str) -> Iterator[None]:
         raise SystemExit(1) from None
     except (HydraException, OmegaConfBaseException) as error:
         fail(explain(error, SCHEMAS[name]), 2)
+    except ValueError as error:
+        if "Config group override" not in str(error):  # hydra's way to say that a group was set to null
+            raise
+        fail("a group such as model= or data= was set to null; choose one of its files, see --help", 2)
 
 
 def fail(message: str, code: int) -> None:

@@ -150,11 +150,12 @@ class DataConfig:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         given = [name for name in ("root", "download", "phrasebook") if getattr(self, name) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) or "none of them"
+        if not given:
+            yield "root", "is missing; give your folder as data.root=FOLDER, or choose a corpus as data=phrasebook"
+        if len(given) > 1:
             yield (
-                "root",
-                f"or download or phrasebook says where the corpus is; exactly one is needed, found {found}",
+                given[0],
+                f"says where the corpus is, and so does data.{' and data.'.join(given[1:])}; give one",
             )
         if self.mirror is not None and self.download is None:
             yield "mirror", "stands in for a download, and this corpus has none; set data.root instead"

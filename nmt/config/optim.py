@@ -44,7 +44,7 @@ class OptimConfig:
     plateau_factor: float = 0.5
     """The plateau schedule multiplies the learning rate by this ..."""
     plateau_patience: int = 2
-    """... after this many validations without improvement."""
+    """... after more than this many validations in a row without improvement."""
     clip_norm: float = 1.0
     """Gradients are scaled down to this global norm (Pascanu et al. 2013); 0 turns clipping off."""
 

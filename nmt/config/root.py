@@ -177,7 +177,7 @@ def load_config(schema: type[T], path: Path, overrides: list[str] | None = None)
         merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(overrides or []))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; is this a run directory?") from None
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
+    except (OmegaConfBaseException, YAMLError, ValueError, RecursionError, OSError) as error:
         raise UserError(f"{path} cannot be read as a configuration: {first_line(error)}") from None
     try:
         return from_hydra(schema, merged)

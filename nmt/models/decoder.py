@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.models.attention import build_attention
+from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoded
 from nmt.models.recurrent import Dropout, LSTMState, WordDropout, lstm, lstm_step
 
@@ -70,7 +71,7 @@ class Bridge(nn.Module):
 class Decoder(nn.Module):
     """Stacked LSTM with attention over the source and residual connections from the second layer."""
 
-    def __init__(self, config: ModelConfig, embedding: nn.Embedding) -> None:
+    def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
         super().__init__()
         embed, hidden = config.embed_size, config.hidden_size
         context = hidden if config.attention else 0

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
+from nmt.models.embedding import Embedding
 from nmt.models.recurrent import Dropout, LSTMState, MaskedLSTM, WordDropout, reverse_within_length
 
 
@@ -21,7 +22,7 @@ class Encoded(NamedTuple):
 class Encoder(nn.Module):
     """Stacked LSTM, bidirectional or not (Schuster and Paliwal 1997), residual from the second layer on."""
 
-    def __init__(self, config: ModelConfig, embedding: nn.Embedding) -> None:
+    def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
         super().__init__()
         width = config.hidden_size // 2 if config.bidirectional else config.hidden_size
         sizes = [config.embed_size] + [config.hidden_size] * (config.encoder_layers - 1)

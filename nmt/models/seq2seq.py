@@ -9,6 +9,7 @@ from torch.nn.functional import linear
 from nmt.config import ModelConfig, Tying
 from nmt.errors import UserError
 from nmt.models.decoder import Decoder, DecoderState
+from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoder
 
 
@@ -28,13 +29,13 @@ class Seq2Seq(nn.Module):
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        src_embedding = embedding(vocabulary.src_size, config.embed_size)
+        src_embedding = Embedding(vocabulary.src_size, config.embed_size)
         shared = config.tying == Tying.three_way
-        tgt_embedding = src_embedding if shared else embedding(vocabulary.tgt_size, config.embed_size)
+        tgt_embedding = src_embedding if shared else Embedding(vocabulary.tgt_size, config.embed_size)
         self.encoder = Encoder(config, src_embedding)
         self.decoder = Decoder(config, tgt_embedding)
         self.output_weight = (
-            nn.Parameter(embedding(vocabulary.tgt_size, config.embed_size).weight.detach())
+            nn.Parameter(Embedding(vocabulary.tgt_size, config.embed_size).weight.detach())
             if config.tying == Tying.none
             else tgt_embedding.weight
         )
@@ -67,23 +68,20 @@ class Seq2Seq(nn.Module):
         """Puts back the parameters by name, each shared one once.
 
         Raises:
-            UserError: the weights are another model's.
+            UserError: the weights are another model's, or not finite.
         """
         parameters = dict(self.named_parameters())
         strange = [name for name in {**parameters, **weights} if name not in parameters or name not in weights]
         strange = strange or [name for name in parameters if parameters[name].shape != weights[name].shape]
         if strange:
             raise UserError(f"the weights do not fit the configured model: {', '.join(strange[:3])} differ")
+        if broken := [name for name, weight in weights.items() if not weight.isfinite().all()]:
+            raise UserError(
+                f"the weights hold numbers that are not finite, in {', '.join(broken[:3])}; use another checkpoint"
+            )
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(weights[name])
-
-
-def embedding(size: int, width: int) -> nn.Embedding:
-    """Rows of expected length one, a scale that also suits the output projection they may be shared with."""
-    table = nn.Embedding(size, width)
-    nn.init.normal_(table.weight, std=width**-0.5)
-    return table
 
 
 def build_model(config: ModelConfig, vocabulary: Vocabulary) -> Seq2Seq:

@@ -74,7 +74,7 @@ class Tracker:
             name=config.name or folder.name,
             group=config.group,
             config=run_config,
-            settings=wandb.Settings(silent=True, console="off", init_timeout=60, x_disable_meta=False),
+            settings=wandb.Settings(silent=True, console="off", init_timeout=60),
         )
 
     def guarded(self, action: Callable[[], object]) -> None:

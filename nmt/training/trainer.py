@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Window:
-    """Sums since the last line of metrics."""
+    """Sums over the steps taken since the last line of metrics; a skipped one adds its seconds alone."""
 
     steps: int = 0
     tokens: int = 0
@@ -129,16 +129,20 @@ class Trainer:
     def update(self, batches: list[Batch]) -> None:
         """One step: the mean gradient over all tokens of these batches, clipped, and an update of the weights."""
         window = self.progress.window
-        tokens = sum(batch.tokens for batch in batches)
+        tokens, losses, nll = sum(batch.tokens for batch in batches), 0.0, 0.0
         for batch in batches:
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bfloat16):
                 loss, _, logs = self.objective(self.model, batch)
             (loss / tokens).backward()  # type: ignore[no-untyped-call]
-            window.loss += loss.item()
-            window.nll += logs["nll"].item()
+            losses += loss.item()
+            nll += logs["nll"].item()
         norm = clip_gradients(self.model, self.clip_norm).item()
         if math.isfinite(norm):
             self.optimizer.step()
+            window.steps += 1
+            window.tokens += tokens
+            window.loss += losses
+            window.nll += nll
             window.norm += norm
         else:
             self.progress.skipped += 1
@@ -146,19 +150,18 @@ class Trainer:
                 "step %d skipped: gradient norm %s in pairs %s", self.progress.step + 1, norm, batches[0].indices
             )
         self.optimizer.zero_grad(set_to_none=True)
-        window.steps += 1
-        window.tokens += tokens
 
     def log_window(self) -> dict[str, float]:
         """Writes the means since the last time, and returns them."""
         window = self.progress.window
         metrics = {
-            "train/loss": window.loss / window.tokens,
+            "train/loss": window.loss / max(window.tokens, 1),
             "train/perplexity": perplexity(window.nll, window.tokens),
-            "train/gradient_norm": window.norm / window.steps,
+            "train/gradient_norm": window.norm / max(window.steps, 1),
             "train/learning_rate": self.optimizer.param_groups[0]["lr"],
             "train/tokens_per_second": window.tokens / window.seconds,
             "train/epoch": self.batches.epoch,
+            "train/skipped_steps": self.progress.skipped,
         }
         self.tracker.log(self.progress.step, metrics)
         self.progress.window = Window()
