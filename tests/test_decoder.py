@@ -94,7 +94,7 @@ def by_hand(decoder: Decoder, b: int, tokens: Tensor, masks: list[Tensor] | None
     vector, vectors = torch.zeros(EMBED), []
     for t, token in enumerate(tokens):
         on_word, *on_layers, on_context, on_vector = [m[t, b] for m in masks] if masks else [1.0] * (layers + 3)
-        x = decoder.embedding.weight[token] * EMBED**0.5 * on_word
+        x = decoder.embedding.weight[token] * EMBED**0.25 * on_word
         x = torch.cat([x, vector]) if decoder.input_feeding else x
         h[0], c[0] = cell(decoder.layers[0], x, h[0], c[0])
         context = torch.empty(0)

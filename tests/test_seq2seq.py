@@ -89,9 +89,10 @@ def test_embeddings_start_with_rows_of_length_about_one() -> None:
     assert table.norm(dim=1).mean().item() == pytest.approx(1.0, abs=0.05)
 
 
-def test_embeddings_reach_the_lstm_in_the_scale_of_one() -> None:
-    read = build(2000, 2000, embed_size=64).encoder.embedding(torch.arange(2000))
-    assert read.std().item() == pytest.approx(1.0, abs=0.05)
+def test_embeddings_reach_the_lstm_between_the_scales_of_one_row_and_of_one_unit() -> None:
+    read = build(2000, 2000, embed_size=256).encoder.embedding(torch.arange(2000))
+    assert read.norm(dim=1).mean().item() == pytest.approx(4.0, abs=0.05)
+    assert read.std().item() == pytest.approx(1 / 4, abs=0.005)
 
 
 @MODELS

@@ -57,7 +57,7 @@ class DownloadConfig:
 class PhrasebookConfig:
     """The embedded corpus: sentences from a grammar, so that nothing has to be downloaded."""
 
-    train: int = 20_000
+    train: int = 50_000
     """Pairs in the training set."""
     valid: int = 500
     """Pairs in the validation set."""
