@@ -19,4 +19,5 @@ class Embedding(nn.Embedding):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Ids (...) to vectors (..., E)."""
-        return super().forward(tokens) * self.scale
+        rows: Tensor = super().forward(tokens)
+        return rows * self.scale
