@@ -15,9 +15,8 @@ class Embedding(nn.Embedding):
     def __init__(self, size: int, width: int) -> None:
         super().__init__(size, width)
         nn.init.normal_(self.weight, std=width**-0.5)
-        self.scale = width**0.25
+        self.scale: float = width**0.25
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Ids (...) to vectors (..., E)."""
-        rows: Tensor = super().forward(tokens)
-        return rows * self.scale
+        return super().forward(tokens) * self.scale
