@@ -131,12 +131,12 @@ def test_tracking_is_on_offline_by_default_and_prints_nothing_on_standard_output
 
 
 def test_the_demo_model_learns_the_grammar(tmp_path: Path) -> None:
-    """After less than half of the demo, which reaches 90 and more."""
+    """After little more than half of the demo, which reaches 90 and more."""
     run = tmp_path / "run"
     call(
         "train",
         "experiment=phrasebook",
-        "train.max_steps=600",
+        "train.max_steps=800",
         f"hydra.run.dir={run}",
         "tracking.mode=disabled",
         cwd=tmp_path,
