@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/complete
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-commands test-all check format clean
+.PHONY: help install demo test test-commands test-slow test-all check format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,7 +29,10 @@ test: $(READY)  ## the unit tests (under 2 minutes)
 	$(BIN)/python -m pytest
 
 test-commands: $(READY)  ## the real commands on the phrasebook, trainings that must learn included (up to 15 minutes)
-	$(BIN)/python -m pytest -m commands
+	$(BIN)/python -m pytest -m "commands and not slow"
+
+test-slow: $(READY)  ## what trains for longer (a hundred kills, ...)
+	$(BIN)/python -m pytest -m slow
 
 test-all: $(READY)  ## everything, the slow tests too
 	$(BIN)/python -m pytest -m ""

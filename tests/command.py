@@ -1,5 +1,7 @@
 """Runs the real commands as a user would, each in a process of its own."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -50,3 +52,16 @@ def refused(script: str, *arguments: str, cwd: Path) -> str:
     assert len(lines) == 1, error
     assert lines[0].startswith("nmt: ")
     return lines[0]
+
+
+def weights(run: Path, name: str = "last") -> str:
+    return hashlib.sha256((run / "checkpoints" / name / "model.safetensors").read_bytes()).hexdigest()
+
+
+def steps(run: Path) -> list[int]:
+    return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().split("\n") if line]
+
+
+def without_times(run: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().split("\n") if line]
+    return [{key: value for key, value in line.items() if "second" not in key} for line in lines]

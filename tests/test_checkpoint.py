@@ -238,32 +238,19 @@ def test_a_missing_file_is_noticed(folder: Path, name: str) -> None:
     assert_refused(folder)
 
 
-def test_two_hundred_random_damages_give_the_checkpoint_or_one_line(folder: Path) -> None:
-    whole = {name: (folder / "last" / name).read_bytes() for name in FILES}
-    refused = 0
-    for seed in range(200):
-        random_source = random.Random(seed)
-        for name in random_source.sample(FILES, random_source.randint(1, 3)):
-            content = bytearray(whole[name])
-            start = random_source.randrange(len(content))
-            end = start + random_source.choice([0, 1, 8, 500])
-            content[start:end] = random_source.randbytes(random_source.choice([0, 1, 8, 500]))
-            (folder / "last" / name).write_bytes(content)
-        try:
-            assert_equal(load_checkpoint(folder, "last"), made(OLD))
-        except UserError as error:
-            assert_one_line(error, str(folder))
-            refused += 1
-        for name, content in whole.items():
-            (folder / "last" / name).write_bytes(content)
-    assert refused > 150
-
-
 def rewrite(folder: Path, name: str, content: bytes) -> None:
     """Puts other content under a right checksum, as another program could."""
     (folder / "last" / name).write_bytes(content)
     manifest = json.loads((folder / "last" / "manifest.json").read_text())
     manifest["sha256"][name] = sha256(content).hexdigest()
+    seal(folder, manifest)
+
+
+def seal(folder: Path, manifest: Any) -> None:
+    """Writes a manifest with a right checksum of its own."""
+    if isinstance(manifest, dict):
+        manifest = {key: value for key, value in manifest.items() if key != "checksum"}
+        manifest["checksum"] = checkpoint.checksum(manifest)
     (folder / "last" / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -280,7 +267,7 @@ WRONG = [{"format": 2}, {"format": None}, {"step": OLD + 1}, {"step": "7"}, {"sh
 @pytest.mark.parametrize("text", ["[]", "7", "null", '""', "{}", '{"format": 1}', '{"format": 1, "step": 7}', *WRONG])
 def test_a_manifest_of_another_format_or_shape_is_refused(folder: Path, text: str | dict[str, Any]) -> None:
     file = folder / "last" / "manifest.json"
-    file.write_text(text if isinstance(text, str) else json.dumps(json.loads(file.read_text()) | text))
+    seal(folder, json.loads(text) if isinstance(text, str) else json.loads(file.read_text()) | text)
     assert_refused(folder)
     with pytest.raises(UserError):
         load_weights(folder, "last")

@@ -1,34 +1,18 @@
 """The real train command: it learns, is tracked, can be killed and continued, and sweeps."""
 
-import hashlib
 import json
-import signal
-import time
 from pathlib import Path
 
 import pytest
-from command import SMALL, call, start
+from command import SMALL, call, weights
 
 pytestmark = pytest.mark.commands
-
-
-def weights(run: Path, name: str = "last") -> str:
-    return hashlib.sha256((run / "checkpoints" / name / "model.safetensors").read_bytes()).hexdigest()
 
 
 def train(folder: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
     return call(
         "train", *SMALL, "train.max_steps=30", f"hydra.run.dir={folder}", *arguments, cwd=folder.parent, code=code
     )
-
-
-def steps(run: Path) -> list[int]:
-    return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().split("\n") if line]
-
-
-def without_times(run: Path) -> list[dict[str, float]]:
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().split("\n") if line]
-    return [{key: value for key, value in line.items() if "second" not in key} for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -59,50 +43,6 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(plain: Path, 
     train(tmp_path / "other", "seed=2")
     assert weights(tmp_path / "again") == weights(plain)
     assert weights(tmp_path / "other") != weights(plain)
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_a_stopped_run_continues_to_the_same_bits(plain: Path, tmp_path: Path, number: int, code: int) -> None:
-    run = tmp_path / "run"
-    arguments = (*SMALL, "train.max_steps=30", f"hydra.run.dir={run}", "train.resume=auto")
-    process = start("train", *arguments, cwd=tmp_path)
-    deadline = time.monotonic() + 120
-    while not (run / "metrics.jsonl").exists() or max(steps(run), default=0) < 8:
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(number)
-    _, error = process.communicate(timeout=120)
-    if process.returncode != 0:  # else it was done before the signal came
-        assert process.returncode == code
-        assert "Traceback" not in error
-        assert (run / "checkpoints" / "last").is_symlink()
-        call("train", *arguments, cwd=tmp_path)
-    assert weights(run) == weights(plain)
-    assert weights(run, "best") == weights(plain, "best")
-    assert without_times(run) == without_times(plain)
-
-
-def test_resuming_a_finished_run_changes_nothing(plain: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in plain.rglob("*") if path.is_file()}
-    output, _ = train(plain, "train.resume=auto")
-    assert output.strip().split("\n")[-1] == str(plain)
-    assert {path: path.stat().st_mtime_ns for path in plain.rglob("*") if path.is_file()} == before
-
-
-def test_resuming_by_name_takes_the_runs_own_configuration(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    process = start("train", *SMALL, "train.max_steps=1000000", f"hydra.run.dir={run}", cwd=tmp_path)
-    while not (run / "checkpoints" / "last").is_symlink():
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
-    step = max(steps(run))
-    output, _ = call("train", f"train.resume={run}", f"train.max_steps={step + 20}", cwd=tmp_path)
-    assert output.strip().split("\n")[-1] == str(run)
-    assert max(steps(run)) == step + 20
-    assert not (tmp_path / "runs").exists()
 
 
 def test_a_sweep_is_a_run_for_each_job(tmp_path: Path) -> None:

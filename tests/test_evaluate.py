@@ -44,7 +44,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     made.create(config, prepare(config.data))
     for step, seed, link in ((STEP, 1, "best"), (STEP + 1, 2, "last")):
         model = untrained(seed, made.tokenizer("src").size)
-        save_checkpoint(made.checkpoints, Checkpoint(step, dict(model.named_parameters())), [link])
+        save_checkpoint(made.checkpoints, Checkpoint(step, dict(model.named_parameters()), run=made.identity), [link])
     return made
 
 
@@ -69,7 +69,8 @@ def test_the_model_of_a_checkpoint_is_loaded_ready_to_translate(
 
 
 def test_a_run_without_checkpoint_is_refused_in_one_line(run: RunDirectory, tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_bytes(run.config_path.read_bytes())
+    for name in ("config.yaml", "run.json"):
+        (tmp_path / name).write_bytes((run.path / name).read_bytes())
     with pytest.raises(UserError, match=r"no checkpoint yet$"):
         load_translator(RunDirectory(tmp_path), "best", SEARCH, CPU)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_training import SHORT, assert_same, build, calling, lines, without_times
 
-from nmt.config import OptimConfig, OptimizerKind
+from nmt.config import AttentionKind, OptimConfig, OptimizerKind, Tying
 from nmt.run import load_checkpoint, load_weights
 from nmt.training import Interrupted
 
@@ -146,6 +146,28 @@ def test_every_optimizer_goes_on_to_the_bit_in_bfloat16_too(tmp_path: Path, kind
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
     _, kept = load_weights(tmp_path / "parts" / "checkpoints", "last")
     assert {tensor.dtype for tensor in kept.values()} == {torch.float32}
+
+
+MODELS = [
+    *({"attention": attention} for attention in (None, *AttentionKind)),
+    *({"tying": tying} for tying in Tying),
+    {"input_feeding": True},
+    {"input_feeding": True, "fixed_masks": False},
+    {"bidirectional": False, "encoder_layers": 3, "decoder_layers": 1},
+]
+
+
+@pytest.mark.parametrize("shape", MODELS, ids=str)
+def test_every_model_gives_the_same_bits_twice_and_when_it_is_continued(tmp_path: Path, shape: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"config": replace(SHORT, max_steps=5), "shape": shape}
+    build(tmp_path / "whole", **options).train()
+    build(tmp_path / "again", **options).train()
+    assert_same_run(tmp_path / "again", tmp_path / "whole")
+    stop = calling(lambda: signal.raise_signal(signal.SIGINT), call=7)
+    with pytest.raises(Interrupted):
+        build(tmp_path / "parts", objective=stop, **options).train()
+    go_on(tmp_path / "parts", **options)
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
 def test_a_finished_training_that_is_continued_does_nothing(whole: Path, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """A run directory holds all that is needed to use the run, and says in one line what is wrong with it."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import nmt
 from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, TokenizerConfig
 from nmt.data import Prepared, prepare
 from nmt.errors import UserError
-from nmt.run import RunDirectory, provenance
+from nmt.run import RunDirectory, newest_unfinished, provenance
 
 
 def config(cache: Path) -> Config:
@@ -76,7 +78,8 @@ def test_the_record_keeps_every_start_and_the_end(run: RunDirectory) -> None:
     run.add_start({"commit": "b"})
     run.finish()
     record = RunDirectory.open(str(run.path)).record()
-    assert record == {"format": 1, "starts": [{"commit": "a", "name": "Grüße"}, {"commit": "b"}], "finished": True}
+    assert record["starts"] == [{"commit": "a", "name": "Grüße"}, {"commit": "b"}]
+    assert record["finished"] is True
     assert RunDirectory.open(str(run.path)).finished
 
 
@@ -200,3 +203,34 @@ def test_provenance_says_what_a_start_ran_on() -> None:
     if (root / ".git").exists():
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
         assert found["commit"].rstrip("+") == head.stdout.strip()
+
+
+def test_the_newest_unfinished_run_of_a_configuration_is_found(tmp_path: Path, prepared: Prepared) -> None:
+    same, cache = config(tmp_path), tmp_path / "cache"
+    slower = replace(same, optim=replace(same.optim, learning_rate=1e-4))
+    for name, settings in (("1", same), ("2", same), ("3", same), ("4", slower), ("5", replace(same, seed=7))):
+        RunDirectory(tmp_path / name).create(settings, prepared)
+        os.utime(tmp_path / name / "run.json", ns=(0, int(name)))
+    records = list(tmp_path.glob("*/run.json"))
+
+    def found(wanted: Config) -> str | None:
+        run = newest_unfinished(records, wanted)
+        return None if run is None else run.path.name
+
+    moved = replace(same, data=replace(same.data, cache=str(cache)), train=replace(same.train, resume="auto"))
+    assert (found(same), found(moved), found(slower), found(replace(same, seed=9))) == ("3", "3", "4", None)
+    with RunDirectory(tmp_path / "3").locked():
+        assert found(same) == "2"
+    assert found(same) == "3"
+    (tmp_path / "3" / "config.yaml").write_text("seed: 1\n")
+    assert found(same) == "2"
+    RunDirectory(tmp_path / "2").finish()
+    assert found(same) == "1"
+
+
+def test_a_run_is_locked_once(run: RunDirectory) -> None:
+    with run.locked():
+        assert run.in_use
+        with pytest.raises(UserError, match="being trained by another process"), RunDirectory(run.path).locked():
+            pass
+    assert not run.in_use

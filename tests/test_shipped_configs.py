@@ -44,12 +44,14 @@ def _hydra() -> Iterator[None]:
 
 @cache
 def composed(command: str, *overrides: str) -> DictConfig:
-    """What hydra makes of it, with a place where a corpus of one's own or a run is needed."""
+    """What hydra makes of it, with a corpus of one's own, a run or a task where one is needed."""
     cfg = compose(command, overrides=list(overrides))
     if "data" in cfg and not any(cfg.data.get(source) for source in ("root", "download", "phrasebook")):
         cfg.data.root = "corpus"
     if command in ("evaluate", "translate"):
         cfg.run = "runs/one"
+    if command == "benchmark":
+        cfg.task = "checkpoint"
     return cfg
 
 

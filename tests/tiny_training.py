@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,12 @@ def build(
     dropout: float = 0.3,
     seed: int = 1,
     bfloat16: bool = False,
+    shape: dict[str, Any] | None = None,
 ) -> Trainer:
     folder.mkdir(exist_ok=True)
     torch.manual_seed(seed)
-    shape = ModelConfig(embed_size=8, hidden_size=8, decoder_layers=2, dropout=dropout, word_dropout=dropout / 3)
-    model = build_model(shape, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
+    usual = ModelConfig(embed_size=8, hidden_size=8, decoder_layers=2, dropout=dropout, word_dropout=dropout / 3)
+    model = build_model(replace(usual, **(shape or {})), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
     trainer = Trainer(
         model=model,
         objective=objective or cross_entropy(config.label_smoothing),

@@ -11,15 +11,22 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.misspelt import explain
-from nmt.config import Config, EvaluateConfig, PrepareConfig, TranslateConfig, conf_dir
+from nmt.config import BenchmarkConfig, Config, EvaluateConfig, PrepareConfig, TranslateConfig, conf_dir
 from nmt.errors import UserError
 from nmt.training.signals import Interrupted
 
-SCHEMAS = {"train": Config, "prepare": PrepareConfig, "evaluate": EvaluateConfig, "translate": TranslateConfig}
+SCHEMAS = {
+    "train": Config,
+    "prepare": PrepareConfig,
+    "evaluate": EvaluateConfig,
+    "translate": TranslateConfig,
+    "benchmark": BenchmarkConfig,
+}
 
 log = logging.getLogger("nmt")
 
@@ -31,6 +38,7 @@ def run(name: str, command: Callable[[DictConfig], None]) -> None:
     for schema, node in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{schema}_schema", node=node)
     log_to_stderr()
+    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no reason to stop
 
     def job(cfg: DictConfig) -> None:
         with mistakes_in_one_line(name):  # inside too: hydra would print the overrides first
@@ -49,7 +57,7 @@ def mistakes_in_one_line(name: str) -> Iterator[None]:
         fail(str(error), 2)
     except Interrupted as error:
         fail(
-            f"stopped by {error}; the same command with train.resume=auto and this hydra.run.dir goes on",
+            f"stopped by {error}; the same command with train.resume=auto goes on",
             error.exit_code,
         )
     except KeyboardInterrupt:
@@ -97,6 +105,16 @@ def logging_to(path: Path) -> Iterator[None]:
 def run_dir() -> Path:
     """Hydra's run directory of this job: `hydra.run.dir`, or a job's own folder in a multirun."""
     return Path(HydraConfig.get().runtime.output_dir)
+
+
+def other_runs() -> list[Path]:
+    """`run.json` of the runs beside this one, if hydra made up its directory by the time; else none."""
+    hydra_cfg = HydraConfig.get()
+    multirun = hydra_cfg.mode == RunMode.MULTIRUN
+    chosen = "hydra.sweep." if multirun else "hydra.run."
+    if any(given.lstrip("+").startswith(chosen) for given in hydra_cfg.overrides.hydra):
+        return []
+    return list(run_dir().parent.parent.glob("*/*/run.json") if multirun else run_dir().parent.glob("*/run.json"))
 
 
 def remove_unused_run_dir() -> None:

@@ -1,21 +1,17 @@
 """nmt-train: prepare, train, validate, keep the best, score the test set."""
 
 import logging
-from dataclasses import replace
-from typing import Any
 
-import torch
 from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.machine import Machine, settle
 from nmt.config import Config, from_hydra
-from nmt.data import BOS_ID, PAD_ID, TrainingBatches, prepare
+from nmt.data import prepare
 from nmt.errors import UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split, load_translator, show_scores
-from nmt.models import Vocabulary, build_model
-from nmt.run import RunDirectory, load_checkpoint, provenance
-from nmt.training import Interrupted, Schedule, Tracker, Trainer, Validator, build_optimizer, cross_entropy
+from nmt.run import RunDirectory, identity, newest_unfinished, provenance
+from nmt.training import Interrupted, Tracker, build_trainer
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +27,10 @@ def command(cfg: DictConfig) -> None:
     if run.finished:
         log.info("%s is finished; nothing to do", run.path)
     else:
-        run.add_start(provenance(app.overrides()))
-        with app.logging_to(run.path / "train.log"):
+        with run.locked(), app.logging_to(run.path / "train.log"):
+            start = provenance(app.overrides())
+            warn_of_other_threads(run, start["threads"])
+            run.add_start(start)
             train(config, run, machine)
     print(run.path)
 
@@ -49,8 +47,11 @@ def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
         overrides = [given for given in app.value_overrides() if not given.startswith("train.resume=")]
         config = run.config(overrides)
     else:
-        run = RunDirectory(app.run_dir())
         config = from_hydra(Config, cfg)
+        run = RunDirectory(app.run_dir())
+        if resume == "auto" and (unfinished := newest_unfinished(app.other_runs(), config)):
+            run = unfinished
+            log.info("continuing %s", run.path)
         if not run.exists:
             if any((run.path / name).exists() for name in ("checkpoints", "metrics.jsonl")):
                 raise UserError(f"hydra.run.dir={run.path} holds files that are no complete run; choose another folder")
@@ -60,31 +61,32 @@ def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
                 f"hydra.run.dir={run.path} holds a run; add train.resume=auto to continue it, or choose another folder"
             )
         run = RunDirectory.open(str(run.path))
-    for key in ("data", "model", "seed"):
-        if essence(getattr(run.config(), key)) != essence(getattr(config, key)):
-            raise UserError(
-                f"{run.path} was started with another {key} configuration; train that in a folder of its own"
-            )
+    if identity(config) != run.identity:
+        raise UserError(
+            f"{run.path} was started with another data, model or seed configuration; train that in a folder of its own"
+        )
     return config, run
 
 
-def essence(part: Any) -> Any:
-    """What of a part of the configuration must not change within a run: not where the files are."""
-    return replace(part, root=None, mirror=None, cache=None) if hasattr(part, "mirror") else part
+def warn_of_other_threads(run: RunDirectory, threads: int) -> None:
+    before = [start["threads"] for start in run.record()["starts"]]
+    if before and before[-1] != threads:
+        message = "the run was trained with %d threads and goes on with %d: its numbers will differ in their last bits"
+        log.warning(f"{message}; machine.threads=%d keeps them", before[-1], threads, before[-1])
 
 
 def train(config: Config, run: RunDirectory, machine: Machine) -> None:
     """Trains a new or interrupted run to its end, and scores it on the test set."""
     tracker = Tracker(run.path, config.tracking, app.as_dict(config))
     try:
-        trainer = build_trainer(config, run, machine, tracker)
+        trainer = build_trainer(config, run, tracker, machine.device, machine.bfloat16)
         try:
             trainer.train()
         except Interrupted:
-            log.warning("checkpoint of step %d kept; train.resume=%s continues", trainer.progress.step, run.path)
+            log.warning("checkpoint of step %s kept; train.resume=%s continues", trainer.saved_step, run.path)
             raise
         finally:
-            draw_learning_curves(run.metrics_path, run.folder("plots") / "learning_curves.png")
+            draw(run)
         log.info("trained %d steps in %.1f minutes", trainer.progress.step, trainer.progress.seconds / 60)
         if run.has_split("test"):
             translator, step = load_translator(run, "best", config.search, machine.device)
@@ -96,49 +98,11 @@ def train(config: Config, run: RunDirectory, machine: Machine) -> None:
         tracker.close()
 
 
-def build_trainer(config: Config, run: RunDirectory, machine: Machine, tracker: Tracker) -> Trainer:
-    """Builds all that the loop needs, at the run's last checkpoint if it has one."""
-    prepared = prepare(config.data)
-    src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
-    torch.manual_seed(config.seed)
-    model = build_model(config.model, Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)).to(machine.device)
-    log.info("%.2f million parameters, %s", sum(p.numel() for p in model.parameters()) / 1e6, machine)
-    source, reference = run.text("valid")
-    most = config.train.valid_sentences
-    validator = Validator(
-        model,
-        prepared.store("valid"),
-        (source[:most], reference[:most]),
-        (src, tgt),
-        config.search,
-        config.data.bleu_tokenize,
-    )
-    trainer = Trainer(
-        model=model,
-        objective=cross_entropy(config.train.label_smoothing),
-        optimizer=build_optimizer(model, config.optim),
-        schedule=Schedule(config.optim, config.train.max_steps),
-        batches=TrainingBatches(
-            prepared.store("train"),
-            config.train.batch_unit,
-            config.train.batch_size,
-            config.train.pool_batches,
-            config.seed,
-        ),
-        validate=validator,
-        tracker=tracker,
-        checkpoints=run.checkpoints,
-        config=config.train,
-        clip_norm=config.optim.clip_norm,
-        bfloat16=machine.bfloat16,
-    )
-    validator.check()
-    if (run.checkpoints / "last").exists():
-        trainer.restore(load_checkpoint(run.checkpoints, "last"))
-        log.info("continuing at step %d", trainer.progress.step)
-    else:
-        tracker.lines.rewind(0)
-    return trainer
+def draw(run: RunDirectory) -> None:
+    try:
+        draw_learning_curves(run.metrics_path, run.folder("plots") / "learning_curves.png")
+    except OSError as error:  # a full disk costs the picture, not the training
+        log.warning("the learning curves cannot be drawn: %s", error.strerror)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The typed configuration tree. A default is written once: here."""
 
+from nmt.config.benchmark import BenchmarkConfig, Task, Variant
 from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
 from nmt.config.model import AttentionKind, ModelConfig, Tying
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
@@ -23,6 +24,7 @@ from nmt.config.train import BatchUnit, Metric, TrainConfig
 __all__ = [
     "AttentionKind",
     "BatchUnit",
+    "BenchmarkConfig",
     "Config",
     "DataConfig",
     "EvaluateConfig",
@@ -39,6 +41,7 @@ __all__ = [
     "SearchConfig",
     "SearchKind",
     "SubwordType",
+    "Task",
     "TextFiles",
     "TokenizerConfig",
     "TrackingConfig",
@@ -46,6 +49,7 @@ __all__ = [
     "TrainConfig",
     "TranslateConfig",
     "Tying",
+    "Variant",
     "cache_dir",
     "conf_dir",
     "from_hydra",

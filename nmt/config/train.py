@@ -45,8 +45,15 @@ class TrainConfig:
     """Validations without improvement after which training stops; 0: never."""
     valid_sentences: int = 2000
     """Sentences of the validation set that are decoded for BLEU at the most; perplexity is over all of them."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints kept, besides the best: what is left if the last one is damaged on the disk."""
+    max_skipped: int = 10
+    """Steps in a row with a loss or gradient that is not finite, after which training stops; each is skipped."""
     resume: str | None = None
-    """auto: continue the run in hydra.run.dir if there is one; a run directory: continue that one."""
+    """auto: continue the run in hydra.run.dir, or without one the newest unfinished run of the same configuration, if
+    there is any; a run directory: continue that one."""
+    resume_step: int | None = None
+    """Continue from the checkpoint of this step, and drop what came after it."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         for name in (
@@ -58,7 +65,11 @@ class TrainConfig:
             "checkpoint_every",
             "log_every",
             "valid_sentences",
+            "keep_checkpoints",
+            "max_skipped",
         ):
             yield from number(self, name, 1)
         yield from number(self, "label_smoothing", 0, 0.9)
         yield from number(self, "patience", 0)
+        if self.resume_step is not None and self.resume is None:
+            yield "resume_step", "is given and resume is not; give train.resume=auto or train.resume=RUN too"

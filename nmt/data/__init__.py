@@ -3,6 +3,7 @@
 from nmt.data.batching import Batch, TrainingBatches, gather, in_length_order, make_batch, source_tensors
 from nmt.data.cleaning import normalise
 from nmt.data.corpora import read_lines
+from nmt.data.fetch import sha256_of
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.store import PairStore
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
@@ -23,5 +24,6 @@ __all__ = [
     "normalise",
     "prepare",
     "read_lines",
+    "sha256_of",
     "source_tensors",
 ]

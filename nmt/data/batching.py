@@ -44,6 +44,24 @@ class Batch:
             tgt_mask=self.tgt_mask.to(device),
         )
 
+    def halves(self) -> "list[Batch]":
+        """The same pairs in two batches, for one that does not fit into memory."""
+        middle = len(self.indices) // 2
+        return [self.columns(slice(0, middle)), self.columns(slice(middle, None))]
+
+    def columns(self, which: slice) -> "Batch":
+        """The batch of some of its pairs, padded as they are."""
+        mask = self.tgt_mask[:, which]
+        return Batch(
+            self.src[:, which],
+            self.src_mask[:, which],
+            self.tgt_in[:, which],
+            self.tgt_out[:, which],
+            mask,
+            self.indices[which],
+            int(mask.sum()),
+        )
+
 
 def source_tensors(lines: Sequence[Sequence[int] | NDArray[np.unsignedinteger]]) -> tuple[Tensor, Tensor]:
     """Ids and mask, (S, B), padded on the left, each line followed by eos."""

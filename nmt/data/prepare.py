@@ -13,12 +13,14 @@ from nmt.config import DataConfig, cache_dir
 from nmt.console import progress_bar
 from nmt.data.cleaning import CleaningReport, clean, digests, normalise
 from nmt.data.corpora import read_lines
+from nmt.data.fetch import sha256_of
 from nmt.data.sources import Fingerprints, Source, locate, make_once
 from nmt.data.store import SIDES, PairStore, StoreWriter
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
+MANIFEST = "sha256.json"
 BLOCK = 10_000  # sentence pairs encoded at once
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,21 @@ class Prepared:
     def held_out(self) -> list[str]:
         return [split for split in ("valid", "test") if (self.folder / f"{split}.src").exists()]
 
+    def check(self) -> None:
+        """
+        Raises:
+            UserError: a file is not as it was written.
+        """
+        try:
+            digests = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+            damaged = [name for name, digest in digests.items() if sha256_of(self.folder / name) != digest]
+        except (OSError, ValueError, AttributeError):
+            damaged = [MANIFEST]
+        if damaged:
+            raise UserError(
+                f"{self.folder / damaged[0]} is damaged; delete the folder {self.folder}, and it is made anew"
+            )
+
     @property
     def report(self) -> str:
         return (self.folder / "report.txt").read_text(encoding="utf-8")
@@ -68,7 +85,9 @@ def prepare(config: DataConfig) -> Prepared:
     fingerprints.save()
     target = cache / "prepared" / key
     make_once(target, lambda partial: write(config, sources, partial))
-    return Prepared(target)
+    prepared = Prepared(target)
+    prepared.check()
+    return prepared
 
 
 def corpus_key(config: DataConfig, sources: dict[str, Source], fingerprints: Fingerprints) -> str:
@@ -122,6 +141,8 @@ def write(config: DataConfig, sources: dict[str, Source], folder: Path) -> None:
     (folder / "report.json").write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
     text = f"{report}\nmore than {config.max_pieces} pieces, dropped too: {too_long}\n"
     (folder / "report.txt").write_text(text, encoding="utf-8")
+    written = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    (folder / MANIFEST).write_text(json.dumps(written, indent=1), encoding="utf-8")
     log.info("prepared %s: %d training pairs kept of %d", config.name, report.kept - too_long, report.read)
 
 

@@ -29,7 +29,7 @@ def load_translator(
     Raises:
         UserError: the run is incomplete or damaged.
     """
-    step, weights = load_weights(run.checkpoints, checkpoint)
+    step, weights = load_weights(run.checkpoints, checkpoint, run.identity)
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
     model = build_model(run.config().model, Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID))
     model.load_weights(weights)

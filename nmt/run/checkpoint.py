@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from nmt.data import sha256_of
 from nmt.errors import UserError
 
 FORMAT = 1
@@ -38,10 +40,14 @@ class Checkpoint:
     """The optimizer's moments and the random generators' states."""
     state: dict[str, Any] = field(default_factory=dict)
     """The rest, as JSON has it."""
+    run: str = ""
+    """Identity of the run it belongs to."""
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, links: Collection[str]) -> None:
-    """Writes a checkpoint and points `links` (of `last` and `best`) to it in order; folders without a link are deleted.
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, links: Collection[str], keep: int = 1) -> None:
+    """Writes a checkpoint and points `links` (of `last` and `best`) to it in order.
+
+    What no link points to is deleted, but for the `keep` newest.
 
     Raises:
         UserError: the disk is full, or not writable; what was there before is intact.
@@ -64,10 +70,35 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, links: Collection[str]
         raise UserError(
             f"{folder}: step {checkpoint.step} cannot be saved: {error}; mend that, the one before is whole"
         ) from None
-    kept = set(linked(folder).values())
+    kept = {*linked(folder).values(), *(folder_name(step) for step in steps(folder)[:keep])}
     for old in folder.glob("step-*"):
         if old.name not in kept:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def steps(folder: Path) -> list[int]:
+    """Steps of the checkpoints that are there, newest first, whole or not."""
+    names = [path.name.removeprefix("step-") for path in folder.glob("step-*")]
+    return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+
+def newest_whole(folder: Path, run: str) -> int | None:
+    """Step of the newest checkpoint that can be loaded."""
+    for step in steps(folder):
+        with suppress(UserError):
+            return load_checkpoint(folder, folder_name(step), run).step
+    return None
+
+
+def go_back(folder: Path, step: int) -> None:
+    """Makes the checkpoint of this step the last one, and drops those after it."""
+    point(folder / "last", folder_name(step))
+    for newer in steps(folder):
+        if newer > step:
+            shutil.rmtree(folder / folder_name(newer), ignore_errors=True)
+    if not (folder / "best").exists():  # it was newer; the best before it is gone, and training finds the same again
+        point(folder / "best", folder_name(step))
+    sync(folder)
 
 
 def point(link: Path, target: str) -> None:
@@ -84,42 +115,43 @@ def write_files(folder: Path, checkpoint: Checkpoint) -> None:
     save_file({name: tensor.detach().contiguous() for name, tensor in checkpoint.weights.items()}, folder / WEIGHTS)
     save_file({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, folder / TENSORS)
     (folder / STATE).write_text(json.dumps(checkpoint.state, indent=1), encoding="utf-8")
-    digests = {name: sha256(folder / name) for name in (WEIGHTS, TENSORS, STATE)}
-    manifest = {"format": FORMAT, "step": checkpoint.step, "sha256": digests}
+    digests = {name: sha256_of(folder / name) for name in (WEIGHTS, TENSORS, STATE)}
+    manifest = {"format": FORMAT, "step": checkpoint.step, "run": checkpoint.run, "sha256": digests}
+    manifest["checksum"] = checksum(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for name in (WEIGHTS, TENSORS, STATE, MANIFEST):
         sync(folder / name)
     sync(folder)
 
 
-def load_checkpoint(folder: Path, link: str) -> Checkpoint:
-    """Reads the checkpoint that a link points to, after checking its checksums.
+def load_checkpoint(folder: Path, link: str, run: str = "") -> Checkpoint:
+    """Reads the checkpoint that a link points to, or the folder of a step, after checking its checksums.
 
     Raises:
-        UserError: it is missing, damaged, or of another format.
+        UserError: it is missing, damaged, of another format or of another run.
     """
-    source, manifest = checked(folder, link, (WEIGHTS, TENSORS, STATE))
+    source, manifest = checked(folder, link, (WEIGHTS, TENSORS, STATE), run)
     try:
         state = json.loads((source / STATE).read_text(encoding="utf-8"))
-        return Checkpoint(manifest["step"], load_file(source / WEIGHTS), load_file(source / TENSORS), state)
+        return Checkpoint(manifest["step"], load_file(source / WEIGHTS), load_file(source / TENSORS), state, run)
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{source}: the checkpoint cannot be read: {error}") from None
 
 
-def load_weights(folder: Path, link: str) -> tuple[int, dict[str, Tensor]]:
+def load_weights(folder: Path, link: str, run: str = "") -> tuple[int, dict[str, Tensor]]:
     """Step and weights of a checkpoint, for translation.
 
     Raises:
         UserError: as `load_checkpoint`.
     """
-    source, manifest = checked(folder, link, (WEIGHTS,))
+    source, manifest = checked(folder, link, (WEIGHTS,), run)
     try:
         return manifest["step"], load_file(source / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{source / WEIGHTS}: cannot be read: {error}") from None
 
 
-def checked(folder: Path, link: str, names: Collection[str]) -> tuple[Path, dict[str, Any]]:
+def checked(folder: Path, link: str, names: Collection[str], run: str) -> tuple[Path, dict[str, Any]]:
     """The folder a link points to, and its manifest, once the checksums of these files hold."""
     source = Path(os.path.realpath(folder / link))  # unlike resolve(), it goes through a link to itself
     if source.parent != folder.resolve():
@@ -133,14 +165,23 @@ def checked(folder: Path, link: str, names: Collection[str]) -> tuple[Path, dict
             raise UserError(
                 f"{source} has checkpoint format {found}, this version reads {FORMAT}; use the nmt it is from"
             )
+        if manifest.pop("checksum") != checksum(manifest):
+            raise ValueError
+        if manifest["run"] != run:
+            raise UserError(f"{source} belongs to another run; use a checkpoint of this one")
         if source.name not in (link, folder_name(manifest["step"])):
             raise UserError(f"{source} is damaged (it says it is step {manifest['step']}); use another checkpoint")
         for name in names:
-            if sha256(source / name) != manifest["sha256"][name]:
+            if sha256_of(source / name) != manifest["sha256"][name]:
                 raise UserError(f"{source / name} is damaged (its checksum is wrong); use another checkpoint")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is incomplete or damaged; use another checkpoint of {folder}") from None
     return source, manifest
+
+
+def checksum(record: dict[str, Any]) -> str:
+    """SHA-256 of a record that holds checksums itself, so that nothing in it changes unseen."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def folder_name(step: int) -> str:
@@ -150,11 +191,6 @@ def folder_name(step: int) -> str:
 def linked(folder: Path) -> dict[str, str]:
     """What the links point to."""
     return {link: os.readlink(folder / link) for link in LINKS if (folder / link).is_symlink()}
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:

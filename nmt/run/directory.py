@@ -6,14 +6,21 @@ checkpoints/ metrics.jsonl  last and best; one line of numbers each
 scores/ plots/ wandb/ train.log
 """
 
+import hashlib
 import json
 import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from nmt.config import Config, load_config, save_config
-from nmt.data import Prepared, Tokenizer, read_lines
+from nmt.data import Prepared, Tokenizer, read_lines, sha256_of
 from nmt.errors import UserError
+from nmt.run.checkpoint import checksum
 
 FORMAT = 1
 SIDES = ("src", "tgt")
@@ -43,11 +50,27 @@ class RunDirectory:
                 raise UserError(
                     f"{path} is a run of format {record['format']}, this version reads {FORMAT}; use the nmt it is from"
                 )
-            if not isinstance(record["starts"], list):
-                raise TypeError
-        except (OSError, ValueError, KeyError, TypeError):
+            if record.pop("checksum") != checksum(record):
+                raise ValueError
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise UserError(f"{run.record_path} is damaged; the run cannot be used") from None
+        for name, digest in record["sha256"].items():
+            run.check(name, digest)
         return run
+
+    def check(self, name: str, digest: str) -> None:
+        """
+        Raises:
+            UserError: a file is not as it was when the run was made.
+        """
+        try:
+            if sha256_of(self.path / name) != digest:
+                raise UserError(
+                    f"{self.path / name} was changed or is damaged (its checksum is wrong); put the file back that the "
+                    "run was made with, and give other settings on the command line"
+                )
+        except OSError as error:
+            raise UserError(f"{self.path / name} cannot be read: {error.strerror}; the run is incomplete") from None
 
     @property
     def exists(self) -> bool:
@@ -87,13 +110,22 @@ class RunDirectory:
             for split in prepared.held_out:
                 shutil.copyfile(f"{prepared.text(split)}.{side}", self.folder("data") / f"{split}.{side}")
         shutil.copyfile(prepared.folder / "report.json", self.folder("data") / "report.json")
-        self.write_record({"format": FORMAT, "starts": []})
+        made = [self.config_path, *self.folder("tokenizer").iterdir(), *self.folder("data").iterdir()]
+        digests = {path.relative_to(self.path).as_posix(): sha256_of(path) for path in sorted(made)}
+        self.write_record({"format": FORMAT, "identity": identity(config), "sha256": digests, "starts": []})
+
+    @property
+    def identity(self) -> str:
+        """What its checkpoints say they belong to."""
+        return str(self.record()["identity"])
 
     def record(self) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(self.record_path.read_text(encoding="utf-8"))
         return record
 
     def write_record(self, record: dict[str, Any]) -> None:
+        record = {key: value for key, value in record.items() if key != "checksum"}
+        record["checksum"] = checksum(record)
         temporary = self.record_path.with_suffix(".tmp")
         temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
         temporary.replace(self.record_path)
@@ -111,6 +143,27 @@ class RunDirectory:
     def finish(self) -> None:
         self.write_record(self.record() | {"finished": True})
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from training this run; the lock goes with the process that holds it.
+
+        Raises:
+            UserError: another process is training it.
+        """
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                yield
+        except Timeout:
+            raise UserError(f"{self.path} is being trained by another process; wait for it, or stop it") from None
+
+    @property
+    def in_use(self) -> bool:
+        try:
+            with self.locked():
+                return False
+        except UserError:
+            return True
+
     def tokenizer(self, side: str) -> Tokenizer:
         return Tokenizer.load(self.path / "tokenizer" / f"{side}.model")
 
@@ -127,3 +180,30 @@ class RunDirectory:
             raise UserError(f"{self.path} has no {split} set; give your own files by src=FILE ref=FILE")
         src, tgt = (list(read_lines(self.path / "data" / f"{split}.{side}")) for side in SIDES)
         return src, tgt
+
+
+def identity(config: Config) -> str:
+    """A hash of what must not change within a run: corpus, model and seed, wherever the files are."""
+    data = replace(config.data, root=None, mirror=None, cache=None)
+    parts = [asdict(data), asdict(config.model), config.seed]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def newest_unfinished(records: Iterable[Path], config: Config) -> RunDirectory | None:
+    """The run of this configuration that was started last, if it is neither finished nor in training.
+
+    Args:
+        records: `run.json` of the runs to choose from.
+        config: as it was composed; where the files are, what tracks the run and how it is resumed may differ.
+    """
+
+    def settings(config: Config) -> list[Any]:
+        train = replace(config.train, resume=None, resume_step=None)
+        return [identity(config), asdict(train), asdict(config.optim), asdict(config.search)]
+
+    for record in sorted(records, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        with suppress(UserError):
+            run = RunDirectory.open(str(record.parent))
+            if not run.finished and settings(run.config()) == settings(config) and not run.in_use:
+                return run
+    return None

@@ -1,5 +1,6 @@
 """Objectives, optimizers, and the loop."""
 
+from nmt.training.build import build_trainer
 from nmt.training.objectives import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
 from nmt.training.signals import Interrupted
@@ -7,4 +8,13 @@ from nmt.training.tracking import Tracker
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
 
-__all__ = ["Interrupted", "Schedule", "Tracker", "Trainer", "Validator", "build_optimizer", "cross_entropy"]
+__all__ = [
+    "Interrupted",
+    "Schedule",
+    "Tracker",
+    "Trainer",
+    "Validator",
+    "build_optimizer",
+    "build_trainer",
+    "cross_entropy",
+]

@@ -5,10 +5,12 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from nmt.config import TrackingConfig, TrackingMode
+from nmt.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +20,8 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.waiting = ""
+        """Lines that could not be written yet."""
 
     def rewind(self, step: int) -> None:
         """Drops lines of later steps, and half a line at the end: training goes on after this step."""
@@ -35,8 +39,32 @@ class JsonLines:
         os.replace(temporary, self.path)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **metrics}) + "\n")
+        """Adds a line; where that fails, as on a full disk, it waits for the next one."""
+        told = bool(self.waiting)
+        self.waiting += json.dumps({"step": step, **metrics}) + "\n"
+        try:
+            self.flush()
+        except UserError as error:
+            if not told:
+                log.warning("%s. Training goes on, and the lines wait", error)
+
+    def flush(self) -> None:
+        """Writes the lines that wait.
+
+        Raises:
+            UserError: that failed; the file is as before.
+        """
+        if not self.waiting:
+            return
+        end = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(self.waiting)
+        except OSError as error:
+            with suppress(OSError):
+                os.truncate(self.path, end)
+            raise UserError(f"{self.path} cannot be written: {error.strerror}") from None
+        self.waiting = ""
 
 
 class Tracker:

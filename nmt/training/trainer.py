@@ -14,8 +14,10 @@ from torch.optim import Optimizer
 
 from nmt.config import Metric, TrainConfig
 from nmt.data import Batch, TrainingBatches
+from nmt.errors import UserError
 from nmt.models import Seq2Seq
 from nmt.run import Checkpoint, save_checkpoint
+from nmt.training.gradients import add_gradients
 from nmt.training.objectives import Objective
 from nmt.training.optim import (
     Schedule,
@@ -56,7 +58,9 @@ class Progress:
     stopped: bool = False
     """Patience ran out."""
     skipped: int = 0
-    """Steps not taken because the gradient was not finite."""
+    """Steps not taken because the loss or the gradient was not finite."""
+    skipped_in_a_row: int = 0
+    """Of these the latest, without a good step since."""
     seconds: float = 0.0
     """Of training, over all starts, validation and checkpoints included."""
     window: Window = field(default_factory=Window)
@@ -78,6 +82,7 @@ class Trainer:
         config: TrainConfig,
         clip_norm: float,
         bfloat16: bool,
+        run: str = "",
     ) -> None:
         self.model = model
         self.objective = objective
@@ -90,8 +95,13 @@ class Trainer:
         self.config = config
         self.clip_norm = clip_norm
         self.bfloat16 = bfloat16
+        self.run = run
         self.device = next(model.parameters()).device
         self.progress = Progress()
+        self.saved_step: int | None = None
+        """Step of the last checkpoint on the disk."""
+        self.saved_best: tuple[float | None, int] = (None, 0)
+        """Score and step of the best checkpoint on the disk."""
 
     @property
     def finished(self) -> bool:
@@ -102,6 +112,7 @@ class Trainer:
 
         Raises:
             Interrupted: a signal asked to stop; a checkpoint was written.
+            UserError: too many steps in a row were not finite, or the last checkpoint could not be written.
         """
         progress, config = self.progress, self.config
         self.model.train()
@@ -113,6 +124,8 @@ class Trainer:
                 progress.step += 1
                 bar.advance(progress.step)
                 progress.window.seconds += time.perf_counter() - started
+                if progress.skipped_in_a_row >= config.max_skipped:
+                    raise self.diverged()
                 if progress.step % config.log_every == 0:
                     bar.show(progress.step, self.log_window())
 
@@ -121,34 +134,34 @@ class Trainer:
                 if validation_due:
                     improved = self.judge(self.validate())
                 progress.seconds += time.perf_counter() - started
-                if validation_due or progress.step % config.checkpoint_every == 0 or signals.received:
+                checkpoint_due = validation_due or progress.step % config.checkpoint_every == 0
+                if signals.received or self.finished or (checkpoint_due and not progress.skipped_in_a_row):
                     self.save(improved)
                 if signals.received:
                     raise Interrupted(signals.received)
+        if self.saved_step != progress.step:
+            raise UserError(f"training ended, but its last checkpoint could not be written to {self.checkpoints}")
 
     def update(self, batches: list[Batch]) -> None:
         """One step: the mean gradient over all tokens of these batches, clipped, and an update of the weights."""
         window = self.progress.window
-        tokens, losses, nll = sum(batch.tokens for batch in batches), 0.0, 0.0
-        for batch in batches:
-            with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bfloat16):
-                loss, _, logs = self.objective(self.model, batch)
-            (loss / tokens).backward()  # type: ignore[no-untyped-call]
-            losses += loss.item()
-            nll += logs["nll"].item()
+        progress = self.progress
+        sums = add_gradients(self.model, self.objective, batches, self.bfloat16)
         norm = clip_gradients(self.model, self.clip_norm).item()
-        if math.isfinite(norm):
+        if math.isfinite(norm) and math.isfinite(sums.loss):
             self.optimizer.step()
+            progress.skipped_in_a_row = 0
             window.steps += 1
-            window.tokens += tokens
-            window.loss += losses
-            window.nll += nll
+            window.tokens += sums.tokens
+            window.loss += sums.loss
+            window.nll += sums.nll
             window.norm += norm
         else:
-            self.progress.skipped += 1
-            log.warning(
-                "step %d skipped: gradient norm %s in pairs %s", self.progress.step + 1, norm, batches[0].indices
-            )
+            progress.skipped += 1
+            progress.skipped_in_a_row += 1
+            pairs = [index for batch in batches for index in batch.indices]
+            message = "step %d skipped: loss %s, gradient norm %s in the training pairs %s"
+            log.warning(message, progress.step + 1, sums.loss, norm, pairs)
         self.optimizer.zero_grad(set_to_none=True)
 
     def log_window(self) -> dict[str, float]:
@@ -171,7 +184,7 @@ class Trainer:
         """Keeps count of the best score; returns whether this one is it."""
         progress = self.progress
         score = metrics["valid/bleu"] if self.config.metric == Metric.bleu else -metrics["valid/perplexity"]
-        improved = progress.best is None or score > progress.best
+        improved = math.isfinite(score) and (progress.best is None or score > progress.best)
         if improved:
             progress.best, progress.best_step, progress.since_best = score, progress.step, 0
         else:
@@ -193,9 +206,30 @@ class Trainer:
     def save(self, improved: bool) -> None:
         """Writes a checkpoint, as `last`, and as `best` too if it is.
 
-        `best` comes first: whoever goes on from a `last` that knows of a best score also has its weights.
+        `best` comes first: whoever goes on from a `last` that knows of a best score also has its weights. Where it
+        cannot be written, as on a full disk, training goes on without, and the best score is the one on the disk again.
         """
-        save_checkpoint(self.checkpoints, self.checkpoint(), ["best", "last"] if improved else ["last"])
+        progress = self.progress
+        links = ["best", "last"] if improved else ["last"]
+        try:
+            self.tracker.lines.flush()
+            save_checkpoint(self.checkpoints, self.checkpoint(), links, self.config.keep_checkpoints)
+        except UserError as error:
+            log.warning("%s. Training goes on", error)
+            progress.best, progress.best_step = self.saved_best
+            return
+        self.saved_step = progress.step
+        self.saved_best = (progress.best, progress.best_step)
+
+    def diverged(self) -> UserError:
+        """Why training stops; the weights of the last checkpoint, or of this one, are from before."""
+        if self.saved_step is None:
+            self.save(improved=False)
+        return UserError(
+            f"the loss or gradient of the last {self.progress.skipped_in_a_row} steps was not finite, and training "
+            f"stopped at step {self.progress.step}; the checkpoint of step {self.saved_step} is from before: continue "
+            "it with a lower optim.learning_rate, or look at the training pairs that the log names"
+        )
 
     def checkpoint(self) -> Checkpoint:
         tensors = {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
@@ -205,7 +239,7 @@ class Trainer:
             "position": {"epoch": self.batches.epoch, "index": self.batches.index},
             "schedule": self.schedule.state_dict(),
         }
-        return Checkpoint(self.progress.step, dict(self.model.named_parameters()), tensors, state)
+        return Checkpoint(self.progress.step, dict(self.model.named_parameters()), tensors, state, self.run)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint as if training had never stopped."""
@@ -221,6 +255,7 @@ class Trainer:
         self.batches.seek(**state["position"])
         progress = dict(state["progress"])
         self.progress = Progress(**(progress | {"window": Window(**progress["window"])}))
+        self.saved_step, self.saved_best = self.progress.step, (self.progress.best, self.progress.best_step)
         self.tracker.lines.rewind(self.progress.step)
 
 

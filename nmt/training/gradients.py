@@ -1,0 +1,78 @@
+"""The gradient of one step, over all its batches, whether or not they fit into memory."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from nmt.data import Batch
+from nmt.errors import UserError
+from nmt.models import Seq2Seq
+from nmt.training.objectives import Objective
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Sums:
+    """Of a step: sums over the real target tokens of its batches."""
+
+    tokens: int = 0
+    loss: float = 0.0
+    nll: float = 0.0
+
+
+class DoesNotFit(Exception):
+    """A batch that there is no memory for."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def add_gradients(model: Seq2Seq, objective: Objective, batches: Sequence[Batch], bfloat16: bool) -> Sums:
+    """Adds the gradient of the mean loss per token to the parameters'.
+
+    A batch that there is no memory for is split in two, and the step begun again: what a broken-off backward pass
+    had added is dropped. The gradient is the same but for rounding and the dropout drawn.
+
+    Raises:
+        UserError: there is no memory for a single pair.
+    """
+    parts = list(batches)
+    while True:
+        try:
+            return add_all(model, objective, parts, bfloat16)
+        except DoesNotFit as error:
+            number = error.number
+        model.zero_grad(set_to_none=True)
+        too_large = parts[number]
+        sentences = len(too_large.indices)
+        size = f"{sentences} pairs of {len(too_large.src)} source and {len(too_large.tgt_in)} target tokens"
+        if sentences == 1:
+            raise UserError(f"no memory for a batch of {size}; lower data.max_pieces or the model's size")
+        log.warning("no memory for a batch of %s: split in two; a lower train.batch_size would train faster", size)
+        parts[number : number + 1] = too_large.halves()
+
+
+def add_all(model: Seq2Seq, objective: Objective, batches: Sequence[Batch], bfloat16: bool) -> Sums:
+    sums = Sums(tokens=sum(batch.tokens for batch in batches))
+    device = next(model.parameters()).device
+    for number, batch in enumerate(batches):
+        try:
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
+                loss, _, logs = objective(model, batch)
+            (loss / sums.tokens).backward()  # type: ignore[no-untyped-call]
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise DoesNotFit(number) from None
+        sums.loss += loss.item()
+        sums.nll += logs["nll"].item()
+    return sums
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether memory is what was missing: CUDA has a class for it, the processor's allocator only a sentence."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
