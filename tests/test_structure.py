@@ -14,7 +14,7 @@ NMT = ROOT / "nmt"
 FILES = sorted(NMT.rglob("*.py"))
 CONF = sorted((ROOT / "conf").rglob("*.yaml"))
 
-ORDER = ["config", "metrics", "data", "models", "run", "decoding", "training", "evaluation", "cli"]
+ORDER = ["config", "metrics", "data", "models", "run", "decoding", "training", "evaluation", "benchmark", "cli"]
 FREE = {"errors", "console"}  # modules beside the packages, for all of them
 
 # Each outside library, and what the paths of the files begin with that may import it.

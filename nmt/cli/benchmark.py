@@ -1,18 +1,29 @@
 """scripts/benchmark.py: figures of speed, as a table and as JSON."""
 
 import json
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+import torch
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from nmt.benchmark import (
+    Benchmark,
+    CheckpointBenchmark,
+    DecodingBenchmark,
+    PreparationBenchmark,
+    StartupBenchmark,
+    TrainingBenchmark,
+    matmul_peak,
+    median,
+    spread,
+)
 from nmt.cli import app
 from nmt.cli.machine import settle
 from nmt.config import (
@@ -20,6 +31,8 @@ from nmt.config import (
     BenchmarkConfig,
     Config,
     ModelConfig,
+    SearchConfig,
+    SearchKind,
     Task,
     TrackingConfig,
     TrackingMode,
@@ -28,13 +41,8 @@ from nmt.config import (
     from_hydra,
 )
 from nmt.console import progress_bar
-from nmt.data import prepare
 from nmt.errors import UserError
 from nmt.run import RunDirectory
-from nmt.training import Tracker, Trainer, build_trainer
-
-Figures = dict[str, list[float]]
-"""Repeated measurements by name; the name ends in the unit."""
 
 
 def standard(config: BenchmarkConfig) -> Config:
@@ -51,79 +59,108 @@ def standard(config: BenchmarkConfig) -> Config:
     return Config(
         data=data,
         model=model,
-        train=TrainConfig(batch_size=config.batch_size),
+        train=TrainConfig(batch_size=config.batch_size or 128),
         tracking=TrackingConfig(mode=TrackingMode.disabled),
         machine=config.machine(),
     )
 
 
-def measure_checkpoint(config: BenchmarkConfig) -> Figures:
-    """How long a checkpoint stops the training, and what share of the time between two of them that is."""
-    whole = standard(config)
-    with tempfile.TemporaryDirectory(prefix="nmt-benchmark-", dir=".") as folder:
-        run = RunDirectory(Path(folder) / "run")
-        run.create(whole, prepare(whole.data))
-        tracker = Tracker(run.path, whole.tracking, {})
-        machine = settle(whole.machine)
-        trainer = build_trainer(whole, run, tracker, machine.device, machine.bfloat16)
-        seconds: Figures = {"seconds_per_step": [], "seconds_per_checkpoint": []}
-        with progress_bar() as bar:
-            for repetition in bar.track(range(config.repeats + 1), description="repetitions"):
-                step = timed(lambda: train_steps(trainer, config.steps)) / config.steps
-                checkpoint = timed(lambda: trainer.save(improved=False))
-                if repetition > 0:
-                    seconds["seconds_per_step"].append(step)
-                    seconds["seconds_per_checkpoint"].append(checkpoint)
-        size = sum(file.stat().st_size for file in (run.checkpoints / "last").iterdir())
-    every = whole.train.checkpoint_every
-    pairs = zip(*seconds.values(), strict=True)
-    share = [checkpoint / (every * step + checkpoint) for step, checkpoint in pairs]
-    return seconds | {"checkpoint_every_steps": [every], "checkpoint_bytes": [size], "share_of_time": share}
+def build(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, float]) -> Benchmark:
+    """The benchmark of a task; `folder` is for the files that it needs."""
+    whole, machine = standard(config), settle(config.machine())
+    match config.task:
+        case Task.train:
+            peak = peaks["matmul_peak_flops_bfloat16" if machine.bfloat16 else "matmul_peak_flops_float32"]
+            return TrainingBenchmark(whole, folder, machine.device, machine.bfloat16, config.steps, peak)
+        case Task.checkpoint:
+            return CheckpointBenchmark(whole, folder, machine.device, machine.bfloat16, config.steps)
+        case Task.decode:
+            run = None if config.run is None else RunDirectory.open(config.run)
+            search = search_settings(config, SearchConfig() if run is None else run.config().search)
+            if run is None:
+                return DecodingBenchmark.untrained(whole, search, machine.device)
+            return DecodingBenchmark.trained(run, search, machine.device)
+        case Task.prepare:
+            return PreparationBenchmark(whole)
+        case Task.startup:
+            assert config.run is not None
+            return StartupBenchmark(config.run)
 
 
-def train_steps(trainer: Trainer, steps: int) -> None:
-    for _ in range(steps):
-        trainer.update([trainer.batches.next()])
-        trainer.progress.step += 1
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that it takes."""
-    begin = time.perf_counter()
-    action()
-    return time.perf_counter() - begin
-
-
-def spread(values: list[float]) -> float:
-    """Half the distance between the quartiles; zero for a single value."""
-    if len(values) < 2:
-        return 0.0
-    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-    return (high - low) / 2
-
-
-def show(figures: Figures, title: str) -> None:
-    table = Table("figure", "median", "+-", title=title, title_justify="left")
-    for name, values in figures.items():
-        table.add_row(name, f"{statistics.median(values):,.4g}", f"{spread(values):,.2g}")
-    Console(width=100).print(table)
+def search_settings(config: BenchmarkConfig, usual: SearchConfig) -> SearchConfig:
+    kind = SearchKind.greedy if config.beam_size == 1 else SearchKind.beam
+    size = config.batch_size or usual.batch_size
+    return replace(usual, kind=kind, beam_size=config.beam_size, batch_size=size, n_best=1)
 
 
 def command(cfg: DictConfig) -> None:
-    config = from_hydra(BenchmarkConfig, cfg)
-    if config.output is not None and Path(config.output).exists():
-        raise UserError(f"output={config.output} exists already; choose another name or delete it")
-    measure = {Task.checkpoint: measure_checkpoint}[config.task]
-    figures = measure(config)
-    show(figures, f"{config.task}: {config.data.name}, {config.variant}, batch {config.batch_size}")
-    if config.output is not None:
-        medians = {name: statistics.median(values) for name, values in figures.items()}
-        spreads = {name: spread(values) for name, values in figures.items()}
-        Path(config.output).write_text(json.dumps(medians | {"spread": spreads}, indent=1) + "\n", encoding="utf-8")
+    configs = [from_hydra(BenchmarkConfig, cfg)]
+    if configs[0].versus:
+        configs.append(from_hydra(BenchmarkConfig, cfg, OmegaConf.from_dotlist(configs[0].versus)))
+    output = configs[0].output
+    if output is not None and Path(output).exists():
+        raise UserError(f"output={output} exists already; choose another name or delete it")
+    settle(configs[0].machine())
+    peaks = {
+        "matmul_peak_flops_float32": matmul_peak(torch.float32),
+        "matmul_peak_flops_bfloat16": matmul_peak(torch.bfloat16),
+    }
+    found = measure(configs, peaks)
+    title = f"{configs[0].task} on {configs[0].data.name}, {torch.get_num_threads()} threads"
+    show(found, configs, peaks, title)
+    if output is not None:
+        report = summary(found[0]) | peaks | {"threads": torch.get_num_threads()}
+        if len(found) > 1:
+            report |= {"versus": summary(found[1]), "ratio": ratios(found)}
+        Path(output).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def summary(figures: dict[str, list[float]]) -> dict[str, Any]:
+    """The median of each figure, and under `spread` half the distance between its quartiles."""
+    medians: dict[str, Any] = {name: median(values) for name, values in figures.items()}
+    return medians | {"spread": {name: spread(values) for name, values in figures.items()}}
+
+
+def measure(configs: list[BenchmarkConfig], peaks: Mapping[str, float]) -> list[dict[str, list[float]]]:
+    """Figures of each configuration, repetition by repetition, in turns; the first of each warms up."""
+    found: list[dict[str, list[float]]] = [{} for _ in configs]
+    with tempfile.TemporaryDirectory(prefix="nmt-benchmark-") as folder, progress_bar() as bar:
+        benchmarks = [build(config, Path(folder) / str(number), peaks) for number, config in enumerate(configs)]
+        for repetition in bar.track(range(configs[0].repeats + 1), description="repetitions"):
+            for benchmark, figures in zip(benchmarks, found, strict=True):
+                for name, value in benchmark.repeat().items():
+                    if repetition > 0:
+                        figures.setdefault(name, []).append(value)
+    return found
+
+
+def ratios(found: list[dict[str, list[float]]]) -> dict[str, float]:
+    """The first configuration's figures over the second's, the median of the ratios pair by pair."""
+    first, second = found
+    return {name: median([a / b for a, b in zip(first[name], second[name], strict=True)]) for name in first}
+
+
+def show(
+    found: list[dict[str, list[float]]], configs: list[BenchmarkConfig], peaks: Mapping[str, float], title: str
+) -> None:
+    headings = ["median", "+-"] + (["versus", "+-", "ratio"] if len(found) > 1 else [])
+    table = Table("figure", *headings, title=title, title_justify="left")
+    quotients = ratios(found) if len(found) > 1 else {}
+    for name in found[0]:
+        cells = [
+            cell for figures in found for cell in (f"{median(figures[name]):,.5g}", f"{spread(figures[name]):,.2g}")
+        ]
+        table.add_row(name, *cells, *([f"{quotients[name]:.3f}"] if quotients else []))
+    for name, peak in peaks.items():
+        table.add_row(name, f"{peak:,.5g}", "")
+    Console(width=110).print(table)
 
 
 def main() -> None:
-    """The task is the first word; everything else is an override."""
+    """The task is the first word; what stands behind the word `vs` is set in the second configuration alone."""
+    if "vs" in sys.argv:
+        end = sys.argv.index("vs")
+        sys.argv[end:] = [f"versus={json.dumps(sys.argv[end + 1 :])}"]
     if len(sys.argv) > 1 and "=" not in sys.argv[1] and not sys.argv[1].startswith("-"):
         sys.argv[1] = f"task={sys.argv[1]}"
     app.run("benchmark", command)

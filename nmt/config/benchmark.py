@@ -10,6 +10,10 @@ from nmt.config.root import MachineConfig, Precision
 
 
 class Task(StrEnum):
+    train = "train"
+    decode = "decode"
+    prepare = "prepare"
+    startup = "startup"
     checkpoint = "checkpoint"
 
 
@@ -25,18 +29,24 @@ class BenchmarkConfig:
     task: Task
     """What to measure; the first word on the command line."""
     data: DataConfig = field(default_factory=DataConfig)
+    run: str | None = None
+    """decode, startup: the run to translate with; decode without one takes an untrained model."""
     variant: Variant = Variant.default
     """The decoder: the whole sequence at once, or with input feeding, step by step."""
     precision: Precision = Precision.auto
     """As in `machine.precision`."""
     threads: int | None = None
     """As in `machine.threads`."""
-    batch_size: int = 128
-    """Sentences a batch."""
+    batch_size: int | None = None
+    """Sentences a batch; null: 128 in training, the run's or the default in decoding."""
+    beam_size: int = 5
+    """decode: 1 is greedy search."""
     steps: int = 20
     """Training steps a repetition."""
     repeats: int = 5
     """Repetitions, of which the median counts, after one that does not."""
+    versus: list[str] = field(default_factory=list)
+    """Settings of a second configuration, measured in turns with the first: what stands behind the word `vs`."""
     output: str | None = None
     """File for the figures as JSON, besides the table."""
 
@@ -44,5 +54,7 @@ class BenchmarkConfig:
         return MachineConfig(device="cpu", precision=self.precision, threads=self.threads)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        for name in ("threads", "batch_size", "steps", "repeats"):
+        for name in ("threads", "batch_size", "beam_size", "steps", "repeats"):
             yield from number(self, name, 1)
+        if self.task == Task.startup and self.run is None:
+            yield "run", "is missing; startup measures a trained run: run=RUN"

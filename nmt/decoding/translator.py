@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from nmt.config import SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, source_tensors
@@ -95,9 +96,12 @@ class Translator:
     @torch.inference_mode()
     def search_batch(self, sources: list[list[int]]) -> list[list[Hypothesis]]:
         src, mask = (tensor.to(self.device) for tensor in source_tensors(sources))
-        lengths = mask.sum(dim=0)
-        max_lengths = (lengths * self.config.max_length_ratio).long() + self.config.max_length_offset
+        max_lengths = self.max_lengths(sources, mask)
         return search(self.model.step, self.model.encode(src, mask), max_lengths, SYMBOLS, self.config)
+
+    def max_lengths(self, sources: list[list[int]], mask: Tensor) -> Tensor:
+        """Most tokens of a translation of each source, (B,); `mask` is True on real source tokens, (S, B)."""
+        return (mask.sum(dim=0) * self.config.max_length_ratio).long() + self.config.max_length_offset
 
     def join(self, parts: list[list[Hypothesis]]) -> list[Candidate]:
         """Candidates of a line from its parts' hypotheses: the best of each part, the second of each, and so on."""

@@ -47,8 +47,12 @@ class Seq2Seq(nn.Module):
 
     def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """Logits (T, B, V) of each next target token, given the ones before, (T, B)."""
-        vectors, _ = self.decoder(tgt_in, self.encode(src, src_mask))
-        return self.project(vectors)
+        return self.project(self.vectors(src, src_mask, tgt_in))
+
+    def vectors(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
+        """The attentional vectors (T, B, E) that `project` turns into logits."""
+        vectors: Tensor = self.decoder(tgt_in, self.encode(src, src_mask))[0]
+        return vectors
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:
         """The attention's weights (B, T, S) while the given target is read; None for a model without attention."""

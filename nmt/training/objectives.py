@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nmt.data import Batch
-from nmt.models import Seq2Seq
+from nmt.models import Seq2Seq, projected_cross_entropy
 
 Objective = Callable[[Seq2Seq, Batch], tuple[Tensor, int, dict[str, Tensor]]]
 """The loss is a sum over tokens: whoever accumulates batches or processes divides by the tokens of all of them."""
@@ -19,12 +19,10 @@ def cross_entropy(label_smoothing: float) -> Objective:
     """
 
     def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
-        logits = model(batch.src, batch.src_mask, batch.tgt_in)[batch.tgt_mask]  # (N, V), N real tokens
-        log_probs = logits.float().log_softmax(dim=-1)
-        target = batch.tgt_out[batch.tgt_mask].unsqueeze(1)  # (N, 1)
-        nll = -log_probs.gather(1, target).sum()
-        loss = (1 - label_smoothing) * nll - label_smoothing * log_probs.mean(dim=-1).sum()
-        return loss, batch.tokens, {"nll": nll.detach()}
+        vectors = model.vectors(batch.src, batch.src_mask, batch.tgt_in)[batch.tgt_mask]  # (N, E), N real tokens
+        target = batch.tgt_out[batch.tgt_mask]  # (N,)
+        loss, nll = projected_cross_entropy(vectors, model.output_weight, model.output_bias, target, label_smoothing)
+        return loss, batch.tokens, {"nll": nll}
 
     return objective
 

@@ -1,0 +1,57 @@
+"""Target tokens a second through the real loop's update."""
+
+from pathlib import Path
+
+import torch
+
+from nmt.benchmark.figures import Figures, peak_memory, timed
+from nmt.benchmark.flops import Work, training_flops
+from nmt.config import Config
+from nmt.data import prepare
+from nmt.run import RunDirectory
+from nmt.training import Tracker, Trainer, build_trainer
+
+
+class TrainingBenchmark:
+    def __init__(
+        self, config: Config, folder: Path, device: torch.device, bfloat16: bool, steps: int, peak: float
+    ) -> None:
+        """
+        Args:
+            config: of the run to train, in `folder`.
+            steps: updates in a repetition.
+            peak: the machine's matrix-product peak in the precision of the training, in FLOP/s.
+        """
+        self.trainer = new_trainer(config, folder, device, bfloat16)
+        self.model = config.model
+        self.steps = steps
+        self.peak = peak
+
+    def repeat(self) -> Figures:
+        trainer, work = self.trainer, Work()
+        position = trainer.batches.epoch, trainer.batches.index
+        for _ in range(self.steps):
+            work.add(trainer.batches.next())
+        trainer.batches.seek(*position)  # taken once more, so that making them is part of the time
+
+        def train() -> None:
+            for _ in range(self.steps):
+                trainer.update([trainer.batches.next()])
+
+        seconds = timed(train)
+        speed = work.tgt_tokens / seconds
+        flops = training_flops(self.model, trainer.model.vocabulary.tgt_size, work) / work.tgt_tokens
+        return {
+            "target_tokens_per_second": speed,
+            "seconds_per_step": seconds / self.steps,
+            "flops_per_target_token": flops,
+            "utilisation": flops * speed / self.peak,
+            "peak_rss_bytes": peak_memory(),
+        }
+
+
+def new_trainer(config: Config, folder: Path, device: torch.device, bfloat16: bool) -> Trainer:
+    """A trainer of a new run."""
+    run = RunDirectory(folder)
+    run.create(config, prepare(config.data))
+    return build_trainer(config, run, Tracker(run.path, config.tracking, {}), device, bfloat16)

@@ -1,0 +1,96 @@
+"""Benchmarks measure the real classes; what they measure is checked here, not how fast it is."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.benchmark import (
+    Benchmark,
+    CheckpointBenchmark,
+    DecodingBenchmark,
+    PreparationBenchmark,
+    TrainingBenchmark,
+    matmul_peak,
+    median,
+    spread,
+)
+from nmt.config import (
+    Config,
+    DataConfig,
+    ModelConfig,
+    PhrasebookConfig,
+    SearchConfig,
+    TokenizerConfig,
+    TrackingConfig,
+    TrackingMode,
+    TrainConfig,
+)
+from nmt.data import prepare, read_lines
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    data = DataConfig(
+        phrasebook=PhrasebookConfig(train=300, valid=4, test=12),
+        tokenizer=TokenizerConfig(vocab_size=200),
+        cache=str(tmp_path_factory.mktemp("cache")),
+    )
+    model = ModelConfig(embed_size=8, hidden_size=8)
+    return Config(
+        data=data, model=model, train=TrainConfig(batch_size=16), tracking=TrackingConfig(mode=TrackingMode.disabled)
+    )
+
+
+def positive(benchmark: Benchmark, *names: str) -> dict[str, float]:
+    figures = benchmark.repeat()
+    assert set(figures) >= set(names)
+    assert all(value > 0 for value in figures.values())
+    return figures
+
+
+def test_training_counts_real_target_tokens_and_divides_by_the_peak(config: Config, tmp_path: Path) -> None:
+    benchmark = TrainingBenchmark(config, tmp_path / "run", CPU, False, steps=3, peak=1e9)
+    figures = positive(benchmark, "target_tokens_per_second", "peak_rss_bytes")
+    window = benchmark.trainer.progress.window
+    assert figures["target_tokens_per_second"] * figures["seconds_per_step"] * 3 == pytest.approx(window.tokens)
+    work = figures["flops_per_target_token"] * figures["target_tokens_per_second"]
+    assert figures["utilisation"] == pytest.approx(work / 1e9)
+
+
+def test_a_checkpoints_share_is_of_the_time_between_two(config: Config, tmp_path: Path) -> None:
+    benchmark = CheckpointBenchmark(config, tmp_path / "run", CPU, False, steps=2)
+    figures = positive(benchmark, "share_of_time")
+    between = config.train.checkpoint_every * figures["seconds_per_step"]
+    share = figures["seconds_per_checkpoint"] / (between + figures["seconds_per_checkpoint"])
+    assert figures["share_of_time"] == pytest.approx(share)
+    assert (benchmark.trainer.checkpoints / "last" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_an_untrained_model_writes_as_many_pieces_as_the_references_have(config: Config, beam: int) -> None:
+    benchmark = DecodingBenchmark.untrained(config, SearchConfig(beam_size=beam, batch_size=4), CPU)
+    positive(benchmark, "sentences_per_second", "milliseconds_per_sentence")
+    translator = benchmark.translator
+    references = list(read_lines(prepare(config.data).text("test").with_suffix(".tgt")))
+    found = translator.search(translator.src.encode(benchmark.lines), lambda count: None)
+    wanted = [len(ids) for ids in translator.tgt.encode(references)]
+    assert [len(best.tokens) for best, *_ in found] == wanted
+
+
+def test_preparation_reads_every_line(config: Config) -> None:
+    figures = positive(PreparationBenchmark(config), "lines_per_second", "mib_per_second")
+    assert figures["lines_per_second"] * figures["seconds"] == pytest.approx(300)
+    assert figures["seconds_second_time"] < figures["seconds"]
+
+
+def test_the_peak_is_above_what_a_small_product_reaches() -> None:
+    torch.set_num_threads(1)
+    assert matmul_peak(torch.float32, repeats=1) > 1e8
+
+
+def test_median_and_spread() -> None:
+    assert (median([3.0, 1.0, 2.0]), spread([5.0])) == (2.0, 0.0)
+    assert spread([1.0, 2.0, 3.0, 4.0, 5.0]) == 1.0
