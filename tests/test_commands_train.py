@@ -77,6 +77,7 @@ def test_the_demo_model_learns_the_grammar(tmp_path: Path) -> None:
         "train",
         "experiment=phrasebook",
         "train.max_steps=800",
+        "machine.threads=1",  # two that wait for each other take many times longer where the machine is shared
         f"hydra.run.dir={run}",
         "tracking.mode=disabled",
         cwd=tmp_path,
