@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, TokenizerConfig
-from nmt.data import BOS_ID, PAD_ID, prepare
+from nmt.data import BOS_ID, PAD_ID, Prepared, prepare
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
 from nmt.run import (
@@ -46,16 +46,21 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def use(folder: Path) -> None:
     """All that a training which is continued, an evaluation and a translation read."""
-    run = RunDirectory.open(str(folder / "run"))
-    run.config()
+    run = RunDirectory.open(str(folder / "run"))  # checks the configuration's bytes, too
     for side in ("src", "tgt"):
         run.tokenizer(side)
     for split in ("valid", "test"):
         run.text(split)
     load_checkpoint(run.checkpoints, "last", run.identity)
     load_weights(run.checkpoints, "best", run.identity)
-    prepared = prepare(config(folder / "cache").data)
+    prepared = Prepared(prepared_folder(folder))
+    prepared.check()
     prepared.store("train")
+
+
+def prepared_folder(folder: Path) -> Path:
+    (prepared,) = (path for path in (folder / "cache" / "prepared").iterdir() if path.is_dir())
+    return prepared
 
 
 def truncate(content: bytes, source: random.Random) -> bytes:
@@ -78,8 +83,7 @@ def overwrite(content: bytes, source: random.Random) -> bytes:
 def test_a_thousand_random_damages_are_all_noticed(original: Path, tmp_path: Path, part: int) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(original, folder, symlinks=True)
-    (prepared,) = (path for path in (folder / "cache" / "prepared").iterdir() if path.is_dir())
-    run = folder / "run"
+    prepared, run = prepared_folder(folder), folder / "run"
     files = [run / "config.yaml", run / "run.json", *(run / "tokenizer").iterdir(), *(run / "data").iterdir()]
     files += [*prepared.iterdir(), *(run / "checkpoints").glob("step-*/*")]
     # `best` is used for its weights and manifest alone; the sha256.json of the corpus may differ in white space.
