@@ -107,7 +107,7 @@ def command(cfg: DictConfig) -> None:
     }
     found = measure(configs, peaks)
     title = f"{configs[0].task} on {configs[0].data.name}, {torch.get_num_threads()} threads"
-    show(found, configs, peaks, title)
+    show(found, peaks, title)
     if output is not None:
         report = summary(found[0]) | peaks | {"threads": torch.get_num_threads()}
         if len(found) > 1:
@@ -140,9 +140,7 @@ def ratios(found: list[dict[str, list[float]]]) -> dict[str, float]:
     return {name: median([a / b for a, b in zip(first[name], second[name], strict=True)]) for name in first}
 
 
-def show(
-    found: list[dict[str, list[float]]], configs: list[BenchmarkConfig], peaks: Mapping[str, float], title: str
-) -> None:
+def show(found: list[dict[str, list[float]]], peaks: Mapping[str, float], title: str) -> None:
     headings = ["median", "+-"] + (["versus", "+-", "ratio"] if len(found) > 1 else [])
     table = Table("figure", *headings, title=title, title_justify="left")
     quotients = ratios(found) if len(found) > 1 else {}

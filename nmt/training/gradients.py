@@ -16,11 +16,16 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Sums:
-    """Of a step: sums over the real target tokens of its batches."""
+    """Sums over the real target tokens of some batches."""
 
     tokens: int = 0
     loss: float = 0.0
     nll: float = 0.0
+
+    def add(self, other: "Sums") -> None:
+        self.tokens += other.tokens
+        self.loss += other.loss
+        self.nll += other.nll
 
 
 class DoesNotFit(Exception):

@@ -17,7 +17,7 @@ from nmt.data import Batch, TrainingBatches
 from nmt.errors import UserError
 from nmt.models import Seq2Seq
 from nmt.run import Checkpoint, save_checkpoint
-from nmt.training.gradients import add_gradients
+from nmt.training.gradients import Sums, add_gradients
 from nmt.training.objectives import Objective
 from nmt.training.optim import (
     Schedule,
@@ -34,13 +34,10 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Window:
+class Window(Sums):
     """Sums over the steps taken since the last line of metrics; a skipped one adds its seconds alone."""
 
     steps: int = 0
-    tokens: int = 0
-    loss: float = 0.0
-    nll: float = 0.0
     norm: float = 0.0
     seconds: float = 0.0
 
@@ -152,9 +149,7 @@ class Trainer:
             self.optimizer.step()
             progress.skipped_in_a_row = 0
             window.steps += 1
-            window.tokens += sums.tokens
-            window.loss += sums.loss
-            window.nll += sums.nll
+            window.add(sums)
             window.norm += norm
         else:
             progress.skipped += 1
