@@ -217,3 +217,17 @@ def test_the_attention_map_of_an_empty_line_is_all_on_its_end(tokenizer: Tokeniz
 
 def test_there_is_no_attention_map_without_attention(tokenizer: Tokenizer) -> None:
     assert build(tokenizer, attention=None).attention(*PAIRS[0]) is None
+
+
+def test_two_batches_side_by_side_are_as_one_after_the_other(tokenizer: Tokenizer) -> None:
+    lines = [pair.en for pair in PAIRS[:24]]
+    threads = torch.get_num_threads()
+    ready = build(tokenizer, batch_size=4)
+    try:
+        torch.set_num_threads(1)
+        expected = ready.translate(lines)
+        torch.set_num_threads(2)
+        assert ready.translate(lines) == expected
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)

@@ -77,9 +77,13 @@ def build(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, float]) -> 
         case Task.decode:
             run = None if config.run is None else RunDirectory.open(config.run)
             search = search_settings(config, SearchConfig() if run is None else run.config().search)
-            if run is None:
-                return DecodingBenchmark.untrained(whole, search, machine.device)
-            return DecodingBenchmark.trained(run, search, machine.device)
+            benchmark = (
+                DecodingBenchmark.untrained(whole, search, machine.device)
+                if run is None
+                else DecodingBenchmark.trained(run, search, machine.device)
+            )
+            machine.lower_precision(benchmark.translator)
+            return benchmark
         case Task.prepare:
             return PreparationBenchmark(whole)
         case Task.startup:

@@ -20,7 +20,9 @@ def command(cfg: DictConfig) -> None:
     run = RunDirectory.open(app.required(cfg, "run"))
     config = run.config()
     asked, search = with_search(EvaluateConfig, cfg, config.search)
-    translator, step = load_translator(run, asked.checkpoint, search, settle(asked.machine).device)
+    machine = settle(asked.machine)
+    translator, step = load_translator(run, asked.checkpoint, search, machine.device)
+    machine.lower_precision(translator)
     if asked.src is None or asked.ref is None:
         stem = run.path / "scores" / asked.split
         scores = evaluate_split(run, translator, asked.split, step, config)

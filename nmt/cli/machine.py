@@ -1,6 +1,7 @@
 """Settles what a command computes on, from what is asked and what is there."""
 
 import ctypes
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -8,13 +9,25 @@ from dataclasses import dataclass
 import torch
 
 from nmt.config import MachineConfig, Precision
+from nmt.decoding import Translator
 from nmt.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Machine:
     device: torch.device
     bfloat16: bool
+    """Whether to train in bfloat16."""
+    translate_in: Precision
+    """float32, bfloat16 or int8."""
+
+    def lower_precision(self, translator: Translator) -> None:
+        """Brings a translator's model to the precision to translate in."""
+        if self.translate_in != Precision.float32:
+            translator.model.lower_precision(self.translate_in)
+        log.info("translating in %s on %s, %d threads", self.translate_in, self.device, torch.get_num_threads())
 
 
 def settle(config: MachineConfig) -> Machine:
@@ -33,7 +46,10 @@ def settle(config: MachineConfig) -> Machine:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"machine.device={name} cannot be used here: {str(error).split(chr(10))[0]}") from None
     bfloat16 = config.precision == Precision.bfloat16 or (config.precision == Precision.auto and fast_bfloat16(device))
-    return Machine(device, bfloat16)
+    translate_in = config.precision
+    if translate_in == Precision.auto:
+        translate_in = Precision.int8 if device.type == "cpu" and torch.cpu._is_vnni_supported() else Precision.float32
+    return Machine(device, bfloat16, translate_in)
 
 
 def available_cores() -> int:

@@ -32,7 +32,9 @@ def command(cfg: DictConfig) -> None:
     asked, search = with_search(TranslateConfig, cfg, run.config().search)
     if asked.output is not None and Path(asked.output).exists():
         raise UserError(f"output={asked.output} exists already; choose another name or delete it")
-    translator, _ = load_translator(run, asked.checkpoint, search, settle(asked.machine).device)
+    machine = settle(asked.machine)
+    translator, _ = load_translator(run, asked.checkpoint, search, machine.device)
+    machine.lower_precision(translator)
     if asked.input is not None:
         translate_file(translator, Path(asked.input).expanduser(), asked.output)
     elif sys.stdin.isatty():

@@ -35,8 +35,13 @@ class SearchConfig:
     """A hypothesis ends after this times the source length ..."""
     max_length_offset: int = 10
     """... plus this many pieces."""
-    batch_size: int = 64
-    """Sentences searched at once."""
+    batch_size: int | None = None
+    """Sentences searched at once; null: as many as make 320 hypotheses."""
+
+    @property
+    def width(self) -> int:
+        """Hypotheses kept for a sentence."""
+        return self.beam_size if self.kind == SearchKind.beam else 1
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from number(self, "beam_size", 1, 1000)
@@ -44,6 +49,5 @@ class SearchConfig:
         yield from number(self, "max_length_ratio", 0, 100)
         yield from number(self, "max_length_offset", 1, 10_000)
         yield from number(self, "batch_size", 1)
-        most = self.beam_size if self.kind == SearchKind.beam else 1
-        if not 1 <= self.n_best <= most:
-            yield "n_best", f"is {self.n_best}; allowed: from 1 to {most}, what the search keeps"
+        if not 1 <= self.n_best <= self.width:
+            yield "n_best", f"is {self.n_best}; allowed: from 1 to {self.width}, what the search keeps"

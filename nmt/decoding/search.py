@@ -10,7 +10,7 @@ from typing import Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
-from nmt.config import LengthPenalty, SearchConfig, SearchKind
+from nmt.config import LengthPenalty, SearchConfig
 
 
 class State(Protocol):
@@ -18,9 +18,13 @@ class State(Protocol):
         """The state of the hypotheses `rows`, (B', K'): indices of the B K old ones, a sentence a line."""
 
 
+LEAVE_TOGETHER = 0.1
+"""Share of a batch that must be done before it leaves."""
+LARGEST_BLOCK = 64
+"""Words whose best is found before any are sorted."""
 S = TypeVar("S", bound=State)
 Step = Callable[[Tensor, S], tuple[Tensor, S]]
-"""Last tokens (B K,) and state to log-probabilities of the next, (B K, V), and the next state."""
+"""Last tokens (B K,) and state to the next ones' log-probabilities (B K, V), which search overwrites, and state."""
 
 
 @dataclass(frozen=True)
@@ -76,54 +80,121 @@ def search(
 
     Each step takes the 2 K best continuations of a sentence's K live hypotheses. Those among the first K that end in
     eos are finished; the K best that do not end live on. At its most tokens a sentence may only end. A sentence is
-    done, and leaves the batch, when it has K finished hypotheses, or when no live one can still beat the worst of
-    its n best: a log-probability only falls, so a live hypothesis is worth at most what it has now, over the
-    largest divisor it can reach.
+    done when it has K finished hypotheses, or when no live one can still beat the worst of its n best: a
+    log-probability only falls, so a live hypothesis is worth at most what it has now, over the largest divisor it can
+    reach. Sentences that are done leave the batch, several at once, because what stays is copied.
     """
-    size = 1 if config.kind == SearchKind.greedy else config.beam_size  # K
+    size = config.width  # K
     device = max_lengths.device
     finished: list[list[Hypothesis]] = [[] for _ in max_lengths]
-    to_beat = torch.full((len(max_lengths),), float("-inf"), device=device)  # score of the worst of the n best
-    largest_norm = length_norm(max_lengths + 1, config)
-    lines = torch.arange(len(max_lengths), device=device)  # the sentences still searched, (B,)
-    scores = torch.zeros(len(lines), 1, device=device)  # log-probabilities of the live hypotheses, (B, K)
-    history = torch.full((len(lines), 1, 1), symbols.bos_id, device=device)  # their tokens, (B, K, t)
+    banned = torch.tensor(symbols.banned, dtype=torch.long, device=device)
+    live = Live(
+        lines=torch.arange(len(max_lengths), device=device),
+        limits=max_lengths,
+        norms=length_norm(max_lengths + 1, config).to(device),
+        to_beat=torch.full((len(max_lengths),), float("-inf"), device=device),
+        open=torch.ones(len(max_lengths), dtype=torch.bool, device=device),
+    )
+    shortest = int(max_lengths.min()) if len(max_lengths) else 0
+    scores = torch.zeros(len(max_lengths), 1, device=device)  # log-probabilities of the live hypotheses, (B, K)
+    history = torch.full((len(max_lengths), 1, 1), symbols.bos_id, device=device)  # their tokens, (B, K, t)
     length = 0
-    while len(lines):
+    while len(live.lines):
         length += 1
-        log_probs, state = step(history[:, :, -1].flatten(), state)  # (B K, V)
-        words = log_probs.size(-1)
-        total = scores.unsqueeze(-1) + log_probs.view(*scores.shape, words)  # (B, K, V)
-        total[:, :, list(symbols.banned)] = float("-inf")
-        may_only_end = (max_lengths[lines] < length).view(-1, 1, 1)
-        no_end = torch.arange(words, device=device) != symbols.eos_id
-        total.masked_fill_(may_only_end & no_end, float("-inf"))
-        best, flat = total.flatten(1).topk(min(2 * size, total[0].numel()), dim=1)  # (B, 2 K)
-        parent, word = flat // words, flat % words
+        log_probs, state = step(history[:, :, -1].flatten(), state)
+        log_probs = log_probs.view(*scores.shape, -1)  # (B, K, V)
+        log_probs.index_fill_(2, banned, float("-inf"))
+        if length > shortest:
+            may_only_end(log_probs, live.limits < length, symbols.eos_id)
+        best, parent, word = best_continuations(scores, log_probs, 2 * size)  # (B, 2 K)
         ends = word == symbols.eos_id
 
-        ended = (ends & best.isfinite())[:, :size].nonzero()  # pairs of line and rank
-        line, rank = ended.unbind(1)
-        endings = zip(
-            lines[line].tolist(),
-            history[line, parent[line, rank], 1:].tolist(),
-            best[line, rank].tolist(),
-            (best / length_norm(length, config).to(device))[line, rank].tolist(),
-            strict=True,
-        )
-        for sentence, tokens, log_prob, score in endings:
-            found = finished[sentence]
-            found.append(Hypothesis(tokens, log_prob, score))
-            found.sort(key=lambda hypothesis: -hypothesis.score)
-            if len(found) >= config.n_best:
-                to_beat[sentence] = float("inf") if len(found) >= size else found[config.n_best - 1].score
+        ended = (ends & best.isfinite() & live.open.unsqueeze(1))[:, :size].nonzero()  # pairs of line and rank
+        if len(ended):
+            line, rank = ended.unbind(1)
+            endings = zip(
+                line.tolist(),
+                live.lines[line].tolist(),
+                history[line, parent[line, rank], 1:].tolist(),
+                best[line, rank].tolist(),
+                (best / length_norm(length, config).to(device))[line, rank].tolist(),
+                strict=True,
+            )
+            for at, sentence, tokens, log_prob, score in endings:
+                found = finished[sentence]
+                found.append(Hypothesis(tokens, log_prob, score))
+                found.sort(key=lambda hypothesis: -hypothesis.score)
+                if len(found) >= config.n_best:
+                    live.to_beat[at] = float("inf") if len(found) >= size else found[config.n_best - 1].score
 
-        alive = ends.int().argsort(dim=1, stable=True)[:, :size]  # the K best that do not end, (B, K)
-        live_scores = best.masked_fill(ends, float("-inf")).gather(1, alive)
-        hopes = live_scores.max(dim=1).values / largest_norm[lines]
-        stay = (hopes > to_beat[lines]).nonzero().squeeze(1)  # lines of the sentences that are not done
-        rows = stay.unsqueeze(1) * scores.size(1) + parent.gather(1, alive)[stay]  # (B', K)
+        next_scores, alive = best.masked_fill(ends, float("-inf")).topk(min(size, best.size(1)), dim=1)  # (B, K)
+        live.open &= next_scores[:, 0] / live.norms > live.to_beat
+        rows = parent.gather(1, alive) + scores.size(1) * torch.arange(len(scores), device=device).unsqueeze(1)
+        words = word.gather(1, alive).unsqueeze(2)
+        if live.open.sum() <= (1 - LEAVE_TOGETHER) * len(scores):
+            stay = live.open
+            live, next_scores, rows, words = live.keep(stay), next_scores[stay], rows[stay], words[stay]
         state = state.select(rows)
-        history = torch.cat([history.flatten(0, 1)[rows], word.gather(1, alive)[stay].unsqueeze(-1)], dim=-1)
-        lines, scores = lines[stay], live_scores[stay]
+        history = torch.cat([history.flatten(0, 1)[rows], words], dim=2)
+        scores = next_scores
     return [found[: config.n_best] for found in finished]
+
+
+@dataclass
+class Live:
+    """The sentences in the batch, all (B,)."""
+
+    lines: Tensor
+    """Which sentences these are."""
+    limits: Tensor
+    """Most tokens of their hypotheses."""
+    norms: Tensor
+    """The largest divisor that the length penalty can reach."""
+    to_beat: Tensor
+    """The score of the worst of the n best; infinite where all places are taken."""
+
+    open: Tensor
+    """False for the sentences that are done and have not left yet."""
+
+    def keep(self, which: Tensor) -> "Live":
+        return Live(self.lines[which], self.limits[which], self.norms[which], self.to_beat[which], self.open[which])
+
+
+def may_only_end(log_probs: Tensor, which: Tensor, eos_id: int) -> None:
+    """Leaves nothing but eos to the sentences `which`, (B,) bool, in `log_probs`, (B, K, V)."""
+    for line in which.nonzero().flatten().tolist():
+        end = log_probs[line, :, eos_id].clone()
+        log_probs[line] = float("-inf")
+        log_probs[line, :, eos_id] = end
+
+
+def best_continuations(scores: Tensor, log_probs: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The best of a sentence's K V continuations, best first.
+
+    Args:
+        scores: log-probabilities of the hypotheses, (B, K).
+        log_probs: of each next word, (B, K, V).
+        count: how many, C; fewer come back where there are fewer.
+
+    Returns:
+        Log-probabilities of the longer hypotheses, the hypothesis that each continues (from 0 to K - 1) and its new
+        word, each (B, C).
+
+    Equal to `(scores.unsqueeze(2) + log_probs).flatten(1).topk(count)`, which sorts its way through K V numbers. Here
+    the vocabulary is cut into blocks: a maximum is found at the speed of memory, the C best words are in the C blocks
+    with the best maxima, and only these are sorted.
+    """
+    sentences, hypotheses, words = log_probs.shape
+    width = next(width for width in range(LARGEST_BLOCK, 0, -1) if words % width == 0)
+    maxima = scores.unsqueeze(2) + log_probs.view(sentences, hypotheses, -1, width).amax(dim=3)  # (B, K, V / width)
+    blocks = maxima.flatten(1)
+    promising = blocks.topk(min(count, blocks.size(1)), dim=1).indices  # (B, C)
+    parents = promising.div(words // width, rounding_mode="floor")  # of each promising block, (B, C)
+    candidates = log_probs.view(sentences, -1, width)[
+        torch.arange(sentences, device=scores.device).unsqueeze(1), promising
+    ]  # (B, C, width)
+    totals = (scores.gather(1, parents).unsqueeze(2) + candidates).flatten(1)
+    best, flat = totals.topk(min(count, totals.size(1)), dim=1)  # (B, C)
+    block = flat.div(width, rounding_mode="floor")
+    word = promising.gather(1, block) % (words // width) * width + flat % width
+    return best, parents.gather(1, block), word

@@ -78,6 +78,7 @@ def evaluate_lines(
         "checkpoint_step": step,
         "seed": config.seed,
         "search": asdict(translator.config),
+        "precision": str(translator.model.precision),
         "sentences": len(src),
     }
     Path(f"{stem}.hyp").write_text("".join(line + "\n" for line in hypotheses), encoding="utf-8")

@@ -14,7 +14,8 @@ from nmt.config import ModelConfig
 from nmt.models.attention import build_attention
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoded
-from nmt.models.recurrent import Dropout, LSTMState, WordDropout, lstm, lstm_step
+from nmt.models.int8 import StepLinear
+from nmt.models.recurrent import Dropout, LSTMState, StepLSTM, WordDropout
 
 
 @dataclass
@@ -35,22 +36,15 @@ class DecoderState:
     def select(self, rows: Tensor) -> "DecoderState":
         """The state of other hypotheses: `rows` (B', K') index the B K rows, K' of one sentence in each line."""
         flat = rows.flatten()
-        sentences = rows[:, 0] * (1 if self.mask is None else len(self.mask)) // len(self.feed)
-        return replace(
-            self,
-            hidden=[(h[flat], c[flat]) for h, c in self.hidden],
-            feed=self.feed[flat],
-            keys=take(self.keys, sentences),
-            values=take(self.values, sentences),
-            mask=take(self.mask, sentences),
-        )
-
-
-def take(tensor: Tensor | None, sentences: Tensor) -> Tensor | None:
-    """The sentences' lines; without copying where all stay in place, which is what most steps of a search do."""
-    if tensor is None or torch.equal(sentences, torch.arange(len(tensor), device=tensor.device)):
-        return tensor
-    return tensor[sentences]
+        hidden, feed = [(h[flat], c[flat]) for h, c in self.hidden], self.feed[flat]
+        if self.mask is None:
+            return replace(self, hidden=hidden, feed=feed)
+        kept = rows[:, 0] * len(self.mask) // len(self.feed)  # sentences
+        if torch.equal(kept, torch.arange(len(self.mask), device=kept.device)):  # all in place, as in most steps
+            return replace(self, hidden=hidden, feed=feed)
+        assert self.keys is not None
+        assert self.values is not None
+        return DecoderState(hidden, feed, self.keys[kept], self.values[kept], self.mask[kept])
 
 
 class Bridge(nn.Module):
@@ -81,11 +75,21 @@ class Decoder(nn.Module):
         self.attention = build_attention(config.attention, hidden) if config.attention else None
         self.bridge = Bridge(hidden, config.decoder_layers)
         inputs = [embed + feed] + [hidden + context] * (config.decoder_layers - 1)
-        self.layers = nn.ModuleList(lstm(size, hidden) for size in inputs)
+        self.layers = nn.ModuleList(StepLSTM(size, hidden) for size in inputs)
         self.hidden_size = hidden
-        self.readout = nn.Linear(hidden + context, embed)
+        self.readout = StepLinear(hidden + context, embed)
         self.dropout = Dropout(config.dropout, config.fixed_masks)
         self.word_dropout = WordDropout(config.word_dropout)
+
+    def round_to_int8(self, memory_bound: float) -> None:
+        """From now on steps multiply 8-bit integers; the encoder's outputs lie between -memory_bound and that."""
+        embedded = float(self.embedding.weight.detach().abs().max()) * self.embedding.scale
+        depth = 0
+        for layer in self.layers:
+            assert isinstance(layer, StepLSTM)
+            layer.round_to_int8(max(embedded, 1.0) if depth == 0 else max(depth, memory_bound))
+            depth += 1  # of the residual sum of outputs, each between -1 and 1
+        self.readout.round_to_int8(max(depth, memory_bound))
 
     def start(self, encoded: Encoded, mask: Tensor) -> DecoderState:
         """The state before the first target token; `mask` is the source's, (S, B)."""
@@ -174,9 +178,9 @@ class Decoder(nn.Module):
 
 def run(layer: nn.Module, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
     """A layer over (T, B, I) from a state (B, H): the fused kernel, or plain products for a single step."""
-    assert isinstance(layer, nn.LSTM)
+    assert isinstance(layer, StepLSTM)
     if len(x) == 1:
-        h, c = lstm_step(layer, x.squeeze(0), state)
+        h, c = layer.step(x.squeeze(0), state)
         return h.unsqueeze(0), (h, c)
     output, (h, c) = layer(x, (state[0].unsqueeze(0), state[1].unsqueeze(0)))
     return output, (h.squeeze(0), c.squeeze(0))

@@ -32,6 +32,11 @@ class Encoder(nn.Module):
         self.dropout = Dropout(config.dropout, config.fixed_masks)
         self.word_dropout = WordDropout(config.word_dropout)
 
+    @property
+    def bound(self) -> float:
+        """No output is larger: a sum over the layers of numbers between -1 and 1."""
+        return float(len(self.forwards))
+
     def forward(self, src: Tensor, mask: Tensor) -> Encoded:
         """
         Args:

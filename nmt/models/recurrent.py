@@ -7,7 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from nmt.models.int8 import Int8Linear
+
 LSTMState = tuple[Tensor, Tensor]  # h, c, each (B, H)
+STEP_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 class MaskedLSTM(nn.Module):
@@ -41,14 +44,44 @@ class MaskedLSTM(nn.Module):
         return outputs, (h.squeeze(0), c.squeeze(0))
 
 
-def lstm(input_size: int, hidden_size: int) -> nn.LSTM:
-    """A layer with plain biases, for sequences whose padding is at the end and never looked at (the decoder's)."""
-    layer = nn.LSTM(input_size, hidden_size)
-    initialise(layer)
-    for name in ("bias_ih_l0", "bias_hh_l0"):
-        parameter(layer, name).detach().zero_()
-    parameter(layer, "bias_ih_l0").detach()[hidden_size : 2 * hidden_size] = 1.0
-    return layer
+class StepLSTM(nn.LSTM):
+    """A layer with plain biases, for sequences whose padding is at the end and never looked at (the decoder's).
+
+    It runs over a sequence in the fused kernel, or one step as matrix products: a fused kernel called for one step
+    sorts its weights anew each time.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        initialise(self)
+        for name in ("bias_ih_l0", "bias_hh_l0"):
+            parameter(self, name).detach().zero_()
+        parameter(self, "bias_ih_l0").detach()[hidden_size : 2 * hidden_size] = 1.0
+        self.int8: tuple[Int8Linear, Int8Linear] | None = None
+
+    def round_to_int8(self, bound: float) -> None:
+        """From now on a step multiplies 8-bit integers; its inputs lie between -bound and bound."""
+        w, u, b_w, b_u = (parameter(self, name) for name in STEP_WEIGHTS)
+        self.int8 = Int8Linear(w, b_w, bound), Int8Linear(u, b_u, 1.0)
+
+    def step(self, x: Tensor, state: LSTMState) -> LSTMState:
+        """One time step (Hochreiter and Schmidhuber 1997, with the forget gate of Gers 2000).
+
+            i, f, o = sigmoid(W x + U h + b),  g = tanh(W x + U h + b),  c' = f c + i g,  h' = o tanh(c')
+
+        Args:
+            x: inputs, (B, I).
+            state: h and c of the step before, each (B, H).
+        """
+        h, c = state
+        if self.int8 is None:
+            w, u, b_w, b_u = (parameter(self, name) for name in STEP_WEIGHTS)
+            gates = linear(x, w, b_w) + linear(h, u, b_u)
+        else:
+            gates = self.int8[0](x).add_(self.int8[1](h))
+        i, f, g, o = gates.chunk(4, dim=-1)  # torch's order of the rows
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
 
 
 def initialise(layer: nn.LSTM) -> None:
@@ -65,25 +98,6 @@ def initialise(layer: nn.LSTM) -> None:
 def parameter(layer: nn.LSTM, name: str) -> Tensor:
     """A parameter by torch's name for it; torch's own attributes have no type."""
     return layer.get_parameter(name)
-
-
-def lstm_step(layer: nn.LSTM, x: Tensor, state: LSTMState) -> LSTMState:
-    """One time step with the weights of `layer` (Hochreiter and Schmidhuber 1997, with the forget gate of Gers 2000).
-
-        i, f, o = sigmoid(W x + U h + b),  g = tanh(W x + U h + b),  c' = f c + i g,  h' = o tanh(c')
-
-    Written as matrix products, because a fused kernel called for one step sorts its weights anew each time.
-
-    Args:
-        x: inputs, (B, I).
-        state: h and c of the step before, each (B, H).
-    """
-    h, c = state
-    w, u, b_w, b_u = (parameter(layer, name) for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"))
-    gates = linear(x, w, b_w) + linear(h, u, b_u)
-    i, f, g, o = gates.chunk(4, dim=-1)  # torch's order of the rows
-    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-    return o.sigmoid() * c.tanh(), c
 
 
 def reverse_within_length(mask: Tensor) -> Tensor:

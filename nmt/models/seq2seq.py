@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nmt.config import ModelConfig, Tying
+from nmt.config import ModelConfig, Precision, Tying
 from nmt.errors import UserError
 from nmt.models.decoder import Decoder, DecoderState
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoder
+from nmt.models.int8 import Int8Linear
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,18 @@ class Seq2Seq(nn.Module):
             else tgt_embedding.weight
         )
         self.output_bias = nn.Parameter(torch.zeros(vocabulary.tgt_size))
+        self.int8_output: Int8Linear | None = None
+        self.precision = Precision.float32
+
+    def lower_precision(self, precision: Precision) -> None:
+        """Prepares for search, and for no more training: bfloat16 everywhere, or int8 in the products of a step."""
+        self.precision = precision
+        match precision:
+            case Precision.bfloat16:
+                self.bfloat16()
+            case Precision.int8:
+                self.decoder.round_to_int8(self.encoder.bound)
+                self.int8_output = Int8Linear(self.output_weight, self.output_bias, bound=1.0)
 
     def encode(self, src: Tensor, src_mask: Tensor) -> DecoderState:
         """Source ids and mask, (S, B), padded on the left, to the decoder's state before the first token."""
@@ -62,7 +75,8 @@ class Seq2Seq(nn.Module):
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One step of search: tokens (B K,) to log-probabilities (B K, V) in float32, and the next state."""
         vectors, state = self.decoder.step(tokens, state)
-        return self.project(vectors).float().log_softmax(dim=-1), state
+        logits = self.project(vectors) if self.int8_output is None else self.int8_output(vectors)
+        return logits.float().log_softmax(dim=-1), state
 
     def project(self, vectors: Tensor) -> Tensor:
         """Attentional vectors (..., E) to logits (..., V)."""
