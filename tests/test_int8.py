@@ -7,21 +7,21 @@ from torch.nn.functional import linear
 from nmt.config import Precision
 from nmt.config.model import AttentionKind, ModelConfig
 from nmt.models import Vocabulary, build_model
-from nmt.models.int8 import FEW_ROWS, Int8Linear, StepLinear
+from nmt.models.int8 import Int8Linear, StepLinear, int8_is_fast
 
-pytestmark = pytest.mark.skipif(not torch.cpu._is_vnni_supported(), reason="needs a processor with VNNI")
+pytestmark = pytest.mark.skipif(not int8_is_fast(), reason="needs a processor with VNNI")
 
 
-@pytest.mark.parametrize("rows", [1, 5, FEW_ROWS, FEW_ROWS + 1, 200])
+@pytest.mark.parametrize("rows", [1, 5, 33, 200])
 @pytest.mark.parametrize("bound", [1.0, 3.0])
 def test_the_error_is_no_larger_than_the_rounding(bound: float, rows: int) -> None:
     torch.manual_seed(0)
     x, weight, bias = (torch.rand(rows, 48) * 2 - 1) * bound, torch.randn(30, 48), torch.randn(30)
-    half_x = bound / 255  # half a step of 255 over two bounds
+    half_x = bound / 254  # half a step
     half_w = weight.abs().amax(dim=1) / 254  # (30,)
     allowed = half_x * weight.abs().sum(dim=1) + x.abs().sum(dim=1, keepdim=True) * half_w + 48 * half_x * half_w
     error = (Int8Linear(weight, bias, bound)(x) - linear(x, weight, bias)).abs()
-    assert (error <= 1.01 * allowed + bound * weight.abs().sum(dim=1) / 255).all()  # zero may be half a step off too
+    assert (error <= 1.001 * allowed).all()
     assert error.max() > 0
 
 
@@ -29,10 +29,10 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
     torch.manual_seed(0)
     layer = Int8Linear(torch.randn(64, 32), None, 1.0)
     x = torch.rand(100, 32) - 0.5
-    x[50:] *= 0.01  # would have a finer scale of their own
+    x[50:] *= 0.01  # a scale taken from these would be finer
     whole = layer(x)
     for rows in (slice(0, 1), slice(20, 27), slice(60, 64)):
-        torch.testing.assert_close(layer(x[rows]), whole[rows], rtol=1e-6, atol=1e-6)
+        assert torch.equal(layer(x[rows]), whole[rows])
 
 
 def test_a_linear_layer_is_exact_until_it_is_rounded() -> None:

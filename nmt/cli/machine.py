@@ -11,6 +11,7 @@ import torch
 from nmt.config import MachineConfig, Precision
 from nmt.decoding import Translator
 from nmt.errors import UserError
+from nmt.models.int8 import int8_is_fast
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Machine:
         """Brings a translator's model to the precision to translate in."""
         if self.translate_in != Precision.float32:
             translator.model.lower_precision(self.translate_in)
-        log.info("translating in %s on %s, %d threads", self.translate_in, self.device, torch.get_num_threads())
+        log.info("translating in %s", self.translate_in)
 
 
 def settle(config: MachineConfig) -> Machine:
@@ -36,7 +37,7 @@ def settle(config: MachineConfig) -> Machine:
     Raises:
         UserError: a device is asked for that is not there.
     """
-    keep_memory()
+    memory = "kept by the allocator" if keep_memory() else "left to the C library"
     torch.set_num_threads(config.threads or available_cores())
     torch.set_flush_denormal(True)  # numbers near zero are hundreds of times slower otherwise
     name = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -48,7 +49,8 @@ def settle(config: MachineConfig) -> Machine:
     bfloat16 = config.precision == Precision.bfloat16 or (config.precision == Precision.auto and fast_bfloat16(device))
     translate_in = config.precision
     if translate_in == Precision.auto:
-        translate_in = Precision.int8 if device.type == "cpu" and torch.cpu._is_vnni_supported() else Precision.float32
+        translate_in = Precision.int8 if device.type == "cpu" and int8_is_fast() else Precision.float32
+    log.info("%s, %d threads, freed memory %s", device, torch.get_num_threads(), memory)
     return Machine(device, bfloat16, translate_in)
 
 
@@ -64,18 +66,19 @@ def fast_bfloat16(device: torch.device) -> bool:
     return bool(torch.cpu._is_amx_tile_supported())
 
 
-def keep_memory() -> None:
+def keep_memory() -> bool:
     """Tells glibc to keep freed memory instead of returning large blocks to the kernel at each step.
 
     Each block would be faulted in again page by page, which took a fifth of a training step. Costs resident memory.
     """
     if not sys.platform.startswith("linux"):
-        return
+        return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):  # another C library
-        return
+        return False
     trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
     mallopt(mmap_max, 0)
     mallopt(trim_threshold, 2**31 - 1)
     mallopt(top_pad, 2**28)
+    return True

@@ -38,22 +38,31 @@ class ProjectedCrossEntropy(torch.autograd.Function):
         by_weight = torch.zeros_like(weight, dtype=torch.float32) if wanted else None
         by_bias = torch.zeros_like(bias, dtype=torch.float32) if wanted else None
         loss, nll = vectors.new_zeros((), dtype=torch.float32), vectors.new_zeros((), dtype=torch.float32)
-        narrow = weight.to(vectors.dtype)
+        narrow, narrow_bias = weight.to(vectors.dtype), bias.to(vectors.dtype)
+        mean_weight, mean_bias = weight.float().mean(dim=0), bias.float().mean()  # give the mean of a row of logits
         for start in range(0, len(vectors), CHUNK):
             rows, truth = vectors[start : start + CHUNK], target[start : start + CHUNK].unsqueeze(1)
-            logits = linear(rows, narrow).float().add_(bias)
-            normaliser = logits.logsumexp(dim=-1, keepdim=True)  # (n, 1)
-            chunk_nll = (normaliser - logits.gather(1, truth)).sum()
+            logits = linear(rows, narrow, narrow_bias).float()
+            largest = logits.amax(dim=-1, keepdim=True)  # (n, 1)
+            at_truth = logits.gather(1, truth)
+            exponentials = logits.sub_(largest).exp_()
+            sums = exponentials.sum(dim=-1, keepdim=True)
+            normaliser = sums.log() + largest
+            chunk_nll = (normaliser - at_truth).sum()
+            mean_nll = (normaliser.squeeze(1) - (rows.float() @ mean_weight + mean_bias)).sum()
             nll += chunk_nll
-            loss += (1 - smoothing) * chunk_nll + smoothing * (normaliser.squeeze(1) - logits.mean(dim=-1)).sum()
+            loss += (1 - smoothing) * chunk_nll + smoothing * mean_nll
             if by_vectors is None or by_weight is None or by_bias is None:
                 continue
-            gradient = logits.sub_(normaliser).exp_().sub_(smoothing / words)  # softmax - smoothed target
+            gradient = exponentials.div_(sums).sub_(smoothing / words)  # softmax - smoothed target
             gradient.scatter_add_(1, truth, torch.full_like(truth, smoothing - 1, dtype=gradient.dtype))
             by_bias += gradient.sum(dim=0)
             gradient = gradient.to(vectors.dtype)
             torch.mm(gradient, narrow, out=by_vectors[start : start + CHUNK])
-            by_weight += gradient.t() @ rows
+            if gradient.dtype == by_weight.dtype:
+                by_weight.addmm_(gradient.t(), rows)
+            else:
+                by_weight += gradient.t() @ rows
         ctx.save_for_backward(by_vectors, by_weight, by_bias)
         ctx.mark_non_differentiable(nll)
         return loss, nll
