@@ -11,7 +11,6 @@ from nmt.config import AttentionKind, ModelConfig
 from nmt.models.decoder import Decoder, DecoderState
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoded
-from nmt.models.recurrent import parameter
 
 EMBED, HIDDEN, VOCABULARY = 5, 6, 20
 LENGTHS = [2, 4, 1]  # of the source sentences
@@ -74,10 +73,10 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
-def cell(layer: nn.LSTM, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+def cell(layer: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """The equations of one step of one sentence."""
-    w, u = parameter(layer, "weight_ih_l0"), parameter(layer, "weight_hh_l0")
-    i, f, g, o = (w @ x + u @ h + parameter(layer, "bias_ih_l0") + parameter(layer, "bias_hh_l0")).view(4, HIDDEN)
+    w, u = layer.get_parameter("weight_ih_l0"), layer.get_parameter("weight_hh_l0")
+    i, f, g, o = (w @ x + u @ h + layer.get_parameter("bias_ih_l0") + layer.get_parameter("bias_hh_l0")).view(4, HIDDEN)
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(c), c
 

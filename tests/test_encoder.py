@@ -1,4 +1,6 @@
-"""The encoder: a padded batch against torch's own LSTM on each sentence alone, without padding."""
+"""The encoder as it is by default: a padded batch against torch's own LSTM on each sentence alone, without padding."""
+
+from typing import Any
 
 import pytest
 import torch
@@ -8,13 +10,13 @@ from nmt.config import ModelConfig
 from nmt.data import source_tensors
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoder
-from nmt.models.recurrent import MaskedLSTM
+from nmt.models.fused import MaskedLayer
 
 EMBED, HIDDEN, VOCABULARY = 6, 8, 20
 SENTENCES = [[5, 6, 7, 8, 9], [10], [], [11, 12, 13]]
 
 
-def build(layers: int, bidirectional: bool, **settings: float) -> Encoder:
+def build(layers: int, bidirectional: bool, **settings: Any) -> Encoder:
     torch.manual_seed(layers)
     config = ModelConfig(
         embed_size=EMBED,
@@ -24,12 +26,13 @@ def build(layers: int, bidirectional: bool, **settings: float) -> Encoder:
         **{"dropout": 0.0, **settings},
     )
     encoder = Encoder(config, Embedding(VOCABULARY, EMBED))
-    for layer in [*encoder.forwards, *encoder.backwards]:
-        nn.init.normal_(layer.lstm.weight_ih_l0[:, -1])  # another bias in each direction
+    for name, parameter in encoder.named_parameters():
+        if name.startswith(("forwards", "backwards")):
+            nn.init.uniform_(parameter, -0.7, 0.7)  # another bias in each direction
     return encoder
 
 
-def torch_layer(size: int, directions: list[MaskedLSTM]) -> nn.LSTM:
+def torch_layer(size: int, directions: list[MaskedLayer]) -> nn.LSTM:
     """Torch's LSTM, in both directions if there are two, with the same weights."""
     width = HIDDEN // len(directions)
     layer = nn.LSTM(size, width, bidirectional=len(directions) == 2)

@@ -7,8 +7,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.benchmark.flops import Work, forward_flops, training_flops
-from nmt.config import AttentionKind, ModelConfig
+from nmt.config import AttentionKind, Cell, DecoderKind, ModelConfig
 from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
 
 WORDS = 50
@@ -20,7 +21,7 @@ SHAPES: list[dict[str, Any]] = [
     {"attention": AttentionKind.general, "input_feeding": True},
     {"attention": AttentionKind.additive, "decoder_layers": 2},
     {"attention": AttentionKind.general, "encoder_layers": 2, "decoder_layers": 3},
-    {"attention": None, "bidirectional": False, "encoder_layers": 2},
+    {"attention": None, "bidirectional": False, "encoder_layers": 2, "reverse_source": True, "residual_from": None},
 ]
 
 
@@ -38,6 +39,24 @@ def test_the_formula_counts_what_torch_counts(shape: dict[str, Any]) -> None:
         model(batch.src, batch.src_mask, batch.tgt_in)
     assert counter.get_total_flops() == forward_flops(config, WORDS, work)
     assert training_flops(config, WORDS, work) == 3 * forward_flops(config, WORDS, work)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"cell": Cell.gru},
+        {"decoder": DecoderKind.luong},
+        {"encoder_layers": 2, "bidirectional_layers": 1},
+        {"direction_size": 16},
+        {"encoder_transitions": 2},
+        {"encoder_feed_forward": 8},
+    ],
+    ids=str,
+)
+def test_a_model_without_a_formula_is_refused(shape: dict[str, Any]) -> None:
+    (name, value) = list(shape.items())[-1]
+    with pytest.raises(UserError, match=f"^no formula for the operations of model.{name}={value}; "):
+        forward_flops(ModelConfig(**shape), WORDS, Work())
 
 
 def test_padding_is_no_work() -> None:

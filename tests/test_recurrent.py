@@ -1,131 +1,116 @@
-"""The recurrent layers: against torch's own LSTM on each sentence alone, against the written equations, and dropout."""
-
-import math
+"""What recurrent layers share: zoneout, weight drop, input products in two parts, reversal; and dropout in time."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.models.recurrent import Dropout, MaskedLSTM, WordDropout, lstm, lstm_step, reverse_within_length
+from nmt.config import Cell, ModelConfig
+from nmt.models.cells import build_layer
+from nmt.models.recurrent import Dropout, RecurrentLayer, WordDropout, reverse_within_length, with_weight_drop
 
 INPUT, HIDDEN = 5, 4
 LENGTHS = [3, 7, 1, 5]
 STEPS = max(LENGTHS)
+CELLS = pytest.mark.parametrize("cell", list(Cell))
 
 
-def left_padded(garbage: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Random inputs (T, B, I) and their mask; `garbage` stands on the padding."""
+def left_padded() -> tuple[Tensor, Tensor]:
+    """Random inputs (T, B, I) and their mask."""
     x = torch.randn(STEPS, len(LENGTHS), INPUT, generator=torch.Generator().manual_seed(1))
-    mask = torch.tensor([[t >= STEPS - length for length in LENGTHS] for t in range(STEPS)])
-    return torch.where(mask.unsqueeze(-1), x, garbage), mask
+    return x, torch.tensor([[t >= STEPS - length for length in LENGTHS] for t in range(STEPS)])
 
 
-def masked_lstm() -> MaskedLSTM:
-    """A layer whose bias, too, is random."""
+def build(cell: Cell, hidden: int = HIDDEN, **settings: float) -> RecurrentLayer:
     torch.manual_seed(0)
-    layer = MaskedLSTM(INPUT, HIDDEN)
-    nn.init.normal_(layer.lstm.weight_ih_l0)
+    layer = build_layer(ModelConfig(cell=cell, **settings), INPUT, hidden)
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -0.5, 0.5)
     return layer
 
 
-def plain_lstm(layer: MaskedLSTM) -> nn.LSTM:
-    """Torch's LSTM with the same weights: the mask's column is the bias."""
-    plain = nn.LSTM(INPUT, HIDDEN)
+@CELLS
+def test_an_input_product_in_two_parts_is_that_of_the_whole(cell: Cell) -> None:
+    layer = build(cell)
+    x, _ = left_padded()
+    for steps in (STEPS, 1):
+        read = layer.reader(x[:steps, :, :2])
+        for t in range(steps):
+            torch.testing.assert_close(read(t, x[t, :, 2:]), layer.input_product(x[t]))
+
+
+def states(layer: RecurrentLayer, random: torch.Generator) -> tuple[Tensor, ...]:
+    return tuple(torch.randn(60, layer.hidden_size, generator=random) for _ in range(layer.states))
+
+
+@CELLS
+def test_zoneout_is_a_mean_of_old_and_new_in_evaluation(cell: Cell) -> None:
+    c = 0.0 if cell in (Cell.gru, Cell.rnn) else 0.6
+    layer, plain = build(cell, zoneout_h=0.2, zoneout_c=c).eval(), build(cell)
+    random = torch.Generator().manual_seed(2)
+    x, before = torch.randn(60, INPUT, generator=random), states(layer, random)
+    for found, old, new, p in zip(layer.step(x, before), before, plain.step(x, before), (0.2, 0.6), strict=False):
+        torch.testing.assert_close(found, p * old + (1 - p) * new)
+
+
+@CELLS
+def test_zoneout_keeps_its_share_of_units_in_training(cell: Cell) -> None:
+    c = 0.0 if cell in (Cell.gru, Cell.rnn) else 0.6
+    layer, plain = build(cell, 100, zoneout_h=0.2, zoneout_c=c), build(cell, 100)
+    random = torch.Generator().manual_seed(2)
+    x, before = torch.randn(60, INPUT, generator=random), states(layer, random)
+    for found, old, new, p in zip(layer.step(x, before), before, plain.step(x, before), (0.2, 0.6), strict=False):
+        kept = found == old
+        torch.testing.assert_close(found[~kept], new[~kept])
+        assert kept.float().mean().item() == pytest.approx(p, abs=0.02)
+        assert not torch.equal(kept[0], kept[1])
+
+
+@CELLS
+def test_a_sequence_with_zoneout_is_its_steps_in_a_row_and_padding_stays_zero(cell: Cell) -> None:
+    torch.manual_seed(0)
+    layer = build_layer(ModelConfig(cell=cell, zoneout_h=0.3), INPUT, HIDDEN, masked=True)
+    x, mask = left_padded()
+    outputs, _ = layer(x, mask=mask)
+    assert (outputs[~mask] == 0).all()
+    assert (outputs[-1] != 0).any(dim=-1).all()
+    outputs, last = layer.eval()(x, mask=mask)
+    for b, length in enumerate(LENGTHS):
+        state: tuple[Tensor, ...] = (torch.zeros(1, HIDDEN),) * layer.states
+        for t in range(STEPS - length, STEPS):
+            state = layer.step(x[t, b : b + 1], state)
+            torch.testing.assert_close(outputs[t, b], state[0][0])
+        for found, expected in zip(last, state, strict=True):
+            torch.testing.assert_close(found[b], expected[0])
+
+
+@CELLS
+def test_weight_drop_is_the_layer_with_a_thinned_recurrent_matrix(cell: Cell) -> None:
+    layer, thinned = build(cell, 40), build(cell, 40)
+    (name,) = layer.recurrent
+    weight = layer.get_parameter(name)
+    x, _ = left_padded()
+    torch.manual_seed(3)
+    found, _ = with_weight_drop(layer, 0.3, x)
+    torch.manual_seed(3)
+    kept = torch.empty_like(weight).bernoulli_(0.7)
+    assert kept.mean().item() == pytest.approx(0.7, abs=0.04)
     with torch.no_grad():
-        plain.weight_ih_l0.copy_(layer.lstm.weight_ih_l0[:, :-1])
-        plain.bias_ih_l0.copy_(layer.lstm.weight_ih_l0[:, -1])
-        plain.weight_hh_l0.copy_(layer.lstm.weight_hh_l0)
-        plain.bias_hh_l0.zero_()
-    return plain
+        thinned.get_parameter(name).mul_(kept / 0.7)
+    expected, _ = thinned(x)
+    torch.testing.assert_close(found, expected)
+
+    found.sum().backward()
+    assert weight.grad is not None
+    assert (weight.grad[kept == 0] == 0).all()
+    assert weight.grad[kept == 1].any()
 
 
-def assert_close(found: Tensor | None, expected: Tensor | None, atol: float = 1e-6) -> None:
-    torch.testing.assert_close(found, expected, atol=atol, rtol=1e-5)
-
-
-def test_a_left_padded_batch_is_read_as_each_sentence_alone_by_torch() -> None:
-    layer = masked_lstm()
-    plain = plain_lstm(layer)
-    x, mask = left_padded(garbage=7.0)
-    x.requires_grad_()
-    outputs, (h, c) = layer(x, mask)
-    for b, length in enumerate(LENGTHS):
-        expected, (last_h, last_c) = plain(x[STEPS - length :, b : b + 1])
-        assert_close(outputs[STEPS - length :, b : b + 1], expected)
-        assert_close(h[b], last_h[0, 0])
-        assert_close(c[b], last_c[0, 0])
-
-
-def test_gradients_of_a_padded_batch_are_those_of_each_sentence_alone() -> None:
-    layer = masked_lstm()
-    plain = plain_lstm(layer)
-    x, mask = left_padded(garbage=7.0)
-    x.requires_grad_()
-    alone = x.detach().clone().requires_grad_()
-    weight = torch.randn(STEPS + 2, len(LENGTHS), HIDDEN, generator=torch.Generator().manual_seed(2))
-
-    outputs, (h, c) = layer(x, mask)
-    (torch.cat([outputs, h[None], c[None]]) * weight).sum().backward()
-    for b, length in enumerate(LENGTHS):
-        outputs, state = plain(alone[STEPS - length :, b])
-        (torch.cat([outputs, *state]) * weight[STEPS - length :, b]).sum().backward()
-
-    assert_close(x.grad, alone.grad)  # both zero on the padding
-    assert layer.lstm.weight_ih_l0.grad is not None
-    assert_close(layer.lstm.weight_ih_l0.grad[:, :-1], plain.weight_ih_l0.grad)
-    assert_close(layer.lstm.weight_ih_l0.grad[:, -1], plain.bias_ih_l0.grad)
-    assert_close(layer.lstm.weight_hh_l0.grad, plain.weight_hh_l0.grad)
-
-
-def test_what_stands_on_the_padding_changes_nothing() -> None:
-    layer = masked_lstm()
-    clean, (clean_h, clean_c) = layer(*left_padded())
-    outputs, (h, c) = layer(*left_padded(garbage=1e6))
-    assert torch.equal(outputs, clean)
-    assert torch.equal(h, clean_h)
-    assert torch.equal(c, clean_c)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_outputs_on_padding_are_exactly_zero_and_on_words_are_not(dtype: torch.dtype) -> None:
-    x, mask = left_padded(garbage=7.0)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
-        outputs, _ = masked_lstm()(x, mask)
-    assert torch.equal(outputs != 0, mask.unsqueeze(-1).expand_as(outputs))
-
-
-def test_lstm_step_is_the_written_equations() -> None:
-    torch.manual_seed(0)
-    layer = nn.LSTM(INPUT, HIDDEN).double()
-    x, h, c = torch.randn(2, INPUT).double(), torch.randn(2, HIDDEN).double(), torch.randn(2, HIDDEN).double()
-    new_h, new_c = lstm_step(layer, x, (h, c))
-
-    w, u = layer.weight_ih_l0.tolist(), layer.weight_hh_l0.tolist()
-    bias = (layer.bias_ih_l0 + layer.bias_hh_l0).tolist()
-    for b in range(2):
-        for unit in range(HIDDEN):
-            read = []  # what the input gate, the forget gate, the candidate and the output gate read
-            for row in range(unit, 4 * HIDDEN, HIDDEN):
-                total = bias[row]
-                total += sum(w[row][k] * x[b, k].item() for k in range(INPUT))
-                total += sum(u[row][k] * h[b, k].item() for k in range(HIDDEN))
-                read.append(total)
-            i, f, o = (1 / (1 + math.exp(-read[gate])) for gate in (0, 1, 3))
-            cell = f * c[b, unit].item() + i * math.tanh(read[2])
-            assert new_c[b, unit].item() == pytest.approx(cell, abs=1e-12)
-            assert new_h[b, unit].item() == pytest.approx(o * math.tanh(cell), abs=1e-12)
-
-
-def test_lstm_steps_in_a_row_are_torchs_lstm_over_the_sequence() -> None:
-    torch.manual_seed(0)
-    layer = nn.LSTM(INPUT, HIDDEN)
-    x, h, c = torch.randn(6, 3, INPUT), torch.randn(3, HIDDEN), torch.randn(3, HIDDEN)
-    expected, (last_h, last_c) = layer(x, (h[None], c[None]))
-    for t in range(6):
-        h, c = lstm_step(layer, x[t], (h, c))
-        assert_close(h, expected[t])
-    assert_close(h, last_h[0])
-    assert_close(c, last_c[0])
+def test_weights_are_dropped_anew_at_each_call_and_in_training_alone() -> None:
+    layer, (x, _) = build(Cell.lstm), left_padded()
+    assert not torch.equal(with_weight_drop(layer, 0.5, x)[0], with_weight_drop(layer, 0.5, x)[0])
+    assert torch.equal(with_weight_drop(layer, 0.0, x)[0], layer(x)[0])
+    layer.eval()
+    assert torch.equal(with_weight_drop(layer, 0.5, x)[0], layer(x)[0])
 
 
 def test_reverse_within_length_reverses_each_sentence_where_it_stands() -> None:
@@ -137,22 +122,6 @@ def test_reverse_within_length_reverses_each_sentence_where_it_stands() -> None:
         assert indices[:, b].tolist() == padding + words[::-1]
     mirror = indices.unsqueeze(-1).expand_as(x)
     assert torch.equal(x.gather(0, mirror).gather(0, mirror), x)
-
-
-@pytest.mark.parametrize("kind", ["masked", "plain"])
-def test_a_new_cell_remembers_and_its_recurrent_weights_are_orthogonal(kind: str) -> None:
-    torch.manual_seed(0)
-    if kind == "masked":
-        layer = MaskedLSTM(INPUT, HIDDEN).lstm
-        weights, bias = layer.weight_ih_l0[:, :-1], layer.weight_ih_l0[:, -1]
-    else:
-        layer = lstm(INPUT, HIDDEN)
-        weights, bias = layer.weight_ih_l0, layer.bias_ih_l0 + layer.bias_hh_l0
-    assert bias.tolist() == [0.0] * HIDDEN + [1.0] * HIDDEN + [0.0] * 2 * HIDDEN
-    for gate in range(4):
-        recurrent = layer.weight_hh_l0[gate * HIDDEN : (gate + 1) * HIDDEN]
-        assert_close(recurrent @ recurrent.T, torch.eye(HIDDEN))
-        assert 0 < weights[gate * HIDDEN : (gate + 1) * HIDDEN].abs().max() <= math.sqrt(6 / (INPUT + HIDDEN))
 
 
 def test_fixed_dropout_masks_are_the_same_at_all_steps_and_differ_between_sentences() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from family import MEMBERS
 from tiny_training import SHORT, assert_same, build, calling, lines, without_times
 
-from nmt.config import AttentionKind, OptimConfig, OptimizerKind, Tying
+from nmt.config import OptimConfig, OptimizerKind, Tying
 from nmt.run import load_checkpoint, load_weights
 from nmt.training import Interrupted
 
@@ -149,9 +150,8 @@ def test_every_optimizer_goes_on_to_the_bit_in_bfloat16_too(tmp_path: Path, kind
 
 
 MODELS = [
-    *({"attention": attention} for attention in (None, *AttentionKind)),
+    *MEMBERS,
     *({"tying": tying} for tying in Tying),
-    {"input_feeding": True},
     {"input_feeding": True, "fixed_masks": False},
     {"bidirectional": False, "encoder_layers": 3, "decoder_layers": 1},
 ]

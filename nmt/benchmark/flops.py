@@ -4,6 +4,17 @@ from dataclasses import dataclass
 
 from nmt.config import AttentionKind, ModelConfig
 from nmt.data import Batch
+from nmt.errors import UserError
+
+COUNTED = (
+    "cell",
+    "bidirectional_layers",
+    "direction_size",
+    "encoder_transitions",
+    "encoder_feed_forward",
+    "decoder",
+)
+"""Settings that change the count, and of which it knows the default alone."""
 
 
 @dataclass
@@ -35,7 +46,15 @@ def forward_flops(config: ModelConfig, words: int, work: Work) -> int:
         target token    decoder layer: 2 . 4 H (I + H), I = E (+ E with input feeding) below, H + C above;
                         readout: 2 (H + C) E; output: 2 E V; additive: the query, 2 H A
         pair of tokens  score and context: 2 H + 2 H (additive: 2 A + 2 H)
+
+    Raises:
+        UserError: the formula is not that of this model.
     """
+    usual = ModelConfig()
+    if strange := [
+        f"model.{name}={value}" for name in COUNTED if (value := getattr(config, name)) != getattr(usual, name)
+    ]:
+        raise UserError(f"no formula for the operations of {', '.join(strange)}; measure the default's")
     e, h = config.embed_size, config.hidden_size
     width, directions = (h // 2, 2) if config.bidirectional else (h, 1)
     context = h if config.attention else 0

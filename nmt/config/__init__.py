@@ -2,7 +2,7 @@
 
 from nmt.config.benchmark import BenchmarkConfig, Task, Variant
 from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
-from nmt.config.model import AttentionKind, ModelConfig, Tying
+from nmt.config.model import AttentionKind, Cell, DecoderKind, ModelConfig, Tying, encoder_widths
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
 from nmt.config.paths import cache_dir, conf_dir
 from nmt.config.root import (
@@ -25,8 +25,10 @@ __all__ = [
     "AttentionKind",
     "BatchUnit",
     "BenchmarkConfig",
+    "Cell",
     "Config",
     "DataConfig",
+    "DecoderKind",
     "EvaluateConfig",
     "LengthPenalty",
     "MachineConfig",
@@ -52,6 +54,7 @@ __all__ = [
     "Variant",
     "cache_dir",
     "conf_dir",
+    "encoder_widths",
     "from_hydra",
     "load_config",
     "save_config",

@@ -7,6 +7,21 @@ from enum import StrEnum
 from nmt.config.checks import number
 
 
+class Cell(StrEnum):
+    lstm = "lstm"
+    gru = "gru"
+    rnn = "rnn"
+    layer_norm_lstm = "layer_norm_lstm"
+    reference_lstm = "reference_lstm"
+
+
+class DecoderKind(StrEnum):
+    gnmt = "gnmt"
+    luong = "luong"
+    bahdanau = "bahdanau"
+    conditional = "conditional"
+
+
 class AttentionKind(StrEnum):
     additive = "additive"
     dot = "dot"
@@ -21,20 +36,44 @@ class Tying(StrEnum):
 
 @dataclass
 class ModelConfig:
-    """An LSTM encoder-decoder."""
+    """A recurrent encoder-decoder."""
 
     embed_size: int = 256
     """Width of the embeddings and of the vector that is projected onto the vocabulary."""
     hidden_size: int = 512
-    """Width of the decoder's LSTM and of the encoder's output, both directions together."""
+    """Width of the decoder's layers and of the encoder's output, both directions together."""
+    cell: Cell = Cell.lstm
+    """Of encoder and decoder: lstm, gru, rnn (tanh), layer_norm_lstm (Ba et al. 2016, per gate), reference_lstm."""
+    zoneout_h: float = 0.0
+    """Probability that a unit of the hidden state keeps its value from the step before (Krueger et al. 2017) ..."""
+    zoneout_c: float = 0.0
+    """... and a unit of an LSTM's cell."""
+    weight_drop: float = 0.0
+    """Probability of dropping a weight of the recurrent matrices, for a whole batch (Merity et al. 2018)."""
     encoder_layers: int = 1
     decoder_layers: int = 1
+    residual_from: int | None = 2
+    """First layer of a stack, counted from 1, whose input is added to its output; null: none (GNMT: 3)."""
     bidirectional: bool = True
-    """Read the source in both directions, half the width each."""
+    """Read the source in both directions."""
+    bidirectional_layers: int | None = None
+    """How many encoder layers from the bottom do so; null: all (GNMT: 1)."""
+    direction_size: int | None = None
+    """Width of each direction; null: half of `hidden_size`. Where two do not make `hidden_size` they are projected."""
+    encoder_transitions: int = 1
+    """Cells that each encoder layer goes through in a time step: above 1 a deep transition (Pascanu et al. 2014)."""
+    encoder_feed_forward: int | None = None
+    """Width of a feed-forward block after each encoder layer (Domhan 2018); null: none."""
+    reverse_source: bool = False
+    """Read the source words from last to first (Sutskever et al. 2014, 3.3)."""
+    decoder: DecoderKind = DecoderKind.gnmt
+    """Who asks the attention: gnmt, the bottom layer; luong, the top; bahdanau, the state before; conditional, the
+    first of the bottom layer's two cells."""
     attention: AttentionKind | None = AttentionKind.additive
     """Null: the decoder knows of the source only what the bridge hands over (Sutskever et al. 2014)."""
     input_feeding: bool = False
-    """Feed the last attentional vector to the next step (Luong et al. 2015, 3.3): one step at a time, slower."""
+    """Feed the last attentional vector to the next step (Luong et al. 2015, 3.3): one step at a time, slower. For the
+    decoders gnmt and luong; in the other two the context enters the recurrence anyway."""
     tying: Tying = Tying.three_way
     """Shared weights: target embedding and output (two_way), the source embedding too (three_way)."""
     dropout: float = 0.3
@@ -47,9 +86,42 @@ class ModelConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         for name in ("embed_size", "hidden_size", "encoder_layers", "decoder_layers"):
             yield from number(self, name, 1)
-        for name in ("dropout", "word_dropout"):
+        for name in ("dropout", "word_dropout", "zoneout_h", "zoneout_c", "weight_drop"):
             yield from number(self, name, 0, 0.95)
-        if self.bidirectional and self.hidden_size % 2:
-            yield "hidden_size", f"is {self.hidden_size}; allowed: even numbers, half goes to each direction"
+        yield from self.encoder_problems()
         if self.input_feeding and self.attention is None:
             yield "input_feeding", "is true and attention null; there is no attentional vector to feed"
+        if self.decoder != DecoderKind.gnmt and self.attention is None:
+            yield "decoder", f"is {self.decoder} and attention null; allowed: gnmt, or an attention"
+        if self.decoder in (DecoderKind.bahdanau, DecoderKind.conditional) and self.input_feeding:
+            yield "input_feeding", f"is true and decoder {self.decoder}; allowed: false, or decoder gnmt or luong"
+        if self.zoneout_c > 0 and self.cell in (Cell.gru, Cell.rnn):
+            yield "zoneout_c", f"is {self.zoneout_c} and cell {self.cell}, which has no c; allowed: 0, use zoneout_h"
+
+    def encoder_problems(self) -> Iterator[tuple[str, str]]:
+        for name in ("direction_size", "encoder_transitions", "encoder_feed_forward"):
+            yield from number(self, name, 1)
+        yield from number(self, "residual_from", 2)
+        yield from number(self, "bidirectional_layers", 1, self.encoder_layers)
+        if self.bidirectional and self.direction_size is None and self.hidden_size % 2:
+            yield "hidden_size", f"is {self.hidden_size}; allowed: even numbers, half goes to each direction"
+        for name in ("bidirectional_layers", "direction_size"):
+            if not self.bidirectional and getattr(self, name) is not None:
+                yield name, f"is {getattr(self, name)} and bidirectional false; allowed: null"
+        both, own = encoder_widths(self)
+        seam = both.count(True) + 1  # the first layer that reads in one direction
+        if self.residual_from is not None and self.residual_from <= seam <= self.encoder_layers and own[0] != own[-1]:
+            yield (
+                "residual_from",
+                f"is {self.residual_from}; allowed: null, or above {seam}, "
+                f"where layers of width {own[0]} and {self.hidden_size} meet",
+            )
+
+
+def encoder_widths(config: ModelConfig) -> tuple[list[bool], list[int]]:
+    """Of each encoder layer from the bottom: whether it reads in both directions, and the width of its output."""
+    layers = config.encoder_layers
+    count = (layers if config.bidirectional_layers is None else config.bidirectional_layers) * config.bidirectional
+    both = [depth < count for depth in range(layers)]
+    direction = config.direction_size or config.hidden_size // 2
+    return both, [2 * direction if two else config.hidden_size for two in both]

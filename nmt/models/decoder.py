@@ -1,8 +1,6 @@
 """The decoder: a whole sequence at once for training, one step at a time for search; a test holds them equal.
 
-The bottom layer asks the attention, and every upper layer and the output see its answer, as in GNMT (Wu et al. 2016,
-3.1) and RNMT+ (Chen et al. 2018): so without input feeding nothing of one step needs the step before but the LSTMs,
-and a sequence is a few large calls.
+The one here is that of GNMT and RNMT+; the others of the family are in decoders.py.
 """
 
 from dataclasses import dataclass, replace
@@ -10,20 +8,24 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config import ModelConfig, encoder_widths
 from nmt.models.attention import build_attention
+from nmt.models.cells import build_layer, cell_type
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoded
+from nmt.models.fused import FusedLayer
 from nmt.models.int8 import StepLinear
-from nmt.models.recurrent import Dropout, LSTMState, StepLSTM, WordDropout
+from nmt.models.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout
+
+Masks = list[Tensor | None]
 
 
 @dataclass
 class DecoderState:
     """All that a next step needs. B sentences with K hypotheses each; K is 1 in training."""
 
-    hidden: list[LSTMState]
-    """h and c of each layer, each (B K, H)."""
+    hidden: list[LayerState]
+    """The state of each layer, bottom first: h and c of an LSTM, each (B K, H)."""
     feed: Tensor
     """The last attentional vector, (B K, E); zeros at the start."""
     keys: Tensor | None = None
@@ -36,7 +38,7 @@ class DecoderState:
     def select(self, rows: Tensor) -> "DecoderState":
         """The state of other hypotheses: `rows` (B', K') index the B K rows, K' of one sentence in each line."""
         flat = rows.flatten()
-        hidden, feed = [(h[flat], c[flat]) for h, c in self.hidden], self.feed[flat]
+        hidden, feed = [tuple(part[flat] for part in layer) for layer in self.hidden], self.feed[flat]
         if self.mask is None:
             return replace(self, hidden=hidden, feed=feed)
         kept = rows[:, 0] * len(self.mask) // len(self.feed)  # sentences
@@ -47,54 +49,82 @@ class DecoderState:
         return DecoderState(hidden, feed, self.keys[kept], self.values[kept], self.mask[kept])
 
 
+Advanced = tuple[Tensor, DecoderState, Tensor | None]  # attentional vectors, state after them, attention's weights
+
+
 class Bridge(nn.Module):
     """Encoder's last state to the decoder's first: h0 = tanh(W h), c0 = V c (cf. Bahdanau 2015, A.2.2)."""
 
-    def __init__(self, hidden_size: int, decoder_layers: int) -> None:
+    def __init__(self, encoder_size: int, hidden_size: int, decoder_layers: int, states: int) -> None:
         super().__init__()
-        self.h = nn.Linear(hidden_size, decoder_layers * hidden_size)
-        self.c = nn.Linear(hidden_size, decoder_layers * hidden_size)
+        self.h = nn.Linear(encoder_size, decoder_layers * hidden_size)
+        self.c = nn.Linear(encoder_size, decoder_layers * hidden_size) if states == 2 else None
         self.layers = decoder_layers
 
-    def forward(self, state: LSTMState) -> list[LSTMState]:
-        """h and c, each (B, H), to one such pair for each layer."""
-        h, c = state
-        return list(zip(self.h(h).tanh().chunk(self.layers, -1), self.c(c).chunk(self.layers, -1), strict=True))
+    def forward(self, state: LayerState) -> list[LayerState]:
+        """The encoder's state, each (B, H), to one for each layer."""
+        h = self.h(state[0]).tanh().chunk(self.layers, -1)
+        if self.c is None:
+            return [(part,) for part in h]
+        return list(zip(h, self.c(state[1]).chunk(self.layers, -1), strict=True))
 
 
 class Decoder(nn.Module):
-    """Stacked LSTM with attention over the source and residual connections from the second layer."""
+    """Stacked recurrent layers, of which the bottom one asks the attention; residual connections from the second on.
+
+    Every upper layer and the output see its answer, as in GNMT (Wu et al. 2016, 3.1) and RNMT+ (Chen et al. 2018): so
+    without input feeding nothing of one step needs the step before but the layers themselves, and a sequence is a few
+    large calls. Without attention it is the decoder of Sutskever et al. 2014.
+    """
+
+    bounded = True
+    """Whether the attentional vectors lie between -1 and 1."""
 
     def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
         super().__init__()
-        embed, hidden = config.embed_size, config.hidden_size
-        context = hidden if config.attention else 0
-        feed = embed if config.input_feeding else 0
         self.embedding = embedding
         self.input_feeding = config.input_feeding
-        self.attention = build_attention(config.attention, hidden) if config.attention else None
-        self.bridge = Bridge(hidden, config.decoder_layers)
-        inputs = [embed + feed] + [hidden + context] * (config.decoder_layers - 1)
-        self.layers = nn.ModuleList(StepLSTM(size, hidden) for size in inputs)
-        self.hidden_size = hidden
-        self.readout = StepLinear(hidden + context, embed)
+        self.residual_from = config.residual_from or config.decoder_layers + 1
+        self.attention = build_attention(config.attention, config.hidden_size) if config.attention else None
+        source_size = encoder_widths(config)[1][-1]
+        self.bridge = Bridge(source_size, config.hidden_size, config.decoder_layers, cell_type(config.cell).states)
+        self.layers = nn.ModuleList(build_layer(config, size, config.hidden_size) for size in self.input_sizes(config))
+        self.hidden_size = config.hidden_size
+        self.readout = self.build_readout(config)
         self.dropout = Dropout(config.dropout, config.fixed_masks)
         self.word_dropout = WordDropout(config.word_dropout)
 
+    def input_sizes(self, config: ModelConfig) -> list[int]:
+        """What each layer reads, bottom first."""
+        context = config.hidden_size if config.attention else 0
+        bottom = config.embed_size * (2 if config.input_feeding else 1)
+        return [bottom] + [config.hidden_size + context] * (config.decoder_layers - 1)
+
+    def build_readout(self, config: ModelConfig) -> StepLinear:
+        context = config.hidden_size if config.attention else 0
+        return StepLinear(config.hidden_size + context, config.embed_size)
+
+    @property
+    def bottom(self) -> RecurrentLayer:
+        layer = self.layers[0]
+        assert isinstance(layer, RecurrentLayer)
+        return layer
+
     def round_to_int8(self, memory_bound: float) -> None:
-        """From now on steps multiply 8-bit integers; the encoder's outputs lie between -memory_bound and that."""
+        """From now on steps multiply 8-bit integers; the encoder's outputs lie between -memory_bound and that.
+
+        No input of a product is larger than an embedding, the memory, or a residual sum of the layers' outputs.
+        """
         embedded = float(self.embedding.weight.detach().abs().max()) * self.embedding.scale
-        depth = 0
-        for layer in self.layers:
-            assert isinstance(layer, StepLSTM)
-            layer.round_to_int8(max(embedded, 1.0) if depth == 0 else max(depth, memory_bound))
-            depth += 1  # of the residual sum of outputs, each between -1 and 1
-        self.readout.round_to_int8(max(depth, memory_bound))
+        bound = max(embedded, memory_bound, len(self.layers))
+        for module in self.modules():
+            if isinstance(module, FusedLayer | StepLinear):
+                module.round_to_int8(bound)
 
     def start(self, encoded: Encoded, mask: Tensor) -> DecoderState:
         """The state before the first target token; `mask` is the source's, (S, B)."""
         hidden = self.bridge(encoded.state)
-        feed = encoded.outputs.new_zeros(mask.size(1), self.readout.out_features)
+        feed = encoded.outputs.new_zeros(mask.size(1), self.embedding.embedding_dim)
         if self.attention is None:
             return DecoderState(hidden, feed)
         values = encoded.outputs.transpose(0, 1).contiguous()  # (B, S, H)
@@ -111,16 +141,8 @@ class Decoder(nn.Module):
             The attentional vectors (T, B, E), and the attention's weights (B, T, S) if there are any.
         """
         x = self.dropout(self.word_dropout(self.embedding(tgt_in)))  # (T, B, E)
-        masks = self.masks(x)
-        if not self.input_feeding:
-            whole, _, all_weights = self.advance(x, state, masks)
-            return whole, all_weights
-        vectors, weights = [], []
-        for t in range(len(x)):
-            vector, state, weight = self.advance(x[t : t + 1], state, [at_step(mask, t) for mask in masks])
-            vectors.append(vector)
-            weights += [] if weight is None else [weight]
-        return torch.cat(vectors), torch.cat(weights, dim=1) if weights else None
+        vectors, _, weights = self.advance(x, state, self.masks(x))
+        return vectors, weights
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One step of search: tokens (B K,) to attentional vectors (B K, E) and the next state."""
@@ -128,12 +150,8 @@ class Decoder(nn.Module):
         vectors, state, _ = self.advance(x, state, [None] * (len(self.layers) + 2))
         return vectors.squeeze(0), state
 
-    def advance(
-        self, x: Tensor, state: DecoderState, masks: list[Tensor | None]
-    ) -> tuple[Tensor, DecoderState, Tensor | None]:
+    def advance(self, x: Tensor, state: DecoderState, masks: Masks) -> Advanced:
         """T steps from a state: the whole sequence, or one step.
-
-        Luong et al. 2015, eq. 5, with the query from the bottom layer: v_t = tanh(W [h_t; context_t]).
 
         Args:
             x: embedded tokens, (T, B K, E).
@@ -142,21 +160,43 @@ class Decoder(nn.Module):
         Returns:
             The attentional vectors (T, B K, E), the state after the last step, the weights (B, T K, S) if any.
         """
-        if self.input_feeding:
-            x = torch.cat([x, state.feed.unsqueeze(0)], dim=-1)
-        *layer_masks, context_mask, vector_mask = masks
-        output, last = run(self.layers[0], x, state.hidden[0])  # (T, B K, H)
-        hidden, weights = [last], None
-        below = [drop(output, layer_masks[0])]
+        if not self.input_feeding:
+            output, last = run(self.bottom, x, state.hidden[0])
+            return self.above(output, last, state, masks)
+        read, vectors, weights = self.bottom.reader(x), [], []
+        for t in range(len(x)):
+            last = self.bottom.advance(read(t, state.feed), state.hidden[0])
+            vector, state, weight = self.above(last[0].unsqueeze(0), last, state, [at_step(mask, t) for mask in masks])
+            vectors.append(vector)
+            weights += [] if weight is None else [weight]
+        return torch.cat(vectors), state, torch.cat(weights, dim=1)
+
+    def above(self, output: Tensor, last: LayerState, state: DecoderState, masks: Masks) -> Advanced:
+        """From the bottom layer's output (T, B K, H) and last state to what `advance` returns.
+
+        Luong et al. 2015, eq. 5, with the query from the bottom layer: v_t = tanh(W [h_t; context_t]).
+        """
+        below, weights = [drop(output, masks[0])], None
         if self.attention is not None:
             context, weights = self.attend(output, state)
-            below.append(drop(context, context_mask))
-        for layer, before, mask in zip(self.layers[1:], state.hidden[1:], layer_masks[1:], strict=True):
-            output, last = run(layer, torch.cat(below, dim=-1), before)
-            below[0] = below[0] + drop(output, mask)
+            below.append(drop(context, masks[-2]))
+        top, hidden = self.upper(below, state, masks)
+        vectors = drop(self.readout(torch.cat([top, *below[1:]], dim=-1)).tanh(), masks[-1])
+        return vectors, replace(state, hidden=[last, *hidden], feed=vectors[-1]), weights
+
+    def upper(self, below: list[Tensor], state: DecoderState, masks: Masks) -> tuple[Tensor, list[LayerState]]:
+        """The layers above the bottom one: the top output (T, B K, H) and their last states.
+
+        Args:
+            below: the bottom layer's output, and what else every layer reads, each (T, B K, F).
+        """
+        (top, *context), hidden = below, []
+        for depth in range(1, len(self.layers)):
+            output, last = run(self.layers[depth], torch.cat([top, *context], dim=-1), state.hidden[depth])
+            output = drop(output, masks[depth])
+            top = top + output if depth + 1 >= self.residual_from else output
             hidden.append(last)
-        vectors = drop(self.readout(torch.cat(below, dim=-1)).tanh(), vector_mask)
-        return vectors, replace(state, hidden=hidden, feed=vectors[-1]), weights
+        return top, hidden
 
     def attend(self, output: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
         """Contexts (T, B K, H), weights (B, T K, S) of queries (T, B K, H): steps and hypotheses are both queries."""
@@ -170,20 +210,23 @@ class Decoder(nn.Module):
         context, weights = self.attention(query, state.keys, state.values, state.mask)  # (B, T K, H)
         return context.view(batch, steps, -1, width).transpose(0, 1).reshape(steps, rows, width), weights
 
-    def masks(self, x: Tensor) -> list[Tensor | None]:
+    def masks(self, x: Tensor) -> Masks:
         """Dropout masks for one sequence: after each layer, on the context, on the attentional vector."""
         wide, narrow = x.new_empty(*x.shape[:2], self.hidden_size), x
         return [self.dropout.mask(wide) for _ in range(len(self.layers) + 1)] + [self.dropout.mask(narrow)]
 
 
-def run(layer: nn.Module, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-    """A layer over (T, B, I) from a state (B, H): the fused kernel, or plain products for a single step."""
-    assert isinstance(layer, StepLSTM)
+def run(layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+    """A layer over (T, B, I) from a state (B, H).
+
+    A single step is written as matrix products: a fused kernel called for one step sorts its weights anew each time.
+    """
+    assert isinstance(layer, RecurrentLayer)
     if len(x) == 1:
-        h, c = layer.step(x.squeeze(0), state)
-        return h.unsqueeze(0), (h, c)
-    output, (h, c) = layer(x, (state[0].unsqueeze(0), state[1].unsqueeze(0)))
-    return output, (h.squeeze(0), c.squeeze(0))
+        state = layer.step(x.squeeze(0), state)
+        return state[0].unsqueeze(0), state
+    output, state = layer(x, state)
+    return output, state
 
 
 def drop(x: Tensor, mask: Tensor | None) -> Tensor:

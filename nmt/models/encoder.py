@@ -5,9 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config import ModelConfig, encoder_widths
+from nmt.models.cells import build_layer
 from nmt.models.embedding import Embedding
-from nmt.models.recurrent import Dropout, LSTMState, MaskedLSTM, WordDropout, reverse_within_length
+from nmt.models.recurrent import Dropout, LayerState, WordDropout, reverse_within_length
 
 
 class Encoded(NamedTuple):
@@ -15,47 +16,95 @@ class Encoded(NamedTuple):
 
     outputs: Tensor
     """(S, B, H), zero on padding."""
-    state: LSTMState
-    """Last state of the top layer, both directions side by side: h and c, each (B, H)."""
+    state: LayerState
+    """Last state of the top layer, both directions side by side: of an LSTM h and c, each (B, H)."""
 
 
 class Encoder(nn.Module):
-    """Stacked LSTM, bidirectional or not (Schuster and Paliwal 1997), residual from the second layer on."""
+    """Stacked recurrent layers, residual from the second on, each in both directions or in one.
+
+    Schuster and Paliwal 1997. GNMT's reads in both directions below and in one above (Wu et al. 2016, 3.2).
+    """
 
     def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
         super().__init__()
-        width = config.hidden_size // 2 if config.bidirectional else config.hidden_size
-        sizes = [config.embed_size] + [config.hidden_size] * (config.encoder_layers - 1)
+        both, widths = encoder_widths(config)
+        inputs = [config.embed_size, *widths[:-1]]
         self.embedding = embedding
-        self.forwards = nn.ModuleList([MaskedLSTM(size, width) for size in sizes])
-        self.backwards = nn.ModuleList([MaskedLSTM(size, width) for size in sizes] if config.bidirectional else [])
+
+        def direction(depth: int) -> nn.Module:
+            width = widths[depth] // 2 if both[depth] else widths[depth]
+            return build_layer(config, inputs[depth], width, masked=True, transitions=config.encoder_transitions)
+
+        self.forwards = nn.ModuleList(direction(depth) for depth in range(config.encoder_layers))
+        self.backwards = nn.ModuleList(direction(depth) for depth in range(both.count(True)))
+        feed_forward = config.encoder_feed_forward
+        self.blocks = nn.ModuleList(FeedForward(width, feed_forward) for width in widths if feed_forward)
+        projected = widths[-1] != config.hidden_size
+        self.projection = nn.Linear(widths[-1], config.hidden_size, bias=False) if projected else None
+        self.residual_from = config.residual_from or config.encoder_layers + 1
+        self.reverse_source = config.reverse_source
         self.dropout = Dropout(config.dropout, config.fixed_masks)
         self.word_dropout = WordDropout(config.word_dropout)
 
     @property
     def bound(self) -> float:
-        """No output is larger: a sum over the layers of numbers between -1 and 1."""
-        return float(len(self.forwards))
+        """No output is larger: a sum over the layers of numbers between -1 and 1; infinite where more is done."""
+        return float("inf") if self.blocks or self.projection is not None else float(len(self.forwards))
 
     def forward(self, src: Tensor, mask: Tensor) -> Encoded:
         """
         Args:
             src: token ids, padded on the left, (S, B).
             mask: True on real tokens, (S, B).
+
+        Returns:
+            The outputs stand in the order of `src`, whichever way it was read.
         """
+        mirror = words_reversed(mask) if self.reverse_source else None
+        if mirror is not None:
+            src = src.gather(0, mirror)
         x = self.dropout(self.word_dropout(self.embedding(src)))  # (S, B, E)
         for depth in range(len(self.forwards)):
             outputs, state = self.layer(depth, x, mask)
-            x = x + self.dropout(outputs) if depth > 0 else self.dropout(outputs)
+            outputs = self.dropout(outputs)
+            x = x + outputs if depth + 1 >= self.residual_from else outputs
+            if self.blocks:
+                x = x + self.dropout(self.blocks[depth](x)) * mask.unsqueeze(-1)
+        if self.projection is not None:
+            x = self.projection(x)
+        if mirror is not None:
+            x = x.gather(0, mirror.unsqueeze(-1).expand_as(x))
         return Encoded(x, state)
 
-    def layer(self, depth: int, x: Tensor, mask: Tensor) -> tuple[Tensor, LSTMState]:
+    def layer(self, depth: int, x: Tensor, mask: Tensor) -> tuple[Tensor, LayerState]:
         """(S, B, I) -> (S, B, H): one layer, forward, and backward from each sentence's end if it is bidirectional."""
-        outputs, state = self.forwards[depth](x, mask)
-        if not self.backwards:
+        outputs, state = self.forwards[depth](x, mask=mask)
+        if depth >= len(self.backwards):
             return outputs, state
         mirror = reverse_within_length(mask).unsqueeze(-1)  # (S, B, 1)
-        reversed_outputs, reversed_state = self.backwards[depth](x.gather(0, mirror.expand_as(x)), mask)
+        reversed_outputs, reversed_state = self.backwards[depth](x.gather(0, mirror.expand_as(x)), mask=mask)
         backward = reversed_outputs.gather(0, mirror.expand_as(reversed_outputs))
-        h, c = (torch.cat(pair, dim=-1) for pair in zip(state, reversed_state, strict=True))
-        return torch.cat([outputs, backward], dim=-1), (h, c)
+        both = tuple(torch.cat(pair, dim=-1) for pair in zip(state, reversed_state, strict=True))
+        return torch.cat([outputs, backward], dim=-1), both
+
+
+class FeedForward(nn.Module):
+    """W' relu(W LN(x)): the block after a recurrent layer, to be added to x (Domhan 2018)."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.inner = nn.Linear(width, inner)
+        self.outer = nn.Linear(inner, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., H) -> (..., H)."""
+        result: Tensor = self.outer(self.inner(self.norm(x)).relu())
+        return result
+
+
+def words_reversed(mask: Tensor) -> Tensor:
+    """Indices (S, B) that reverse each left-padded column of the mask but for its last token, eos, which stays last."""
+    last = torch.full_like(mask[-1:], len(mask) - 1, dtype=torch.long)
+    return torch.cat([reverse_within_length(mask[:-1]), last])

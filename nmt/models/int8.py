@@ -22,7 +22,7 @@ def int8_is_fast() -> bool:
 
 
 class Int8Linear(nn.Module):
-    """`linear(x, weight, bias)` for inputs (N, I) between -bound and bound, rounded.
+    """`linear(x, weight, bias)` for inputs (..., I) between -bound and bound, rounded.
 
     With x = s p and w_o = s_o q_o, p and q integers of 8 bits: y_o = s s_o (p . q_o) + b_o.
     """
@@ -43,13 +43,14 @@ class Int8Linear(nn.Module):
         self.register_buffer("bias", None if bias is None else bias.detach().float(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        levels = (x.float() * (1 / self.input_scale)).round_().clamp_(-LEVELS, LEVELS).to(torch.int8)
+        rows = x.reshape(-1, x.size(-1)).float()  # (N, I)
+        levels = (rows * (1 / self.input_scale)).round_().clamp_(-LEVELS, LEVELS).to(torch.int8)
         unsigned = levels.view(torch.uint8).bitwise_xor_(OFFSET)  # two's complement to an offset: the top bit flips
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
             *(unsigned, self.input_scale, OFFSET, self.packed, self.scales, self.zeros, self.bias),
             *(1.0, 0, torch.float32, "none", [], ""),  # the output stays in float, nothing is fused behind
         )
-        return product
+        return product.view(*x.shape[:-1], -1)
 
 
 class StepLinear(nn.Linear):
@@ -65,7 +66,5 @@ class StepLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., I) to (..., O)."""
-        if self.int8 is None:
-            return super().forward(x)
-        product: Tensor = self.int8(x.reshape(-1, x.size(-1)))
-        return product.view(*x.shape[:-1], -1)
+        product: Tensor = super().forward(x) if self.int8 is None else self.int8(x)
+        return product

@@ -1,103 +1,125 @@
-"""The recurrent layers: one LSTM that is exact under padding, one step of it, and dropout in time.
+"""What the recurrent layers share, and dropout in time.
 
 Sequences are time-major, (T, B, features), which is how the fused kernels read them.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.functional import linear
 
-from nmt.models.int8 import Int8Linear
-
-LSTMState = tuple[Tensor, Tensor]  # h, c, each (B, H)
-STEP_WEIGHTS = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+LayerState = tuple[Tensor, ...]  # of an LSTM h and c, of other cells h, each (B, H)
 
 
-class MaskedLSTM(nn.Module):
-    """One LSTM layer over left-padded sequences, whose outputs and last state do not depend on the padding.
+class RecurrentLayer(nn.Module):
+    """One layer over time, written as a loop; a cell says what happens in a step.
 
-    The mask is one more input feature and its weights are the bias: `W x + b m`. On padding both x and m are zero,
-    so every gate reads zero, the candidate tanh(0) is zero and the state stays exactly zero until the first real
-    token (h = o tanh(c) with c = f 0 + i 0). The last state is therefore the last step's, for every sentence. The
-    common way, packing, sends the processor down a step-by-step path that trains about three times slower.
+    A step is `cell(input_product(x), state)`: the input product is affine in x and knows nothing of the state, so that
+    a whole sequence's is one large product before the loop.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(input_size + 1, hidden_size, bias=False)
-        initialise(self.lstm)
-        bias = parameter(self.lstm, "weight_ih_l0").detach()[:, -1]
-        bias.zero_()
-        bias[hidden_size : 2 * hidden_size] = 1.0
+    states = 2
+    """How many tensors a state has: h and c of an LSTM, or h alone."""
+    recurrent: tuple[str, ...] = ()
+    """The names of the parameters that multiply h, for weight drop."""
 
-    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, LSTMState]:
+    def __init__(self, hidden_size: int, zoneout: tuple[float, ...] = ()) -> None:
+        """`zoneout` has the probability of each tensor of the state (Krueger et al. 2017); empty: none."""
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.zoneout = zoneout if any(zoneout) else ()
+
+    def input_weights(self) -> tuple[Tensor, Tensor | None]:
+        """The matrix (G, I) and the bias (G,) of the input product, G the units of all gates."""
+        raise NotImplementedError
+
+    def input_product(self, x: Tensor) -> Tensor:
+        """(..., I) -> (..., G)."""
+        return linear(x, *self.input_weights())
+
+    def state_product(self, h: Tensor) -> Tensor:
+        """(B, H) -> (B, G)."""
+        raise NotImplementedError
+
+    def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
+        """The equations of a step: input products (B, G) and the state before, each (B, H), to the state after."""
+        raise NotImplementedError
+
+    def forward(
+        self, x: Tensor, state: LayerState | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, LayerState]:
         """
         Args:
             x: inputs, (T, B, I).
-            mask: True on real tokens, which end each column, (T, B).
+            state: before the first step, each (B, H); None: zeros.
+            mask: True on real tokens, which end each column, (T, B); None: all are.
 
         Returns:
-            The outputs (T, B, H), zero on padding, and the last state (h, c), each (B, H).
+            The outputs (T, B, H), zero on padding, and the last state.
         """
-        real = mask.unsqueeze(-1).to(x.dtype)  # (T, B, 1)
-        outputs, (h, c) = self.lstm(torch.cat([x * real, real], dim=-1))
-        return outputs, (h.squeeze(0), c.squeeze(0))
+        real = None if mask is None else mask.unsqueeze(-1).to(x.dtype)  # (T, B, 1)
+        inputs = self.input_product(x if real is None else x * real)
+        state = state or (x.new_zeros(x.size(1), self.hidden_size),) * self.states
+        outputs = []
+        for t, product in enumerate(inputs.unbind()):
+            state = self.advance(product, state)
+            if real is not None:
+                state = tuple(part * real[t] for part in state)
+            outputs.append(state[0])
+        return torch.stack(outputs), state
 
+    def step(self, x: Tensor, state: LayerState) -> LayerState:
+        """One step from inputs (B, I)."""
+        return self.advance(self.input_product(x), state)
 
-class StepLSTM(nn.LSTM):
-    """A layer with plain biases, for sequences whose padding is at the end and never looked at (the decoder's).
+    def advance(self, inputs: Tensor, state: LayerState) -> LayerState:
+        """One step from input products (B, G), with zoneout: some units keep the value of the step before."""
+        after = self.cell(inputs, state)
+        if not self.zoneout:
+            return after
+        return tuple(self.zone_out(*values) for values in zip(state, after, self.zoneout, strict=True))
 
-    It runs over a sequence in the fused kernel, or one step as matrix products: a fused kernel called for one step
-    sorts its weights anew each time.
-    """
+    def zone_out(self, before: Tensor, after: Tensor, probability: float) -> Tensor:
+        """d before + (1 - d) after, d drawn for each unit in training, and its mean else (Krueger et al. 2017)."""
+        kept = torch.full_like(after, probability)
+        if self.training:
+            kept = kept.bernoulli()
+        return kept * before + (1 - kept) * after
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size)
-        initialise(self)
-        for name in ("bias_ih_l0", "bias_hh_l0"):
-            parameter(self, name).detach().zero_()
-        parameter(self, "bias_ih_l0").detach()[hidden_size : 2 * hidden_size] = 1.0
-        self.int8: tuple[Int8Linear, Int8Linear] | None = None
-
-    def round_to_int8(self, bound: float) -> None:
-        """From now on a step multiplies 8-bit integers; its inputs lie between -bound and bound."""
-        w, u, b_w, b_u = (parameter(self, name) for name in STEP_WEIGHTS)
-        self.int8 = Int8Linear(w, b_w, bound), Int8Linear(u, b_u, 1.0)
-
-    def step(self, x: Tensor, state: LSTMState) -> LSTMState:
-        """One time step (Hochreiter and Schmidhuber 1997, with the forget gate of Gers 2000).
-
-            i, f, o = sigmoid(W x + U h + b),  g = tanh(W x + U h + b),  c' = f c + i g,  h' = o tanh(c')
+    def reader(self, x: Tensor) -> Callable[[int, Tensor], Tensor]:
+        """Input products of [x_t; more] for a loop over t in which `more` (B, I'') is known only at step t.
 
         Args:
-            x: inputs, (B, I).
-            state: h and c of the step before, each (B, H).
+            x: the first features of all steps, (T, B, I'), whose products are made at once.
+
+        Returns:
+            A function of t and `more` to (B, G).
         """
-        h, c = state
-        if self.int8 is None:
-            w, u, b_w, b_u = (parameter(self, name) for name in STEP_WEIGHTS)
-            gates = linear(x, w, b_w) + linear(h, u, b_u)
-        else:
-            gates = self.int8[0](x).add_(self.int8[1](h))
-        i, f, g, o = gates.chunk(4, dim=-1)  # torch's order of the rows
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        return o.sigmoid() * c.tanh(), c
+        if len(x) == 1:
+            return lambda t, more: self.input_product(torch.cat([x[t], more], dim=-1))
+        weight, bias = self.input_weights()
+        products, rest = linear(x, weight[:, : x.size(-1)], bias).unbind(), weight[:, x.size(-1) :]
+        return lambda t, more: products[t] + linear(more, rest)
 
 
-def initialise(layer: nn.LSTM) -> None:
-    """Glorot-uniform input weights, orthogonal recurrent weights gate by gate (Saxe et al. 2014).
+def with_weight_drop(module: nn.Module, probability: float, *inputs: Any) -> Any:
+    """`module(*inputs)`, in training with some weights of its recurrent matrices dropped (Merity et al. 2018, 2).
 
-    The forget gates' bias is set to 1 by the callers, so that a new cell remembers (Jozefowicz et al. 2015).
+    They are drawn once a call, which is a batch: the same for all its sentences and steps. So a fused kernel stays one.
     """
-    for gate in parameter(layer, "weight_ih_l0").detach().chunk(4):
-        nn.init.xavier_uniform_(gate)
-    for gate in parameter(layer, "weight_hh_l0").detach().chunk(4):
-        nn.init.orthogonal_(gate)
-
-
-def parameter(layer: nn.LSTM, name: str) -> Tensor:
-    """A parameter by torch's name for it; torch's own attributes have no type."""
-    return layer.get_parameter(name)
+    if not module.training or probability == 0.0:
+        return module(*inputs)
+    weights = {
+        f"{path}.{name}".lstrip("."): layer.get_parameter(name)
+        for path, layer in module.named_modules()
+        if isinstance(layer, RecurrentLayer)
+        for name in layer.recurrent
+    }
+    dropped = {name: weight * keep(torch.empty_like(weight), probability) for name, weight in weights.items()}
+    return functional_call(module, dropped, inputs)
 
 
 def reverse_within_length(mask: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The whole model: encoder, bridge, decoder, output; and `build_model`, the only factory."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -8,10 +9,12 @@ from torch.nn.functional import linear
 
 from nmt.config import ModelConfig, Precision, Tying
 from nmt.errors import UserError
-from nmt.models.decoder import Decoder, DecoderState
+from nmt.models.decoder import DecoderState
+from nmt.models.decoders import build_decoder
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoder
 from nmt.models.int8 import Int8Linear
+from nmt.models.recurrent import with_weight_drop
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Seq2Seq(nn.Module):
         shared = config.tying == Tying.three_way
         tgt_embedding = src_embedding if shared else Embedding(vocabulary.tgt_size, config.embed_size)
         self.encoder = Encoder(config, src_embedding)
-        self.decoder = Decoder(config, tgt_embedding)
+        self.decoder = build_decoder(config, tgt_embedding)
+        self.weight_drop = config.weight_drop
         self.output_weight = (
             nn.Parameter(Embedding(vocabulary.tgt_size, config.embed_size).weight.detach())
             if config.tying == Tying.none
@@ -45,18 +49,23 @@ class Seq2Seq(nn.Module):
         self.precision = Precision.float32
 
     def lower_precision(self, precision: Precision) -> None:
-        """Prepares for search, and for no more training: bfloat16 everywhere, or int8 in the products of a step."""
+        """Prepares for search, and for no more training: bfloat16 everywhere, or int8 in the products of a step.
+
+        Products whose inputs have no bound stay in float32.
+        """
         self.precision = precision
         match precision:
             case Precision.bfloat16:
                 self.bfloat16()
             case Precision.int8:
-                self.decoder.round_to_int8(self.encoder.bound)
-                self.int8_output = Int8Linear(self.output_weight, self.output_bias, bound=1.0)
+                if math.isfinite(self.encoder.bound):
+                    self.decoder.round_to_int8(self.encoder.bound)
+                if self.decoder.bounded:
+                    self.int8_output = Int8Linear(self.output_weight, self.output_bias, bound=1.0)
 
     def encode(self, src: Tensor, src_mask: Tensor) -> DecoderState:
         """Source ids and mask, (S, B), padded on the left, to the decoder's state before the first token."""
-        return self.decoder.start(self.encoder(src, src_mask), src_mask)
+        return self.decoder.start(with_weight_drop(self.encoder, self.weight_drop, src, src_mask), src_mask)
 
     def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """Logits (T, B, V) of each next target token, given the ones before, (T, B)."""
@@ -64,7 +73,8 @@ class Seq2Seq(nn.Module):
 
     def vectors(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """The attentional vectors (T, B, E) that `project` turns into logits."""
-        vectors: Tensor = self.decoder(tgt_in, self.encode(src, src_mask))[0]
+        state = self.encode(src, src_mask)
+        vectors: Tensor = with_weight_drop(self.decoder, self.weight_drop, tgt_in, state)[0]
         return vectors
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:

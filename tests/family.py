@@ -1,0 +1,30 @@
+"""Every member of the recurrent family, as settings of `ModelConfig`: what all of them must do is tested with it.
+
+A new cell, attention or decoder is in it by its enum.
+"""
+
+from typing import Any
+
+from nmt.config import AttentionKind, Cell, DecoderKind
+
+GNMT = {"encoder_layers": 3, "bidirectional_layers": 1, "residual_from": 3, "decoder_layers": 3}
+MEMBERS: list[dict[str, Any]] = [
+    *({"attention": attention} for attention in (None, *AttentionKind)),
+    *({"cell": cell} for cell in Cell),
+    *({"decoder": decoder} for decoder in DecoderKind),
+    *({"decoder": decoder, "cell": Cell.gru} for decoder in DecoderKind),
+    {"input_feeding": True},
+    {"input_feeding": True, "decoder": DecoderKind.luong, "fixed_masks": False},
+    {"attention": None, "cell": Cell.gru, "reverse_source": True, "bidirectional": False},
+    {"reverse_source": True},
+    GNMT,
+    GNMT | {"direction_size": 8, "cell": Cell.layer_norm_lstm},
+    {"residual_from": None, "encoder_layers": 2, "direction_size": 8},
+    {"encoder_transitions": 2, "cell": Cell.gru, "decoder": DecoderKind.conditional},
+    {"encoder_feed_forward": 8},
+    {"zoneout_h": 0.1, "zoneout_c": 0.2},
+    {"zoneout_h": 0.1, "cell": Cell.gru, "decoder": DecoderKind.bahdanau},
+    {"weight_drop": 0.3},
+    {"weight_drop": 0.3, "cell": Cell.layer_norm_lstm, "decoder": DecoderKind.luong, "input_feeding": True},
+    {"weight_drop": 0.3, "zoneout_h": 0.1, "cell": Cell.reference_lstm, "decoder": DecoderKind.conditional},
+]

@@ -1,0 +1,55 @@
+"""The presets: built without memory, on torch's meta device, and counted."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from nmt.config import ModelConfig, conf_dir, from_hydra
+from nmt.data import BOS_ID, PAD_ID
+from nmt.models import Seq2Seq, Vocabulary, build_model
+
+FOLDER = Path(conf_dir()) / "model"
+NAMES = sorted(path.stem for path in FOLDER.glob("*20??.yaml"))
+
+
+def config(name: str) -> ModelConfig:
+    """As hydra composes it: a small one stands on the published one."""
+    layers = [OmegaConf.load(FOLDER / f"{part}.yaml") for part in dict.fromkeys((name.removesuffix("_small"), name))]
+    for layer in layers:
+        layer.pop("defaults", None)
+    return from_hydra(ModelConfig, *layers)
+
+
+def build(name: str, src_size: int, tgt_size: int) -> Seq2Seq:
+    with torch.device("meta"):
+        return build_model(config(name), Vocabulary(src_size, tgt_size, PAD_ID, BOS_ID))
+
+
+def count(*modules: nn.Module) -> int:
+    parameters: Iterable[nn.Parameter] = (parameter for module in modules for parameter in module.parameters())
+    return sum(parameter.numel() for parameter in parameters)
+
+
+def test_there_are_six_and_each_has_a_small_one() -> None:
+    assert len(NAMES) == 6
+    assert {path.stem for path in FOLDER.glob("*_small.yaml")} >= {f"{name}_small" for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_small_one_is_the_same_model_in_another_size(name: str) -> None:
+    sizes = {"embed_size", "hidden_size", "direction_size", "encoder_layers", "decoder_layers", "dropout", "heads"}
+    published, small = vars(config(name)), vars(config(f"{name}_small"))
+    assert {key for key in published if published[key] != small[key]} <= sizes
+    assert count(build(f"{name}_small", 2000, 2000)) < 4e6
+
+
+def test_sutskever_2014_has_32_million_recurrent_weights_on_each_side() -> None:
+    """Section 3.4: 384 million parameters in all, with 160,000 source and 80,000 target words."""
+    model = build("sutskever2014", 160_000, 80_000)
+    assert count(model.encoder.forwards) == pytest.approx(32e6, rel=0.002)
+    assert count(model.decoder.layers) == pytest.approx(32e6, rel=0.002)
+    assert count(model) == pytest.approx(384e6, rel=0.03)
