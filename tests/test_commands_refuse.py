@@ -80,7 +80,7 @@ def test_corpus_smaller_than_its_vocabulary(corpus: Path) -> None:
     ("given", "words"),
     [
         ("train.max_step=3", ["train.max_step", "train.max_steps"]),
-        ("model.attention=additiv", ["model.attention", "additive, dot, general"]),
+        ("model.attention=additiv", ["model.attention", "additive, dot, scaled_dot, general"]),
         ("model.dropout=2", ["model.dropout", "0 to 0.95"]),
         ("train.max_steps=many", ["train.max_steps"]),
         ("model=lstn", ["lstn", "lstm"]),

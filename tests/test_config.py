@@ -133,7 +133,10 @@ def test_a_misspelt_key_is_refused(value: str, key: str) -> None:
         ("train.max_steps=1.5", "train.max_steps: Value '1.5'"),
         ("seed=[1]", "seed: "),
         ("seed=null", "seed: "),
-        ("model.attention=luong", "model.attention: Invalid value 'luong', expected one of [additive, dot, general]"),
+        (
+            "model.attention=luong",
+            "model.attention: Invalid value 'luong', expected one of [additive, dot, scaled_dot, general",
+        ),
         ("optim.betas=[a, b]", "optim.betas[0]: Value 'a'"),
         ("data.root=${nowhere}", "data.root: Interpolation key 'nowhere' not found"),
     ],

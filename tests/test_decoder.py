@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import AttentionKind, ModelConfig
+from nmt.models.attention import Past
 from nmt.models.decoder import Decoder, DecoderState
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoded
@@ -19,9 +20,9 @@ MASK = torch.tensor([[s >= SOURCE - length for length in LENGTHS] for s in range
 VARIANTS = pytest.mark.parametrize(
     ("attention", "input_feeding", "layers"),
     [
-        (attention, input_feeding, layers)
-        for attention, input_feeding, layers in itertools.product([*AttentionKind, None], [True, False], [1, 2, 3])
-        if attention is not None or not input_feeding
+        *itertools.product([AttentionKind.additive, AttentionKind.general], [True, False], [1, 2, 3]),
+        *itertools.product([None], [False], [1, 2, 3]),
+        *itertools.product([kind for kind in AttentionKind if kind not in ("additive", "general")], [True, False], [2]),
     ],
 )
 
@@ -39,6 +40,9 @@ def build(
         hidden_size=HIDDEN,
         decoder_layers=layers,
         attention=attention,
+        heads=3,
+        attention_window=1,
+        max_positions=3,
         input_feeding=input_feeding,
         dropout=dropout,
         fixed_masks=fixed_masks,
@@ -91,6 +95,7 @@ def by_hand(decoder: Decoder, b: int, tokens: Tensor, masks: list[Tensor] | None
     h = list(torch.tanh(decoder.bridge.h(source.state[0]))[0].view(layers, HIDDEN))
     c = list(decoder.bridge.c(source.state[1])[0].view(layers, HIDDEN))
     vector, vectors = torch.zeros(EMBED), []
+    coverage = torch.zeros(1, 1, LENGTHS[b])
     for t, token in enumerate(tokens):
         on_word, *on_layers, on_context, on_vector = [m[t, b] for m in masks] if masks else [1.0] * (layers + 3)
         x = decoder.embedding.weight[token] * EMBED**0.25 * on_word
@@ -99,8 +104,10 @@ def by_hand(decoder: Decoder, b: int, tokens: Tensor, masks: list[Tensor] | None
         context = torch.empty(0)
         if decoder.attention is not None:
             mask = torch.ones(1, LENGTHS[b], dtype=torch.bool)
-            keys = decoder.attention.project_keys(values)
-            context = decoder.attention(h[0].view(1, 1, HIDDEN), keys, values, mask)[0].flatten() * on_context
+            keys, summed = decoder.attention.project_keys(values), decoder.attention.project_values(values)
+            past = Past(torch.tensor([t]), coverage)
+            context, weights = decoder.attention(h[0].view(1, 1, HIDDEN), keys, summed, mask, past)
+            context, coverage = context.flatten() * on_context, coverage + weights
         top = h[0] * on_layers[0]
         for depth in range(1, layers):
             h[depth], c[depth] = cell(decoder.layers[depth], torch.cat([top, context]), h[depth], c[depth])
@@ -135,7 +142,8 @@ def test_a_batch_is_the_equations_of_each_sentence_alone(
     if weights is None:
         assert attention is None
     else:
-        assert_close(weights.sum(dim=-1), torch.ones(BATCH, len(tokens)))
+        if attention != AttentionKind.local_p:
+            assert_close(weights.sum(dim=-1), torch.ones(BATCH, len(tokens)))
         assert (weights[~MASK.t().unsqueeze(1).expand_as(weights)] == 0).all()
 
 
@@ -269,4 +277,5 @@ def test_attention_none_keeps_no_memory_of_the_source() -> None:
     state = build(attention=None).start(encoded(), MASK)
     assert state.keys is None
     assert state.values is None
+    assert state.coverage is None
     assert state.mask is None

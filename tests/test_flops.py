@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.benchmark.flops import Work, forward_flops, training_flops
-from nmt.config import AttentionKind, Cell, DecoderKind, ModelConfig
+from nmt.config import Architecture, AttentionKind, Cell, DecoderKind, ModelConfig
 from nmt.data import BOS_ID, PAD_ID, make_batch
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
@@ -17,25 +18,29 @@ SRC = [[5, 6, 7], [8, 9, 10]]
 TGT = [[11, 12, 13, 14], [15, 16, 17, 18]]
 
 SHAPES: list[dict[str, Any]] = [
-    *({"attention": kind} for kind in (None, AttentionKind.dot, AttentionKind.general)),
+    *({"attention": kind} for kind in (None, *AttentionKind)),
     {"attention": AttentionKind.general, "input_feeding": True},
     {"attention": AttentionKind.additive, "decoder_layers": 2},
     {"attention": AttentionKind.general, "encoder_layers": 2, "decoder_layers": 3},
     {"attention": None, "bidirectional": False, "encoder_layers": 2, "reverse_source": True, "residual_from": None},
+    {"architecture": Architecture.transformer, "encoder_layers": 2, "decoder_layers": 3},
+    {"architecture": Architecture.convolutional, "encoder_layers": 2, "decoder_layers": 3, "kernel_width": 5},
 ]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_formula_counts_what_torch_counts(shape: dict[str, Any]) -> None:
-    """Without oneDNN, whose fused LSTM the counter does not see."""
-    config = ModelConfig(embed_size=12, hidden_size=16, dropout=0.0, **shape)
+    """Without the fused LSTM and the fused attention, which the counter does not see."""
+    config = ModelConfig(embed_size=12, hidden_size=16, heads=2, max_positions=7, dropout=0.0, **shape)
     torch.manual_seed(1)
     model = build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
     batch = make_batch(SRC, TGT, range(2))
     work = Work()
     work.add(batch)
     assert (work.sentences, work.src_tokens, work.tgt_tokens, work.tokens_squared) == (2, 8, 10, 40)
-    with torch.backends.mkldnn.flags(enabled=False), FlopCounterMode(display=False) as counter:
+    assert (work.src_squared, work.tgt_squared) == (32, 50)
+    counter, plain = FlopCounterMode(display=False), sdpa_kernel(SDPBackend.MATH)
+    with torch.backends.mkldnn.flags(enabled=False), plain, counter:
         model(batch.src, batch.src_mask, batch.tgt_in)
     assert counter.get_total_flops() == forward_flops(config, WORDS, work)
     assert training_flops(config, WORDS, work) == 3 * forward_flops(config, WORDS, work)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nmt.config import AttentionKind, ModelConfig, Tying
+from nmt.config import Architecture, AttentionKind, ModelConfig, PositionKind, Tying
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch, make_batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -19,13 +19,21 @@ MODELS = pytest.mark.parametrize(
         pytest.param({"attention": AttentionKind.dot, "input_feeding": True, "encoder_layers": 2}, id="dot, feeding"),
         pytest.param({"attention": AttentionKind.general, "bidirectional": False}, id="general, unidirectional"),
         pytest.param({"attention": None, "decoder_layers": 2}, id="no attention"),
+        pytest.param({"attention": AttentionKind.multi_head_additive}, id="multi-head"),
+        pytest.param({"attention": AttentionKind.coverage}, id="coverage"),
+        pytest.param({"architecture": Architecture.transformer}, id="transformer"),
+        pytest.param(
+            {"architecture": Architecture.transformer, "pre_norm": True, "positions": PositionKind.learned},
+            id="transformer, pre-norm, learned positions",
+        ),
+        pytest.param({"architecture": Architecture.convolutional, "encoder_layers": 2}, id="convolutional"),
     ],
 )
 
 
 def build(src_size: int = 20, tgt_size: int = 20, seed: int = 0, **settings: object) -> Seq2Seq:
     torch.manual_seed(seed)
-    small: dict[str, object] = {"embed_size": 6, "hidden_size": 8, "dropout": 0.0}
+    small: dict[str, object] = {"embed_size": 6, "hidden_size": 8, "dropout": 0.0, "heads": 2, "feed_forward_size": 16}
     return build_model(ModelConfig(**{**small, **settings}), Vocabulary(src_size, tgt_size, PAD_ID, BOS_ID))
 
 
@@ -189,9 +197,10 @@ def test_a_model_learns_eight_pairs_by_heart(settings: dict[str, object]) -> Non
     src = [torch.randint(4, 20, (length,), generator=random).tolist() for length in lengths]
     tgt = [torch.randint(4, 20, (length,), generator=random).tolist() for length in reversed(lengths)]
     model = build(embed_size=16, **{**settings, "hidden_size": 32})
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
     batch = make_batch(src, tgt, range(8))
-    for _ in range(50):
+    learning_rate, steps = (0.01, 100) if "architecture" in settings else (0.03, 50)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    for _ in range(steps):
         optimizer.zero_grad()
         loss(model, batch).backward()
         optimizer.step()

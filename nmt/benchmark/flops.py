@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nmt.config import AttentionKind, ModelConfig
+from nmt.config import Architecture, AttentionKind, ModelConfig
 from nmt.data import Batch
 from nmt.errors import UserError
 
@@ -26,6 +26,10 @@ class Work:
     tgt_tokens: int = 0
     tokens_squared: int = 0
     """Source tokens times target tokens, summed over the pairs: what attention looks at."""
+    src_squared: int = 0
+    """Source tokens times source tokens: what a Transformer's encoder looks at ..."""
+    tgt_squared: int = 0
+    """... and its decoder."""
 
     def add(self, batch: Batch) -> None:
         src, tgt = batch.src_mask.sum(0), batch.tgt_mask.sum(0)
@@ -33,19 +37,31 @@ class Work:
         self.src_tokens += int(src.sum())
         self.tgt_tokens += int(tgt.sum())
         self.tokens_squared += int((src * tgt).sum())
+        self.src_squared += int((src * src).sum())
+        self.tgt_squared += int((tgt * tgt).sum())
 
 
 def forward_flops(config: ModelConfig, words: int, work: Work) -> int:
-    """Of the matrix products of one forward pass: two for each weight that a token meets.
+    """Of the matrix products of one forward pass: two for each weight that a token meets."""
+    match config.architecture:
+        case Architecture.recurrent:
+            return recurrent_flops(config, words, work)
+        case Architecture.transformer:
+            return transformer_flops(config, words, work)
+        case Architecture.convolutional:
+            return convolutional_flops(config, words, work)
 
+
+def recurrent_flops(config: ModelConfig, words: int, work: Work) -> int:
+    """
     With E, H, V the sizes of embedding, hidden state and target vocabulary, C = H with attention and 0 without it:
 
         source token    encoder layer, each direction of width W: 2 . 4 W (I + 1 + W), the 1 for the mask that is the
-                        bias; keys: 2 H A (general: A = H; additive: A = H / 2; dot: none)
+                        bias; the attention's keys and values
         sentence        bridge: 2 . 2 H L H
         target token    decoder layer: 2 . 4 H (I + H), I = E (+ E with input feeding) below, H + C above;
-                        readout: 2 (H + C) E; output: 2 E V; additive: the query, 2 H A
-        pair of tokens  score and context: 2 H + 2 H (additive: 2 A + 2 H)
+                        readout: 2 (H + C) E; output: 2 E V; the attention's queries and outputs
+        pair of tokens  the attention's score and context
 
     Raises:
         UserError: the formula is not that of this model.
@@ -58,18 +74,73 @@ def forward_flops(config: ModelConfig, words: int, work: Work) -> int:
     e, h = config.embed_size, config.hidden_size
     width, directions = (h // 2, 2) if config.bidirectional else (h, 1)
     context = h if config.attention else 0
-    key, query, pair = {
-        None: (0, 0, 0),
-        AttentionKind.dot: (0, 0, 4 * h),
-        AttentionKind.general: (2 * h * h, 0, 4 * h),
-        AttentionKind.additive: (h * h, h * h, h + 2 * h),
-    }[config.attention]
+    key, query, pair = attention_flops(config)
     inputs = [e] + [h] * (config.encoder_layers - 1)
     source = sum(directions * 2 * 4 * width * (size + 1 + width) for size in inputs) + key
     sentence = 2 * 2 * h * h * config.decoder_layers
     inputs = [e + (e if config.input_feeding else 0)] + [h + context] * (config.decoder_layers - 1)
     target = sum(2 * 4 * h * (size + h) for size in inputs) + 2 * (h + context) * e + 2 * e * words + query
     return work.src_tokens * source + work.sentences * sentence + work.tgt_tokens * target + work.tokens_squared * pair
+
+
+def attention_flops(config: ModelConfig) -> tuple[int, int, int]:
+    """For each source token (its key and value), each query (and its output), and each pair (score and context).
+
+    A is the width of additive keys, H / 2.
+    """
+    h, a = config.hidden_size, config.hidden_size // 2
+    match config.attention:
+        case None:
+            return 0, 0, 0
+        case AttentionKind.dot | AttentionKind.scaled_dot:
+            return 0, 0, 2 * h + 2 * h
+        case AttentionKind.general | AttentionKind.local_m:
+            return 2 * h * h, 0, 2 * h + 2 * h
+        case AttentionKind.local_p:  # the centre: a hidden layer and a sum
+            return 2 * h * h, 2 * h * h + 2 * h, 2 * h + 2 * h
+        case AttentionKind.location:
+            return 0, 2 * h * config.max_positions, 2 * h
+        case AttentionKind.additive:
+            return 2 * h * a, 2 * h * a, 2 * a + 2 * h
+        case AttentionKind.coverage:  # the coverage has a weight for each of A
+            return 2 * h * a, 2 * h * a, 2 * a + 2 * a + 2 * h
+        case AttentionKind.multi_head_dot:
+            return 2 * h * h + 2 * h * h, 2 * h * h + 2 * h * h, 2 * h + 2 * h
+        case AttentionKind.multi_head_additive:  # all heads' energies in one product, zeros included
+            return 2 * h * a + 2 * h * h, 2 * h * a + 2 * h * h, 2 * a * config.heads + 2 * h
+
+
+def transformer_flops(config: ModelConfig, words: int, work: Work) -> int:
+    """
+    With E, F, V the sizes of embedding, feed-forward layers and target vocabulary, a layer each:
+
+        source token    queries, keys, values, outputs: 4 . 2 E^2; feed-forward: 2 . 2 E F;
+                        keys and values for a decoder layer: 2 . 2 E^2
+        target token    the same, and queries and outputs for the source: 6 . 2 E^2 + 2 . 2 E F; output: 2 E V
+        pair of tokens  score and context: 2 E + 2 E, of two target tokens too where the later is hidden
+    """
+    e, f = config.embed_size, config.feed_forward_size
+    below, above = config.encoder_layers, config.decoder_layers
+    source = below * (4 * 2 * e * e + 2 * 2 * e * f) + above * 2 * 2 * e * e
+    target = above * (6 * 2 * e * e + 2 * 2 * e * f) + 2 * e * words
+    looks = below * work.src_squared + above * (work.tgt_squared + work.tokens_squared)
+    return work.src_tokens * source + work.tgt_tokens * target + looks * 4 * e
+
+
+def convolutional_flops(config: ModelConfig, words: int, work: Work) -> int:
+    """
+    With E, H, V the sizes of embedding, convolutions and target vocabulary, k the tokens that a convolution sees:
+
+        any token       into the stack and out of it: 2 . 2 E H; each layer: 2 k H . 2 H
+        target token    each layer, query and output: 2 . 2 E H; output: 2 E V
+        pair of tokens  each decoder layer, score and context: 2 E + 2 E
+    """
+    e, h = config.embed_size, config.hidden_size
+    convolution, ends = 2 * config.kernel_width * h * 2 * h, 2 * 2 * e * h
+    source = ends + config.encoder_layers * convolution
+    target = ends + config.decoder_layers * (convolution + 2 * 2 * e * h) + 2 * e * words
+    looks = config.decoder_layers * work.tokens_squared
+    return work.src_tokens * source + work.tgt_tokens * target + looks * 4 * e
 
 
 def training_flops(config: ModelConfig, words: int, work: Work) -> int:

@@ -2,7 +2,16 @@
 
 from nmt.config.benchmark import BenchmarkConfig, Task, Variant
 from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
-from nmt.config.model import AttentionKind, Cell, DecoderKind, ModelConfig, Tying, encoder_widths
+from nmt.config.model import (
+    Architecture,
+    AttentionKind,
+    Cell,
+    DecoderKind,
+    ModelConfig,
+    PositionKind,
+    Tying,
+    encoder_widths,
+)
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
 from nmt.config.paths import cache_dir, conf_dir
 from nmt.config.root import (
@@ -22,6 +31,7 @@ from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import BatchUnit, Metric, TrainConfig
 
 __all__ = [
+    "Architecture",
     "AttentionKind",
     "BatchUnit",
     "BenchmarkConfig",
@@ -37,6 +47,7 @@ __all__ = [
     "OptimConfig",
     "OptimizerKind",
     "PhrasebookConfig",
+    "PositionKind",
     "Precision",
     "PrepareConfig",
     "ScheduleKind",

@@ -1,7 +1,7 @@
 """What the network is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from nmt.config.checks import number
@@ -22,10 +22,28 @@ class DecoderKind(StrEnum):
     conditional = "conditional"
 
 
+class Architecture(StrEnum):
+    recurrent = "recurrent"
+    transformer = "transformer"
+    convolutional = "convolutional"
+
+
 class AttentionKind(StrEnum):
     additive = "additive"
     dot = "dot"
+    scaled_dot = "scaled_dot"
     general = "general"
+    location = "location"
+    local_m = "local_m"
+    local_p = "local_p"
+    multi_head_additive = "multi_head_additive"
+    multi_head_dot = "multi_head_dot"
+    coverage = "coverage"
+
+
+class PositionKind(StrEnum):
+    sinusoidal = "sinusoidal"
+    learned = "learned"
 
 
 class Tying(StrEnum):
@@ -34,14 +52,23 @@ class Tying(StrEnum):
     three_way = "three_way"
 
 
+RECURRENT_ONLY = (
+    *("cell", "zoneout_h", "zoneout_c", "weight_drop", "decoder", "reverse_source"),
+    *("bidirectional_layers", "direction_size", "encoder_transitions", "encoder_feed_forward"),
+)
+"""Keys that another architecture has no use for."""
+
+
 @dataclass
 class ModelConfig:
-    """A recurrent encoder-decoder."""
+    """An encoder-decoder: recurrent, or a Transformer, or a convolutional one."""
 
+    architecture: Architecture = Architecture.recurrent
+    """recurrent, transformer (Vaswani et al. 2017), convolutional (Gehring et al. 2017)."""
     embed_size: int = 256
-    """Width of the embeddings and of the vector that is projected onto the vocabulary."""
+    """Width of the embeddings and of the vector that is projected onto the vocabulary; of the whole Transformer."""
     hidden_size: int = 512
-    """Width of the decoder's layers and of the encoder's output, both directions together."""
+    """Width of the decoder's layers and of the encoder's output, both directions together; of a convolution."""
     cell: Cell = Cell.lstm
     """Of encoder and decoder: lstm, gru, rnn (tanh), layer_norm_lstm (Ba et al. 2016, per gate), reference_lstm."""
     zoneout_h: float = 0.0
@@ -70,10 +97,25 @@ class ModelConfig:
     """Who asks the attention: gnmt, the bottom layer; luong, the top; bahdanau, the state before; conditional, the
     first of the bottom layer's two cells."""
     attention: AttentionKind | None = AttentionKind.additive
-    """Null: the decoder knows of the source only what the bridge hands over (Sutskever et al. 2014)."""
+    """The recurrent decoder's; null: it knows of the source only what the bridge hands over (Sutskever et al. 2014)."""
+    heads: int = 4
+    """Heads of multi-head attention (Vaswani et al. 2017, 3.2.2), in the recurrent decoder and in the Transformer."""
+    attention_window: int = 10
+    """Source tokens that local attention looks at on each side of its centre: D of Luong et al. 2015, 3.2."""
+    max_positions: int = 512
+    """Tokens for which a learned table has a row: location attention looks at no source token beyond, and learned
+    positions are all the last one beyond."""
     input_feeding: bool = False
     """Feed the last attentional vector to the next step (Luong et al. 2015, 3.3): one step at a time, slower. For the
     decoders gnmt and luong; in the other two the context enters the recurrence anyway."""
+    feed_forward_size: int = 1024
+    """Inner width of the Transformer's feed-forward layers (Vaswani et al. 2017, 3.3)."""
+    pre_norm: bool = False
+    """Normalise what goes into a Transformer's sublayer (Xiong et al. 2020) instead of what comes out of it."""
+    positions: PositionKind = PositionKind.sinusoidal
+    """How a Transformer or a convolution knows the order: sines (Vaswani et al. 2017, 3.5) or a learned table."""
+    kernel_width: int = 3
+    """Tokens that a convolution sees at once; an odd number."""
     tying: Tying = Tying.three_way
     """Shared weights: target embedding and output (two_way), the source embedding too (three_way)."""
     dropout: float = 0.3
@@ -84,10 +126,23 @@ class ModelConfig:
     """Probability of dropping a whole word's embedding, on both sides (Gal and Ghahramani 2016)."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        for name in ("embed_size", "hidden_size", "encoder_layers", "decoder_layers"):
+        sizes = ("embed_size", "hidden_size", "encoder_layers", "decoder_layers", "feed_forward_size")
+        for name in (*sizes, "heads", "attention_window", "max_positions", "kernel_width"):
             yield from number(self, name, 1)
         for name in ("dropout", "word_dropout", "zoneout_h", "zoneout_c", "weight_drop"):
             yield from number(self, name, 0, 0.95)
+        match self.architecture:
+            case Architecture.recurrent:
+                yield from self.recurrent_problems()
+            case Architecture.transformer:
+                yield from self.parallel_problems()
+                yield from self.heads_problems("embed_size", self.embed_size)
+            case Architecture.convolutional:
+                yield from self.parallel_problems()
+                if self.kernel_width % 2 == 0:
+                    yield "kernel_width", f"is {self.kernel_width}; allowed: odd numbers, as much before as behind"
+
+    def recurrent_problems(self) -> Iterator[tuple[str, str]]:
         yield from self.encoder_problems()
         if self.input_feeding and self.attention is None:
             yield "input_feeding", "is true and attention null; there is no attentional vector to feed"
@@ -97,6 +152,10 @@ class ModelConfig:
             yield "input_feeding", f"is true and decoder {self.decoder}; allowed: false, or decoder gnmt or luong"
         if self.zoneout_c > 0 and self.cell in (Cell.gru, Cell.rnn):
             yield "zoneout_c", f"is {self.zoneout_c} and cell {self.cell}, which has no c; allowed: 0, use zoneout_h"
+        if self.attention == AttentionKind.multi_head_dot:
+            yield from self.heads_problems("hidden_size", self.hidden_size)
+        if self.attention == AttentionKind.multi_head_additive:
+            yield from self.heads_problems("half of hidden_size", self.hidden_size // 2)
 
     def encoder_problems(self) -> Iterator[tuple[str, str]]:
         for name in ("direction_size", "encoder_transitions", "encoder_feed_forward"):
@@ -116,6 +175,26 @@ class ModelConfig:
                 f"is {self.residual_from}; allowed: null, or above {seam}, "
                 f"where layers of width {own[0]} and {self.hidden_size} meet",
             )
+
+    def parallel_problems(self) -> Iterator[tuple[str, str]]:
+        """Of the architectures that know the order by positions, and have an attention of their own in each layer."""
+        usual = {field.name: field.default for field in fields(self)}
+        for name in RECURRENT_ONLY:
+            if getattr(self, name) != usual[name]:
+                yield (
+                    name,
+                    f"is {getattr(self, name)} and architecture {self.architecture}; only a recurrent one has it",
+                )
+        if self.attention is None:
+            yield "attention", f"is null and architecture {self.architecture}, whose layers all attend; leave it out"
+        if self.input_feeding:
+            yield "input_feeding", f"is true and architecture {self.architecture}; only a recurrent decoder is fed"
+        if self.positions == PositionKind.sinusoidal and self.embed_size % 2:
+            yield "embed_size", f"is {self.embed_size}; allowed: even numbers, half for sines and half for cosines"
+
+    def heads_problems(self, what: str, width: int) -> Iterator[tuple[str, str]]:
+        if self.heads > 0 and (width % self.heads or width < self.heads):
+            yield "heads", f"is {self.heads}; allowed: what divides {what}, {width}"
 
 
 def encoder_widths(config: ModelConfig) -> tuple[list[bool], list[int]]:

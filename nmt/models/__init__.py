@@ -1,7 +1,7 @@
 """The networks."""
 
-from nmt.models.decoder import DecoderState
+from nmt.models.interface import AnyState
 from nmt.models.output import projected_cross_entropy
 from nmt.models.seq2seq import Seq2Seq, Vocabulary, build_model
 
-__all__ = ["DecoderState", "Seq2Seq", "Vocabulary", "build_model", "projected_cross_entropy"]
+__all__ = ["AnyState", "Seq2Seq", "Vocabulary", "build_model", "projected_cross_entropy"]

@@ -3,13 +3,14 @@
 The one here is that of GNMT and RNMT+; the others of the family are in decoders.py.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig, encoder_widths
-from nmt.models.attention import build_attention
+from nmt.models.attention import Past, build_attention
 from nmt.models.cells import build_layer, cell_type
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoded
@@ -34,19 +35,35 @@ class DecoderState:
     """What it averages, (B, S, H)."""
     mask: Tensor | None = None
     """True on real source tokens, (B, S)."""
+    coverage: Tensor | None = None
+    """Sum of the attention's weights so far, (B K, S); None where the attention does not ask for it."""
+    time: int = 0
+    """Target tokens that were read."""
+
+    def read(self, steps: int, weights: Tensor | None) -> "DecoderState":
+        """The state once so many more tokens have asked the attention; where coverage is kept, one, with weights."""
+        coverage = self.coverage
+        if coverage is not None and weights is not None:
+            coverage = coverage + weights.flatten(0, 1)  # (B, K, S) to (B K, S)
+        return replace(self, time=self.time + steps, coverage=coverage)
 
     def select(self, rows: Tensor) -> "DecoderState":
         """The state of other hypotheses: `rows` (B', K') index the B K rows, K' of one sentence in each line."""
         flat = rows.flatten()
-        hidden, feed = [tuple(part[flat] for part in layer) for layer in self.hidden], self.feed[flat]
+        state = replace(
+            self,
+            hidden=[tuple(part[flat] for part in layer) for layer in self.hidden],
+            feed=self.feed[flat],
+            coverage=None if self.coverage is None else self.coverage[flat],
+        )
         if self.mask is None:
-            return replace(self, hidden=hidden, feed=feed)
+            return state
         kept = rows[:, 0] * len(self.mask) // len(self.feed)  # sentences
         if torch.equal(kept, torch.arange(len(self.mask), device=kept.device)):  # all in place, as in most steps
-            return replace(self, hidden=hidden, feed=feed)
+            return state
         assert self.keys is not None
         assert self.values is not None
-        return DecoderState(hidden, feed, self.keys[kept], self.values[kept], self.mask[kept])
+        return replace(state, keys=self.keys[kept], values=self.values[kept], mask=self.mask[kept])
 
 
 Advanced = tuple[Tensor, DecoderState, Tensor | None]  # attentional vectors, state after them, attention's weights
@@ -85,7 +102,8 @@ class Decoder(nn.Module):
         self.embedding = embedding
         self.input_feeding = config.input_feeding
         self.residual_from = config.residual_from or config.decoder_layers + 1
-        self.attention = build_attention(config.attention, config.hidden_size) if config.attention else None
+        self.attention = build_attention(config)
+        self.stepwise = config.input_feeding or (self.attention is not None and self.attention.stepwise)
         source_size = encoder_widths(config)[1][-1]
         self.bridge = Bridge(source_size, config.hidden_size, config.decoder_layers, cell_type(config.cell).states)
         self.layers = nn.ModuleList(build_layer(config, size, config.hidden_size) for size in self.input_sizes(config))
@@ -115,6 +133,8 @@ class Decoder(nn.Module):
 
         No input of a product is larger than an embedding, the memory, or a residual sum of the layers' outputs.
         """
+        if self.attention is not None and not self.attention.bounded:
+            return
         embedded = float(self.embedding.weight.detach().abs().max()) * self.embedding.scale
         bound = max(embedded, memory_bound, len(self.layers))
         for module in self.modules():
@@ -128,7 +148,9 @@ class Decoder(nn.Module):
         if self.attention is None:
             return DecoderState(hidden, feed)
         values = encoded.outputs.transpose(0, 1).contiguous()  # (B, S, H)
-        return DecoderState(hidden, feed, self.attention.project_keys(values), values, mask.t())
+        keys, summed = self.attention.project_keys(values), self.attention.project_values(values)
+        coverage = values.new_zeros(mask.t().shape) if self.attention.stepwise else None
+        return DecoderState(hidden, feed, keys, summed, mask.t(), coverage)
 
     def forward(self, tgt_in: Tensor, state: DecoderState) -> tuple[Tensor, Tensor | None]:
         """A whole sequence.
@@ -160,16 +182,23 @@ class Decoder(nn.Module):
         Returns:
             The attentional vectors (T, B K, E), the state after the last step, the weights (B, T K, S) if any.
         """
-        if not self.input_feeding:
+        if not self.stepwise:
             output, last = run(self.bottom, x, state.hidden[0])
             return self.above(output, last, state, masks)
-        read, vectors, weights = self.bottom.reader(x), [], []
+        read, vectors, weights = self.reader(x), [], []
         for t in range(len(x)):
             last = self.bottom.advance(read(t, state.feed), state.hidden[0])
             vector, state, weight = self.above(last[0].unsqueeze(0), last, state, [at_step(mask, t) for mask in masks])
             vectors.append(vector)
             weights += [] if weight is None else [weight]
         return torch.cat(vectors), state, torch.cat(weights, dim=1)
+
+    def reader(self, x: Tensor) -> Callable[[int, Tensor], Tensor]:
+        """The bottom layer's input products as a function of the step and what is fed; tokens' are made at once."""
+        if self.input_feeding:
+            return self.bottom.reader(x)
+        products = self.bottom.input_product(x)  # (T, B K, G)
+        return lambda t, _: products[t]
 
     def above(self, output: Tensor, last: LayerState, state: DecoderState, masks: Masks) -> Advanced:
         """From the bottom layer's output (T, B K, H) and last state to what `advance` returns.
@@ -182,7 +211,7 @@ class Decoder(nn.Module):
             below.append(drop(context, masks[-2]))
         top, hidden = self.upper(below, state, masks)
         vectors = drop(self.readout(torch.cat([top, *below[1:]], dim=-1)).tanh(), masks[-1])
-        return vectors, replace(state, hidden=[last, *hidden], feed=vectors[-1]), weights
+        return vectors, replace(state.read(len(output), weights), hidden=[last, *hidden], feed=vectors[-1]), weights
 
     def upper(self, below: list[Tensor], state: DecoderState, masks: Masks) -> tuple[Tensor, list[LayerState]]:
         """The layers above the bottom one: the top output (T, B K, H) and their last states.
@@ -207,7 +236,10 @@ class Decoder(nn.Module):
         steps, rows, width = output.shape
         batch = len(state.keys)
         query = output.view(steps, batch, rows // batch, width).transpose(0, 1).reshape(batch, -1, width)
-        context, weights = self.attention(query, state.keys, state.values, state.mask)  # (B, T K, H)
+        times = torch.arange(state.time, state.time + steps, device=query.device).repeat_interleave(rows // batch)
+        coverage = None if state.coverage is None else state.coverage.view(batch, rows // batch, -1)
+        past = Past(times, coverage)
+        context, weights = self.attention(query, state.keys, state.values, state.mask, past)  # (B, T K, H)
         return context.view(batch, steps, -1, width).transpose(0, 1).reshape(steps, rows, width), weights
 
     def masks(self, x: Tensor) -> Masks:

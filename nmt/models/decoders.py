@@ -30,7 +30,7 @@ class LuongDecoder(Decoder):
         top, hidden = self.upper([drop(output, masks[0])], state, masks)
         context, weights = self.attend(top, state)
         vectors = drop(self.readout(torch.cat([top, drop(context, masks[-2])], dim=-1)).tanh(), masks[-1])
-        return vectors, replace(state, hidden=[last, *hidden], feed=vectors[-1]), weights
+        return vectors, replace(state.read(len(output), weights), hidden=[last, *hidden], feed=vectors[-1]), weights
 
 
 Move = Callable[[int, DecoderState], tuple[LayerState, Tensor, Tensor]]
@@ -56,7 +56,7 @@ class DeepOutputDecoder(Decoder):
         move, outputs, contexts, weights = self.mover(x, masks[-2]), [], [], []
         for t in range(len(x)):
             last, context, weight = move(t, state)
-            state = replace(state, hidden=[last, *state.hidden[1:]])
+            state = replace(state.read(1, weight), hidden=[last, *state.hidden[1:]])
             outputs.append(last[0])
             contexts.append(context)
             weights.append(weight)

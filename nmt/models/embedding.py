@@ -1,6 +1,9 @@
-"""Word embeddings in a scale that suits both ends of the network."""
+"""Word embeddings in a scale that suits both ends of the network, and the positions of words."""
 
+import torch
 from torch import Tensor, nn
+
+from nmt.config import ModelConfig, PositionKind
 
 
 class Embedding(nn.Embedding):
@@ -9,14 +12,45 @@ class Embedding(nn.Embedding):
     Rows of length one suit the output projection that they may be shared with; the LSTM wants inputs near one. Read
     unscaled, gates and attention start out flat, and a model spends its first thousand steps on that plateau. Read
     times sqrt(E), as Vaswani et al. 2017 (3.4), the gradient through the LSTM drowns the one through the projection,
-    and the tied table ends up worse. This is the geometric middle of the two.
+    and the tied table ends up worse. This is the geometric middle of the two. Models that add positions to it
+    have the exponent 1/2 of that paper.
     """
 
-    def __init__(self, size: int, width: int) -> None:
+    def __init__(self, size: int, width: int, exponent: float = 0.25) -> None:
         super().__init__(size, width)
         nn.init.normal_(self.weight, std=width**-0.5)
-        self.scale: float = width**0.25
+        self.scale: float = width**exponent
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Ids (...) to vectors (..., E)."""
         return super().forward(tokens) * self.scale
+
+
+class Positions(nn.Module):
+    """A vector for each position of a sentence, for models that read it at once: waves, or a learned table."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.width = config.embed_size
+        self.rows = config.max_positions
+        self.table: nn.Embedding | None = None
+        if config.positions == PositionKind.learned:
+            self.table = nn.Embedding(self.rows, self.width)
+            nn.init.normal_(self.table.weight, std=self.width**-0.5)
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """Positions (...), counted from 0, to vectors (..., E); the table's last row stands for all that come later."""
+        if self.table is None:
+            return waves(positions, self.width)
+        vectors: Tensor = self.table(positions.clamp(max=self.rows - 1))
+        return vectors
+
+
+def waves(positions: Tensor, width: int) -> Tensor:
+    """sin(p / 10000^(2 i / E)) for i from 0 to below E / 2, and then the cosines: Vaswani et al. 2017, 3.5.
+
+    There sines and cosines alternate; the order is nothing to a network that learns from the start.
+    """
+    exponents = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width
+    angles = positions.unsqueeze(-1) * 10_000**-exponents  # (..., E/2)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)

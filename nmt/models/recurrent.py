@@ -105,7 +105,7 @@ class RecurrentLayer(nn.Module):
         return lambda t, more: products[t] + linear(more, rest)
 
 
-def with_weight_drop(module: nn.Module, probability: float, *inputs: Any) -> Any:
+def with_weight_drop(module: Any, probability: float, *inputs: Any) -> Any:
     """`module(*inputs)`, in training with some weights of its recurrent matrices dropped (Merity et al. 2018, 2).
 
     They are drawn once a call, which is a batch: the same for all its sentences and steps. So a fused kernel stays one.

@@ -7,14 +7,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nmt.config import ModelConfig, Precision, Tying
+from nmt.config import Architecture, ModelConfig, Precision, Tying
 from nmt.errors import UserError
-from nmt.models.decoder import DecoderState
+from nmt.models.convolution import ConvolutionalDecoder, ConvolutionalEncoder
+from nmt.models.decoder import Decoder
 from nmt.models.decoders import build_decoder
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoder
 from nmt.models.int8 import Int8Linear
+from nmt.models.interface import AnyDecoder, AnyState
 from nmt.models.recurrent import with_weight_drop
+from nmt.models.transformer import TransformerDecoder, TransformerEncoder
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,21 @@ class Seq2Seq(nn.Module):
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        src_embedding = Embedding(vocabulary.src_size, config.embed_size)
+        exponent = 0.25 if config.architecture == Architecture.recurrent else 0.5
+        src_embedding = Embedding(vocabulary.src_size, config.embed_size, exponent)
         shared = config.tying == Tying.three_way
-        tgt_embedding = src_embedding if shared else Embedding(vocabulary.tgt_size, config.embed_size)
-        self.encoder = Encoder(config, src_embedding)
-        self.decoder = build_decoder(config, tgt_embedding)
+        tgt_embedding = src_embedding if shared else Embedding(vocabulary.tgt_size, config.embed_size, exponent)
+        self.encoder: nn.Module
+        self.decoder: AnyDecoder
+        match config.architecture:
+            case Architecture.recurrent:
+                self.encoder, self.decoder = Encoder(config, src_embedding), build_decoder(config, tgt_embedding)
+            case Architecture.transformer:
+                self.encoder = TransformerEncoder(config, src_embedding)
+                self.decoder = TransformerDecoder(config, tgt_embedding)
+            case Architecture.convolutional:
+                self.encoder = ConvolutionalEncoder(config, src_embedding)
+                self.decoder = ConvolutionalDecoder(config, tgt_embedding)
         self.weight_drop = config.weight_drop
         self.output_weight = (
             nn.Parameter(Embedding(vocabulary.tgt_size, config.embed_size).weight.detach())
@@ -51,21 +64,23 @@ class Seq2Seq(nn.Module):
     def lower_precision(self, precision: Precision) -> None:
         """Prepares for search, and for no more training: bfloat16 everywhere, or int8 in the products of a step.
 
-        Products whose inputs have no bound stay in float32.
+        Products whose inputs have no bound stay in float32: all those of a Transformer or a convolution.
         """
-        self.precision = precision
-        match precision:
-            case Precision.bfloat16:
-                self.bfloat16()
-            case Precision.int8:
-                if math.isfinite(self.encoder.bound):
-                    self.decoder.round_to_int8(self.encoder.bound)
-                if self.decoder.bounded:
-                    self.int8_output = Int8Linear(self.output_weight, self.output_bias, bound=1.0)
+        if precision == Precision.bfloat16:
+            self.precision = precision
+            self.bfloat16()
+        if precision == Precision.int8 and isinstance(self.encoder, Encoder) and isinstance(self.decoder, Decoder):
+            self.precision = precision
+            if math.isfinite(self.encoder.bound):
+                self.decoder.round_to_int8(self.encoder.bound)
+            if self.decoder.bounded:
+                self.int8_output = Int8Linear(self.output_weight, self.output_bias, bound=1.0)
 
-    def encode(self, src: Tensor, src_mask: Tensor) -> DecoderState:
+    def encode(self, src: Tensor, src_mask: Tensor) -> AnyState:
         """Source ids and mask, (S, B), padded on the left, to the decoder's state before the first token."""
-        return self.decoder.start(with_weight_drop(self.encoder, self.weight_drop, src, src_mask), src_mask)
+        encoded = with_weight_drop(self.encoder, self.weight_drop, src, src_mask)
+        state: AnyState = self.decoder.start(encoded, src_mask)
+        return state
 
     def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """Logits (T, B, V) of each next target token, given the ones before, (T, B)."""
@@ -82,7 +97,7 @@ class Seq2Seq(nn.Module):
         _, weights = self.decoder(tgt_in, self.encode(src, src_mask))
         return None if weights is None else weights.detach()
 
-    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+    def step(self, tokens: Tensor, state: AnyState) -> tuple[Tensor, AnyState]:
         """One step of search: tokens (B K,) to log-probabilities (B K, V) in float32, and the next state."""
         vectors, state = self.decoder.step(tokens, state)
         logits = self.project(vectors) if self.int8_output is None else self.int8_output(vectors)

@@ -1,0 +1,53 @@
+"""Which settings of a model do not go together."""
+
+from typing import Any
+
+import pytest
+
+from nmt.config import Architecture, AttentionKind, ModelConfig, PositionKind
+
+TRANSFORMER, CONVOLUTIONAL = {"architecture": Architecture.transformer}, {"architecture": Architecture.convolutional}
+ADDITIVE, DOT = {"attention": AttentionKind.multi_head_additive}, {"attention": AttentionKind.multi_head_dot}
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "said"),
+    [
+        ({**DOT, "heads": 3}, "heads", "is 3; allowed: what divides hidden_size, 512"),
+        ({**ADDITIVE, "hidden_size": 72, "heads": 8}, "heads", "is 8; allowed: what divides half of hidden_size, 36"),
+        ({**ADDITIVE, "hidden_size": 1, "bidirectional": False}, "heads", "is 4; allowed: what divides half"),
+        ({**TRANSFORMER, "heads": 3}, "heads", "is 3; allowed: what divides embed_size, 256"),
+        ({**TRANSFORMER, "attention": None}, "attention", "is null and architecture transformer"),
+        ({**TRANSFORMER, "input_feeding": True}, "input_feeding", "is true and architecture transformer"),
+        ({**TRANSFORMER, "embed_size": 9, "heads": 3}, "embed_size", "is 9; allowed: even numbers"),
+        ({**CONVOLUTIONAL, "embed_size": 9}, "embed_size", "is 9; allowed: even numbers"),
+        ({**CONVOLUTIONAL, "input_feeding": True}, "input_feeding", "is true and architecture convolutional"),
+        ({**CONVOLUTIONAL, "kernel_width": 4}, "kernel_width", "is 4; allowed: odd numbers"),
+        ({"heads": 0}, "heads", "is 0; allowed: at least 1"),
+        ({"attention_window": 0}, "attention_window", "is 0; allowed: at least 1"),
+        ({"max_positions": 0}, "max_positions", "is 0; allowed: at least 1"),
+        ({"kernel_width": 0}, "kernel_width", "is 0; allowed: at least 1"),
+        ({"feed_forward_size": 0}, "feed_forward_size", "is 0; allowed: at least 1"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_and_said_once(settings: dict[str, Any], field: str, said: str) -> None:
+    [(found, sentence)] = ModelConfig(**settings).problems()
+    assert found == field
+    assert sentence.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {**DOT, "heads": 8},
+        {**ADDITIVE, "hidden_size": 72, "heads": 9},
+        {"heads": 3, "kernel_width": 4},  # nothing here has heads or convolutions
+        {**TRANSFORMER, "hidden_size": 255},
+        {**TRANSFORMER, "embed_size": 9, "heads": 3, "positions": PositionKind.learned},
+        {**CONVOLUTIONAL, "hidden_size": 255, "heads": 3},
+    ],
+    ids=str,
+)
+def test_what_can_be_built_is_not_refused(settings: dict[str, Any]) -> None:
+    assert list(ModelConfig(**settings).problems()) == []
