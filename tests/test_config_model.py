@@ -20,7 +20,6 @@ ADDITIVE, DOT = {"attention": AttentionKind.multi_head_additive}, {"attention": 
         ({**TRANSFORMER, "attention": None}, "attention", "is null and architecture transformer"),
         ({**TRANSFORMER, "input_feeding": True}, "input_feeding", "is true and architecture transformer"),
         ({**TRANSFORMER, "embed_size": 9, "heads": 3}, "embed_size", "is 9; allowed: even numbers"),
-        ({**CONVOLUTIONAL, "embed_size": 9}, "embed_size", "is 9; allowed: even numbers"),
         ({**CONVOLUTIONAL, "input_feeding": True}, "input_feeding", "is true and architecture convolutional"),
         ({**CONVOLUTIONAL, "kernel_width": 4}, "kernel_width", "is 4; allowed: odd numbers"),
         ({"heads": 0}, "heads", "is 0; allowed: at least 1"),
@@ -45,7 +44,7 @@ def test_what_cannot_be_built_is_refused_and_said_once(settings: dict[str, Any],
         {"heads": 3, "kernel_width": 4},  # nothing here has heads or convolutions
         {**TRANSFORMER, "hidden_size": 255},
         {**TRANSFORMER, "embed_size": 9, "heads": 3, "positions": PositionKind.learned},
-        {**CONVOLUTIONAL, "hidden_size": 255, "heads": 3},
+        {**CONVOLUTIONAL, "embed_size": 9, "hidden_size": 255, "heads": 2},
     ],
     ids=str,
 )

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import Architecture, ModelConfig, PositionKind
+from nmt.config import Architecture, ModelConfig
 from nmt.data import source_tensors
 from nmt.models.convolution import Convolution, ConvolutionalDecoder, ConvolutionalEncoder
 from nmt.models.embedding import Embedding
@@ -27,11 +27,10 @@ def build(kernel: int = 3, layers: int = 2, dropout: float = 0.0) -> tuple[Convo
         encoder_layers=layers,
         decoder_layers=layers,
         kernel_width=kernel,
-        positions=PositionKind.learned,
         max_positions=5,
         dropout=dropout,
     )
-    embedding = Embedding(VOCABULARY, EMBED, exponent=0.5)
+    embedding = Embedding(VOCABULARY, EMBED, exponent=0.0)
     encoder, decoder = ConvolutionalEncoder(config, embedding), ConvolutionalDecoder(config, embedding)
     for module in (encoder, decoder):
         for name, parameter in module.named_parameters():
@@ -42,7 +41,7 @@ def build(kernel: int = 3, layers: int = 2, dropout: float = 0.0) -> tuple[Convo
 
 def embedded(ids: list[int], part: ConvolutionalEncoder | ConvolutionalDecoder) -> list[Tensor]:
     table = part.positions.table.weight
-    return [part.embedding.weight[word] * EMBED**0.5 + table[min(t, 4)] for t, word in enumerate(ids)]
+    return [part.embedding.weight[word] + table[min(t, 4)] for t, word in enumerate(ids)]
 
 
 def convolved(layer: Convolution, x: list[Tensor], t: int, first: int) -> Tensor:

@@ -91,7 +91,8 @@ def test_attention_is_drawn_over_the_source_tokens_or_there_is_none(settings: di
     if weights is not None:
         assert weights.shape == (4, len(batch.tgt_in), len(batch.src))
         assert (weights[~batch.src_mask.t().unsqueeze(1).expand_as(weights)] == 0).all()
-        torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:2]))
+        if settings.get("attention") != AttentionKind.local_p:  # whose Gaussian comes after the softmax
+            torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:2]))
 
 
 @EVERY

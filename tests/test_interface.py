@@ -25,7 +25,7 @@ MODELS: list[dict[str, Any]] = [
         {**TRANSFORMER, "pre_norm": pre_norm, "positions": positions}
         for pre_norm, positions in itertools.product((True, False), PositionKind)
     ),
-    *({**CONVOLUTIONAL, "positions": positions} for positions in PositionKind),
+    CONVOLUTIONAL,
     {**CONVOLUTIONAL, "kernel_width": 1},
 ]
 EVERY_MODEL = pytest.mark.parametrize("settings", MODELS, ids=lambda settings: ", ".join(map(str, settings.values())))

@@ -113,7 +113,7 @@ class ModelConfig:
     pre_norm: bool = False
     """Normalise what goes into a Transformer's sublayer (Xiong et al. 2020) instead of what comes out of it."""
     positions: PositionKind = PositionKind.sinusoidal
-    """How a Transformer or a convolution knows the order: sines (Vaswani et al. 2017, 3.5) or a learned table."""
+    """How a Transformer knows the order: sines (Vaswani et al. 2017, 3.5) or a learned table."""
     kernel_width: int = 3
     """Tokens that a convolution sees at once; an odd number."""
     tying: Tying = Tying.three_way
@@ -137,6 +137,11 @@ class ModelConfig:
             case Architecture.transformer:
                 yield from self.parallel_problems()
                 yield from self.heads_problems("embed_size", self.embed_size)
+                if self.positions == PositionKind.sinusoidal and self.embed_size % 2:
+                    yield (
+                        "embed_size",
+                        f"is {self.embed_size}; allowed: even numbers, half for sines and half for cosines",
+                    )
             case Architecture.convolutional:
                 yield from self.parallel_problems()
                 if self.kernel_width % 2 == 0:
@@ -177,7 +182,7 @@ class ModelConfig:
             )
 
     def parallel_problems(self) -> Iterator[tuple[str, str]]:
-        """Of the architectures that know the order by positions, and have an attention of their own in each layer."""
+        """Of the architectures that have an attention of their own in each layer."""
         usual = {field.name: field.default for field in fields(self)}
         for name in RECURRENT_ONLY:
             if getattr(self, name) != usual[name]:
@@ -189,8 +194,6 @@ class ModelConfig:
             yield "attention", f"is null and architecture {self.architecture}, whose layers all attend; leave it out"
         if self.input_feeding:
             yield "input_feeding", f"is true and architecture {self.architecture}; only a recurrent decoder is fed"
-        if self.positions == PositionKind.sinusoidal and self.embed_size % 2:
-            yield "embed_size", f"is {self.embed_size}; allowed: even numbers, half for sines and half for cosines"
 
     def heads_problems(self, what: str, width: int) -> Iterator[tuple[str, str]]:
         if self.heads > 0 and (width % self.heads or width < self.heads):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import glu, pad
 
-from nmt.config import ModelConfig
+from nmt.config import ModelConfig, PositionKind
 from nmt.models.attention import DotAttention
 from nmt.models.embedding import Embedding, Positions
 from nmt.models.recurrent import Dropout, WordDropout
@@ -52,7 +52,7 @@ class ConvolutionalEncoder(nn.Module):
         super().__init__()
         embed, hidden = config.embed_size, config.hidden_size
         self.embedding = embedding
-        self.positions = Positions(config)
+        self.positions = Positions(PositionKind.learned, config.max_positions, embed)
         self.inward = initialise(nn.Linear(embed, hidden), 1 - config.dropout)
         self.layers = nn.ModuleList(
             Convolution(hidden, config.kernel_width, config.dropout) for _ in range(config.encoder_layers)
@@ -140,7 +140,7 @@ class ConvolutionalDecoder(nn.Module):
         super().__init__()
         embed, self.hidden_size = config.embed_size, config.hidden_size
         self.embedding = embedding
-        self.positions = Positions(config)
+        self.positions = Positions(PositionKind.learned, config.max_positions, embed)
         self.inward = initialise(nn.Linear(embed, self.hidden_size), 1 - config.dropout)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.outward = initialise(nn.Linear(self.hidden_size, embed), 1.0)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig, PositionKind
+from nmt.config import PositionKind
 
 
 class Embedding(nn.Embedding):
@@ -12,8 +12,8 @@ class Embedding(nn.Embedding):
     Rows of length one suit the output projection that they may be shared with; the LSTM wants inputs near one. Read
     unscaled, gates and attention start out flat, and a model spends its first thousand steps on that plateau. Read
     times sqrt(E), as Vaswani et al. 2017 (3.4), the gradient through the LSTM drowns the one through the projection,
-    and the tied table ends up worse. This is the geometric middle of the two. Models that add positions to it
-    have the exponent 1/2 of that paper.
+    and the tied table ends up worse. This is the geometric middle of the two. The Transformer has the exponent
+    1/2 of its paper; the convolutions, whose attention is not scaled, want small inputs, and have the exponent 0.
     """
 
     def __init__(self, size: int, width: int, exponent: float = 0.25) -> None:
@@ -29,14 +29,18 @@ class Embedding(nn.Embedding):
 class Positions(nn.Module):
     """A vector for each position of a sentence, for models that read it at once: waves, or a learned table."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, kind: PositionKind, rows: int, width: int) -> None:
+        """
+        Args:
+            rows: of the learned table.
+        """
         super().__init__()
-        self.width = config.embed_size
-        self.rows = config.max_positions
+        self.width = width
+        self.rows = rows
         self.table: nn.Embedding | None = None
-        if config.positions == PositionKind.learned:
-            self.table = nn.Embedding(self.rows, self.width)
-            nn.init.normal_(self.table.weight, std=self.width**-0.5)
+        if kind == PositionKind.learned:
+            self.table = nn.Embedding(rows, width)
+            nn.init.normal_(self.table.weight, std=width**-0.5)
 
     def forward(self, positions: Tensor) -> Tensor:
         """Positions (...), counted from 0, to vectors (..., E); the table's last row stands for all that come later."""

@@ -19,6 +19,9 @@ from nmt.models.interface import AnyDecoder, AnyState
 from nmt.models.recurrent import with_weight_drop
 from nmt.models.transformer import TransformerDecoder, TransformerEncoder
 
+EXPONENTS = {Architecture.recurrent: 0.25, Architecture.transformer: 0.5, Architecture.convolutional: 0.0}
+"""Of the embeddings' scale; `Embedding` says why."""
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -36,7 +39,7 @@ class Seq2Seq(nn.Module):
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        exponent = 0.25 if config.architecture == Architecture.recurrent else 0.5
+        exponent = EXPONENTS[config.architecture]
         src_embedding = Embedding(vocabulary.src_size, config.embed_size, exponent)
         shared = config.tying == Tying.three_way
         tgt_embedding = src_embedding if shared else Embedding(vocabulary.tgt_size, config.embed_size, exponent)

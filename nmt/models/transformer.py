@@ -120,7 +120,7 @@ class TransformerEncoder(nn.Module):
     def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
         super().__init__()
         self.embedding = embedding
-        self.positions = Positions(config)
+        self.positions = Positions(config.positions, config.max_positions, config.embed_size)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.norm = nn.LayerNorm(config.embed_size) if config.pre_norm else nn.Identity()
         self.dropout = Dropout(config.dropout, config.fixed_masks)
@@ -208,7 +208,7 @@ class TransformerDecoder(nn.Module):
     def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
         super().__init__()
         self.embedding = embedding
-        self.positions = Positions(config)
+        self.positions = Positions(config.positions, config.max_positions, config.embed_size)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(config.embed_size) if config.pre_norm else nn.Identity()
         self.dropout = Dropout(config.dropout, config.fixed_masks)
