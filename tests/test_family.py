@@ -8,7 +8,7 @@ from family import MEMBERS
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nmt.config import Cell, ModelConfig, SearchConfig, SearchKind
+from nmt.config import AttentionKind, Cell, ModelConfig, SearchConfig, SearchKind
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Batch, make_batch, source_tensors
 from nmt.decoding import Symbols, search
 from nmt.models import Seq2Seq, Vocabulary, build_model
