@@ -1,4 +1,6 @@
-"""The one exception that means: the user can mend this."""
+"""The exceptions that commands end with in one line: the user can mend this, or wished it."""
+
+import signal
 
 
 class UserError(Exception):
@@ -6,3 +8,11 @@ class UserError(Exception):
 
     Commands print it without a traceback and exit with code 2.
     """
+
+
+class Interrupted(Exception):
+    """Training was asked to stop, and has written a checkpoint."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal.Signals(signal_number).name)
+        self.exit_code = 128 + signal_number

@@ -1,10 +1,12 @@
 """Batches against a naive loop: what is padded, what is masked, every pair once an epoch, and the same order again."""
 
 import hashlib
+import importlib
 import os
 import random
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 
@@ -16,8 +18,10 @@ from hypothesis import strategies as st
 
 from nmt.config import BatchUnit
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch, PairStore, TrainingBatches, gather, in_length_order, make_batch
+from nmt.data.store import Side
 
 Lines = list[list[int]]
+batching = importlib.import_module("nmt.data.batching")
 
 
 def corpus(pairs: int, seed: int = 1, longest: int = 30, spread: int = 2) -> PairStore:
@@ -36,9 +40,13 @@ def training(store: PairStore, unit: BatchUnit, size: int, pool_batches: int = 8
 def epoch_of(batches: TrainingBatches) -> list[Batch]:
     """The next epoch, of which `batches` must be at the start."""
     found = [batches.next()]
-    while batches.index < len(batches.batches):
-        found.append(batches.next())
-    return found
+    while True:
+        position = (batches.epoch, batches.index)
+        batch = batches.next()
+        if batches.epoch != position[0]:
+            batches.seek(*position)
+            return found
+        found.append(batch)
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -148,6 +156,46 @@ def test_the_order_is_shuffled_over_the_lengths() -> None:
     assert abs(np.corrcoef(range(len(lengths)), lengths)[0, 1]) < 0.5  # sorted would be near 1
 
 
+def shuffled_by_hand(store: PairStore, size: int, pool: int, window: int, seed: int) -> list[list[int]]:
+    """The first epoch in batches of sentences, written with lists."""
+    random_source = np.random.default_rng((seed, 0))
+    order = random_source.permutation(len(store)).tolist()
+    found = []
+    for start in range(0, len(order), window):
+        batches = []
+        for first in range(start, min(start + window, len(order)), pool):
+            part = sorted(order[first : first + pool], key=lambda i: (len(store.tgt[i]), len(store.src[i])))
+            batches += [part[i : i + size] for i in range(0, len(part), size)]
+        found += [batches[i] for i in random_source.permutation(len(batches)).tolist()]
+    return found
+
+
+@pytest.mark.parametrize(("most", "window"), [(batching.WINDOW, 10**9), (70, 48), (10, 24)])
+@pytest.mark.parametrize("pairs", [200, 300])  # one byte an index, and two
+def test_windows_of_sorted_pools(monkeypatch: pytest.MonkeyPatch, most: int, window: int, pairs: int) -> None:
+    """A window is as many whole pools, here of 24 pairs, as it has room for, and one at least."""
+    monkeypatch.setattr(batching, "WINDOW", most)
+    store = corpus(pairs)
+    found = orders(training(store, BatchUnit.sentences, 8, pool_batches=3, seed=4), 1)[0]
+    assert found == shuffled_by_hand(store, 8, 24, window, seed=4)
+
+
+@pytest.mark.parametrize("unit", BatchUnit)
+def test_memory_is_of_a_window_and_four_bytes_a_pair(monkeypatch: pytest.MonkeyPatch, unit: BatchUnit) -> None:
+    pairs = 400_000
+    side = Side(np.full(pairs, 4, dtype=np.uint16), np.arange(pairs + 1))
+    monkeypatch.setattr(batching, "WINDOW", 1 << 12)
+    tracemalloc.start()
+    batches = training(PairStore(side, side), unit, 64)
+    for _ in range(300):  # windows 1 to 5
+        batches.next()
+    batches.seek(1, 100)
+    batches.next()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * pairs + 1_000_000  # an order of eight bytes alone would be 3.2 million
+
+
 DIGEST = """
 import hashlib
 from nmt.config import BatchUnit
@@ -175,22 +223,26 @@ def uninterrupted(batches: TrainingBatches) -> Iterator[tuple[tuple[int, int], B
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(0, 60), st.sampled_from(BatchUnit), st.integers(0, 3))
-def test_a_stream_goes_on_at_any_position(after: int, unit: BatchUnit, seed: int) -> None:
+@given(st.integers(0, 60), st.sampled_from(BatchUnit), st.integers(0, 3), st.sampled_from([30, 1000]))
+def test_a_stream_goes_on_at_any_position(after: int, unit: BatchUnit, seed: int, window: int) -> None:
     size = 6 if unit == BatchUnit.sentences else 90
     store = corpus(60)
-    stream = uninterrupted(training(store, unit, size, 2, seed))
-    for _ in range(after):
-        next(stream)
-    resumed = training(store, unit, size, 2, seed)
-    position, expected = next(stream)
-    resumed.seek(*position)
-    for _ in range(15):  # over the end of an epoch
-        assert same(resumed.next(), expected)
-        _, expected = next(stream)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batching, "WINDOW", window)
+        stream = uninterrupted(training(store, unit, size, 2, seed))
+        for _ in range(after):
+            next(stream)
+        resumed = training(store, unit, size, 2, seed)
+        position, expected = next(stream)
+        resumed.seek(*position)
+        for _ in range(15):  # over the end of an epoch
+            assert same(resumed.next(), expected)
+            _, expected = next(stream)
 
 
-def test_going_back_within_an_epoch() -> None:
+@pytest.mark.parametrize("window", [12, 1000])
+def test_going_back_within_an_epoch(monkeypatch: pytest.MonkeyPatch, window: int) -> None:
+    monkeypatch.setattr(batching, "WINDOW", window)
     batches = training(corpus(60), BatchUnit.sentences, 6)
     first = epoch_of(batches)
     batches.seek(0, 2)

@@ -1,5 +1,6 @@
 """Benchmarks measure the real classes; what they measure is checked here, not how fast it is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from nmt.config import (
     TrainConfig,
 )
 from nmt.data import prepare, read_lines
+from nmt.errors import UserError
 
 CPU = torch.device("cpu")
 
@@ -81,9 +83,22 @@ def test_an_untrained_model_writes_as_many_pieces_as_the_references_have(config:
 
 
 def test_preparation_reads_every_line(config: Config) -> None:
-    figures = positive(PreparationBenchmark(config), "lines_per_second", "mib_per_second")
+    odd = Path(config.data.cache or "") / "a folder, {odd}"  # a path that the command line has to be told in quotes
+    figures = positive(
+        PreparationBenchmark(replace(config, data=replace(config.data, cache=str(odd)))),
+        *("lines_per_second", "mib_per_second", "seconds_second_time"),
+    )
     assert figures["lines_per_second"] * figures["seconds"] == pytest.approx(300)
-    assert figures["seconds_second_time"] < figures["seconds"]
+    assert 20e6 < figures["peak_rss_bytes"] < 200e6  # its own, not those of this process with torch in it
+
+
+def test_a_preparation_that_fails_says_why(config: Config) -> None:
+    benchmark = PreparationBenchmark(config)
+    benchmark.data.max_pieces = 1
+    with pytest.raises(
+        UserError, match=r"cannot be measured: nmt: every training pair has more than data\.max_pieces=1"
+    ):
+        benchmark.repeat()
 
 
 def test_the_peak_is_above_what_a_small_product_reaches() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config.data import CleaningConfig
-from nmt.data.cleaning import EXAMPLES, CleaningReport, Reason, clean, digest, digests, normalise
+from nmt.data.cleaning import EXAMPLES, CleaningReport, Reason, clean, digests, normalise, pair_digest
 
 Pair = tuple[str, str]
 
@@ -61,6 +61,15 @@ def reason_of(pair: Pair, config: CleaningConfig = DEFAULT, held_out: Sequence[P
 )
 def test_normalise(text: str, expected: str) -> None:
     assert normalise(text) == expected
+
+
+@given(ANY_TEXT)
+def test_printable_text_takes_no_other_way(text: str) -> None:
+    """Character by character, as the rules are written."""
+    classes = {character: unicodedata.category(character) for character in text}
+    shown = [character for character in text if character not in "\u200b\u2060\ufeff" and classes[character] != "Cs"]
+    kept = "".join(" " if classes[character] == "Cc" else character for character in shown)
+    assert normalise(text) == " ".join(unicodedata.normalize("NFC", kept).split())
 
 
 @given(ANY_TEXT)
@@ -136,8 +145,8 @@ def test_repeated_test_pair_counts_as_in_test() -> None:
 
 
 def test_digest_tells_the_sides_apart() -> None:
-    assert digest("a b", "c") != digest("a", "b c")
-    assert digest("a", "b") != digest("b", "a")
+    assert pair_digest("a b", "c") != pair_digest("a", "b c")
+    assert pair_digest("a", "b") != pair_digest("b", "a")
 
 
 def test_streams() -> None:

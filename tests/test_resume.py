@@ -12,8 +12,8 @@ from family import MEMBERS
 from tiny_training import SHORT, assert_same, build, calling, lines, without_times
 
 from nmt.config import Architecture, OptimConfig, OptimizerKind, PositionKind, Tying
+from nmt.errors import Interrupted
 from nmt.run import load_checkpoint, load_weights
-from nmt.training import Interrupted
 
 END = 12  # where patience ends it
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from nmt.training.signals import Interrupted, StopSignals
+from nmt.errors import Interrupted
+from nmt.training.signals import StopSignals
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 

@@ -1,5 +1,6 @@
 """Ids written in blocks come back as written, from mapped files of the right width; damage is told, not read."""
 
+import gc
 import os
 import re
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.data import PairStore
-from nmt.data.store import StoreWriter
+from nmt.data.store import IdsFile, StoreWriter
 from nmt.errors import UserError
 
 Lines = list[list[int]]
@@ -72,12 +73,44 @@ def test_an_id_takes_two_bytes_if_the_vocabulary_fits_and_else_four(tmp_path: Pa
     assert (tmp_path / "train.tgt.ids").stat().st_size == 3 * 2  # each side by its own vocabulary
 
 
-def test_ids_stay_on_disk_and_cannot_be_written(tmp_path: Path) -> None:
+def test_what_is_read_cannot_be_written(tmp_path: Path) -> None:
     store = PairStore.open(written(tmp_path), "train")
-    assert isinstance(store.src.ids, np.memmap)
-    assert isinstance(store.tgt.ids, np.memmap)
-    with pytest.raises(ValueError, match="read-only"):
-        store.src.ids[0] = 1
+    for array in (store.src[0], store.tgt[0], store.src.offsets, store.tgt.offsets):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+def resident() -> int:
+    """Bytes in this process' memory."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").split("\n")
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells what is in memory")
+def test_ids_stay_on_disk(tmp_path: Path) -> None:
+    line = list(range(50_000))
+    store = PairStore.open(written(tmp_path, [line] * 100, [line] * 100, 10, 60_000, 60_000), "train")
+    before = resident()
+    assert sum(int(store.src[i].sum()) + int(store.tgt[i].sum()) for i in range(100)) == 200 * sum(line)
+    assert resident() < before + 5_000_000  # of 20 million
+
+
+def test_files_are_closed(tmp_path: Path) -> None:
+    store = PairStore.open(written(tmp_path), "train")
+    assert isinstance(store.src.ids, IdsFile)
+    file = store.src.ids.file
+    assert os.fstat(file).st_size == 2 * 8
+    del store
+    gc.collect()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(file)
+
+
+def test_lengths_of_some(tmp_path: Path) -> None:
+    side = PairStore.open(written(tmp_path), "train").src
+    assert side.lengths().tolist() == [3, 0, 1, 4]
+    assert side.lengths(np.array([3, 0, 3], dtype=np.uint8)).tolist() == [4, 3, 4]
+    assert side.lengths(slice(1, 3)).tolist() == [0, 1]
 
 
 def test_splits_lie_side_by_side(tmp_path: Path) -> None:
@@ -121,8 +154,11 @@ def test_offsets_of_zeros_as_a_power_cut_leaves_them(tmp_path: Path, name: str) 
     assert str(file) in refusal(tmp_path)
 
 
-def test_offsets_that_go_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", [1, 2, 3, 100])
+def test_offsets_that_go_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    monkeypatch.setattr("nmt.data.store.PART", part)
     file = written(tmp_path) / "train.src.offsets"
+    PairStore.open(tmp_path, "train")
     np.array([0, 5, 3, 4, 8], dtype=np.int64).tofile(file)
     assert str(file) in refusal(tmp_path)
 

@@ -114,6 +114,14 @@ def test_no_file_is_long() -> None:
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
 
 
+def test_preparing_starts_without_torch() -> None:
+    code = "import sys, nmt.cli.prepare; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(run.stdout.split())
+    assert "sentencepiece" in loaded
+    assert not loaded & {"torch", "wandb", "matplotlib", "sacrebleu"}
+
+
 def test_translating_starts_without_what_it_does_not_need() -> None:
     code = "import sys, nmt.cli.translate; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

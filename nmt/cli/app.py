@@ -17,8 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.misspelt import explain
 from nmt.config import BenchmarkConfig, Config, EvaluateConfig, PrepareConfig, TranslateConfig, conf_dir
-from nmt.errors import UserError
-from nmt.training.signals import Interrupted
+from nmt.errors import Interrupted, UserError
 
 SCHEMAS = {
     "train": Config,

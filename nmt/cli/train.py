@@ -8,10 +8,10 @@ from nmt.cli import app
 from nmt.cli.machine import Machine, settle
 from nmt.config import Config, from_hydra
 from nmt.data import prepare
-from nmt.errors import UserError
+from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split, load_translator, show_scores
 from nmt.run import RunDirectory, identity, newest_unfinished, provenance
-from nmt.training import Interrupted, Tracker, build_trainer
+from nmt.training import Tracker, build_trainer
 
 log = logging.getLogger(__name__)
 

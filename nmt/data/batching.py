@@ -1,16 +1,26 @@
 """Batches: like lengths together, shuffled by seed and epoch, at a position that can be resumed."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from nmt.config import BatchUnit
 from nmt.data.store import PairStore
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
+
+if (
+    TYPE_CHECKING
+):  # where tensors are made torch is imported late: preparing a corpus does without it, and starts at once
+    import torch
+    from torch import Tensor
+
+WINDOW = 1 << 18
+"""Pairs whose batches are shuffled together, rounded to whole pools; a smaller corpus is one window."""
 
 
 @dataclass
@@ -32,7 +42,7 @@ class Batch:
     tokens: int
     """Real target tokens, eos counted."""
 
-    def to(self, device: torch.device) -> "Batch":
+    def to(self, device: torch.device) -> Batch:
         if device.type == "cpu":
             return self
         return replace(
@@ -44,12 +54,12 @@ class Batch:
             tgt_mask=self.tgt_mask.to(device),
         )
 
-    def halves(self) -> "list[Batch]":
+    def halves(self) -> list[Batch]:
         """The same pairs in two batches, for one that does not fit into memory."""
         middle = len(self.indices) // 2
         return [self.columns(slice(0, middle)), self.columns(slice(middle, None))]
 
-    def columns(self, which: slice) -> "Batch":
+    def columns(self, which: slice) -> Batch:
         """The batch of some of its pairs, padded as they are."""
         mask = self.tgt_mask[:, which]
         return Batch(
@@ -65,6 +75,8 @@ class Batch:
 
 def source_tensors(lines: Sequence[Sequence[int] | NDArray[np.unsignedinteger]]) -> tuple[Tensor, Tensor]:
     """Ids and mask, (S, B), padded on the left, each line followed by eos."""
+    import torch
+
     longest = max(len(line) for line in lines) + 1
     src = np.full((longest, len(lines)), PAD_ID, dtype=np.int64)
     mask = np.zeros((longest, len(lines)), dtype=bool)
@@ -81,6 +93,8 @@ def make_batch(
     indices: Sequence[int],
 ) -> Batch:
     """Pads lines of ids (without bos and eos) to one batch."""
+    import torch
+
     source, source_mask = source_tensors(src)
     longest = max(len(line) for line in tgt) + 1
     tgt_in = np.full((longest, len(tgt)), PAD_ID, dtype=np.int64)
@@ -103,29 +117,31 @@ def make_batch(
     )
 
 
-def gather(store: PairStore, indices: Sequence[int] | NDArray[np.int64]) -> Batch:
+def gather(store: PairStore, indices: Sequence[int] | NDArray[np.integer]) -> Batch:
     """The batch of these pairs."""
     return make_batch([store.src[i] for i in indices], [store.tgt[i] for i in indices], list(indices))
 
 
 def split_sorted(
-    order: NDArray[np.int64], lengths: NDArray[np.int64], unit: BatchUnit, size: int
-) -> Iterator[NDArray[np.int64]]:
+    order: NDArray[np.integer], lengths: NDArray[np.int64], unit: BatchUnit, size: int
+) -> Iterator[NDArray[np.integer]]:
     """Cuts an order of pairs into batches of `size` sentences, or of at most `size` padded tokens (one pair at least).
 
     Args:
         order: indices of pairs, those of like length next to each other.
-        lengths: tokens of each pair's longer side, by index.
+        lengths: tokens of the longer side of each of them.
+        unit: what `size` counts.
+        size: the most of a batch.
     """
     if unit == BatchUnit.sentences:
         yield from (order[start : start + size] for start in range(0, len(order), size))
         return
     start, longest = 0, 0
-    for end, index in enumerate(order):
-        longest = max(longest, int(lengths[index]))
+    for end, length in enumerate(lengths.tolist()):
+        longest = max(longest, length)
         if end > start and longest * (end - start + 1) > size:
             yield order[start:end]
-            start, longest = end, int(lengths[index])
+            start, longest = end, length
     if start < len(order):
         yield order[start:]
 
@@ -140,45 +156,65 @@ def in_length_order(store: PairStore, size: int) -> Iterator[Batch]:
 class TrainingBatches:
     """Endless batches of a store. Shuffled anew each epoch by (seed, epoch) alone, so a position is two numbers.
 
-    An epoch's order is shuffled and cut into pools; a pool is sorted by length and cut into batches; the batches of
-    the epoch are shuffled. So batches hold sentences of like length, of which little is padding, in random order.
+    An epoch's order is shuffled and cut into pools; a pool is sorted by length and cut into batches; the batches of a
+    window of pools, about `WINDOW` pairs, are shuffled. So batches hold sentences of like length, of which little is
+    padding, in random order. In memory are one window, and up to four bytes of order for each pair of the corpus.
     """
 
     def __init__(self, store: PairStore, unit: BatchUnit, size: int, pool_batches: int, seed: int) -> None:
         self.store = store
         self.unit = unit
         self.size = size
-        self.pool_batches = pool_batches
         self.seed = seed
-        self.epoch = 0
+        in_sentences = size if unit == BatchUnit.sentences else max(1, int(size / mean_length(store)))
+        self.pool = in_sentences * pool_batches
+        """Pairs that are sorted together."""
+        self.begin(0)
+
+    def begin(self, epoch: int) -> None:
+        """Goes to the start of an epoch."""
+        self.epoch = epoch
         self.index = 0
         """Batches of this epoch already given."""
-        self.src_lengths = store.src.lengths() + 1
-        self.tgt_lengths = store.tgt.lengths() + 1
-        self.batches = self.order(0)
+        self.windows = self.windows_of(epoch)
+        self.window: list[NDArray[np.integer]] = []
+        self.before = 0
+        """Batches of this epoch before the window."""
 
-    def order(self, epoch: int) -> list[NDArray[np.int64]]:
-        """The batches of an epoch, as indices."""
+    def windows_of(self, epoch: int) -> Iterator[list[NDArray[np.integer]]]:
+        """The batches of an epoch, as indices, a window at a time."""
         random = np.random.default_rng((self.seed, epoch))
-        shuffled = random.permutation(len(self.store))
-        longer = np.maximum(self.src_lengths, self.tgt_lengths)
-        in_sentences = self.size if self.unit == BatchUnit.sentences else max(1, int(self.size / longer.mean()))
-        pool = in_sentences * self.pool_batches
-        batches: list[NDArray[np.int64]] = []
-        for start in range(0, len(shuffled), pool):
-            part = shuffled[start : start + pool]
-            by_length = part[np.lexsort((self.src_lengths[part], self.tgt_lengths[part]))]
-            batches.extend(split_sorted(by_length, longer, self.unit, self.size))
-        return [batches[i] for i in random.permutation(len(batches))]
+        pairs = len(self.store)
+        order = np.arange(pairs, dtype=np.min_scalar_type(pairs))
+        random.shuffle(order)
+        window = max(1, WINDOW // self.pool) * self.pool
+        for start in range(0, pairs, window):
+            batches: list[NDArray[np.integer]] = []
+            for part in (order[i : i + self.pool] for i in range(start, min(start + window, pairs), self.pool)):
+                src_lengths, tgt_lengths = (side.lengths(part) + 1 for side in (self.store.src, self.store.tgt))
+                by_length = np.lexsort((src_lengths, tgt_lengths))
+                longer = np.maximum(src_lengths, tgt_lengths)
+                batches.extend(split_sorted(part[by_length], longer[by_length], self.unit, self.size))
+            yield [batches[i] for i in random.permutation(len(batches))]
 
     def next(self) -> Batch:
-        if self.index >= len(self.batches):
-            self.seek(self.epoch + 1, 0)
+        while self.index >= self.before + len(self.window):
+            self.before += len(self.window)
+            self.window = next(self.windows, [])
+            if not self.window:
+                self.begin(self.epoch + 1)
         self.index += 1
-        return gather(self.store, self.batches[self.index - 1])
+        return gather(self.store, self.window[self.index - 1 - self.before])
 
     def seek(self, epoch: int, index: int) -> None:
         """Goes to a position: the next batch is number `index` of this epoch."""
-        if epoch != self.epoch:
-            self.epoch, self.batches = epoch, self.order(epoch)
+        if epoch != self.epoch or index < self.before:
+            self.begin(epoch)
         self.index = index
+
+
+def mean_length(store: PairStore) -> float:
+    """Tokens of the longer side, eos counted, a pair; summed in parts, to need little memory."""
+    parts = [slice(start, start + WINDOW) for start in range(0, len(store), WINDOW)]
+    longer = (np.maximum(store.src.lengths(part), store.tgt.lengths(part)) + 1 for part in parts)
+    return sum(int(lengths.sum()) for lengths in longer) / len(store)

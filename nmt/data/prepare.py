@@ -21,7 +21,7 @@ from nmt.errors import UserError
 
 FORMAT = 2
 MANIFEST = "sha256.json"
-BLOCK = 10_000  # sentence pairs encoded at once
+BLOCK = 10_000  # sentence pairs that are in memory at once
 
 log = logging.getLogger(__name__)
 
@@ -110,9 +110,9 @@ def write(config: DataConfig, sources: dict[str, Source], folder: Path) -> None:
         task = progress.add_task("reading and cleaning", total=None)
         clean_text = {side: folder / f"train.{side}.txt" for side in SIDES}
         with clean_text["src"].open("w", encoding="utf-8") as src, clean_text["tgt"].open("w", encoding="utf-8") as tgt:
-            for pair in kept:
-                src.write(pair[0] + "\n")
-                tgt.write(pair[1] + "\n")
+            for block in blocks(kept):
+                src.writelines(f"{line}\n" for line, _ in block)
+                tgt.writelines(f"{line}\n" for _, line in block)
                 progress.update(task, completed=report.read)
         if report.kept == 0:
             raise UserError(f"no training pair is left of {report.read}; see data.cleaning. {one_line(report)}")

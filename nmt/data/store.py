@@ -1,6 +1,9 @@
-"""Ids of sentence pairs in memory-mapped arrays, so that a corpus may be larger than memory."""
+"""Ids of sentence pairs on the disk, and mapped offsets of where each begins: a corpus may be larger than memory."""
 
+import os
+import weakref
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,31 @@ from nmt.errors import UserError
 
 SIDES = ("src", "tgt")
 WIDTHS = (2, 4)  # bytes of an id
+EVERY = slice(None)
+PART = 1 << 18  # offsets looked at together
+
+
+class IdsFile:
+    """Ids on the disk, read where they are asked for.
+
+    A mapped file would come into the process' memory around each place that is read, in the end all of it.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self.file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.file)
+
+    def __getitem__(self, where: slice) -> NDArray[np.unsignedinteger]:
+        width = self.dtype.itemsize
+        read = os.pread(self.file, int(where.stop - where.start) * width, int(where.start) * width)
+        return np.frombuffer(read, self.dtype)
 
 
 class Side:
     """One side of a split: the ids of all sentences in a row, and where each begins."""
 
-    def __init__(self, ids: NDArray[np.unsignedinteger], offsets: NDArray[np.int64]) -> None:
+    def __init__(self, ids: NDArray[np.unsignedinteger] | IdsFile, offsets: NDArray[np.int64]) -> None:
         self.ids = ids
         self.offsets = offsets
 
@@ -26,9 +48,9 @@ class Side:
     def __getitem__(self, index: int) -> NDArray[np.unsignedinteger]:
         return self.ids[self.offsets[index] : self.offsets[index + 1]]
 
-    def lengths(self) -> NDArray[np.int64]:
-        """Pieces of each sentence."""
-        return np.diff(self.offsets)
+    def lengths(self, which: slice | NDArray[np.integer] = EVERY) -> NDArray[np.int64]:
+        """Pieces of each sentence, or of some."""
+        return self.offsets[1:][which] - self.offsets[:-1][which]
 
 
 class PairStore:
@@ -61,27 +83,30 @@ class PairStore:
 
 def open_side(stem: Path) -> Side:
     try:
-        offsets = np.fromfile(f"{stem}.offsets", dtype=np.int64)
+        offsets = np.asarray(np.memmap(f"{stem}.offsets", dtype=np.int64, mode="r"))
         total, size = int(offsets[-1]), Path(f"{stem}.ids").stat().st_size
         width = size // total if total > 0 else WIDTHS[0]
-        if offsets[0] != 0 or (np.diff(offsets) < 0).any() or width not in WIDTHS or size != total * width:
+        if offsets[0] != 0 or not rising(offsets) or width not in WIDTHS or size != total * width:
             raise ValueError
-        dtype = np.dtype(f"u{width}")
-        ids = np.memmap(f"{stem}.ids", dtype=dtype, mode="r") if total else np.zeros(0, dtype)
+        return Side(IdsFile(Path(f"{stem}.ids"), np.dtype(f"u{width}")), offsets)
     except (OSError, ValueError, IndexError):
         raise UserError(
             f"{stem}.ids and {stem}.offsets are missing or damaged; delete the folder {stem.parent}"
         ) from None
-    return Side(ids, offsets)
+
+
+def rising(offsets: NDArray[np.int64]) -> bool:
+    """Whether none is less than the one before; looked at in parts, to need little memory."""
+    parts = range(0, len(offsets), PART)
+    return all(bool((np.diff(offsets[start : start + PART + 1]) >= 0).all()) for start in parts)
 
 
 def flatten(
     lines: Sequence[Sequence[int]], dtype: np.dtype[Any]
 ) -> tuple[NDArray[np.unsignedinteger], NDArray[np.int64]]:
-    ids = np.fromiter((piece for line in lines for piece in line), dtype=dtype)
     offsets = np.zeros(len(lines) + 1, dtype=np.int64)
     np.cumsum([len(line) for line in lines], out=offsets[1:])
-    return ids, offsets
+    return np.fromiter(chain.from_iterable(lines), dtype, count=int(offsets[-1])), offsets
 
 
 class StoreWriter:

@@ -3,13 +3,11 @@
 from nmt.training.build import build_trainer
 from nmt.training.objectives import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
-from nmt.training.signals import Interrupted
 from nmt.training.tracking import Tracker
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
 
 __all__ = [
-    "Interrupted",
     "Schedule",
     "Tracker",
     "Trainer",

@@ -5,14 +5,6 @@ from types import FrameType, TracebackType
 from typing import Self
 
 
-class Interrupted(Exception):
-    """Training was asked to stop, and has written a checkpoint."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(signal.Signals(signal_number).name)
-        self.exit_code = 128 + signal_number
-
-
 class StopSignals:
     """While entered, SIGINT and SIGTERM only leave their number in `received`; a second one acts as usual."""
 

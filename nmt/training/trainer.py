@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from nmt.config import Metric, TrainConfig
 from nmt.data import Batch, TrainingBatches
-from nmt.errors import UserError
+from nmt.errors import Interrupted, UserError
 from nmt.models import Seq2Seq
 from nmt.run import Checkpoint, save_checkpoint
 from nmt.training.gradients import Sums, add_gradients
@@ -27,7 +27,7 @@ from nmt.training.optim import (
     set_learning_rate,
 )
 from nmt.training.progress import TrainingProgress, perplexity
-from nmt.training.signals import Interrupted, StopSignals
+from nmt.training.signals import StopSignals
 from nmt.training.tracking import Tracker
 
 log = logging.getLogger(__name__)

@@ -6,10 +6,12 @@ subordinate clauses stand inside each other, and with it the distance over which
 """
 
 from collections.abc import Collection, Iterator
-from hashlib import blake2b
+from itertools import count
 from typing import NamedTuple
 
+from nmt.data.digests import DigestSet, digest
 from nmt.data.phrasebook import english, german
+from nmt.data.phrasebook.grammar import Sentence
 from nmt.data.phrasebook.sentences import Sentences
 from nmt.errors import UserError
 
@@ -28,29 +30,28 @@ def stream(seed: int, depth: int = 1) -> Iterator[Pair]:
     depth: the largest number of subordinate clauses nested inside each other; 0 means none.
     Raises UserError if depth is negative.
     """
+    return (Pair(english.sentence(s), german.sentence(s)) for s in _sentences(seed, depth))
+
+
+def _sentences(seed: int, depth: int) -> Iterator[Sentence]:
     if depth < 0:
         raise UserError(f"phrasebook: depth is {depth}, but it must be 0 or more")
-    return _stream(seed, depth)
-
-
-def _stream(seed: int, depth: int) -> Iterator[Pair]:
-    source = Sentences(seed)
-    while True:
-        sentence = source.sentence(depth)
-        yield Pair(english.sentence(sentence), german.sentence(sentence))
+    draw = Sentences(seed).sentence
+    return (draw(depth) for _ in count())
 
 
 def pairs(size: int, seed: int, depth: int = 1, exclude: Collection[Pair] = ()) -> Iterator[Pair]:
     """`size` distinct pairs, no English and no German sentence twice, none of either side of `exclude`.
 
-    Keeps 16 bytes of digest for each pair in memory, not the pair.
+    Keeps 24 to 48 bytes for each pair in memory: the digests of both sides.
     Raises UserError if size or depth is negative, and, while iterating, if the grammar has no more pairs.
     """
     _check("size", size)
-    seen: set[bytes] = set()
+    seen = DigestSet()
     for pair in exclude:
-        seen.update(_digests(pair))
-    return _distinct(stream(seed, depth), size, seen, depth)
+        seen.add(digest(pair.en, b"en"))
+        seen.add(digest(pair.de, b"de"))
+    return _distinct(_sentences(seed, depth), size, seen, depth)
 
 
 def splits(train: int, valid: int, test: int, seed: int, depth: int = 1) -> dict[str, Iterator[Pair]]:
@@ -60,8 +61,8 @@ def splits(train: int, valid: int, test: int, seed: int, depth: int = 1) -> dict
     """
     for name, size in (("train", train), ("valid", valid), ("test", test)):
         _check(name, size)
-    source = stream(seed, depth)
-    seen: set[bytes] = set()
+    source = _sentences(seed, depth)
+    seen = DigestSet()
     held_out = {name: list(_distinct(source, size, seen, depth)) for name, size in (("test", test), ("valid", valid))}
     return {
         "train": _distinct(source, train, seen, depth),
@@ -75,20 +76,19 @@ def _check(name: str, size: int) -> None:
         raise UserError(f"phrasebook: {name} is {size}, but it must be 0 or more pairs")
 
 
-def _digests(pair: Pair) -> tuple[bytes, bytes]:
-    return (
-        blake2b(pair.en.encode(), digest_size=8, person=b"en").digest(),
-        blake2b(pair.de.encode(), digest_size=8, person=b"de").digest(),
-    )
-
-
-def _distinct(source: Iterator[Pair], size: int, seen: set[bytes], depth: int) -> Iterator[Pair]:
+def _distinct(source: Iterator[Sentence], size: int, seen: DigestSet, depth: int) -> Iterator[Pair]:
     """The next `size` pairs of the source with both sides new; adds their digests to `seen`."""
     found = repeats = 0
     while found < size:
-        pair = next(source)
-        en, de = _digests(pair)
-        if en in seen or de in seen:
+        sentence = next(source)
+        en = english.sentence(sentence)
+        en_digest = digest(en, b"en")
+        new = en_digest not in seen
+        if new:  # German takes as long, and every other sentence of a million has been drawn before
+            de = german.sentence(sentence)
+            de_digest = digest(de, b"de")
+            new = de_digest not in seen
+        if not new:
             repeats += 1
             if repeats > _PATIENCE:
                 raise UserError(
@@ -97,7 +97,7 @@ def _distinct(source: Iterator[Pair], size: int, seen: set[bytes], depth: int) -
                 )
             continue
         repeats = 0
-        seen.add(en)
-        seen.add(de)
+        seen.add(en_digest)
+        seen.add(de_digest)
         found += 1
-        yield pair
+        yield Pair(en, de)
