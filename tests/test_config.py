@@ -64,6 +64,10 @@ def test_wrong_values_are_all_told_together_with_key_and_what_is_allowed() -> No
         "optim.betas=[0.9]",
         "train.batch_size=0",
         "train.label_smoothing=1",
+        "train.ema_decay=1",
+        "train.subword_sampling=-1",
+        "train.risk_samples=0",
+        "optim.l1=-1",
         "data.tokenizer.vocab_size=1000001",
         "search.n_best=9",
         "machine.device=gpu",
@@ -76,13 +80,17 @@ def test_wrong_values_are_all_told_together_with_key_and_what_is_allowed() -> No
         "optim.betas is [0.9]; allowed: two numbers from 0 to below 1",
         "train.batch_size is 0; allowed: at least 1",
         "train.label_smoothing is 1.0; allowed: from 0 to 0.9",
+        "train.ema_decay is 1.0; allowed: from 0 to 0.999999",
+        "train.subword_sampling is -1.0; allowed: from 0 to 100",
+        "train.risk_samples is 0; allowed: at least 1",
+        "optim.l1 is -1.0; allowed: at least 0",
         "data.tokenizer.vocab_size is 1000001; allowed: from 8 to 1000000",
         "search.n_best is 9; allowed: from 1 to 5",
         "machine.device is 'gpu'; allowed: auto, cpu, cuda, cuda:N",
         "seed is -1; allowed: from 0 to 9223372036854775807",
     ):
         assert said in line
-    assert line.count("; allowed: ") == 10
+    assert line.count("; allowed: ") == 14
 
 
 @pytest.mark.parametrize(("written", "value"), [(".nan", "nan"), (".inf", "inf"), ("-.inf", "-inf")])
@@ -107,6 +115,10 @@ def test_numbers_that_are_none_are_refused(written: str, value: str) -> None:
         ("files", ["data.bleu_tokenize=moses"], "data.bleu_tokenize is 'moses'; allowed: 13a, none"),
         ("files", ["data.tokenizer.joint=false"], "model.tying is three_way and data.tokenizer.joint false"),
         ("files", ["model.attention=null", "model.input_feeding=true"], "model.input_feeding is true and attention"),
+        ("files", ["model.fixed_masks=false", "train.tar=1"], "train.tar is on and model.fixed_masks false"),
+        ("files", ["train.objective=risk", "train.ar=2"], "train.objective is risk, which takes no ar"),
+        ("files", ["train.scheduled_sampling=exponential"], "train.sampling_k is 1.0; allowed: from 0.0 to 0.999999"),
+        ("files", ["data.tokenizer.type=bpe", "train.subword_sampling=2"], "train.subword_sampling is 2.0; allowed"),
         ("files", ["search.kind=greedy", "search.n_best=2"], "search.n_best is 2; allowed: from 1 to 1"),
     ],
 )
@@ -150,7 +162,8 @@ def test_a_wrong_type_is_told_with_its_key(value: str, said: str) -> None:
     [
         (EvaluateConfig, {"split": "train"}, "split is 'train'; allowed: valid, test"),
         (EvaluateConfig, {"src": "text.en"}, "src and ref go together"),
-        (EvaluateConfig, {"checkpoint": "first"}, "checkpoint is 'first'; allowed: best, last"),
+        (EvaluateConfig, {"checkpoint": "first"}, "checkpoint is 'first'; allowed: best, last, average:N"),
+        (EvaluateConfig, {"checkpoint": "average:0"}, "checkpoint is 'average:0'; allowed: best, last, average:N"),
         (EvaluateConfig, {"search": {"beam_size": 0}}, "search.beam_size is 0; allowed: from 1 to 1000"),
         (EvaluateConfig, {"search": {"kind": "any"}}, "search.kind: Invalid value 'any', expected one of [greedy"),
         (EvaluateConfig, {"search": {"beam": 3}}, "search.beam: Key 'beam' not in 'SearchConfig'"),

@@ -1,6 +1,7 @@
 """Scores of a run that is made here: the files beside them, and what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import torch
 
 from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare
+from nmt.data.phrasebook import Pair
+from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Translator
 from nmt.errors import UserError
 from nmt.evaluation import evaluate_lines, evaluate_split, load_translator, show_scores
@@ -66,6 +69,43 @@ def test_the_model_of_a_checkpoint_is_loaded_ready_to_translate(
     lines = run.text("test")[0]
     own = Translator(expected, run.tokenizer("src"), run.tokenizer("tgt"), SEARCH)
     assert translator.translate(lines) == own.translate(lines)
+
+
+def test_the_average_of_checkpoints_is_the_mean_of_their_weights(run: RunDirectory) -> None:
+    translator, step = load_translator(run, "average:2", SEARCH, CPU)
+    assert step == STEP + 1
+    one, other = (untrained(seed, run.tokenizer("src").size) for seed in (1, 2))
+    for name, parameter in translator.model.named_parameters():
+        mean = (one.get_parameter(name) + other.get_parameter(name)) / 2
+        torch.testing.assert_close(parameter, mean)
+    newest = load_translator(run, "average:1", SEARCH, CPU)[0].model
+    assert torch.equal(newest.output_bias, other.output_bias)
+
+
+def test_an_average_of_more_checkpoints_than_are_kept_or_there_is_refused(run: RunDirectory, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"keeps 2 checkpoints; train with train\.keep_checkpoints=3"):
+        load_translator(run, "average:3", SEARCH, CPU)
+    shutil.copytree(run.path, tmp_path / "run", symlinks=True)
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEP:08d}")
+    with pytest.raises(UserError, match="average:2 asks for more than the 1 checkpoints"):
+        load_translator(RunDirectory(tmp_path / "run"), "average:2", SEARCH, CPU)
+
+
+def test_runs_of_the_same_tokenizers_translate_together(run: RunDirectory) -> None:
+    translator, _ = load_translator(run, "best", SEARCH, CPU, [run, run])
+    lines = run.text("test")[0]
+    alone = load_translator(run, "best", SEARCH, CPU)[0]
+    assert [best.text for best, *_ in translator.translate(lines)] == [best.text for best, *_ in alone.translate(lines)]
+
+
+def test_an_ensemble_of_runs_with_other_tokenizers_is_refused_in_one_line(
+    run: RunDirectory, tmp_path: Path, phrases: list[Pair]
+) -> None:
+    shutil.copytree(run.path, tmp_path / "run", symlinks=True)
+    other = train_tokenizer((pair.en for pair in phrases), TokenizerConfig(vocab_size=150))
+    (tmp_path / "run" / "tokenizer" / "tgt.model").write_bytes(other)
+    with pytest.raises(UserError, match=r"^ensemble: .* has other tokenizers than [^\n]*$"):
+        load_translator(run, "best", SEARCH, CPU, [RunDirectory(tmp_path / "run")])
 
 
 def test_a_run_without_checkpoint_is_refused_in_one_line(run: RunDirectory, tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 from family import MEMBERS
-from tiny_training import SHORT, assert_same, build, calling, lines, without_times
+from tiny_training import SHORT, WAYS, assert_same, build, calling, lines, without_times
 
 from nmt.config import Architecture, OptimConfig, OptimizerKind, PositionKind, Tying
 from nmt.errors import Interrupted
 from nmt.run import load_checkpoint, load_weights
+from nmt.training import Trainer
 
 END = 12  # where patience ends it
 
@@ -44,12 +45,16 @@ def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
-def go_on(folder: Path, **options: Any) -> None:
+def restored(folder: Path, **options: Any) -> Trainer:
     """As another process would: everything is built anew, and then restored."""
     trainer = build(folder, **options)
     torch.manual_seed(99)
     trainer.restore(load_checkpoint(trainer.checkpoints, "last"))
-    trainer.train()
+    return trainer
+
+
+def go_on(folder: Path, **options: Any) -> None:
+    restored(folder, **options).train()
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(whole: Path, tmp_path: Path) -> None:
@@ -170,6 +175,20 @@ def test_every_model_gives_the_same_bits_twice_and_when_it_is_continued(tmp_path
     with pytest.raises(Interrupted):
         build(tmp_path / "parts", objective=stop, **options).train()
     go_on(tmp_path / "parts", **options)
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_every_way_of_training_goes_on_to_the_bit(tmp_path: Path, way: dict[str, Any]) -> None:
+    config = replace(SHORT, max_steps=7, **way)
+    build(tmp_path / "whole", config).train()
+    stopped = build(tmp_path / "parts", config)
+    for _ in range(3):
+        stopped.objective = calling(lambda: signal.raise_signal(signal.SIGINT), 3, stopped.objective)
+        with pytest.raises(Interrupted):
+            stopped.train()
+        stopped = restored(tmp_path / "parts", config=config)
+    stopped.train()
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import LengthPenalty, SearchConfig, SearchKind
-from nmt.decoding.search import Hypothesis, Symbols, best_continuations, search
+from nmt.decoding.search import Hypothesis, Symbols, search
 
 PAD, UNK, BOS, EOS, *WORDS = range(7)
 SYMBOLS = Symbols(BOS, EOS, banned=(PAD, UNK, BOS))
@@ -294,20 +294,3 @@ def test_golden_outputs_of_a_seeded_toy() -> None:
         [[4, 5], [6, 6, 4, 5, 5, 6]],
         [[4, 5, 4, 6, 4, 6, 6], [6, 4, 4, 6, 4, 4, 4]],
     ]
-
-
-@SEEDS
-@pytest.mark.parametrize("words", [7, 101, 128, 4000])
-@pytest.mark.parametrize("hypotheses", [1, 5])
-def test_the_best_continuations_are_those_of_sorting_everything(hypotheses: int, words: int, seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    scores = torch.randn(6, hypotheses, generator=generator)
-    log_probs = torch.randn(6, hypotheses, words, generator=generator).log_softmax(dim=2)
-    log_probs[0, :, 3:] = float("-inf")
-    count = min(10, hypotheses * words)
-    totals = (scores.unsqueeze(2) + log_probs).flatten(1)
-    expected = totals.topk(count, dim=1)
-    best, parent, word = best_continuations(scores, log_probs, count)
-    assert torch.equal(best, expected.values)
-    finite = best.isfinite()
-    assert torch.equal((parent * words + word)[finite], expected.indices[finite])

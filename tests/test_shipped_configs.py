@@ -30,6 +30,7 @@ from nmt.errors import UserError
 
 CONF = Path(conf_dir())
 YAML = {path: path.read_text(encoding="utf-8") for path in sorted(CONF.rglob("*.yaml"))}
+OF_A_RUN = ("evaluate", "translate", "distil")
 EXPERIMENTS = sorted(CONF.glob("experiment/*.yaml"))
 
 
@@ -48,15 +49,17 @@ def composed(command: str, *overrides: str) -> DictConfig:
     cfg = compose(command, overrides=list(overrides))
     if "data" in cfg and not any(cfg.data.get(source) for source in ("root", "download", "phrasebook")):
         cfg.data.root = "corpus"
-    if command in ("evaluate", "translate"):
+    if command in OF_A_RUN:
         cfg.run = "runs/one"
+    if command == "distil":
+        cfg.output = "corpus"
     if command == "benchmark":
         cfg.task = "checkpoint"
     return cfg
 
 
 def checked(command: str, *overrides: str) -> Any:
-    if command in ("evaluate", "translate"):
+    if command in OF_A_RUN:
         return with_search(SCHEMAS[command], composed(command, *overrides), SearchConfig())[0]
     return from_hydra(SCHEMAS[command], composed(command, *overrides))
 

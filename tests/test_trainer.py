@@ -6,18 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from tiny_training import PLAIN, SHORT, SRC, TGT, assert_same, batches, build, lines, weights
+from tiny_training import PLAIN, SHORT, SRC, TGT, WAYS, assert_same, batches, build, lines, weights
 from torch import Tensor
 
-from nmt.config import Metric, OptimConfig, OptimizerKind, ScheduleKind, TrainConfig
+from nmt.config import Metric, ObjectiveKind, OptimConfig, OptimizerKind, ScheduleKind, TrainConfig
 from nmt.data import Batch, make_batch
 from nmt.models import Seq2Seq
 from nmt.run import load_checkpoint, load_weights
 from nmt.training import Trainer, cross_entropy
-from nmt.training.objectives import Objective
+from nmt.training.objectives import Objective, negative_log_likelihood
 from nmt.training.optim import optimizer_tensors
 
 NO_VALIDATION = replace(SHORT, max_steps=3, accumulate=1, validate_every=50, checkpoint_every=50, log_every=1)
@@ -201,6 +202,22 @@ def test_without_a_terminal_the_numbers_are_logged_now_and_then(
     assert [message.split("  ")[0] for message in caplog.messages if "tok/s" in message] == [
         f"step {step} of 3" for step in (1, 2, 3)
     ]
+
+
+@pytest.mark.parametrize("way", [{}, *WAYS], ids=str)
+def test_every_way_of_training_learns(tmp_path: Path, way: dict[str, Any]) -> None:
+    """Known pairs become likelier with each; risk training, which knows no single true word, lowers its own loss."""
+    config = TrainConfig(max_steps=80, batch_size=8, pool_batches=2, log_every=20, validate_every=99, **way)
+    trainer = build(tmp_path, config, OptimConfig(learning_rate=0.03, warmup_steps=5), dropout=0.1)
+    batch = make_batch(SRC, TGT, range(len(SRC)))
+    before = negative_log_likelihood(trainer.model.eval(), batch)
+    trainer.train()
+    with trainer.average.in_place():
+        after = negative_log_likelihood(trainer.model.eval(), batch)
+    losses = [line["train/loss"] for line in lines(tmp_path) if "train/loss" in line]
+    assert losses[-1] < losses[0]
+    if config.objective != ObjectiveKind.risk:
+        assert after < 0.95 * before
 
 
 def test_the_loss_falls_along_a_known_curve(tmp_path: Path) -> None:

@@ -15,16 +15,20 @@ from nmt.config import (
     BatchUnit,
     Metric,
     ModelConfig,
+    ObjectiveKind,
     OptimConfig,
     OptimizerKind,
+    SamplingDecay,
     ScheduleKind,
     TrackingConfig,
     TrackingMode,
     TrainConfig,
 )
-from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, TrainingBatches
+from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, SubwordSampling, TrainingBatches
+from nmt.data.sampling import UnigramSampler
 from nmt.models import Seq2Seq, Vocabulary, build_model
-from nmt.training import Schedule, Tracker, Trainer, build_optimizer, cross_entropy
+from nmt.training import Schedule, Tracker, Trainer, WeightAverage, build_optimizer, cross_entropy
+from nmt.training.build import build_objective
 from nmt.training.objectives import Objective
 
 WORDS = 16
@@ -43,6 +47,15 @@ SHORT = TrainConfig(
 PERPLEXITIES = {2: 5.0, 4: 4.0, 6: 6.0, 8: 3.0, 10: 7.0, 12: 3.5, 14: 3.4}
 """What validation finds at each step."""
 PLATEAU = OptimConfig(schedule=ScheduleKind.plateau, plateau_patience=0, warmup_steps=3, learning_rate=0.01)
+WAYS: list[dict[str, Any]] = [
+    {"ema_decay": 0.7},
+    {"subword_sampling": 0.5},
+    {"objective": ObjectiveKind.r_drop},
+    {"scheduled_sampling": SamplingDecay.exponential, "sampling_k": 0.9},
+    {"objective": ObjectiveKind.risk, "risk_samples": 4},
+    {"objective": ObjectiveKind.r_drop, "scheduled_sampling": SamplingDecay.linear, "ar": 2.0, "tar": 1.0},
+]
+"""What TrainConfig has besides plain cross-entropy."""
 PLAIN = OptimConfig(OptimizerKind.sgd, learning_rate=1.0, schedule=ScheduleKind.constant, warmup_steps=0, clip_norm=0)
 
 
@@ -54,10 +67,24 @@ def pairs(count: int) -> tuple[list[list[int]], list[list[int]]]:
 
 
 SRC, TGT = pairs(44)
+PIECES = [*"####", *"abcdefgh", "ab", "ef", "gh", "abc"]
+"""What the words spell, for subword sampling."""
 
 
-def batches(seed: int = 1) -> TrainingBatches:
-    return TrainingBatches(PairStore.of(SRC, TGT), BatchUnit.sentences, SHORT.batch_size, SHORT.pool_batches, seed)
+def batches(seed: int = 1, subword_sampling: float | None = None) -> TrainingBatches:
+    store = PairStore.of(SRC, TGT)
+    sampling = None
+    if subword_sampling is not None:
+        sampler = UnigramSampler(PIECES, [-2.0] * WORDS, subword_sampling)
+        sampling = SubwordSampling(store, (PIECES, PIECES), (sampler, sampler), seed)
+    return TrainingBatches(store, BatchUnit.sentences, SHORT.batch_size, SHORT.pool_batches, seed, sampling)
+
+
+class Spelling:
+    """In place of a tokenizer: the words with spaces between."""
+
+    def decode(self, ids: list[list[int]]) -> list[str]:
+        return [" ".join(PIECES[i] for i in line) for line in ids]
 
 
 def build(
@@ -77,10 +104,11 @@ def build(
     model = build_model(replace(usual, **(shape or {})), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
     trainer = Trainer(
         model=model,
-        objective=objective or cross_entropy(config.label_smoothing),
+        objective=objective or build_objective(config, optim, Spelling(), "none", lambda: trainer.progress.step),
         optimizer=build_optimizer(model, optim),
         schedule=Schedule(optim, config.max_steps),
-        batches=batches(seed),
+        average=WeightAverage(model, config.ema_decay),
+        batches=batches(seed, config.subword_sampling),
         validate=validate or (lambda: measured(trainer)),
         tracker=Tracker(folder, TrackingConfig(mode=TrackingMode.disabled), {}),
         checkpoints=folder / "checkpoints",
@@ -97,9 +125,9 @@ def measured(trainer: Trainer) -> dict[str, float]:
     return {"valid/perplexity": PERPLEXITIES.get(trainer.progress.step, 9.0), "valid/bleu": total}
 
 
-def calling(action: Callable[[], object], call: int) -> Objective:
-    """Cross-entropy that does something at its call number `call`."""
-    count, usual = itertools.count(1), cross_entropy(SHORT.label_smoothing)
+def calling(action: Callable[[], object], call: int, usual: Objective | None = None) -> Objective:
+    """An objective, cross-entropy if none is given, that does something at its call number `call`."""
+    count, usual = itertools.count(1), usual or cross_entropy(SHORT.label_smoothing)
 
     def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
         if next(count) == call:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.misspelt import explain
-from nmt.config import BenchmarkConfig, Config, EvaluateConfig, PrepareConfig, TranslateConfig, conf_dir
+from nmt.config import BenchmarkConfig, Config, DistilConfig, EvaluateConfig, PrepareConfig, TranslateConfig, conf_dir
 from nmt.errors import Interrupted, UserError
 
 SCHEMAS = {
@@ -24,6 +24,7 @@ SCHEMAS = {
     "prepare": PrepareConfig,
     "evaluate": EvaluateConfig,
     "translate": TranslateConfig,
+    "distil": DistilConfig,
     "benchmark": BenchmarkConfig,
 }
 

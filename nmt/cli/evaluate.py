@@ -10,7 +10,7 @@ from nmt.cli import app
 from nmt.cli.machine import settle
 from nmt.config import EvaluateConfig, with_search
 from nmt.data import read_lines
-from nmt.evaluation import evaluate_lines, evaluate_split, load_translator, show_scores
+from nmt.evaluation import evaluate_lines, load_translator, show_scores
 from nmt.run import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -21,23 +21,26 @@ def command(cfg: DictConfig) -> None:
     config = run.config()
     asked, search = with_search(EvaluateConfig, cfg, config.search)
     machine = settle(asked.machine)
-    translator, step = load_translator(run, asked.checkpoint, search, machine.device)
+    others = [RunDirectory.open(path) for path in asked.ensemble]
+    translator, step = load_translator(run, asked.checkpoint, search, machine.device, others)
     machine.lower_precision(translator)
     if asked.src is None or asked.ref is None:
-        stem = run.path / "scores" / asked.split
-        scores = evaluate_split(run, translator, asked.split, step, config)
+        name, (src, references) = asked.split, run.text(asked.split)
     else:
+        name = f"{Path(asked.src).name}.{digest(asked.src, asked.ref)}"
         src, references = (list(read_lines(Path(path).expanduser())) for path in (asked.src, asked.ref))
-        stem = run.folder("scores") / own_name(asked.src, asked.ref)
-        scores = evaluate_lines(src, references, translator, step, config, stem)
-    show_scores(scores)
+    if others:  # the run's own scores stay
+        name += f".ensemble.{digest(*asked.ensemble)}"
+    stem = run.folder("scores") / name
+    chosen = {"checkpoint": asked.checkpoint, "ensemble": asked.ensemble}
+    show_scores(evaluate_lines(src, references, translator, step, config, stem, chosen))
     log.info("%s.json has the scores, %s.hyp the translations", stem, stem)
 
 
-def own_name(src: str, ref: str) -> str:
-    """A name for the scores of own files: the source's, and what tells it from a namesake in another folder."""
-    digest = hashlib.sha256(f"{Path(src).absolute()}\n{Path(ref).absolute()}".encode()).hexdigest()[:8]
-    return f"{Path(src).name}.{digest}"
+def digest(*paths: str) -> str:
+    """What tells files and runs from namesakes in another folder."""
+    joined = "\n".join(str(Path(path).absolute()) for path in paths)
+    return hashlib.sha256(joined.encode()).hexdigest()[:8]
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """nmt-train: prepare, train, validate, keep the best, score the test set."""
 
 import logging
+from dataclasses import fields, replace
 
 from omegaconf import DictConfig
 
@@ -21,7 +22,8 @@ def command(cfg: DictConfig) -> None:
         config, run = settle_run(cfg)
         machine = settle(config.machine)
         if not run.exists:
-            run.create(config, prepare(config.data))
+            base = config.train.init_from
+            run.create(config, prepare(config.data, RunDirectory.open(base).tokenizers() if base else None))
     finally:
         app.remove_unused_run_dir()
     if run.finished:
@@ -48,6 +50,8 @@ def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
         config = run.config(overrides)
     else:
         config = from_hydra(Config, cfg)
+        if config.train.init_from is not None:
+            config = fine_tuned(config, config.train.init_from)
         run = RunDirectory(app.run_dir())
         if resume == "auto" and (unfinished := newest_unfinished(app.other_runs(), config)):
             run = unfinished
@@ -66,6 +70,20 @@ def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
             f"{run.path} was started with another data, model or seed configuration; train that in a folder of its own"
         )
     return config, run
+
+
+def fine_tuned(config: Config, base: str) -> Config:
+    """The configuration with the tokenizer of the run that it starts from.
+
+    Raises:
+        UserError: the models differ in more than probabilities.
+    """
+    given = RunDirectory.open(base).config()
+    for field in fields(given.model):
+        theirs, own = getattr(given.model, field.name), getattr(config.model, field.name)
+        if theirs != own and not isinstance(theirs, float):
+            raise UserError(f"train.init_from={base} has model.{field.name}={theirs}, here it is {own}; give the same")
+    return replace(config, data=replace(config.data, tokenizer=given.data.tokenizer))
 
 
 def warn_of_other_threads(run: RunDirectory, threads: int) -> None:

@@ -33,7 +33,8 @@ def command(cfg: DictConfig) -> None:
     if asked.output is not None and Path(asked.output).exists():
         raise UserError(f"output={asked.output} exists already; choose another name or delete it")
     machine = settle(asked.machine)
-    translator, _ = load_translator(run, asked.checkpoint, search, machine.device)
+    others = [RunDirectory.open(path) for path in asked.ensemble]
+    translator, _ = load_translator(run, asked.checkpoint, search, machine.device, others)
     machine.lower_precision(translator)
     if asked.input is not None:
         translate_file(translator, Path(asked.input).expanduser(), asked.output)

@@ -2,6 +2,7 @@
 
 from nmt.config.benchmark import BenchmarkConfig, Task, Variant
 from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
+from nmt.config.distil import DistilConfig
 from nmt.config.model import (
     Architecture,
     AttentionKind,
@@ -28,7 +29,7 @@ from nmt.config.root import (
 )
 from nmt.config.search import LengthPenalty, SearchConfig, SearchKind
 from nmt.config.tracking import TrackingConfig, TrackingMode
-from nmt.config.train import BatchUnit, Metric, TrainConfig
+from nmt.config.train import BatchUnit, Metric, ObjectiveKind, SamplingDecay, SentenceMetric, TrainConfig
 
 __all__ = [
     "Architecture",
@@ -39,20 +40,24 @@ __all__ = [
     "Config",
     "DataConfig",
     "DecoderKind",
+    "DistilConfig",
     "EvaluateConfig",
     "LengthPenalty",
     "MachineConfig",
     "Metric",
     "ModelConfig",
+    "ObjectiveKind",
     "OptimConfig",
     "OptimizerKind",
     "PhrasebookConfig",
     "PositionKind",
     "Precision",
     "PrepareConfig",
+    "SamplingDecay",
     "ScheduleKind",
     "SearchConfig",
     "SearchKind",
+    "SentenceMetric",
     "SubwordType",
     "Task",
     "TextFiles",

@@ -35,6 +35,10 @@ class OptimConfig:
     """SGD's momentum."""
     weight_decay: float = 0.0
     """Decoupled for adamw (Loshchilov and Hutter 2019), an L2 gradient for adam and sgd."""
+    l1: float = 0.0
+    """Added to the mean loss of a step: this times the sum of the weights' absolute values, biases left out."""
+    l2: float = 0.0
+    """Added likewise: half of this times the sum of the weights' squares."""
     schedule: ScheduleKind = ScheduleKind.cosine
     """After the warm-up: constant; inverse square root of the step; cosine to `final_ratio`; lower on a plateau."""
     warmup_steps: int = 200
@@ -52,7 +56,7 @@ class OptimConfig:
         yield from number(self, "learning_rate", 1e-12, 1e3)
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             yield "betas", f"is {self.betas}; allowed: two numbers from 0 to below 1"
-        for name in ("eps", "weight_decay", "warmup_steps", "clip_norm", "plateau_patience"):
+        for name in ("eps", "weight_decay", "l1", "l2", "warmup_steps", "clip_norm", "plateau_patience"):
             yield from number(self, name, 0)
         yield from number(self, "momentum", 0, 1)
         yield from number(self, "final_ratio", 0, 1)

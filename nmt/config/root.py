@@ -1,5 +1,6 @@
 """The roots of the tree, one a command, and the only door through which a configuration enters."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,7 +12,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from nmt.config.checks import number, problems_in
-from nmt.config.data import DataConfig
+from nmt.config.data import DataConfig, SubwordType
 from nmt.config.model import ModelConfig, Tying
 from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
@@ -65,6 +66,10 @@ class Config:
         yield from number(self, "seed", 0, 2**63 - 1)
         if self.machine.precision == Precision.int8:
             yield "machine.precision", "is int8, which is for translation; training allows auto, float32, bfloat16"
+        if self.data.tokenizer.type == SubwordType.bpe and (self.train.subword_sampling or 0) > 1:
+            yield "train.subword_sampling", f"is {self.train.subword_sampling}; allowed with bpe: from 0 to 1"
+        if self.train.tar and self.model.dropout and not self.model.fixed_masks:
+            yield "train.tar", "is on and model.fixed_masks false: it would punish the masks' change; set fixed_masks"
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:
             yield (
                 "model.tying",
@@ -85,6 +90,8 @@ class EvaluateConfig:
 
     run: str
     """The run directory."""
+    ensemble: list[str] = field(default_factory=list)
+    """Further runs of the same tokenizers, whose models decode together with the first one's."""
     split: str = "test"
     """valid or test, as the run directory keeps them."""
     src: str | None = None
@@ -92,7 +99,7 @@ class EvaluateConfig:
     ref: str | None = None
     """... and one with their reference translations."""
     checkpoint: str = "best"
-    """best or last."""
+    """best, last, or average:N, the mean of the weights of the N newest (train.keep_checkpoints keeps them)."""
     search: dict[str, Any] = field(default_factory=dict)
     """What differs from the run's own search; `with_search` puts the two together."""
     machine: MachineConfig = field(default_factory=MachineConfig)
@@ -111,12 +118,14 @@ class TranslateConfig:
 
     run: str
     """The run directory."""
+    ensemble: list[str] = field(default_factory=list)
+    """Further runs of the same tokenizers, whose models decode together with the first one's."""
     input: str | None = None
     """File to translate, one sentence a line; null: standard input."""
     output: str | None = None
     """File for the translations, which must not exist; null: standard output."""
     checkpoint: str = "best"
-    """best or last."""
+    """best, last, or average:N, the mean of the weights of the N newest (train.keep_checkpoints keeps them)."""
     search: dict[str, Any] = field(default_factory=dict)
     """What differs from the run's own search; `with_search` puts the two together."""
     machine: MachineConfig = field(default_factory=MachineConfig)
@@ -128,8 +137,8 @@ class TranslateConfig:
 
 
 def checkpoint_problems(name: str) -> Iterator[tuple[str, str]]:
-    if name not in ("best", "last"):
-        yield "checkpoint", f"is {name!r}; allowed: best, last"
+    if not re.fullmatch("best|last|average:[1-9][0-9]*", name):
+        yield "checkpoint", f"is {name!r}; allowed: best, last, average:N"
 
 
 def from_hydra(schema: type[T], *composed: Any, prefix: str = "") -> T:

@@ -17,6 +17,23 @@ class Metric(StrEnum):
     bleu = "bleu"
 
 
+class ObjectiveKind(StrEnum):
+    cross_entropy = "cross_entropy"
+    r_drop = "r_drop"
+    risk = "risk"
+
+
+class SamplingDecay(StrEnum):
+    linear = "linear"
+    exponential = "exponential"
+    inverse_sigmoid = "inverse_sigmoid"
+
+
+class SentenceMetric(StrEnum):
+    bleu = "bleu"
+    chrf = "chrf"
+
+
 @dataclass
 class TrainConfig:
     """The training loop. One step is one update of the weights."""
@@ -31,8 +48,35 @@ class TrainConfig:
     """Batches' worth of shuffled sentences that are sorted by length together."""
     accumulate: int = 1
     """Batches whose gradients are added up for one step."""
+    subword_sampling: float | None = None
+    """Other pieces for each sentence in each epoch: alpha of the unigram model (Kudo 2018; 0: all equally likely), or
+    the probability of dropping a merge of byte-pair encoding (Provilkov et al. 2020; 0.1). Null: always the best."""
     label_smoothing: float = 0.1
     """Share of the probability spread over the whole vocabulary (Szegedy et al. 2016)."""
+    objective: ObjectiveKind = ObjectiveKind.cross_entropy
+    """What is minimised: cross-entropy; that of two passes with other dropout, and their disagreement (r_drop); or the
+    expected loss in a sentence metric (risk)."""
+    r_drop_alpha: float = 5.0
+    """r_drop: strength of the agreement (alpha of Liang et al. 2021)."""
+    risk_metric: SentenceMetric = SentenceMetric.bleu
+    """risk: the loss of a translation is 100 minus its BLEU or chrF."""
+    risk_samples: int = 20
+    """risk: translations sampled for each sentence, besides the reference; memory grows with them."""
+    risk_alpha: float = 5e-3
+    """risk: sharpness of the distribution over them (alpha of Shen et al. 2016)."""
+    ar: float = 0.0
+    """Strength of the penalty on the size of the decoder's outputs; as 2 (Merity, McCann and Socher 2017)."""
+    tar: float = 0.0
+    """Strength of the penalty on their change from step to step; as 1."""
+    scheduled_sampling: SamplingDecay | None = None
+    """How the share e of true words among those that the decoder reads falls with the step i (Bengio et al. 2015):
+    linear max(least, k - c i), exponential k^i, inverse_sigmoid k / (k + exp(i / k)). Null: all are true."""
+    sampling_k: float = 1.0
+    """k of scheduled_sampling; exponential: below 1, inverse_sigmoid: 1 or more, in steps."""
+    sampling_c: float = 1e-4
+    """c of scheduled_sampling=linear, a step."""
+    sampling_least: float = 0.0
+    """Least share of true words, whatever the decay."""
     validate_every: int = 250
     """Steps between validations."""
     checkpoint_every: int = 250
@@ -47,8 +91,13 @@ class TrainConfig:
     """Sentences of the validation set that are decoded for BLEU at the most; perplexity is over all of them."""
     keep_checkpoints: int = 2
     """Newest checkpoints kept, besides the best: what is left if the last one is damaged on the disk."""
+    ema_decay: float = 0.0
+    """Decay a step of an exponential moving average of the weights, which is validated and kept to translate with; as
+    0.999; 0: none (Polyak and Juditsky 1992)."""
     max_skipped: int = 10
     """Steps in a row with a loss or gradient that is not finite, after which training stops; each is skipped."""
+    init_from: str | None = None
+    """Fine-tuning: a run whose best weights and tokenizers the new run starts with; the model must be the same."""
     resume: str | None = None
     """auto: continue the run in hydra.run.dir, or without one the newest unfinished run of the same configuration, if
     there is any; a run directory: continue that one."""
@@ -70,6 +119,17 @@ class TrainConfig:
         ):
             yield from number(self, name, 1)
         yield from number(self, "label_smoothing", 0, 0.9)
-        yield from number(self, "patience", 0)
+        for name in ("patience", "r_drop_alpha", "risk_alpha", "ar", "tar", "sampling_c"):
+            yield from number(self, name, 0)
+        yield from number(self, "risk_samples", 1)
+        yield from number(self, "sampling_least", 0, 1)
+        low, high = {"exponential": (0.0, 0.999999), "inverse_sigmoid": (1.0, 1e9)}.get(
+            self.scheduled_sampling or "", (0, 2)
+        )
+        yield from number(self, "sampling_k", low, high)
+        if self.objective == ObjectiveKind.risk and (self.ar or self.tar or self.scheduled_sampling):
+            yield "objective", "is risk, which takes no ar, tar or scheduled_sampling; leave those out"
+        yield from number(self, "subword_sampling", 0, 100)
+        yield from number(self, "ema_decay", 0, 0.999999)
         if self.resume_step is not None and self.resume is None:
             yield "resume_step", "is given and resume is not; give train.resume=auto or train.resume=RUN too"

@@ -5,6 +5,7 @@ from nmt.data.cleaning import normalise
 from nmt.data.corpora import read_lines
 from nmt.data.fetch import sha256_of
 from nmt.data.prepare import Prepared, prepare
+from nmt.data.sampling import SubwordSampling, build_sampling
 from nmt.data.sources import locate
 from nmt.data.store import PairStore
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
@@ -17,8 +18,10 @@ __all__ = [
     "Batch",
     "PairStore",
     "Prepared",
+    "SubwordSampling",
     "Tokenizer",
     "TrainingBatches",
+    "build_sampling",
     "gather",
     "in_length_order",
     "locate",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config import BatchUnit
+from nmt.data.sampling import SubwordSampling
 from nmt.data.store import PairStore
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
@@ -161,8 +162,26 @@ class TrainingBatches:
     padding, in random order. In memory are one window, and up to four bytes of order for each pair of the corpus.
     """
 
-    def __init__(self, store: PairStore, unit: BatchUnit, size: int, pool_batches: int, seed: int) -> None:
+    def __init__(
+        self,
+        store: PairStore,
+        unit: BatchUnit,
+        size: int,
+        pool_batches: int,
+        seed: int,
+        sampling: SubwordSampling | None = None,
+    ) -> None:
+        """
+        Args:
+            store: the pairs.
+            unit: what `size` counts.
+            size: of a batch.
+            pool_batches: batches in a pool.
+            seed: of the order.
+            sampling: draws each pair's pieces anew each epoch; lengths are still told by the stored ones.
+        """
         self.store = store
+        self.sampling = sampling
         self.unit = unit
         self.size = size
         self.seed = seed
@@ -204,7 +223,11 @@ class TrainingBatches:
             if not self.window:
                 self.begin(self.epoch + 1)
         self.index += 1
-        return gather(self.store, self.window[self.index - 1 - self.before])
+        indices = self.window[self.index - 1 - self.before]
+        if self.sampling is None:
+            return gather(self.store, indices)
+        src, tgt = zip(*(self.sampling.pair(self.epoch, int(i)) for i in indices), strict=True)
+        return make_batch(src, tgt, list(indices))
 
     def seek(self, epoch: int, index: int) -> None:
         """Goes to a position: the next batch is number `index` of this epoch."""

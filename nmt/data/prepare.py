@@ -66,8 +66,12 @@ class Prepared:
         return (self.folder / "report.txt").read_text(encoding="utf-8")
 
 
-def prepare(config: DataConfig) -> Prepared:
+def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Prepared:
     """Returns the prepared corpus, from the cache if the same files were prepared with the same settings before.
+
+    Args:
+        config: the corpus.
+        given: tokenizers of both sides to use, as in fine-tuning; None: train them on the corpus.
 
     Raises:
         UserError: files are missing, damaged, unequal or empty, or too small for the vocabulary.
@@ -81,24 +85,31 @@ def prepare(config: DataConfig) -> Prepared:
         ) from None
     sources = locate(config)
     fingerprints = Fingerprints(cache / "fingerprints.json")
-    key = corpus_key(config, sources, fingerprints)
+    key = corpus_key(config, sources, fingerprints, given)
     fingerprints.save()
     target = cache / "prepared" / key
-    make_once(target, lambda partial: write(config, sources, partial))
+    make_once(target, lambda partial: write(config, sources, partial, given))
     prepared = Prepared(target)
     prepared.check()
     return prepared
 
 
-def corpus_key(config: DataConfig, sources: dict[str, Source], fingerprints: Fingerprints) -> str:
+def corpus_key(
+    config: DataConfig, sources: dict[str, Source], fingerprints: Fingerprints, given: dict[str, Tokenizer] | None
+) -> str:
     """A hash of all that decides what `write` writes."""
     files = {split: [fingerprints.of(path) for path in source.paths()] for split, source in sources.items()}
     settings = [asdict(config.cleaning), asdict(config.tokenizer), config.max_pieces]
     layout = {split: [len(source.files.src), len(source.files.tsv)] for split, source in sources.items()}
-    return hashlib.sha256(json.dumps([FORMAT, files, layout, settings], sort_keys=True).encode()).hexdigest()[:16]
+    parts = [FORMAT, files, layout, settings]
+    if given is not None:
+        parts.append({side: hashlib.sha256(tokenizer.model).hexdigest() for side, tokenizer in given.items()})
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write(config: DataConfig, sources: dict[str, Source], folder: Path) -> None:
+def write(
+    config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer] | None = None
+) -> None:
     """Does the work: clean, train the tokenizer, encode, report."""
     with progress_bar() as progress:
         held_out = {split: list(source.pairs()) for split, source in sources.items() if split != "train"}
@@ -117,8 +128,11 @@ def write(config: DataConfig, sources: dict[str, Source], folder: Path) -> None:
         if report.kept == 0:
             raise UserError(f"no training pair is left of {report.read}; see data.cleaning. {one_line(report)}")
         progress.update(task, total=report.read)
-        progress.add_task("training the tokenizer", total=None)
-        tokenizers = train_tokenizers(config, clean_text, report.kept, folder)
+        if given is None:
+            progress.add_task("training the tokenizer", total=None)
+        tokenizers = given or train_tokenizers(config, clean_text, report.kept)
+        for side, tokenizer in tokenizers.items():
+            (folder / f"{side}.model").write_bytes(tokenizer.model)
         task = progress.add_task("encoding", total=report.kept)
         too_long = 0
         with StoreWriter(folder, "train", tokenizers["src"].size, tokenizers["tgt"].size) as store:
@@ -146,8 +160,8 @@ def write(config: DataConfig, sources: dict[str, Source], folder: Path) -> None:
     log.info("prepared %s: %d training pairs kept of %d", config.name, report.kept - too_long, report.read)
 
 
-def train_tokenizers(config: DataConfig, text: dict[str, Path], pairs: int, folder: Path) -> dict[str, Tokenizer]:
-    """One tokenizer for both sides, or one for each; written to `SIDE.model`."""
+def train_tokenizers(config: DataConfig, text: dict[str, Path], pairs: int) -> dict[str, Tokenizer]:
+    """One tokenizer for both sides, or one for each."""
     stride = math.ceil(pairs / config.tokenizer.max_lines)
     sides = {side: itertools.islice(read_lines(path), 0, None, stride) for side, path in text.items()}
     if config.tokenizer.joint:
@@ -155,8 +169,6 @@ def train_tokenizers(config: DataConfig, text: dict[str, Path], pairs: int, fold
         models = dict.fromkeys(SIDES, joint)
     else:
         models = {side: train_tokenizer(lines, config.tokenizer) for side, lines in sides.items()}
-    for side, model in models.items():
-        (folder / f"{side}.model").write_bytes(model)
     return {side: Tokenizer(model) for side, model in models.items()}
 
 

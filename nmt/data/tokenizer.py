@@ -61,6 +61,10 @@ class Tokenizer:
         """The pieces as they are written in the vocabulary, a leading ▁ for a space."""
         return [self.processor.IdToPiece(int(i)) for i in ids]
 
+    def scores(self) -> list[float]:
+        """Each piece's log-probability (unigram), or minus the number of its merge (byte-pair encoding)."""
+        return [self.processor.GetScore(i) for i in range(self.size)]
+
 
 def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> bytes:
     """Trains a model and returns it serialised; the same lines and settings give the same bytes.

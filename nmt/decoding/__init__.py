@@ -1,6 +1,7 @@
 """Search, and translation of lines."""
 
+from nmt.decoding.ensemble import Ensemble, TranslationModel
 from nmt.decoding.search import Hypothesis, Symbols, search
 from nmt.decoding.translator import AttentionMap, Candidate, Translator
 
-__all__ = ["AttentionMap", "Candidate", "Hypothesis", "Symbols", "Translator", "search"]
+__all__ = ["AttentionMap", "Candidate", "Ensemble", "Hypothesis", "Symbols", "TranslationModel", "Translator", "search"]

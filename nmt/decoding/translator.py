@@ -10,8 +10,8 @@ from torch import Tensor
 
 from nmt.config import SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, source_tensors
+from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.search import Hypothesis, Symbols, search
-from nmt.models import Seq2Seq
 
 SYMBOLS = Symbols(BOS_ID, EOS_ID, banned=(PAD_ID, UNK_ID, BOS_ID))
 MAX_SOURCE_PIECES = 200
@@ -49,7 +49,7 @@ class AttentionMap:
 class Translator:
     """A model with its two tokenizers: raw text in, raw text out."""
 
-    def __init__(self, model: Seq2Seq, src: Tokenizer, tgt: Tokenizer, config: SearchConfig) -> None:
+    def __init__(self, model: TranslationModel, src: Tokenizer, tgt: Tokenizer, config: SearchConfig) -> None:
         self.model = model
         self.src = src
         self.tgt = tgt

@@ -1,5 +1,5 @@
 """Scores of translations."""
 
-from nmt.metrics.scores import Score, all_scores, bleu
+from nmt.metrics.scores import Score, all_scores, bleu, sentence_scores
 
-__all__ = ["Score", "all_scores", "bleu"]
+__all__ = ["Score", "all_scores", "bleu", "sentence_scores"]

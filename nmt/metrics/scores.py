@@ -34,3 +34,17 @@ def all_scores(hypotheses: Sequence[str], references: Sequence[str], bleu_tokeni
 def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> float:
     """Corpus BLEU on 0 to 100."""
     return float(BLEU(tokenize=tokenize).corpus_score(list(hypotheses), [list(references)]).score)
+
+
+def sentence_scores(hypotheses: Sequence[str], references: Sequence[str], metric: str, tokenize: str) -> list[float]:
+    """BLEU (of the orders that fit, smoothed as sacrebleu does) or chrF of each sentence, on 0 to 100.
+
+    Args:
+        hypotheses: detokenised translations, one a sentence.
+        references: one a sentence.
+        metric: bleu or chrf.
+        tokenize: sacrebleu's tokenizer for BLEU.
+    """
+    scorer = CHRF() if metric == "chrf" else BLEU(tokenize=tokenize, effective_order=True)
+    pairs = zip(hypotheses, references, strict=True)
+    return [float(scorer.sentence_score(hypothesis, [reference]).score) for hypothesis, reference in pairs]

@@ -151,6 +151,22 @@ def load_weights(folder: Path, link: str, run: str = "") -> tuple[int, dict[str,
         raise UserError(f"{source / WEIGHTS}: cannot be read: {error}") from None
 
 
+def load_average(folder: Path, count: int, run: str = "") -> tuple[int, dict[str, Tensor]]:
+    """The newest step, and the mean weights of the `count` newest checkpoints (Junczys-Dowmunt et al. 2016).
+
+    Raises:
+        UserError: there are fewer, or as `load_checkpoint`.
+    """
+    newest = steps(folder)[:count]
+    if len(newest) < count:
+        raise UserError(f"checkpoint=average:{count} asks for more than the {len(newest)} checkpoints in {folder}")
+    total: dict[str, Tensor] = {}
+    for step in newest:
+        for name, weight in load_weights(folder, folder_name(step), run)[1].items():
+            total[name] = weight.double() + total[name] if name in total else weight.double()
+    return newest[0], {name: (weight / count).float() for name, weight in total.items()}
+
+
 def checked(folder: Path, link: str, names: Collection[str], run: str) -> tuple[Path, dict[str, Any]]:
     """The folder a link points to, and its manifest, once the checksums of these files hold."""
     source = Path(os.path.realpath(folder / link))  # unlike resolve(), it goes through a link to itself

@@ -167,6 +167,9 @@ class RunDirectory:
     def tokenizer(self, side: str) -> Tokenizer:
         return Tokenizer.load(self.path / "tokenizer" / f"{side}.model")
 
+    def tokenizers(self) -> dict[str, Tokenizer]:
+        return {side: self.tokenizer(side) for side in SIDES}
+
     def has_split(self, split: str) -> bool:
         return (self.path / "data" / f"{split}.src").is_file()
 
@@ -186,6 +189,8 @@ def identity(config: Config) -> str:
     """A hash of what must not change within a run: corpus, model and seed, wherever the files are."""
     data = replace(config.data, root=None, mirror=None, cache=None)
     parts = [asdict(data), asdict(config.model), config.seed]
+    if config.train.init_from is not None:  # its tokenizers are another run's
+        parts.append("fine-tuned")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

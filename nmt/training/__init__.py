@@ -1,5 +1,6 @@
 """Objectives, optimizers, and the loop."""
 
+from nmt.training.average import WeightAverage
 from nmt.training.build import build_trainer
 from nmt.training.objectives import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
@@ -12,6 +13,7 @@ __all__ = [
     "Tracker",
     "Trainer",
     "Validator",
+    "WeightAverage",
     "build_optimizer",
     "build_trainer",
     "cross_entropy",

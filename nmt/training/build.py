@@ -1,16 +1,22 @@
 """A trainer from a configuration and a run directory: the one place where its parts are put together."""
 
 import logging
+from collections.abc import Callable, Sequence
 
 import torch
 
-from nmt.config import Config
-from nmt.data import BOS_ID, PAD_ID, TrainingBatches, prepare
+from nmt.config import Config, ObjectiveKind, OptimConfig, TrainConfig
+from nmt.data import BOS_ID, PAD_ID, Tokenizer, TrainingBatches, build_sampling, prepare
 from nmt.errors import UserError
-from nmt.models import Vocabulary, build_model
-from nmt.run import Checkpoint, RunDirectory, folder_name, go_back, load_checkpoint, newest_whole
-from nmt.training.objectives import cross_entropy
+from nmt.metrics import sentence_scores
+from nmt.models import Seq2Seq, Vocabulary, build_model
+from nmt.run import Checkpoint, RunDirectory, folder_name, go_back, load_checkpoint, load_weights, newest_whole
+from nmt.training.average import WeightAverage
+from nmt.training.objectives import Objective, TokenLoss, cross_entropy, with_weight_penalty
 from nmt.training.optim import Schedule, build_optimizer
+from nmt.training.r_drop import r_drop
+from nmt.training.risk import risk
+from nmt.training.scheduled_sampling import scheduled_sampling, share_of_truth
 from nmt.training.tracking import Tracker
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
@@ -24,12 +30,15 @@ def build_trainer(config: Config, run: RunDirectory, tracker: Tracker, device: t
     Raises:
         UserError: the corpus cannot be prepared, or the checkpoint is damaged.
     """
-    prepared = prepare(config.data)
+    prepared = prepare(config.data, run.tokenizers() if config.train.init_from else None)
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
     torch.manual_seed(config.seed)
     model = build_model(config.model, Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)).to(device)
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     log.info("%.2f million parameters on %s in %s", size, device, "bfloat16" if bfloat16 else "float32")
+    begun = (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists()
+    if config.train.init_from and not begun:
+        start_from(config.train.init_from, model)
     source, reference = run.text("valid")
     most = config.train.valid_sentences
     validator = Validator(
@@ -40,17 +49,24 @@ def build_trainer(config: Config, run: RunDirectory, tracker: Tracker, device: t
         config.search,
         config.data.bleu_tokenize,
     )
+    pairs, strength = prepared.store("train"), config.train.subword_sampling
+    kind = config.data.tokenizer.type
+    sampling = None if strength is None else build_sampling(pairs, (src, tgt), kind, strength, config.seed)
     trainer = Trainer(
         model=model,
-        objective=cross_entropy(config.train.label_smoothing),
+        objective=build_objective(
+            config.train, config.optim, tgt, config.data.bleu_tokenize, lambda: trainer.progress.step
+        ),
         optimizer=build_optimizer(model, config.optim),
         schedule=Schedule(config.optim, config.train.max_steps),
+        average=WeightAverage(model, config.train.ema_decay),
         batches=TrainingBatches(
-            prepared.store("train"),
+            pairs,
             config.train.batch_unit,
             config.train.batch_size,
             config.train.pool_batches,
             config.seed,
+            sampling,
         ),
         validate=validator,
         tracker=tracker,
@@ -61,12 +77,55 @@ def build_trainer(config: Config, run: RunDirectory, tracker: Tracker, device: t
         run=run.identity,
     )
     validator.check()
-    if (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists():
+    if begun:
         trainer.restore(checkpoint_to_continue(run, config.train.resume_step))
         log.info("continuing at step %d", trainer.progress.step)
     else:
         tracker.lines.rewind(0)
     return trainer
+
+
+def start_from(path: str, model: Seq2Seq) -> None:
+    """Gives a model the best weights of a run.
+
+    Raises:
+        UserError: the run has another model, or is damaged.
+    """
+    base = RunDirectory.open(path)
+    step, weights = load_weights(base.checkpoints, "best", base.identity)
+    model.load_weights(weights)
+    log.info("starting from step %d of %s", step, path)
+
+
+def build_objective(
+    train: TrainConfig, optim: OptimConfig, tgt: Tokenizer, bleu_tokenize: str, step: Callable[[], int]
+) -> Objective:
+    """What the loop minimises.
+
+    Args:
+        train: chooses it.
+        optim: has the penalties on the weights.
+        tgt: makes text of ids for the metric of risk training.
+        bleu_tokenize: sacrebleu's tokenizer.
+        step: gives the steps taken so far, for what changes with them.
+    """
+
+    def loss(hypotheses: Sequence[Sequence[int]], references: Sequence[Sequence[int]]) -> list[float]:
+        texts = tgt.decode(hypotheses), tgt.decode(references)
+        return [100 - score for score in sentence_scores(*texts, train.risk_metric, bleu_tokenize)]
+
+    match train.objective:
+        case ObjectiveKind.cross_entropy:
+            objective = cross_entropy(train.label_smoothing, train.ar, train.tar)
+        case ObjectiveKind.r_drop:
+            objective = r_drop(TokenLoss(train.label_smoothing, train.ar, train.tar), train.r_drop_alpha)
+        case ObjectiveKind.risk:
+            objective = risk(loss, train.risk_samples, train.risk_alpha)
+    if train.scheduled_sampling is not None:
+        objective = scheduled_sampling(objective, lambda: share_of_truth(train, step()))
+    if optim.l1 or optim.l2:
+        objective = with_weight_penalty(objective, optim.l1, optim.l2)
+    return objective
 
 
 def checkpoint_to_continue(run: RunDirectory, step: int | None) -> Checkpoint:

@@ -17,6 +17,7 @@ from nmt.data import Batch, TrainingBatches
 from nmt.errors import Interrupted, UserError
 from nmt.models import Seq2Seq
 from nmt.run import Checkpoint, save_checkpoint
+from nmt.training.average import WeightAverage
 from nmt.training.gradients import Sums, add_gradients
 from nmt.training.objectives import Objective
 from nmt.training.optim import (
@@ -72,6 +73,7 @@ class Trainer:
         objective: Objective,
         optimizer: Optimizer,
         schedule: Schedule,
+        average: WeightAverage,
         batches: TrainingBatches,
         validate: Callable[[], dict[str, float]],
         tracker: Tracker,
@@ -85,6 +87,7 @@ class Trainer:
         self.objective = objective
         self.optimizer = optimizer
         self.schedule = schedule
+        self.average = average
         self.batches = batches
         self.validate = validate
         self.tracker = tracker
@@ -129,7 +132,8 @@ class Trainer:
                 improved = False
                 validation_due = progress.step % config.validate_every == 0 or progress.step == config.max_steps
                 if validation_due:
-                    improved = self.judge(self.validate())
+                    with self.average.in_place():
+                        improved = self.judge(self.validate())
                 progress.seconds += time.perf_counter() - started
                 checkpoint_due = validation_due or progress.step % config.checkpoint_every == 0
                 if signals.received or self.finished or (checkpoint_due and not progress.skipped_in_a_row):
@@ -147,6 +151,7 @@ class Trainer:
         norm = clip_gradients(self.model, self.clip_norm).item()
         if math.isfinite(norm) and math.isfinite(sums.loss):
             self.optimizer.step()
+            self.average.update(progress.step + 1)
             progress.skipped_in_a_row = 0
             window.steps += 1
             window.add(sums)
@@ -229,20 +234,27 @@ class Trainer:
     def checkpoint(self) -> Checkpoint:
         tensors = {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
         tensors |= {f"random.{name}": value for name, value in random_states(self.device).items()}
+        weights: dict[str, Tensor] = dict(self.model.named_parameters())
+        if self.average.average:  # the checkpoint's weights are those to translate with
+            tensors |= {f"weights.{name}": value for name, value in weights.items()}
+            weights = self.average.average
         state: dict[str, Any] = {
             "progress": asdict(self.progress),
             "position": {"epoch": self.batches.epoch, "index": self.batches.index},
             "schedule": self.schedule.state_dict(),
         }
-        return Checkpoint(self.progress.step, dict(self.model.named_parameters()), tensors, state, self.run)
+        return Checkpoint(self.progress.step, weights, tensors, state, self.run)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Goes on from a checkpoint as if training had never stopped."""
-        self.model.load_weights(checkpoint.weights)
-        groups: dict[str, dict[str, Tensor]] = {"optimizer": {}, "random": {}}
+        groups: dict[str, dict[str, Tensor]] = {"optimizer": {}, "random": {}, "weights": {}}
         for key, value in checkpoint.tensors.items():
             group, name = key.split(".", 1)
             groups[group][name] = value
+        self.model.load_weights(checkpoint.weights)
+        self.average.start()
+        if groups["weights"]:
+            self.model.load_weights(groups["weights"])
         load_optimizer_tensors(self.optimizer, groups["optimizer"])
         set_random_states(groups["random"], self.device)
         state = checkpoint.state

@@ -1,0 +1,5 @@
+"""From a checkout: the same as nmt-distil."""
+
+from nmt.cli.distil import main
+
+main()
