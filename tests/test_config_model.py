@@ -25,8 +25,13 @@ ADDITIVE, DOT = {"attention": AttentionKind.multi_head_additive}, {"attention": 
         ({"heads": 0}, "heads", "is 0; allowed: at least 1"),
         ({"attention_window": 0}, "attention_window", "is 0; allowed: at least 1"),
         ({"max_positions": 0}, "max_positions", "is 0; allowed: at least 1"),
-        ({"kernel_width": 0}, "kernel_width", "is 0; allowed: at least 1"),
-        ({"feed_forward_size": 0}, "feed_forward_size", "is 0; allowed: at least 1"),
+        ({**CONVOLUTIONAL, "kernel_width": -1}, "kernel_width", "is -1; allowed: at least 1"),
+        ({**TRANSFORMER, "feed_forward_size": 0}, "feed_forward_size", "is 0; allowed: at least 1"),
+        ({"kernel_width": 5}, "kernel_width", "is 5 and architecture recurrent; only convolutional has it"),
+        ({"pre_norm": True}, "pre_norm", "is true and architecture recurrent; only transformer has it"),
+        ({**TRANSFORMER, "bidirectional": False}, "bidirectional", "is false and architecture transformer"),
+        ({**CONVOLUTIONAL, "residual_from": None}, "residual_from", "is null and architecture convolutional"),
+        ({**CONVOLUTIONAL, "positions": PositionKind.learned}, "positions", "is learned and architecture conv"),
     ],
 )
 def test_what_cannot_be_built_is_refused_and_said_once(settings: dict[str, Any], field: str, said: str) -> None:
@@ -41,7 +46,7 @@ def test_what_cannot_be_built_is_refused_and_said_once(settings: dict[str, Any],
         {},
         {**DOT, "heads": 8},
         {**ADDITIVE, "hidden_size": 72, "heads": 9},
-        {"heads": 3, "kernel_width": 4},  # nothing here has heads or convolutions
+        {"heads": 3},  # nothing here has heads
         {**TRANSFORMER, "hidden_size": 255},
         {**TRANSFORMER, "embed_size": 9, "heads": 3, "positions": PositionKind.learned},
         {**CONVOLUTIONAL, "embed_size": 9, "hidden_size": 255, "heads": 2},

@@ -24,12 +24,15 @@ KINDS: list[dict[str, Any]] = [
     {"decoder": DecoderKind.bahdanau},
     {"decoder": DecoderKind.conditional},
 ]
+PAST = (AttentionKind.coverage, AttentionKind.local_m)
+"""What looks at the steps before, or at their number."""
 FAMILY: list[dict[str, Any]] = [
     *(kind | {"decoder_layers": layers} for kind, layers in itertools.product(KINDS, (1, 3))),
     *(kind | {"cell": cell, "decoder_layers": 2} for kind, cell in itertools.product(KINDS, Cell)),
     *({"cell": cell, "decoder_layers": 2} for cell in Cell),
     *({"cell": cell, "decoder_layers": 2, "input_feeding": True} for cell in Cell),
     {"attention": None, "cell": Cell.gru, "decoder_layers": 2},
+    *(kind | {"attention": attention, "attention_window": 1} for kind, attention in itertools.product(KINDS, PAST)),
     {"decoder_layers": 3, "residual_from": None, "zoneout_h": 0.2, "zoneout_c": 0.1},
     {"decoder": DecoderKind.luong, "decoder_layers": 3, "residual_from": 3, "input_feeding": True},
 ]
@@ -221,6 +224,17 @@ def test_dropout_stands_where_the_equations_have_it(
     for b in range(BATCH):
         expected = by_hand(decoder, b, tokens[:, b], lambda t, place, b=b: masks[place][t, b])
         assert_close(vectors[:, b], expected)
+
+
+@pytest.mark.parametrize("kind", [{"decoder": DecoderKind.gnmt}, *KINDS], ids=str)
+def test_coverage_is_the_sum_of_the_weights_and_time_the_number_of_steps(kind: dict[str, Any]) -> None:
+    decoder, tokens = build(**kind, attention=AttentionKind.coverage), targets()
+    _, weights = decoder(tokens, decoder.start(encoded(decoder), MASK))
+    state = decoder.start(encoded(decoder), MASK)
+    for t in range(len(tokens)):
+        assert state.time == t
+        assert_close(state.coverage, weights[:, :t].sum(dim=1))
+        _, state = decoder.step(tokens[t], state)
 
 
 def test_every_decoder_is_built_as_itself() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import Cell, DecoderKind
+from nmt.config import Architecture, AttentionKind, Cell, DecoderKind
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
@@ -69,3 +69,9 @@ def test_the_examples_of_a_cell_an_attention_and_a_decoder_do_what_every_member_
 @pytest.mark.parametrize("word", [*Cell, *DecoderKind, *(path.stem for path in ROOT.glob("conf/model/*20??.yaml"))])
 def test_every_member_stands_in_the_tables(word: str) -> None:
     assert re.search(rf"^\| `{word}`", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("word", [*AttentionKind, *Architecture])
+def test_every_attention_and_architecture_stands_in_its_table(word: str) -> None:
+    page = (ROOT / "docs" / "attention.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| `{word}`", page, re.MULTILINE)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.config import AttentionKind, ModelConfig, SearchConfig
+from nmt.config import Architecture, AttentionKind, DecoderKind, ModelConfig, SearchConfig
 from nmt.data import BOS_ID, PAD_ID, Tokenizer, make_batch
 from nmt.data.phrasebook import Pair
 from nmt.decoding import Ensemble, Translator
@@ -31,6 +31,9 @@ def members(words: int = WORDS) -> list[Seq2Seq]:
         member(1, words),
         member(2, words, hidden_size=6, decoder_layers=2, attention=AttentionKind.dot, input_feeding=True),
         member(3, words, encoder_layers=2, attention=None, bidirectional=False),
+        member(4, words, architecture=Architecture.transformer),
+        member(5, words, architecture=Architecture.convolutional),
+        member(6, words, decoder=DecoderKind.bahdanau, attention=AttentionKind.coverage),
     ]
 
 
@@ -42,7 +45,7 @@ def probabilities(model: Seq2Seq, src: list[int], given: list[int]) -> Tensor:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 2, 6])
 def test_each_step_is_the_mean_of_the_members_probabilities(count: int) -> None:
     chosen = members()[:count]
     ensemble = Ensemble(chosen)
@@ -96,16 +99,17 @@ def test_members_of_any_architecture_translate_and_draw_attention_together(
     own = [Translator(model, tokenizer, tokenizer, search).attention(lines[0], "text") for model in models]
     assert own[2] is None
     assert found is not None
-    one, other = (torch.tensor(each.weights) for each in own[:2])
-    torch.testing.assert_close(torch.tensor(found.weights), (one + other) / 2)
-    assert Translator(Ensemble(models[2:]), tokenizer, tokenizer, search).attention(lines[0], "text") is None
+    drawn = [torch.tensor(each.weights) for each in own if each is not None]
+    assert len(drawn) == len(models) - 1
+    torch.testing.assert_close(torch.tensor(found.weights), sum(drawn) / len(drawn))
+    assert Translator(Ensemble(models[2:3]), tokenizer, tokenizer, search).attention(lines[0], "text") is None
 
 
 def test_an_ensemble_is_switched_as_one() -> None:
     ensemble = Ensemble(members())
     ensemble.train()
-    assert [model.training for model in ensemble.members] == [True] * 3
+    assert [model.training for model in ensemble.members] == [True] * 6
     assert ensemble.training
     ensemble.eval()
-    assert [model.training for model in ensemble.members] == [False] * 3
+    assert [model.training for model in ensemble.members] == [False] * 6
     assert len(list(ensemble.parameters())) == sum(len(list(model.parameters())) for model in ensemble.members)

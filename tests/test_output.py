@@ -1,11 +1,17 @@
 """The fused end of the network against the plain one, in values and gradients."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
-from nmt.models.output import CHUNK, projected_cross_entropy, smoothed_cross_entropy
+from nmt.config import ModelConfig
+from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.models import Vocabulary, build_model
+from nmt.models.output import CHUNK, ProjectedCrossEntropy, projected_cross_entropy, smoothed_cross_entropy
+from nmt.training import objectives
 
 WORDS, WIDTH = 37, 11
 
@@ -54,3 +60,37 @@ def test_without_gradients_none_are_made() -> None:
     with torch.inference_mode():
         loss, _ = projected_cross_entropy(vectors, weight, bias, target, 0.1)
     assert not loss.requires_grad
+    weight.requires_grad_()
+    for enabled, products in ((True, 1), (False, 0)):
+        with torch.set_grad_enabled(enabled), torch.profiler.profile() as profile:
+            projected_cross_entropy(vectors, weight, bias, target, 0.1)
+        assert sum(event.count for event in profile.key_averages() if event.key == "aten::addmm_") == products
+
+
+def test_under_autocast_every_large_product_is_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dropout's masks are in float32, and would turn the vectors back."""
+    torch.manual_seed(0)
+    model = build_model(ModelConfig(embed_size=8, hidden_size=16, dropout=0.3), Vocabulary(40, 40, PAD_ID, BOS_ID))
+    batch = make_batch([[5, 6, 7]], [[8, 9]], [0])
+    kinds: list[torch.dtype] = []
+
+    def recorded(vectors: Tensor, *rest: Any) -> Any:
+        kinds.append(vectors.dtype)
+        return forward(vectors, *rest)
+
+    forward = ProjectedCrossEntropy.apply
+    monkeypatch.setattr(ProjectedCrossEntropy, "apply", recorded)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss, _, _ = objectives.cross_entropy(0.1)(model, batch)
+    loss.backward()
+    assert kinds == [torch.bfloat16]
+    assert loss.dtype == torch.float32
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_large_logits_lose_nothing() -> None:
+    vectors, weight, bias, target = inputs(9, torch.float32)
+    vectors, weight = 100 * vectors.detach(), weight.detach()
+    _, nll = projected_cross_entropy(vectors, weight, bias.detach(), target, 0.0)
+    exact = cross_entropy(linear(vectors.double(), weight.double(), bias.double()), target, reduction="sum")
+    assert nll.item() == pytest.approx(exact.item(), rel=1e-5)

@@ -231,3 +231,20 @@ def test_two_batches_side_by_side_are_as_one_after_the_other(tokenizer: Tokenize
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
+
+
+def test_an_interrupt_leaves_threads_and_model_as_they_were(tokenizer: Tokenizer) -> None:
+    def interrupt(lines: int) -> None:
+        raise KeyboardInterrupt
+
+    threads = torch.get_num_threads()
+    ready = build(tokenizer, batch_size=4)
+    ready.model.train()
+    try:
+        torch.set_num_threads(2)
+        with pytest.raises(KeyboardInterrupt):
+            ready.translate([pair.en for pair in PAIRS[:24]], interrupt)
+        assert torch.get_num_threads() == 2
+        assert ready.model.training
+    finally:
+        torch.set_num_threads(threads)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.benchmark.figures import Figures, peak_memory, timed
 from nmt.config import Config, SearchConfig
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, prepare, read_lines
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, normalise, prepare, read_lines
 from nmt.decoding import Translator
 from nmt.evaluation import load_translator
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -32,7 +32,7 @@ class AsLongAsReferences(Translator):
             model.output_bias[EOS_ID] = NEVER
 
     def know(self, lines: Sequence[str], references: Sequence[str]) -> None:
-        pairs = zip(self.src.encode(lines), self.tgt.encode(references), strict=True)
+        pairs = zip(self.src.encode([normalise(line) for line in lines]), self.tgt.encode(references), strict=True)
         self.lengths = {tuple(src): len(tgt) for src, tgt in pairs}
 
     def max_lengths(self, sources: list[list[int]], mask: Tensor) -> Tensor:

@@ -2,19 +2,10 @@
 
 from dataclasses import dataclass
 
-from nmt.config import Architecture, AttentionKind, ModelConfig
+from nmt.config import Architecture, AttentionKind, DecoderKind, ModelConfig, encoder_widths
 from nmt.data import Batch
 from nmt.errors import UserError
-
-COUNTED = (
-    "cell",
-    "bidirectional_layers",
-    "direction_size",
-    "encoder_transitions",
-    "encoder_feed_forward",
-    "decoder",
-)
-"""Settings that change the count, and of which it knows the default alone."""
+from nmt.models.cells import StepwiseLayer, cell_type
 
 
 @dataclass
@@ -54,33 +45,52 @@ def forward_flops(config: ModelConfig, words: int, work: Work) -> int:
 
 def recurrent_flops(config: ModelConfig, words: int, work: Work) -> int:
     """
-    With E, H, V the sizes of embedding, hidden state and target vocabulary, C = H with attention and 0 without it:
+    With E, H, V the sizes of embedding, hidden state and target vocabulary, G the gates of a cell, C = H with attention
+    and 0 without it; a layer of width W that reads I costs 2 G W (I + W):
 
-        source token    encoder layer, each direction of width W: 2 . 4 W (I + 1 + W), the 1 for the mask that is the
-                        bias; the attention's keys and values
-        sentence        bridge: 2 . 2 H L H
-        target token    decoder layer: 2 . 4 H (I + H), I = E (+ E with input feeding) below, H + C above;
-                        readout: 2 (H + C) E; output: 2 E V; the attention's queries and outputs
+        source token    encoder layers in each direction, of which a fused one reads a 1 too, for the mask that is the
+                        bias; further transitions, which read a 1; feed-forward blocks; the projection to H; the
+                        attention's keys and values
+        sentence        bridge: 2 H for each tensor of each decoder layer's state
+        target token    decoder layers and readout, as `decoder_sizes` says; output: 2 E V; the attention's queries and
+                        outputs
         pair of tokens  the attention's score and context
-
-    Raises:
-        UserError: the formula is not that of this model.
     """
-    usual = ModelConfig()
-    if strange := [
-        f"model.{name}={value}" for name in COUNTED if (value := getattr(config, name)) != getattr(usual, name)
-    ]:
-        raise UserError(f"no formula for the operations of {', '.join(strange)}; measure the default's")
-    e, h = config.embed_size, config.hidden_size
-    width, directions = (h // 2, 2) if config.bidirectional else (h, 1)
-    context = h if config.attention else 0
+    h, cell = config.hidden_size, cell_type(config.cell)
+    both, widths = encoder_widths(config)
+    more, block = config.encoder_transitions - 1, config.encoder_feed_forward or 0
+
+    def layer(reads: int, width: int) -> int:
+        return 2 * cell.gates * width * (reads + width)
+
     key, query, pair = attention_flops(config)
-    inputs = [e] + [h] * (config.encoder_layers - 1)
-    source = sum(directions * 2 * 4 * width * (size + 1 + width) for size in inputs) + key
-    sentence = 2 * 2 * h * h * config.decoder_layers
-    inputs = [e + (e if config.input_feeding else 0)] + [h + context] * (config.decoder_layers - 1)
-    target = sum(2 * 4 * h * (size + h) for size in inputs) + 2 * (h + context) * e + 2 * e * words + query
+    masked = 0 if more or issubclass(cell, StepwiseLayer) else 1
+    source = key + (2 * widths[-1] * h if widths[-1] != h else 0)
+    for two, width, reads in zip(both, widths, [config.embed_size, *widths[:-1]], strict=True):
+        own = width // 2 if two else width
+        source += (1 + two) * (layer(reads + masked, own) + more * layer(1, own)) + 2 * 2 * width * block
+    sentence = 2 * cell.states * widths[-1] * h * config.decoder_layers
+    inputs, readout = decoder_sizes(config)
+    target = sum(layer(reads, h) for reads in inputs) + 2 * readout + 2 * config.embed_size * words + query
     return work.src_tokens * source + work.sentences * sentence + work.tgt_tokens * target + work.tokens_squared * pair
+
+
+def decoder_sizes(config: ModelConfig) -> tuple[list[int], int]:
+    """What each cell of the decoder reads, and the weights of the readout."""
+    e, h = config.embed_size, config.hidden_size
+    context = h if config.attention else 0
+    bottom, upper = e + (e if config.input_feeding else 0), config.decoder_layers - 1
+    match config.decoder:
+        case DecoderKind.gnmt:
+            return [bottom] + [h + context] * upper, (h + context) * e
+        case DecoderKind.luong:
+            return [bottom] + [h] * upper, (h + context) * e
+        case DecoderKind.bahdanau:
+            return [e + h] + [h + h] * upper, (h + h + e) * 2 * e
+        case DecoderKind.conditional:
+            return [e, h] + [h + h] * upper, (h + h + e) * e
+        case _:
+            raise UserError(f"no formula for the operations of model.decoder={config.decoder}")
 
 
 def attention_flops(config: ModelConfig) -> tuple[int, int, int]:
@@ -108,6 +118,8 @@ def attention_flops(config: ModelConfig) -> tuple[int, int, int]:
             return 2 * h * h + 2 * h * h, 2 * h * h + 2 * h * h, 2 * h + 2 * h
         case AttentionKind.multi_head_additive:  # all heads' energies in one product, zeros included
             return 2 * h * a + 2 * h * h, 2 * h * a + 2 * h * h, 2 * a * config.heads + 2 * h
+        case _:
+            raise UserError(f"no formula for the operations of model.attention={config.attention}")
 
 
 def transformer_flops(config: ModelConfig, words: int, work: Work) -> int:

@@ -25,12 +25,13 @@ from nmt.benchmark import (
     spread,
 )
 from nmt.cli import app
-from nmt.cli.machine import settle
+from nmt.cli.machine import fast_bfloat16, settle
 from nmt.config import (
     AttentionKind,
     BenchmarkConfig,
     Config,
     ModelConfig,
+    Precision,
     SearchConfig,
     SearchKind,
     Task,
@@ -42,6 +43,7 @@ from nmt.config import (
 )
 from nmt.console import progress_bar
 from nmt.errors import UserError
+from nmt.models.int8 import int8_is_fast
 from nmt.run import RunDirectory
 
 
@@ -67,7 +69,7 @@ def standard(config: BenchmarkConfig) -> Config:
 
 def build(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, float]) -> Benchmark:
     """The benchmark of a task; `folder` is for the files that it needs."""
-    whole, machine = standard(config), settle(config.machine())
+    whole, machine = standard(config), settle(replace(config.machine(), precision=precision(config)))
     match config.task:
         case Task.train:
             peak = peaks["matmul_peak_flops_bfloat16" if machine.bfloat16 else "matmul_peak_flops_float32"]
@@ -91,6 +93,15 @@ def build(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, float]) -> 
             return StartupBenchmark(config.run)
 
 
+def precision(config: BenchmarkConfig) -> Precision:
+    """What is asked for, or the fastest for the task."""
+    if config.precision != Precision.auto:
+        return config.precision
+    if config.task == Task.decode:
+        return Precision.int8 if int8_is_fast() else Precision.float32
+    return Precision.bfloat16 if fast_bfloat16(torch.device("cpu")) else Precision.float32
+
+
 def search_settings(config: BenchmarkConfig, usual: SearchConfig) -> SearchConfig:
     kind = SearchKind.greedy if config.beam_size == 1 else SearchKind.beam
     size = config.batch_size or usual.batch_size
@@ -110,12 +121,14 @@ def command(cfg: DictConfig) -> None:
         "matmul_peak_flops_bfloat16": matmul_peak(torch.bfloat16),
     }
     found = measure(configs, peaks)
-    title = f"{configs[0].task} on {configs[0].data.name}, {torch.get_num_threads()} threads"
+    precisions = [str(precision(config)) for config in configs]
+    what = f"{configs[0].task} on {configs[0].data.name}"
+    title = f"{what} in {' versus '.join(precisions)}, {torch.get_num_threads()} threads"
     show(found, peaks, title)
     if output is not None:
-        report = summary(found[0]) | peaks | {"threads": torch.get_num_threads()}
+        report = summary(found[0]) | peaks | {"threads": torch.get_num_threads(), "precision": precisions[0]}
         if len(found) > 1:
-            report |= {"versus": summary(found[1]), "ratio": ratios(found)}
+            report |= {"versus": summary(found[1]) | {"precision": precisions[1]}, "ratio": ratios(found)}
         Path(output).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 

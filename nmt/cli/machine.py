@@ -28,14 +28,14 @@ class Machine:
         """Brings a translator's model to the precision to translate in."""
         if self.translate_in != Precision.float32:
             translator.model.lower_precision(self.translate_in)
-        log.info("translating in %s", self.translate_in)
+        log.info("translating in %s", translator.model.precision)
 
 
 def settle(config: MachineConfig) -> Machine:
     """Sets threads, denormals and the allocator, and decides on device and precision.
 
     Raises:
-        UserError: a device is asked for that is not there.
+        UserError: a device or a precision is asked for that is not there.
     """
     memory = "kept by the allocator" if keep_memory() else "left to the C library"
     torch.set_num_threads(config.threads or available_cores())
@@ -47,9 +47,9 @@ def settle(config: MachineConfig) -> Machine:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"machine.device={name} cannot be used here: {str(error).split(chr(10))[0]}") from None
     bfloat16 = config.precision == Precision.bfloat16 or (config.precision == Precision.auto and fast_bfloat16(device))
-    translate_in = config.precision
-    if translate_in == Precision.auto:
-        translate_in = Precision.int8 if device.type == "cpu" and int8_is_fast() else Precision.float32
+    translate_in = Precision.float32 if config.precision == Precision.auto else config.precision
+    if translate_in == Precision.int8 and not (device.type == "cpu" and int8_is_fast()):
+        raise UserError("machine.precision=int8 needs a processor that has VNNI; use auto or float32")
     log.info("%s, %d threads, freed memory %s", device, torch.get_num_threads(), memory)
     return Machine(device, bfloat16, translate_in)
 

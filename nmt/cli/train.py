@@ -108,7 +108,6 @@ def train(config: Config, run: RunDirectory, machine: Machine) -> None:
         log.info("trained %d steps in %.1f minutes", trainer.progress.step, trainer.progress.seconds / 60)
         if run.has_split("test"):
             translator, step = load_translator(run, "best", config.search, machine.device)
-            machine.lower_precision(translator)
             scores = evaluate_split(run, translator, "test", step, config)
             tracker.summary({f"test/{name}": score.score for name, score in scores.items()})
             show_scores(scores)

@@ -34,7 +34,7 @@ class BenchmarkConfig:
     variant: Variant = Variant.default
     """The decoder: the whole sequence at once, or with input feeding, step by step."""
     precision: Precision = Precision.auto
-    """As in `machine.precision`."""
+    """As in `machine.precision`, but that auto is the fastest for decode too: int8 where the processor has it."""
     threads: int | None = None
     """As in `machine.threads`."""
     batch_size: int | None = None
@@ -56,5 +56,9 @@ class BenchmarkConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         for name in ("threads", "batch_size", "beam_size", "steps", "repeats"):
             yield from number(self, name, 1)
+        if any(setting.startswith("threads=") for setting in self.versus):
+            yield "versus", "sets threads, which are one for the whole process; measure one number after the other"
+        if self.precision == Precision.int8 and self.task != Task.decode:
+            yield "precision", f"is int8 and the task {self.task}; allowed there: auto, float32, bfloat16"
         if self.task == Task.startup and self.run is None:
             yield "run", "is missing; startup measures a trained run: run=RUN"

@@ -52,11 +52,16 @@ class Tying(StrEnum):
     three_way = "three_way"
 
 
-RECURRENT_ONLY = (
-    *("cell", "zoneout_h", "zoneout_c", "weight_drop", "decoder", "reverse_source"),
-    *("bidirectional_layers", "direction_size", "encoder_transitions", "encoder_feed_forward"),
-)
-"""Keys that another architecture has no use for."""
+OWN = {
+    Architecture.recurrent: (
+        *("cell", "zoneout_h", "zoneout_c", "weight_drop", "decoder", "input_feeding", "reverse_source"),
+        *("bidirectional", "bidirectional_layers", "direction_size", "residual_from"),
+        *("encoder_transitions", "encoder_feed_forward"),
+    ),
+    Architecture.transformer: ("feed_forward_size", "pre_norm", "positions"),
+    Architecture.convolutional: ("kernel_width",),
+}
+"""Keys that the other architectures have no use for."""
 
 
 @dataclass
@@ -131,6 +136,7 @@ class ModelConfig:
             yield from number(self, name, 1)
         for name in ("dropout", "word_dropout", "zoneout_h", "zoneout_c", "weight_drop"):
             yield from number(self, name, 0, 0.95)
+        yield from self.foreign_keys()
         match self.architecture:
             case Architecture.recurrent:
                 yield from self.recurrent_problems()
@@ -183,17 +189,17 @@ class ModelConfig:
 
     def parallel_problems(self) -> Iterator[tuple[str, str]]:
         """Of the architectures that have an attention of their own in each layer."""
-        usual = {field.name: field.default for field in fields(self)}
-        for name in RECURRENT_ONLY:
-            if getattr(self, name) != usual[name]:
-                yield (
-                    name,
-                    f"is {getattr(self, name)} and architecture {self.architecture}; only a recurrent one has it",
-                )
         if self.attention is None:
             yield "attention", f"is null and architecture {self.architecture}, whose layers all attend; leave it out"
-        if self.input_feeding:
-            yield "input_feeding", f"is true and architecture {self.architecture}; only a recurrent decoder is fed"
+
+    def foreign_keys(self) -> Iterator[tuple[str, str]]:
+        """Keys of another architecture, which would be ignored."""
+        usual = {field.name: field.default for field in fields(self)}
+        for owner, names in OWN.items():
+            for name in names:
+                if owner != self.architecture and getattr(self, name) != usual[name]:
+                    value = "null" if getattr(self, name) is None else str(getattr(self, name)).lower()
+                    yield name, f"is {value} and architecture {self.architecture}; only {owner} has it, leave it out"
 
     def heads_problems(self, what: str, width: int) -> Iterator[tuple[str, str]]:
         if self.heads > 0 and (width % self.heads or width < self.heads):

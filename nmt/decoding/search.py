@@ -106,7 +106,7 @@ def search(
         log_probs = log_probs.view(*scores.shape, -1)  # (B, K, V)
         log_probs.index_fill_(2, banned, float("-inf"))
         if length > shortest:
-            may_only_end(log_probs, live.limits < length, symbols.eos_id)
+            may_only_end(log_probs, (live.limits < length) & live.open, symbols.eos_id)
         best, parent, word = best_continuations(scores, log_probs, 2 * size)  # (B, 2 K)
         ends = word == symbols.eos_id
 

@@ -91,11 +91,13 @@ class Translator:
         size = self.config.batch_size or max(1, HYPOTHESES // self.config.width)
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         found: list[list[Hypothesis]] = [[] for _ in sources]
-        for batch, results in zip(batches, self.search_batches(sources, batches), strict=True):
-            for i, hypotheses in zip(batch, results, strict=True):
-                found[i] = hypotheses
-            on_progress(len(batch))
-        self.model.train(training)
+        try:
+            for batch, results in zip(batches, self.search_batches(sources, batches), strict=True):
+                for i, hypotheses in zip(batch, results, strict=True):
+                    found[i] = hypotheses
+                on_progress(len(batch))
+        finally:
+            self.model.train(training)
         return found
 
     def search_batches(self, sources: list[list[int]], batches: list[list[int]]) -> Iterator[list[list[Hypothesis]]]:
@@ -107,9 +109,12 @@ class Translator:
         if self.device.type != "cpu" or len(batches) < 2 or threads == 1:
             yield from (self.search_batch([sources[i] for i in batch]) for batch in batches)
             return
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+        try:
             yield from pool.map(lambda batch: self.search_batch([sources[i] for i in batch]), batches)
-        torch.set_num_threads(threads)  # the workers' setting is everyone's
+        finally:
+            pool.shutdown(cancel_futures=True)  # an interrupt need not wait for all the text
+            torch.set_num_threads(threads)  # the workers' setting is everyone's
 
     @torch.inference_mode()
     def search_batch(self, sources: list[list[int]]) -> list[list[Hypothesis]]:

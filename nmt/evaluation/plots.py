@@ -1,12 +1,13 @@
-"""Pictures. The only file that imports matplotlib."""
+"""Pictures. The only file that imports matplotlib, and only once there is something to draw: it takes a while."""
 
 import json
 from pathlib import Path
-
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING
 
 from nmt.decoding import AttentionMap
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CURVES = (
     ("perplexity", ("train/perplexity", "valid/perplexity"), True),
@@ -23,7 +24,7 @@ def draw_learning_curves(metrics: Path, picture: Path) -> None:
     lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").split("\n") if line]
     if not lines:
         return
-    figure = Figure(figsize=(11, 7), layout="constrained")
+    figure = new_figure(11, 7)
     for axes, (title, keys, logarithmic) in zip(figure.subplots(2, 2).flat, CURVES, strict=True):
         for key in keys:
             points = [(line["step"], line[key]) for line in lines if key in line]
@@ -40,7 +41,7 @@ def draw_learning_curves(metrics: Path, picture: Path) -> None:
 def draw_attention(attention: AttentionMap, picture: Path) -> None:
     """Draws a heat map: source pieces across, target pieces down, darker for more weight."""
     width, height = len(attention.src), len(attention.tgt)
-    figure = Figure(figsize=(1.5 + 0.45 * width, 1.2 + 0.38 * height), layout="constrained")
+    figure = new_figure(1.5 + 0.45 * width, 1.2 + 0.38 * height)
     axes = figure.subplots()
     image = axes.imshow(attention.weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     # A dollar sign in a piece is a dollar sign, not the start of a formula.
@@ -49,10 +50,17 @@ def draw_attention(attention: AttentionMap, picture: Path) -> None:
     axes.xaxis.tick_top()
     axes.set(xlabel="source", ylabel="translation")
     axes.xaxis.set_label_position("bottom")
-    figure.colorbar(image, ax=axes, label="attention weight", ticks=MaxNLocator(5))
+    figure.colorbar(image, ax=axes, label="attention weight", ticks=[0.0, 0.25, 0.5, 0.75, 1.0])
     save(figure, picture)
 
 
-def save(figure: Figure, picture: Path) -> None:
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty picture, its sides in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: "Figure", picture: Path) -> None:
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=130)

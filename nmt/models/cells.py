@@ -1,6 +1,6 @@
 """Cells that torch has no kernel for, one step after the other; and `build_layer`, which knows all of them.
 
-A new cell is a class like `LayerNormLSTM`, a name in `Cell` and a line in `build_layer` (docs/models.md).
+A new cell is a class like `LayerNormLSTM`, a name in `Cell` and a line in `cell_type` (docs/models.md).
 """
 
 from collections.abc import Callable, Iterable

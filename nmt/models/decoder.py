@@ -15,7 +15,6 @@ from nmt.models.cells import build_layer, cell_type
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoded
 from nmt.models.fused import FusedLayer
-from nmt.models.int8 import StepLinear
 from nmt.models.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout
 
 Masks = list[Tensor | None]
@@ -118,9 +117,9 @@ class Decoder(nn.Module):
         bottom = config.embed_size * (2 if config.input_feeding else 1)
         return [bottom] + [config.hidden_size + context] * (config.decoder_layers - 1)
 
-    def build_readout(self, config: ModelConfig) -> StepLinear:
+    def build_readout(self, config: ModelConfig) -> nn.Linear:
         context = config.hidden_size if config.attention else 0
-        return StepLinear(config.hidden_size + context, config.embed_size)
+        return nn.Linear(config.hidden_size + context, config.embed_size)
 
     @property
     def bottom(self) -> RecurrentLayer:
@@ -131,14 +130,15 @@ class Decoder(nn.Module):
     def round_to_int8(self, memory_bound: float) -> None:
         """From now on steps multiply 8-bit integers; the encoder's outputs lie between -memory_bound and that.
 
-        No input of a product is larger than an embedding, the memory, or a residual sum of the layers' outputs.
+        No input of a layer is larger than an embedding, the memory, or a residual sum of the layers' outputs. The
+        readout stays in float: it is small, and the search feels its rounding the most.
         """
         if self.attention is not None and not self.attention.bounded:
             return
         embedded = float(self.embedding.weight.detach().abs().max()) * self.embedding.scale
         bound = max(embedded, memory_bound, len(self.layers))
         for module in self.modules():
-            if isinstance(module, FusedLayer | StepLinear):
+            if isinstance(module, FusedLayer):
                 module.round_to_int8(bound)
 
     def start(self, encoded: Encoded, mask: Tensor) -> DecoderState:
@@ -262,7 +262,7 @@ def run(layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerSt
 
 
 def drop(x: Tensor, mask: Tensor | None) -> Tensor:
-    return x if mask is None else x * mask
+    return x if mask is None else x * mask.to(x.dtype)  # of a product under autocast
 
 
 def at_step(mask: Tensor | None, t: int) -> Tensor | None:

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.config import DecoderKind, ModelConfig
 from nmt.models.cells import build_layer
 from nmt.models.decoder import Advanced, Decoder, DecoderState, Masks, at_step, drop
 from nmt.models.embedding import Embedding
-from nmt.models.int8 import StepLinear
 from nmt.models.recurrent import LayerState
 
 
@@ -78,8 +77,8 @@ class BahdanauDecoder(DeepOutputDecoder):
     def input_sizes(self, config: ModelConfig) -> list[int]:
         return [config.embed_size + config.hidden_size, *super().input_sizes(config)[1:]]
 
-    def build_readout(self, config: ModelConfig) -> StepLinear:
-        return StepLinear(2 * config.hidden_size + config.embed_size, 2 * config.embed_size)
+    def build_readout(self, config: ModelConfig) -> nn.Linear:
+        return nn.Linear(2 * config.hidden_size + config.embed_size, 2 * config.embed_size)
 
     def mover(self, x: Tensor, mask: Tensor | None) -> Move:
         read = self.bottom.reader(x)
@@ -107,8 +106,8 @@ class ConditionalDecoder(DeepOutputDecoder):
         super().__init__(config, embedding)
         self.second = build_layer(config, config.hidden_size, config.hidden_size)
 
-    def build_readout(self, config: ModelConfig) -> StepLinear:
-        return StepLinear(2 * config.hidden_size + config.embed_size, config.embed_size)
+    def build_readout(self, config: ModelConfig) -> nn.Linear:
+        return nn.Linear(2 * config.hidden_size + config.embed_size, config.embed_size)
 
     def mover(self, x: Tensor, mask: Tensor | None) -> Move:
         products = self.bottom.input_product(x).unbind()  # each (B K, G)

@@ -35,7 +35,7 @@ class Int8Linear(nn.Module):
         super().__init__()
         self.input_scale = bound / LEVELS
         weight = weight.detach().float()
-        scales = weight.abs().amax(dim=1).clamp_min(torch.finfo(torch.float32).tiny) / LEVELS  # (O,)
+        scales = weight.abs().amax(dim=1).clamp_min(1e-30) / LEVELS  # (O,)
         rounded = (weight / scales.unsqueeze(1)).round().to(torch.int8)
         self.packed: Any = torch.ops.onednn.qlinear_prepack(rounded, None)  # in the kernel's own layout
         self.register_buffer("scales", scales, persistent=False)
@@ -51,20 +51,3 @@ class Int8Linear(nn.Module):
             *(1.0, 0, torch.float32, "none", [], ""),  # the output stays in float, nothing is fused behind
         )
         return product.view(*x.shape[:-1], -1)
-
-
-class StepLinear(nn.Linear):
-    """A linear layer of a search step: in float, or in 8-bit integers once it was rounded."""
-
-    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
-        super().__init__(in_features, out_features, bias)
-        self.int8: Int8Linear | None = None
-
-    def round_to_int8(self, bound: float) -> None:
-        """Inputs lie between -bound and bound."""
-        self.int8 = Int8Linear(self.weight, self.bias, bound)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., I) to (..., O)."""
-        product: Tensor = super().forward(x) if self.int8 is None else self.int8(x)
-        return product

@@ -44,12 +44,13 @@ class ProjectedCrossEntropy(torch.autograd.Function):
             rows, truth = vectors[start : start + CHUNK], target[start : start + CHUNK].unsqueeze(1)
             logits = linear(rows, narrow, narrow_bias).float()
             largest = logits.amax(dim=-1, keepdim=True)  # (n, 1)
-            at_truth = logits.gather(1, truth)
-            exponentials = logits.sub_(largest).exp_()
+            shifted = logits.sub_(largest)
+            at_truth = shifted.gather(1, truth)
+            exponentials = shifted.exp_()
             sums = exponentials.sum(dim=-1, keepdim=True)
-            normaliser = sums.log() + largest
-            chunk_nll = (normaliser - at_truth).sum()
-            mean_nll = (normaliser.squeeze(1) - (rows.float() @ mean_weight + mean_bias)).sum()
+            chunk_nll = (sums.log() - at_truth).sum()
+            mean = rows.float() @ mean_weight + mean_bias - largest.squeeze(1)  # of the shifted logits, (n,)
+            mean_nll = (sums.log().squeeze(1) - mean).sum()
             nll += chunk_nll
             loss += (1 - smoothing) * chunk_nll + smoothing * mean_nll
             if by_vectors is None or by_weight is None or by_bias is None:
@@ -70,12 +71,21 @@ class ProjectedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         scale = gradients[0]
-        return *(part * scale.to(part.dtype) for part in ctx.saved_tensors), None, None
+        return *(part * scale for part in ctx.saved_tensors), None, None
 
 
 def projected_cross_entropy(
     vectors: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float
 ) -> tuple[Tensor, Tensor]:
-    """The same from vectors (N, E) and the projection (V, E), (V,), without ever holding all the logits."""
-    loss, nll = ProjectedCrossEntropy.apply(vectors, weight, bias, target, smoothing)  # type: ignore[no-untyped-call]
+    """The same from vectors (N, E) and the projection (V, E), (V,), without ever holding all the logits.
+
+    Under autocast the products are in its type, and all else in float32.
+    """
+    device = vectors.device.type
+    if torch.is_autocast_enabled(device):
+        vectors = vectors.to(torch.get_autocast_dtype(device))
+    if not torch.is_grad_enabled():  # the function is not told
+        vectors, weight, bias = vectors.detach(), weight.detach(), bias.detach()
+    with torch.autocast(device, enabled=False):  # products in place know nothing of autocast
+        loss, nll = ProjectedCrossEntropy.apply(vectors, weight, bias, target, smoothing)  # type: ignore[no-untyped-call]
     return loss, nll

@@ -147,7 +147,7 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         mask = self.mask(x)
-        return x if mask is None else x * mask
+        return x if mask is None else x * mask.to(x.dtype)
 
 
 class WordDropout(nn.Module):

@@ -73,11 +73,12 @@ class Seq2Seq(nn.Module):
             self.precision = precision
             self.bfloat16()
         if precision == Precision.int8 and isinstance(self.encoder, Encoder) and isinstance(self.decoder, Decoder):
-            self.precision = precision
             if math.isfinite(self.encoder.bound):
                 self.decoder.round_to_int8(self.encoder.bound)
             if self.decoder.bounded:
                 self.int8_output = Int8Linear(self.output_weight, self.output_bias, bound=1.0)
+            if any(isinstance(module, Int8Linear) for module in self.modules()):
+                self.precision = precision
 
     def encode(self, src: Tensor, src_mask: Tensor) -> AnyState:
         """Source ids and mask, (S, B), padded on the left, to the decoder's state before the first token."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nmt.data import Batch
 from nmt.models import Seq2Seq, projected_cross_entropy
-from nmt.models.fused import MaskedLayer
+from nmt.models.fused import FusedLayer
 
 Objective = Callable[[Seq2Seq, Batch], tuple[Tensor, int, dict[str, Tensor]]]
 """The loss is a sum over tokens: whoever accumulates batches or processes divides by the tokens of all of them."""
@@ -85,7 +85,8 @@ def with_weight_penalty(objective: Objective, l1: float, l2: float) -> Objective
 
 def penalised_weights(model: Seq2Seq) -> list[Tensor]:
     """All matrices, embeddings too, without biases and the gains of normalisation."""
-    with_bias = {id(layer.layer.weight_ih_l0) for layer in model.modules() if isinstance(layer, MaskedLayer)}
+    layers = [layer for layer in model.modules() if isinstance(layer, FusedLayer)]
+    with_bias = {id(layer.weight_ih_l0) for layer in layers if layer.bias_ih_l0 is None}
     return [
         weight[:, :-1] if id(weight) in with_bias else weight  # its last column is the bias
         for name, weight in model.named_parameters()

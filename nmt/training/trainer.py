@@ -145,8 +145,7 @@ class Trainer:
 
     def update(self, batches: list[Batch]) -> None:
         """One step: the mean gradient over all tokens of these batches, clipped, and an update of the weights."""
-        window = self.progress.window
-        progress = self.progress
+        progress, window = self.progress, self.progress.window
         sums = add_gradients(self.model, self.objective, batches, self.bfloat16)
         norm = clip_gradients(self.model, self.clip_norm).item()
         if math.isfinite(norm) and math.isfinite(sums.loss):
