@@ -172,3 +172,11 @@ def test_sides_of_different_stores(tmp_path: Path) -> None:
     for kind in ("ids", "offsets"):
         os.replace(shorter / f"train.tgt.{kind}", longer / f"train.tgt.{kind}")
     assert "4 source and 2 target sentences" in refusal(longer)
+
+
+def test_ids_that_are_cut_off_while_they_are_read_are_noticed(tmp_path: Path) -> None:
+    store = PairStore.open(written(tmp_path, [[1, 2, 3], [4, 5]], [[6], [7, 8]]), "train")
+    os.truncate(tmp_path / "train.src.ids", 8)
+    assert list(store.src[0]) == [1, 2, 3]
+    with pytest.raises(UserError, match=r"train\.src\.ids became shorter while it was read; delete the folder"):
+        store.src[1]

@@ -23,12 +23,18 @@ class Machine:
     """Whether to train in bfloat16."""
     translate_in: Precision
     """float32, bfloat16 or int8."""
+    keeps_memory: bool
+    """Whether the allocator keeps freed memory."""
+
+    def __str__(self) -> str:
+        memory = "kept by the allocator" if self.keeps_memory else "left to the C library"
+        return f"{self.device}, {torch.get_num_threads()} threads, freed memory {memory}"
 
     def lower_precision(self, translator: Translator) -> None:
         """Brings a translator's model to the precision to translate in."""
         if self.translate_in != Precision.float32:
             translator.model.lower_precision(self.translate_in)
-        log.info("translating in %s", translator.model.precision)
+            log.info("translating in %s", translator.model.precision)
 
 
 def settle(config: MachineConfig) -> Machine:
@@ -37,7 +43,7 @@ def settle(config: MachineConfig) -> Machine:
     Raises:
         UserError: a device or a precision is asked for that is not there.
     """
-    memory = "kept by the allocator" if keep_memory() else "left to the C library"
+    keeps_memory = keep_memory()
     torch.set_num_threads(config.threads or available_cores())
     torch.set_flush_denormal(True)  # numbers near zero are hundreds of times slower otherwise
     name = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -50,8 +56,7 @@ def settle(config: MachineConfig) -> Machine:
     translate_in = Precision.float32 if config.precision == Precision.auto else config.precision
     if translate_in == Precision.int8 and not (device.type == "cpu" and int8_is_fast()):
         raise UserError("machine.precision=int8 needs a processor that has VNNI; use auto or float32")
-    log.info("%s, %d threads, freed memory %s", device, torch.get_num_threads(), memory)
-    return Machine(device, bfloat16, translate_in)
+    return Machine(device, bfloat16, translate_in, keeps_memory)
 
 
 def available_cores() -> int:

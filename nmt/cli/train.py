@@ -98,6 +98,7 @@ def train(config: Config, run: RunDirectory, machine: Machine) -> None:
     tracker = Tracker(run.path, config.tracking, app.as_dict(config))
     try:
         trainer = build_trainer(config, run, tracker, machine.device, machine.bfloat16)
+        log.info("%s", machine)
         try:
             trainer.train()
         except Interrupted:

@@ -25,13 +25,17 @@ class IdsFile:
     """
 
     def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
+        self.path = path
         self.dtype = dtype
         self.file = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self.file)
 
     def __getitem__(self, where: slice) -> NDArray[np.unsignedinteger]:
         width = self.dtype.itemsize
-        read = os.pread(self.file, int(where.stop - where.start) * width, int(where.start) * width)
+        wanted = int(where.stop - where.start) * width
+        read = os.pread(self.file, wanted, int(where.start) * width)
+        if len(read) < wanted:
+            raise UserError(f"{self.path} became shorter while it was read; delete the folder {self.path.parent}")
         return np.frombuffer(read, self.dtype)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import glu, pad
 
 from nmt.config import ModelConfig, PositionKind
-from nmt.models.attention import DotAttention
+from nmt.models.attention import DotAttention, places
 from nmt.models.embedding import Embedding, Positions
 from nmt.models.recurrent import Dropout, WordDropout
 
@@ -69,7 +69,7 @@ class ConvolutionalEncoder(nn.Module):
         margins, so that a sentence is encoded as if it were alone; what stands on padding means nothing.
         """
         real = mask.unsqueeze(-1)  # (S, B, 1)
-        positions = self.positions((mask.cumsum(dim=0) - 1).clamp(min=0))
+        positions = self.positions(places(mask.t()).t())
         embedded = self.dropout(self.word_dropout(self.embedding(src)) + positions)  # (S, B, E)
         x = self.inward(embedded)
         for layer in self.layers:
@@ -81,6 +81,8 @@ class ConvolutionalEncoder(nn.Module):
 
 @dataclass
 class ConvolutionalState:
+    """What a next step needs: the source, and the last inputs of each convolution."""
+
     keys: Tensor
     """What the attention compares with, (B, S, E)."""
     values: Tensor
@@ -136,6 +138,8 @@ class DecoderLayer(nn.Module):
 
 
 class ConvolutionalDecoder(nn.Module):
+    """Residual convolutions that see what came before, each with an attention (Gehring et al. 2017, 3)."""
+
     def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
         super().__init__()
         embed, self.hidden_size = config.embed_size, config.hidden_size

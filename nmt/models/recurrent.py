@@ -151,7 +151,10 @@ class Dropout(nn.Module):
 
 
 class WordDropout(nn.Module):
-    """Drops whole words' embeddings, (T, B, E), so that the model can lean on no single word."""
+    """Drops whole words' embeddings, (T, B, E), so that the model can lean on no single word.
+
+    Each token by itself (Sennrich and Zhang 2019); Gal and Ghahramani 2016 drop a word wherever it stands.
+    """
 
     def __init__(self, probability: float) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu, scaled_dot_product_attention
 
 from nmt.config import ModelConfig
+from nmt.models.attention import places
 from nmt.models.embedding import Embedding, Positions
 from nmt.models.recurrent import Dropout, WordDropout
 
@@ -117,6 +118,8 @@ class EncoderLayer(nn.Module):
 
 
 class TransformerEncoder(nn.Module):
+    """Embeddings, positions, and a stack of layers (Vaswani et al. 2017, 3.1)."""
+
     def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
         super().__init__()
         self.embedding = embedding
@@ -133,7 +136,7 @@ class TransformerEncoder(nn.Module):
         A position is counted from the sentence's first real token, and no real token looks at padding, so that a
         sentence is encoded as if it were alone; what stands on padding means nothing.
         """
-        positions = self.positions((mask.cumsum(dim=0) - 1).clamp(min=0))
+        positions = self.positions(places(mask.t()).t())
         x = self.dropout(self.word_dropout(self.embedding(src)) + positions)
         for layer in self.layers:
             x = layer(x, mask.t()[:, None, None])
@@ -143,6 +146,8 @@ class TransformerEncoder(nn.Module):
 
 @dataclass
 class TransformerState:
+    """What a next step needs: keys and values of the source and of the target so far."""
+
     source: list[KeysValues]
     """Of the source, in each layer, each (B, N, S, D)."""
     mask: Tensor
@@ -205,6 +210,8 @@ class DecoderLayer(nn.Module):
 
 
 class TransformerDecoder(nn.Module):
+    """A stack of layers in which no target token looks at a later one (Vaswani et al. 2017, 3.1)."""
+
     def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
         super().__init__()
         self.embedding = embedding
