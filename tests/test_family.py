@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 import torch
-from family import MEMBERS
+from family import MEMBERS, assert_gradients_are_finite_differences, loss
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from nmt.config import AttentionKind, Cell, ModelConfig, SearchConfig, SearchKind
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Batch, make_batch, source_tensors
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, make_batch, source_tensors
 from nmt.decoding import Symbols, search
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.models.cells import ReferenceLSTM
@@ -30,11 +29,6 @@ def build(settings: dict[str, Any], **more: Any) -> Seq2Seq:
         for parameter in model.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))  # biases that start at zero, and gains at one, too
     return model
-
-
-def loss(model: Seq2Seq, batch: Batch) -> Tensor:
-    logits: Tensor = model(batch.src, batch.src_mask, batch.tgt_in)
-    return cross_entropy(logits[batch.tgt_mask], batch.tgt_out[batch.tgt_mask])
 
 
 @EVERY
@@ -99,20 +93,7 @@ def test_attention_is_drawn_over_the_source_tokens_or_there_is_none(settings: di
 def test_the_gradient_is_that_of_finite_differences(settings: dict[str, Any]) -> None:
     """Along a random direction of each parameter, in float64; zoneout is a mean in evaluation."""
     model, batch = build(settings).double(), make_batch(SRC, TGT, range(4))
-    loss(model, batch).backward()
-    epsilon = 1e-6
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        direction = torch.randn_like(parameter)
-        with torch.no_grad():
-            parameter.add_(epsilon * direction)
-            above = loss(model, batch)
-            parameter.sub_(2 * epsilon * direction)
-            below = loss(model, batch)
-            parameter.add_(epsilon * direction)
-        slope = (parameter.grad * direction).sum().item()
-        assert slope != 0, name
-        assert ((above - below) / (2 * epsilon)).item() == pytest.approx(slope, rel=1e-4, abs=1e-9), name
+    assert_gradients_are_finite_differences(model, batch)
 
 
 @pytest.mark.parametrize("settings", [{"weight_drop": 0.5}, {"zoneout_h": 0.5}, {"zoneout_c": 0.5}], ids=str)

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from family import assert_gradients_are_finite_differences, loss
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from nmt.config import Architecture, AttentionKind, ModelConfig, PositionKind, Tying
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch, make_batch
@@ -40,10 +40,6 @@ def build(src_size: int = 20, tgt_size: int = 20, seed: int = 0, **settings: obj
 def logits(model: Seq2Seq, batch: Batch) -> Tensor:
     result: Tensor = model(batch.src, batch.src_mask, batch.tgt_in)
     return result
-
-
-def loss(model: Seq2Seq, batch: Batch) -> Tensor:
-    return cross_entropy(logits(model, batch)[batch.tgt_mask], batch.tgt_out[batch.tgt_mask])
 
 
 def greedy(model: Seq2Seq, src: list[int], most: int) -> list[int]:
@@ -174,20 +170,7 @@ def test_the_gradient_is_that_of_finite_differences(settings: dict[str, object],
     """Along a random direction of each parameter, in float64."""
     model = build(tying=tying, **settings).double()
     batch = make_batch(SRC, TGT, range(4))
-    loss(model, batch).backward()
-    epsilon = 1e-6
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        direction = torch.randn_like(parameter)
-        with torch.no_grad():
-            parameter.add_(epsilon * direction)
-            above = loss(model, batch)
-            parameter.sub_(2 * epsilon * direction)
-            below = loss(model, batch)
-            parameter.add_(epsilon * direction)
-        slope = (parameter.grad * direction).sum().item()
-        assert slope != 0, name
-        assert ((above - below) / (2 * epsilon)).item() == pytest.approx(slope, rel=1e-5, abs=1e-9), name
+    assert_gradients_are_finite_differences(model, batch)
 
 
 @MODELS
