@@ -30,6 +30,7 @@ def put_before(path: Path, mark: str, block: str, indent: int = 0) -> None:
     path.write_text(text[:at] + lines + text[at:], encoding="utf-8")
 
 
+@pytest.mark.commands
 def test_the_examples_of_a_cell_an_attention_and_a_decoder_do_what_every_member_must(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "nmt", tmp_path / "nmt", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "tests").mkdir()

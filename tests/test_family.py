@@ -130,11 +130,11 @@ def test_the_gates_of_a_model_with_fused_cells_are_seen_through_the_reference() 
 def test_a_member_learns_two_pairs_by_heart(settings: dict[str, Any]) -> None:
     model = build(settings, hidden_size=16, direction_size=None).train()
     batch = make_batch(SRC[1:3], TGT[1:3], range(2))
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.04)
     first = loss(model, batch).item()
-    for _ in range(40):
+    for _ in range(20):
         optimizer.zero_grad()
         loss(model, batch).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-    assert loss(model.eval(), batch).item() < 0.2 * first
+    assert loss(model.eval(), batch).item() < 0.4 * first

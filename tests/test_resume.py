@@ -166,12 +166,10 @@ MODELS = [
 
 
 @pytest.mark.parametrize("shape", MODELS, ids=str)
-def test_every_model_gives_the_same_bits_twice_and_when_it_is_continued(tmp_path: Path, shape: dict[str, Any]) -> None:
-    options: dict[str, Any] = {"config": replace(SHORT, max_steps=5), "shape": shape}
+def test_every_model_gives_the_same_bits_when_it_is_continued(tmp_path: Path, shape: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"config": replace(SHORT, max_steps=3), "shape": shape}
     build(tmp_path / "whole", **options).train()
-    build(tmp_path / "again", **options).train()
-    assert_same_run(tmp_path / "again", tmp_path / "whole")
-    stop = calling(lambda: signal.raise_signal(signal.SIGINT), call=7)
+    stop = calling(lambda: signal.raise_signal(signal.SIGINT), call=3)
     with pytest.raises(Interrupted):
         build(tmp_path / "parts", objective=stop, **options).train()
     go_on(tmp_path / "parts", **options)
