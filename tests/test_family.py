@@ -126,6 +126,7 @@ def test_the_gates_of_a_model_with_fused_cells_are_seen_through_the_reference() 
     torch.testing.assert_close(c, expected, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.commands
 @EVERY
 def test_a_member_learns_two_pairs_by_heart(settings: dict[str, Any]) -> None:
     model = build(settings, hidden_size=16, direction_size=None).train()

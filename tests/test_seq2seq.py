@@ -173,6 +173,7 @@ def test_the_gradient_is_that_of_finite_differences(settings: dict[str, object],
     assert_gradients_are_finite_differences(model, batch)
 
 
+@pytest.mark.commands
 @MODELS
 def test_a_model_learns_eight_pairs_by_heart(settings: dict[str, object]) -> None:
     random = torch.Generator().manual_seed(5)

@@ -204,6 +204,7 @@ def test_without_a_terminal_the_numbers_are_logged_now_and_then(
     ]
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize("way", [{}, *WAYS], ids=str)
 def test_every_way_of_training_learns(tmp_path: Path, way: dict[str, Any]) -> None:
     """Known pairs become likelier with each; risk training, which knows no single true word, lowers its own loss."""
