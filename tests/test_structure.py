@@ -114,17 +114,20 @@ def test_no_file_is_long() -> None:
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
 
 
-def test_preparing_starts_without_torch() -> None:
-    code = "import sys, nmt.cli.prepare; print(*sys.modules)"
+def loaded_by(module: str) -> set[str]:
+    """All modules that a new process has once it has imported this one."""
+    code = f"import sys, {module}; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = set(run.stdout.split())
+    return set(run.stdout.split())
+
+
+def test_preparing_starts_without_torch() -> None:
+    loaded = loaded_by("nmt.cli.prepare")
     assert "sentencepiece" in loaded
     assert not loaded & {"torch", "wandb", "matplotlib", "sacrebleu"}
 
 
 def test_translating_starts_without_what_it_does_not_need() -> None:
-    code = "import sys, nmt.cli.translate; print(*sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = set(run.stdout.split())
+    loaded = loaded_by("nmt.cli.translate")
     assert "torch" in loaded
     assert not loaded & {"wandb", "matplotlib", "pandas", "IPython"}

@@ -153,7 +153,6 @@ class Live:
     """The largest divisor that the length penalty can reach."""
     to_beat: Tensor
     """The score of the worst of the n best; infinite where all places are taken."""
-
     open: Tensor
     """False for the sentences that are done and have not left yet."""
 
