@@ -124,6 +124,16 @@ def test_no_run_is_overwritten(run: Path, tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
+def test_alignments_of_a_model_without_attention(tmp_path: Path) -> None:
+    call(
+        "train", *SMALL, "train.max_steps=2", "model.attention=null", f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path
+    )
+    line = refused("translate", f"run={tmp_path / 'run'}", "alignments=links", cwd=tmp_path)
+    assert "alignments=links" in line
+    assert "no attention" in line
+    assert not list(tmp_path.glob("links*"))
+
+
 def test_own_files_of_different_length(run: Path, tmp_path: Path) -> None:
     (tmp_path / "src").write_text("The tea is hot.\nThe tea is cold.\n")
     (tmp_path / "ref").write_text("Der Tee ist heiß.\n")

@@ -90,6 +90,18 @@ def test_n_best_come_with_scores_best_first(run: Path, tmp_path: Path) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
+def test_alignments_come_beside_the_translations_of_a_file_and_of_a_pipe(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("The hotel is old.\n\nThe tea is hot.\n")
+    call("translate", f"run={run}", "input=in.txt", "output=out.txt", "alignments=links.txt", cwd=tmp_path)
+    output, links = ((tmp_path / name).read_text().split("\n") for name in ("out.txt", "links.txt"))
+    assert [len(line.split()) for line in links] == [len(line.split()) for line in output]
+    piped, _ = call("translate", f"run={run}", "alignments=more.txt", cwd=tmp_path, given="The hotel is old.\n")
+    assert piped == output[0] + "\n"
+    assert (tmp_path / "more.txt").read_text() == links[0] + "\n"
+    _, error = call("translate", f"run={run}", "alignments=more.txt", cwd=tmp_path, given="", code=2)
+    assert "alignments=more.txt exists already" in error
+
+
 def read_until(descriptor: int, word: str) -> str:
     seen = ""
     deadline = time.monotonic() + 60

@@ -167,7 +167,7 @@ def test_a_narrow_beam_follows_the_rule(
 
 
 @SEEDS
-@pytest.mark.parametrize("kind", list(SearchKind))
+@pytest.mark.parametrize("kind", [SearchKind.greedy, SearchKind.beam])
 def test_greedy_and_a_beam_of_one_take_the_likeliest_word_each_time(kind: SearchKind, seed: int) -> None:
     toy = Toy(seed, end=-1.0)
     greedy = config(1 if kind == SearchKind.beam else 5, kind=kind)

@@ -15,7 +15,7 @@ from nmt.decoding import AttentionMap, Translator
 
 HELP = """\
 Type a sentence and press Enter.
-  :nbest N     show the N best translations from now on (at most the beam size)
+  :nbest N     show the N best translations from now on (at most what the search keeps)
   :attention   show where the model looked for the last sentence
   :help        this text
   :quit        leave (so does Ctrl-D); Ctrl-C clears the line"""
@@ -28,7 +28,7 @@ class Prompt:
     def __init__(self, translator: Translator) -> None:
         self.translator = translator
         self.n_best = translator.config.n_best
-        self.most = translator.config.beam_size if translator.config.kind == "beam" else 1
+        self.most = translator.config.most
         self.last: tuple[str, str] | None = None
         """The last sentence and its translation."""
         self.console = Console()

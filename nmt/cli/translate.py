@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -16,7 +17,7 @@ from nmt.cli.machine import settle
 from nmt.cli.prompt import Prompt
 from nmt.config import TranslateConfig, with_search
 from nmt.console import progress_bar
-from nmt.decoding import Translator
+from nmt.decoding import Translator, align
 from nmt.errors import UserError
 from nmt.evaluation import load_translator
 from nmt.run import RunDirectory
@@ -30,51 +31,73 @@ log = logging.getLogger(__name__)
 def command(cfg: DictConfig) -> None:
     run = RunDirectory.open(app.required(cfg, "run"))
     asked, search = with_search(TranslateConfig, cfg, run.config().search)
-    if asked.output is not None and Path(asked.output).exists():
-        raise UserError(f"output={asked.output} exists already; choose another name or delete it")
+    for key, path in (("output", asked.output), ("alignments", asked.alignments)):
+        if path is not None and Path(path).expanduser().exists():
+            raise UserError(f"{key}={path} exists already; choose another name or delete it")
+    interactive = asked.input is None and sys.stdin.isatty()
+    if asked.alignments is not None and interactive:
+        raise UserError("alignments is given and there is no text; give input=FILE or a pipe, or ask for :attention")
     machine = settle(asked.machine)
     others = [RunDirectory.open(path) for path in asked.ensemble]
     translator, _ = load_translator(run, asked.checkpoint, search, machine.device, others)
     machine.lower_precision(translator)
-    if asked.input is not None:
-        translate_file(translator, Path(asked.input).expanduser(), asked.output)
-    elif sys.stdin.isatty():
+    if asked.alignments is not None and translator.attention("", "") is None:
+        raise UserError(f"alignments={asked.alignments}: {run.path} has no attention; leave alignments out")
+    if interactive:
         Prompt(translator).loop()
+    elif asked.input is not None:
+        translate_file(translator, Path(asked.input).expanduser(), asked.output, asked.alignments)
     else:
         # One block at a time as it comes, so that a program at the other end of the pipe can wait for each line.
-        filter_lines(translator, decoded(read_available(sys.stdin.buffer), "standard input"), sys.stdout, total=None)
+        lines = decoded(read_available(sys.stdin.buffer), "standard input")
+        with written(asked.alignments) as alignments:
+            filter_lines(translator, lines, sys.stdout, None, alignments)
 
 
-def translate_file(translator: Translator, source: Path, output: str | None) -> None:
-    """Translates a file; the output gets its name when it is complete."""
+def translate_file(translator: Translator, source: Path, output: str | None, alignments: str | None = None) -> None:
+    """Translates a file, and aligns if asked to; what is written gets its name when it is complete."""
     try:
         total = count_lines(source)
-        with source.open("rb") as file:
-            lines = decoded(blocks(file), str(source))
-            if output is None:
-                filter_lines(translator, lines, sys.stdout, total)
-                return
-            target = Path(output).expanduser()
-            partial = target.with_name(f"{target.name}.part")
-            with partial.open("w", encoding="utf-8", newline="\n") as result:
-                filter_lines(translator, lines, result, total)
-            os.replace(partial, target)
+        with source.open("rb") as file, written(alignments) as links, written(output) as result:
+            filter_lines(translator, decoded(blocks(file), str(source)), result or sys.stdout, total, links)
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}; check input and output") from None
 
 
-def filter_lines(translator: Translator, batches: Iterable[list[str]], output: TextIO, total: int | None) -> None:
+@contextmanager
+def written(path: str | None) -> Iterator[TextIO | None]:
+    """A file that is `PATH.part` until all is written; none where there is no path."""
+    if path is None:
+        yield None
+        return
+    target = Path(path).expanduser()
+    partial = target.with_name(f"{target.name}.part")
+    with partial.open("w", encoding="utf-8", newline="\n") as file:
+        yield file
+    os.replace(partial, target)
+
+
+def filter_lines(
+    translator: Translator,
+    batches: Iterable[list[str]],
+    output: TextIO,
+    total: int | None,
+    alignments: TextIO | None = None,
+) -> None:
     """Writes the best translation of each line, in order, or all n best with their scores, tab-separated."""
     with progress_bar() as bar:
         task = bar.add_task("translating", total=total)
         for lines in batches:
-            for number, candidates in enumerate(translator.translate(lines)):
+            found = translator.translate(lines)
+            for number, candidates in enumerate(found):
                 if translator.config.n_best == 1:
                     output.write(candidates[0].text + "\n")
                 else:
                     for candidate in candidates:
                         output.write(f"{number}\t{candidate.score:.4f}\t{candidate.text}\n")
             output.flush()
+            if alignments is not None:
+                alignments.writelines(f"{links}\n" for of_line in align(translator, lines, found) for links in of_line)
             bar.advance(task, len(lines))
 
 

@@ -27,7 +27,7 @@ from nmt.config.root import (
     save_config,
     with_search,
 )
-from nmt.config.search import LengthPenalty, SearchConfig, SearchKind
+from nmt.config.search import LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
 from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import BatchUnit, Metric, ObjectiveKind, SamplingDecay, SentenceMetric, TrainConfig
 
@@ -44,6 +44,8 @@ __all__ = [
     "EvaluateConfig",
     "LengthPenalty",
     "MachineConfig",
+    "MbrCandidates",
+    "MbrReferences",
     "Metric",
     "ModelConfig",
     "ObjectiveKind",

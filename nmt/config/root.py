@@ -125,6 +125,9 @@ class TranslateConfig:
     """File to translate, one sentence a line; null: standard input."""
     output: str | None = None
     """File for the translations, which must not exist; null: standard output."""
+    alignments: str | None = None
+    """File for alignments of words by attention, which must not exist: for each line of output one in Pharaoh's format,
+    as `0-0 1-2`, numbers of a source word and of a target word."""
     checkpoint: str = "best"
     """best, last, or average:N, the mean of the weights of the N newest (train.keep_checkpoints keeps them)."""
     search: dict[str, Any] = field(default_factory=dict)
@@ -134,6 +137,8 @@ class TranslateConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.output is not None and self.input is None:
             yield "output", "is given and input is not; give input=FILE, or redirect standard output"
+        if self.alignments is not None and self.alignments == self.output:
+            yield "alignments", "and output are the same file; give them different names"
         yield from checkpoint_problems(self.checkpoint)
 
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nmt.config.checks import number
+from nmt.config.train import SentenceMetric
 
 
 class SearchKind(StrEnum):
     greedy = "greedy"
     beam = "beam"
+    sampling = "sampling"
+    mbr = "mbr"
 
 
 class LengthPenalty(StrEnum):
@@ -18,9 +21,23 @@ class LengthPenalty(StrEnum):
     gnmt = "gnmt"
 
 
+class MbrCandidates(StrEnum):
+    samples = "samples"
+    beam = "beam"
+    both = "both"
+
+
+class MbrReferences(StrEnum):
+    samples = "samples"
+    beam = "beam"
+
+
+MOST_SAMPLES = 1000
+
+
 @dataclass
 class SearchConfig:
-    """Greedy or beam search."""
+    """Greedy or beam search, sampling, or minimum Bayes risk over what these find."""
 
     kind: SearchKind = SearchKind.beam
     beam_size: int = 5
@@ -38,10 +55,56 @@ class SearchConfig:
     batch_size: int | None = None
     """Sentences searched at once; null: as many as make 320 hypotheses."""
 
+    temperature: float = 1.0
+    """sampling, mbr: log-probabilities are divided by it before a word is drawn; below 1 the likely are likelier."""
+    top_k: int | None = None
+    """sampling, mbr: only the k likeliest words are drawn (Fan et al. 2018); null: all."""
+    top_p: float = 1.0
+    """sampling, mbr: only the fewest words that together have this probability are drawn (Holtzman et al. 2020)."""
+    seed: int = 1
+    """sampling, mbr: a sentence's samples depend on this and on its pieces, not on what stands beside it."""
+    mbr_candidates: MbrCandidates = MbrCandidates.beam
+    """mbr: what is chosen from: mbr_samples samples, the beam_size best of beam search, or both."""
+    mbr_references: MbrReferences = MbrReferences.beam
+    """mbr: what candidates are compared with: samples, which count alike (Eikema and Aziz 2020), or the beam's
+    hypotheses by their probabilities (Kumar and Byrne 2004)."""
+    mbr_utility: SentenceMetric = SentenceMetric.chrf
+    """mbr: sentence chrF or BLEU, from 0 to 100; BLEU of the words of data.bleu_tokenize."""
+    mbr_samples: int = 50
+    """mbr: samples of a sentence."""
+    mbr_alpha: float = 0.5
+    """mbr: a beam's hypotheses count in proportion to probability^alpha; 0: all alike."""
+
     @property
     def width(self) -> int:
         """Hypotheses kept for a sentence."""
-        return self.beam_size if self.kind == SearchKind.beam else 1
+        match self.kind:
+            case SearchKind.greedy:
+                return 1
+            case SearchKind.beam:
+                return self.beam_size
+            case SearchKind.sampling:
+                return self.n_best
+            case SearchKind.mbr:
+                return self.mbr_samples * self.samples_needed + self.beam_size * self.beam_needed
+
+    @property
+    def most(self) -> int:
+        """The largest n_best."""
+        if self.kind != SearchKind.mbr:
+            return MOST_SAMPLES if self.kind == SearchKind.sampling else self.width
+        samples = self.mbr_samples * (self.mbr_candidates != MbrCandidates.beam)
+        return samples + self.beam_size * (self.mbr_candidates != MbrCandidates.samples)
+
+    @property
+    def samples_needed(self) -> bool:
+        """mbr: whether samples are drawn."""
+        return self.mbr_candidates != MbrCandidates.beam or self.mbr_references == MbrReferences.samples
+
+    @property
+    def beam_needed(self) -> bool:
+        """mbr: whether a beam is searched."""
+        return self.mbr_candidates != MbrCandidates.samples or self.mbr_references == MbrReferences.beam
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from number(self, "beam_size", 1, 1000)
@@ -49,5 +112,11 @@ class SearchConfig:
         yield from number(self, "max_length_ratio", 0, 100)
         yield from number(self, "max_length_offset", 1, 10_000)
         yield from number(self, "batch_size", 1)
-        if not 1 <= self.n_best <= self.width:
-            yield "n_best", f"is {self.n_best}; allowed: from 1 to {self.width}, what the search keeps"
+        yield from number(self, "temperature", 0.01, 100)
+        yield from number(self, "top_k", 1)
+        yield from number(self, "top_p", 0.001, 1)
+        yield from number(self, "seed", 0, 2**63 - 1)
+        yield from number(self, "mbr_samples", 1, MOST_SAMPLES)
+        yield from number(self, "mbr_alpha", 0, 100)
+        if not 1 <= self.n_best <= self.most:
+            yield "n_best", f"is {self.n_best}; allowed: from 1 to {self.most}, what the search keeps"

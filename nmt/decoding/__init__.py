@@ -1,7 +1,18 @@
 """Search, and translation of lines."""
 
+from nmt.decoding.alignment import align
 from nmt.decoding.ensemble import Ensemble, TranslationModel
 from nmt.decoding.search import Hypothesis, Symbols, search
 from nmt.decoding.translator import AttentionMap, Candidate, Translator
 
-__all__ = ["AttentionMap", "Candidate", "Ensemble", "Hypothesis", "Symbols", "TranslationModel", "Translator", "search"]
+__all__ = [
+    "AttentionMap",
+    "Candidate",
+    "Ensemble",
+    "Hypothesis",
+    "Symbols",
+    "TranslationModel",
+    "Translator",
+    "align",
+    "search",
+]

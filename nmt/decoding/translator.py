@@ -3,14 +3,16 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from nmt.config import SearchConfig
+from nmt.config import DataConfig, SearchConfig, SearchKind
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, source_tensors
 from nmt.decoding.ensemble import TranslationModel
+from nmt.decoding.mbr import minimum_risk
+from nmt.decoding.sampling import sample
 from nmt.decoding.search import Hypothesis, Symbols, search
 
 SYMBOLS = Symbols(BOS_ID, EOS_ID, banned=(PAD_ID, UNK_ID, BOS_ID))
@@ -31,7 +33,9 @@ class Candidate:
     log_prob: float
     """Natural logarithm of its probability."""
     score: float
-    """After the length penalty, what candidates are ranked by."""
+    """What candidates are ranked by: the log-probability after the length penalty; for `mbr` the expected utility."""
+    pieces: list[list[int]] = field(default_factory=list)
+    """Its ids, without eos, for each part of the line."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,33 @@ class AttentionMap:
 class Translator:
     """A model with its two tokenizers: raw text in, raw text out."""
 
-    def __init__(self, model: TranslationModel, src: Tokenizer, tgt: Tokenizer, config: SearchConfig) -> None:
+    def __init__(
+        self,
+        model: TranslationModel,
+        src: Tokenizer,
+        tgt: Tokenizer,
+        config: SearchConfig,
+        bleu_tokenize: str = DataConfig.bleu_tokenize,
+    ) -> None:
+        """
+        Args:
+            model: one, or an ensemble.
+            src: the source's tokenizer.
+            tgt: the target's.
+            config: how to search.
+            bleu_tokenize: sacrebleu's tokenizer, for minimum Bayes risk with BLEU.
+        """
         self.model = model
         self.src = src
         self.tgt = tgt
         self.config = config
+        self.bleu_tokenize = bleu_tokenize
         self.device = next(model.parameters()).device
 
     def translate(
         self, lines: Sequence[str], on_progress: Callable[[int], None] = lambda lines: None
     ) -> list[list[Candidate]]:
-        """The n best translations of each line, best first; an empty line has one, the empty text.
+        """The n best translations of each line, best first (samples as drawn); an empty line has one, the empty text.
 
         Args:
             lines: any text, one sentence each. What is longer than the model can read is translated in parts.
@@ -120,7 +140,12 @@ class Translator:
     def search_batch(self, sources: list[list[int]]) -> list[list[Hypothesis]]:
         src, mask = (tensor.to(self.device) for tensor in source_tensors(sources))
         max_lengths = self.max_lengths(sources, mask)
-        return search(self.model.step, self.model.encode(src, mask), max_lengths, SYMBOLS, self.config)
+        step, state, config = self.model.step, self.model.encode(src, mask), self.config
+        if config.kind == SearchKind.sampling:
+            return sample(step, state, sources, max_lengths, SYMBOLS, config, config.n_best)
+        if config.kind == SearchKind.mbr:
+            return minimum_risk(step, state, sources, max_lengths, SYMBOLS, config, self.text_of, self.bleu_tokenize)
+        return search(step, state, max_lengths, SYMBOLS, config)
 
     def max_lengths(self, sources: list[list[int]], mask: Tensor) -> Tensor:
         """Most tokens of a translation of each source, (B,); `mask` is True on real source tokens, (S, B)."""
@@ -133,13 +158,17 @@ class Translator:
         ranks = min(len(hypotheses) for hypotheses in parts)
         return [
             Candidate(
-                # A line of output is a line: no piece may break it.
-                text=" ".join(" ".join(self.tgt.decode([part[rank].tokens for part in parts])).split()),
+                text=self.text_of(*(part[rank].tokens for part in parts)),
                 log_prob=sum(part[rank].log_prob for part in parts),
                 score=sum(part[rank].score for part in parts) / len(parts),
+                pieces=[part[rank].tokens for part in parts],
             )
             for rank in range(ranks)
         ]
+
+    def text_of(self, *parts: list[int]) -> str:
+        """One line of the parts' ids, whatever their pieces hold."""
+        return " ".join(" ".join(self.tgt.decode(parts)).split())
 
     @torch.inference_mode()
     def attention(self, src: str, tgt: str) -> AttentionMap | None:

@@ -47,7 +47,8 @@ def load_translator(
         if (other.tokenizer("src").model, other.tokenizer("tgt").model) != (src.model, tgt.model):
             raise UserError(f"ensemble: {other.path} has other tokenizers than {run.path}; train both on one corpus")
     members = [model.to(device).eval() for model in models]
-    return Translator(Ensemble(members) if others else members[0], src, tgt, search), steps[0]
+    model = Ensemble(members) if others else members[0]
+    return Translator(model, src, tgt, search, run.config().data.bleu_tokenize), steps[0]
 
 
 def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:

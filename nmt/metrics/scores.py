@@ -1,7 +1,8 @@
 """BLEU, chrF and TER with their signatures. The only file that imports sacrebleu."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from sacrebleu.metrics import BLEU, CHRF, TER
 
@@ -34,6 +35,17 @@ def all_scores(hypotheses: Sequence[str], references: Sequence[str], bleu_tokeni
 def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> float:
     """Corpus BLEU on 0 to 100."""
     return float(BLEU(tokenize=tokenize).corpus_score(list(hypotheses), [list(references)]).score)
+
+
+def bleu_words(text: str, tokenize: str) -> list[str]:
+    """What BLEU counts as words."""
+    words: list[str] = word_splitter(tokenize)(text.rstrip()).split()
+    return words
+
+
+@cache
+def word_splitter(tokenize: str) -> Callable[[str], str]:
+    return BLEU(tokenize=tokenize).tokenizer  # type: ignore[no-any-return]
 
 
 def sentence_scores(hypotheses: Sequence[str], references: Sequence[str], metric: str, tokenize: str) -> list[float]:

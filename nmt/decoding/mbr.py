@@ -1,0 +1,93 @@
+"""Minimum Bayes risk: not the likeliest translation, but the one that scores best on average if others were right."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt.config import MbrCandidates, MbrReferences, SearchConfig, SearchKind
+from nmt.decoding.sampling import sample
+from nmt.decoding.search import Hypothesis, S, Step, Symbols, search
+from nmt.metrics import pairwise
+
+
+def minimum_risk(
+    step: Step[S],
+    state: S,
+    sources: Sequence[Sequence[int]],
+    max_lengths: Tensor,
+    symbols: Symbols,
+    config: SearchConfig,
+    text: Callable[[list[int]], str],
+    tokenize: str,
+) -> list[list[Hypothesis]]:
+    """Candidates of each of B sentences by expected utility (Kumar and Byrne 2004; Eikema and Aziz 2020).
+
+    Args:
+        step, state, sources, max_lengths, symbols: as `search` and `sample` want them.
+        config: the utility; where candidates and references come from, and the settings of what finds these.
+        text: of ids; what the utility compares.
+        tokenize: sacrebleu's tokenizer for BLEU.
+
+    Returns:
+        The `n_best` of each sentence, best first, of each text one. Their scores are the expected utilities.
+    """
+    beams: list[list[Hypothesis]] = [[] for _ in sources]
+    samples = beams
+    if config.beam_needed:
+        beam = replace(config, kind=SearchKind.beam, n_best=config.beam_size)
+        beams = search(step, state, max_lengths, symbols, beam)
+    if config.samples_needed:
+        samples = sample(step, state, sources, max_lengths, symbols, config, config.mbr_samples)
+
+    def utility(texts: Sequence[str]) -> NDArray[np.float64]:
+        return pairwise(texts, config.mbr_utility, tokenize)
+
+    results = []
+    for searched, drawn in zip(beams, samples, strict=True):
+        candidates = searched * (config.mbr_candidates != MbrCandidates.samples)
+        candidates += drawn * (config.mbr_candidates != MbrCandidates.beam)
+        if config.mbr_references == MbrReferences.samples:
+            references, weights = drawn, torch.ones(len(drawn)) / max(1, len(drawn))
+        else:
+            log_probs = torch.tensor([hypothesis.log_prob for hypothesis in searched])
+            references, weights = searched, (config.mbr_alpha * log_probs).softmax(dim=0)
+        found = by_expected_utility(candidates, references, weights.tolist(), text, utility)
+        results.append(found[: config.n_best])
+    return results
+
+
+def by_expected_utility(
+    candidates: Sequence[Hypothesis],
+    references: Sequence[Hypothesis],
+    weights: Sequence[float],
+    text: Callable[[list[int]], str],
+    utility: Callable[[Sequence[str]], NDArray[np.float64]],
+) -> list[Hypothesis]:
+    """Ranks candidates by sum over references r of weight(r) utility(candidate, r), best first.
+
+    Of candidates with the same text the likeliest stays; where two are worth the same the likelier is first.
+
+    Args:
+        candidates: what is chosen from.
+        references: what they are compared with ...
+        weights: ... and how much each counts.
+        text: of ids.
+        utility: texts to the score of each, a row, against each as its reference, a column.
+    """
+    likeliest: dict[str, Hypothesis] = {}
+    for hypothesis in sorted(candidates, key=lambda one: -one.log_prob):
+        likeliest.setdefault(text(hypothesis.tokens), hypothesis)
+    total = dict.fromkeys(likeliest, 0.0)  # weights of equal texts together: each is compared once
+    for reference, weight in zip(references, weights, strict=True):
+        name = text(reference.tokens)
+        total[name] = total.get(name, 0.0) + weight
+    expected = utility(list(total)) @ np.array(list(total.values()))
+    ranked = [
+        Hypothesis(hypothesis.tokens, hypothesis.log_prob, score)
+        for hypothesis, score in zip(likeliest.values(), expected.tolist(), strict=False)  # candidates stand first
+    ]
+    return sorted(ranked, key=lambda one: -one.score)
