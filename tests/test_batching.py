@@ -275,3 +275,26 @@ def test_validation_sees_every_pair_once_the_shortest_first(size: int) -> None:
 
 def test_validation_of_nothing_has_no_batch() -> None:
     assert list(in_length_order(PairStore.of([], []), 4)) == []
+
+
+@pytest.mark.parametrize("unit", BatchUnit)
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_each_batch_among_them(unit: BatchUnit, processes: int) -> None:
+    store, size = corpus(50), 7 if unit == BatchUnit.sentences else 60
+    whole = epoch_of(training(store, unit, size))
+    shares = [epoch_of(TrainingBatches(store, unit, size, 8, 1, share=(rank, processes))) for rank in range(processes)]
+    for number, batch in enumerate(whole):
+        own = [share[number] for share in shares]
+        assert sorted(index for each in own for index in each.indices) == sorted(batch.indices)
+        assert sum(each.tokens for each in own) == batch.tokens
+        counts = [len(each.indices) for each in own]
+        assert max(counts) - min(counts) <= 1
+        assert all(each.src.size(1) == each.tgt_in.size(1) == count for each, count in zip(own, counts, strict=True))
+
+
+def test_batches_of_another_size_begin_at_the_start() -> None:
+    store = corpus(50)
+    resized = training(store, BatchUnit.sentences, 4)
+    resized.next()
+    resized.resize(8)
+    assert all(map(same, epoch_of(resized), epoch_of(training(store, BatchUnit.sentences, 8))))

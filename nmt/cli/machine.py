@@ -44,9 +44,11 @@ def settle(config: MachineConfig) -> Machine:
         UserError: a device or a precision is asked for that is not there.
     """
     keeps_memory = keep_memory()
-    torch.set_num_threads(config.threads or available_cores())
+    torch.set_num_threads(config.threads or max(1, available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
     torch.set_flush_denormal(True)  # numbers near zero are hundreds of times slower otherwise
-    name = config.device if config.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    name = config.device
+    if name == "auto":  # of several processes each has a device of its own, if there are any
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

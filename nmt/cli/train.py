@@ -2,6 +2,9 @@
 
 import logging
 from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -12,12 +15,15 @@ from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split, load_translator, show_scores
 from nmt.run import RunDirectory, identity, newest_unfinished, provenance
-from nmt.training import Tracker, build_trainer
+from nmt.training import NoTracker, Processes, Tracker, build_trainer, joined, starts_before
 
 log = logging.getLogger(__name__)
 
 
-def command(cfg: DictConfig) -> None:
+def command(cfg: DictConfig, processes: Processes) -> None:
+    if not processes.first:
+        follow(processes)
+        return
     try:
         config, run = settle_run(cfg)
         machine = settle(config.machine)
@@ -26,6 +32,7 @@ def command(cfg: DictConfig) -> None:
             run.create(config, prepare(config.data, RunDirectory.open(base).tokenizers() if base else None))
     finally:
         app.remove_unused_run_dir()
+    processes.from_first({"run": str(run.path), "config": None if run.finished else app.as_dict(config)})
     if run.finished:
         log.info("%s is finished; nothing to do", run.path)
     else:
@@ -33,8 +40,20 @@ def command(cfg: DictConfig) -> None:
             start = provenance(app.overrides())
             warn_of_other_threads(run, start["threads"])
             run.add_start(start)
-            train(config, run, machine)
+            train(config, run, machine, processes)
     print(run.path)
+
+
+def follow(processes: Processes) -> None:
+    """What the other processes do of a training: their share of each batch, in the run that the first has settled."""
+    settled: dict[str, Any] = processes.from_first({})
+    app.remove_unused_run_dir()
+    if settled["config"] is None:
+        return
+    logging.getLogger("nmt").setLevel(logging.WARNING)
+    config, run = from_hydra(Config, settled["config"]), RunDirectory(Path(settled["run"]))
+    machine = settle(config.machine)
+    build_trainer(config, run, NoTracker(), machine.device, machine.bfloat16, processes).train()
 
 
 def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
@@ -43,7 +62,7 @@ def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
     Raises:
         UserError: the directory holds a run and nobody asked to continue it, or a run of another configuration.
     """
-    resume = cfg.train.resume
+    resume = cfg.train.resume or ("auto" if starts_before() else None)
     if resume not in (None, "auto"):
         run = RunDirectory.open(resume)
         overrides = [given for given in app.value_overrides() if not given.startswith("train.resume=")]
@@ -93,12 +112,12 @@ def warn_of_other_threads(run: RunDirectory, threads: int) -> None:
         log.warning(f"{message}; machine.threads=%d keeps them", before[-1], threads, before[-1])
 
 
-def train(config: Config, run: RunDirectory, machine: Machine) -> None:
+def train(config: Config, run: RunDirectory, machine: Machine, processes: Processes) -> None:
     """Trains a new or interrupted run to its end, and scores it on the test set."""
     tracker = Tracker(run.path, config.tracking, app.as_dict(config))
     try:
-        trainer = build_trainer(config, run, tracker, machine.device, machine.bfloat16)
-        log.info("%s", machine)
+        trainer = build_trainer(config, run, tracker, machine.device, machine.bfloat16, processes)
+        log.info("%s, %d process%s", machine, processes.count, "es" * (processes.count > 1))
         try:
             trainer.train()
         except Interrupted:
@@ -125,7 +144,8 @@ def draw(run: RunDirectory) -> None:
 
 
 def main() -> None:
-    app.run("train", command)
+    with joined() as processes:
+        app.run("train", partial(command, processes=processes))
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def source_tensors(lines: Sequence[Sequence[int] | NDArray[np.unsignedinteger]])
     """Ids and mask, (S, B), padded on the left, each line followed by eos."""
     import torch
 
-    longest = max(len(line) for line in lines) + 1
+    longest = max((len(line) for line in lines), default=0) + 1
     src = np.full((longest, len(lines)), PAD_ID, dtype=np.int64)
     mask = np.zeros((longest, len(lines)), dtype=bool)
     for column, line in enumerate(lines):
@@ -97,7 +97,7 @@ def make_batch(
     import torch
 
     source, source_mask = source_tensors(src)
-    longest = max(len(line) for line in tgt) + 1
+    longest = max((len(line) for line in tgt), default=0) + 1
     tgt_in = np.full((longest, len(tgt)), PAD_ID, dtype=np.int64)
     tgt_out = np.full((longest, len(tgt)), PAD_ID, dtype=np.int64)
     mask = np.zeros((longest, len(tgt)), dtype=bool)
@@ -170,6 +170,7 @@ class TrainingBatches:
         pool_batches: int,
         seed: int,
         sampling: SubwordSampling | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         """
         Args:
@@ -179,14 +180,21 @@ class TrainingBatches:
             pool_batches: batches in a pool.
             seed: of the order.
             sampling: draws each pair's pieces anew each epoch; lengths are still told by the stored ones.
+            share: (r, n) gives of each batch the sentences r, r + n, ..., where n processes train on it together.
         """
         self.store = store
         self.sampling = sampling
         self.unit = unit
-        self.size = size
         self.seed = seed
-        in_sentences = size if unit == BatchUnit.sentences else max(1, int(size / mean_length(store)))
-        self.pool = in_sentences * pool_batches
+        self.share = share
+        self.pool_batches = pool_batches
+        self.resize(size)
+
+    def resize(self, size: int) -> None:
+        """Goes to the start, with batches of another size."""
+        self.size = size
+        in_sentences = size if self.unit == BatchUnit.sentences else max(1, int(size / mean_length(self.store)))
+        self.pool = in_sentences * self.pool_batches
         """Pairs that are sorted together."""
         self.begin(0)
 
@@ -223,11 +231,12 @@ class TrainingBatches:
             if not self.window:
                 self.begin(self.epoch + 1)
         self.index += 1
-        indices = self.window[self.index - 1 - self.before]
+        rank, processes = self.share
+        indices = self.window[self.index - 1 - self.before][rank::processes]
         if self.sampling is None:
             return gather(self.store, indices)
-        src, tgt = zip(*(self.sampling.pair(self.epoch, int(i)) for i in indices), strict=True)
-        return make_batch(src, tgt, list(indices))
+        pairs = [self.sampling.pair(self.epoch, int(i)) for i in indices]
+        return make_batch([src for src, _ in pairs], [tgt for _, tgt in pairs], list(indices))
 
     def seek(self, epoch: int, index: int) -> None:
         """Goes to a position: the next batch is number `index` of this epoch."""

@@ -4,11 +4,14 @@ from nmt.training.average import WeightAverage
 from nmt.training.build import build_trainer
 from nmt.training.objectives import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
-from nmt.training.tracking import Tracker
+from nmt.training.processes import Processes, joined, starts_before
+from nmt.training.tracking import NoTracker, Tracker
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
 
 __all__ = [
+    "NoTracker",
+    "Processes",
     "Schedule",
     "Tracker",
     "Trainer",
@@ -17,4 +20,6 @@ __all__ = [
     "build_optimizer",
     "build_trainer",
     "cross_entropy",
+    "joined",
+    "starts_before",
 ]

@@ -14,6 +14,7 @@ from nmt.run import Checkpoint, RunDirectory, folder_name, go_back, load_checkpo
 from nmt.training.average import WeightAverage
 from nmt.training.objectives import Objective, TokenLoss, cross_entropy, with_weight_penalty
 from nmt.training.optim import Schedule, build_optimizer
+from nmt.training.processes import Processes
 from nmt.training.r_drop import r_drop
 from nmt.training.risk import risk
 from nmt.training.scheduled_sampling import scheduled_sampling, share_of_truth
@@ -24,7 +25,14 @@ from nmt.training.validation import Validator
 log = logging.getLogger(__name__)
 
 
-def build_trainer(config: Config, run: RunDirectory, tracker: Tracker, device: torch.device, bfloat16: bool) -> Trainer:
+def build_trainer(
+    config: Config,
+    run: RunDirectory,
+    tracker: Tracker,
+    device: torch.device,
+    bfloat16: bool,
+    processes: Processes = Processes(),  # noqa: B008, it is frozen
+) -> Trainer:
     """Builds all that the loop needs, at the run's last checkpoint if it has one.
 
     Raises:
@@ -39,6 +47,9 @@ def build_trainer(config: Config, run: RunDirectory, tracker: Tracker, device: t
     begun = (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists()
     if config.train.init_from and not begun:
         start_from(config.train.init_from, model)
+    processes.same_weights(model)
+    if not processes.first:  # each draws its own dropout
+        torch.manual_seed(config.seed + (processes.rank << 32))
     source, reference = run.text("valid")
     most = config.train.valid_sentences
     validator = Validator(
@@ -63,10 +74,11 @@ def build_trainer(config: Config, run: RunDirectory, tracker: Tracker, device: t
         batches=TrainingBatches(
             pairs,
             config.train.batch_unit,
-            config.train.batch_size,
+            config.train.batch_size * processes.count,
             config.train.pool_batches,
             config.seed,
             sampling,
+            (processes.rank, processes.count),
         ),
         validate=validator,
         tracker=tracker,
@@ -75,13 +87,14 @@ def build_trainer(config: Config, run: RunDirectory, tracker: Tracker, device: t
         clip_norm=config.optim.clip_norm,
         bfloat16=bfloat16,
         run=run.identity,
+        processes=processes,
     )
     validator.check()
     if begun:
         trainer.restore(checkpoint_to_continue(run, config.train.resume_step))
         log.info("continuing at step %d", trainer.progress.step)
     else:
-        tracker.lines.rewind(0)
+        tracker.rewind(0)
     return trainer
 
 

@@ -10,6 +10,7 @@ from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq
 from nmt.training.objectives import Objective
+from nmt.training.processes import Processes
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +37,10 @@ class DoesNotFit(Exception):
         self.number = number
 
 
-def add_gradients(model: Seq2Seq, objective: Objective, batches: Sequence[Batch], bfloat16: bool) -> Sums:
-    """Adds the gradient of the mean loss per token to the parameters'.
+def add_gradients(
+    model: Seq2Seq, objective: Objective, batches: Sequence[Batch], bfloat16: bool, processes: Processes
+) -> Sums:
+    """Adds the gradient of the mean loss per token, of all processes' batches, to the parameters' of each process.
 
     A batch that there is no memory for is split in two, and the step begun again: what a broken-off backward pass
     had added is dropped. The gradient is the same but for rounding and the dropout drawn.
@@ -46,9 +49,11 @@ def add_gradients(model: Seq2Seq, objective: Objective, batches: Sequence[Batch]
         UserError: there is no memory for a single pair.
     """
     parts = list(batches)
+    tokens = int(*processes.sum(sum(batch.tokens for batch in batches)))
     while True:
         try:
-            return add_all(model, objective, parts, bfloat16)
+            sums = add_all(model, objective, parts, tokens, bfloat16)
+            break
         except DoesNotFit as error:
             number = error.number
         model.zero_grad(set_to_none=True)
@@ -59,16 +64,21 @@ def add_gradients(model: Seq2Seq, objective: Objective, batches: Sequence[Batch]
             raise UserError(f"no memory for a batch of {size}; lower data.max_pieces or the model's size")
         log.warning("no memory for a batch of %s: split in two; a lower train.batch_size would train faster", size)
         parts[number : number + 1] = too_large.halves()
+    processes.add_up_gradients(model)
+    return Sums(tokens, *processes.sum(sums.loss, sums.nll))
 
 
-def add_all(model: Seq2Seq, objective: Objective, batches: Sequence[Batch], bfloat16: bool) -> Sums:
-    sums = Sums(tokens=sum(batch.tokens for batch in batches))
+def add_all(model: Seq2Seq, objective: Objective, batches: Sequence[Batch], tokens: int, bfloat16: bool) -> Sums:
+    """Adds the gradient of these batches' loss over so many tokens."""
+    sums = Sums(tokens)
     device = next(model.parameters()).device
     for number, batch in enumerate(batches):
+        if not batch.indices:  # a batch of fewer sentences than processes
+            continue
         try:
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
                 loss, _, logs = objective(model, batch)
-            (loss / sums.tokens).backward()  # type: ignore[no-untyped-call]
+            (loss / tokens).backward()  # type: ignore[no-untyped-call]
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise

@@ -15,14 +15,16 @@ log = logging.getLogger(__name__)
 
 
 class TrainingProgress:
-    def __init__(self, done: int, total: int) -> None:
+    def __init__(self, done: int, total: int, shown: bool = True) -> None:
         """
         Args:
             done: steps already taken.
             total: steps in all.
+            shown: whether this is the process to show it.
         """
         self.total = total
         self.bar = progress_bar(TextColumn("{task.fields[numbers]}"))
+        self.bar.disable |= not shown
         self.task = self.bar.add_task("training", total=total, completed=done, numbers="")
         self.last_log = time.monotonic()
 

@@ -6,10 +6,10 @@ from typing import Self
 
 
 class StopSignals:
-    """While entered, SIGINT and SIGTERM only leave their number in `received`; a second one acts as usual."""
+    """While entered, SIGINT and SIGTERM only leave their number in `received`, else 0; a second one acts as usual."""
 
     def __init__(self) -> None:
-        self.received: int | None = None
+        self.received = 0
 
     def __enter__(self) -> Self:
         self.before = {number: signal.signal(number, self.receive) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -123,7 +123,32 @@ class Tracker:
         if self.wandb is not None:
             self.guarded(lambda: self.wandb.summary.update(dict(numbers)))
 
+    def flush(self) -> None:
+        """Writes lines of metrics that wait.
+
+        Raises:
+            UserError: that failed.
+        """
+        self.lines.flush()
+
+    def rewind(self, step: int) -> None:
+        """Drops lines of metrics of later steps."""
+        self.lines.rewind(step)
+
     def close(self) -> None:
         if self.wandb is not None:
             self.guarded(self.wandb.finish)
             self.wandb = None
+
+
+class NoTracker(Tracker):
+    """Of a process that leaves the writing to the first one."""
+
+    def __init__(self) -> None:
+        self.wandb = None
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def rewind(self, step: int) -> None: ...

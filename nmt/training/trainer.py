@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -27,7 +26,9 @@ from nmt.training.optim import (
     optimizer_tensors,
     set_learning_rate,
 )
+from nmt.training.processes import Processes
 from nmt.training.progress import TrainingProgress, perplexity
+from nmt.training.random_states import random_states, set_random_states
 from nmt.training.signals import StopSignals
 from nmt.training.tracking import Tracker
 
@@ -82,6 +83,7 @@ class Trainer:
         clip_norm: float,
         bfloat16: bool,
         run: str = "",
+        processes: Processes = Processes(),  # noqa: B008, it is frozen
     ) -> None:
         self.model = model
         self.objective = objective
@@ -96,6 +98,9 @@ class Trainer:
         self.clip_norm = clip_norm
         self.bfloat16 = bfloat16
         self.run = run
+        self.processes = processes
+        self.shares = processes.count
+        """Processes that the run began with: so many times `batch_size` is a step's batch, whoever goes on with it."""
         self.device = next(model.parameters()).device
         self.progress = Progress()
         self.saved_step: int | None = None
@@ -116,7 +121,8 @@ class Trainer:
         """
         progress, config = self.progress, self.config
         self.model.train()
-        with StopSignals() as signals, TrainingProgress(progress.step, config.max_steps) as bar:
+        bar = TrainingProgress(progress.step, config.max_steps, shown=self.processes.first)
+        with StopSignals() as signals, bar:
             while not self.finished:
                 started = time.perf_counter()
                 set_learning_rate(self.optimizer, self.schedule.learning_rate(progress.step + 1))
@@ -132,21 +138,26 @@ class Trainer:
                 improved = False
                 validation_due = progress.step % config.validate_every == 0 or progress.step == config.max_steps
                 if validation_due:
-                    with self.average.in_place():
-                        improved = self.judge(self.validate())
+                    improved = self.judge(self.validated())
                 progress.seconds += time.perf_counter() - started
                 checkpoint_due = validation_due or progress.step % config.checkpoint_every == 0
-                if signals.received or self.finished or (checkpoint_due and not progress.skipped_in_a_row):
+                stopped_by = self.processes.largest(signals.received)
+                if stopped_by or self.finished or (checkpoint_due and not progress.skipped_in_a_row):
                     self.save(improved)
-                if signals.received:
-                    raise Interrupted(signals.received)
+                if stopped_by:
+                    raise Interrupted(stopped_by)
         if self.saved_step != progress.step:
             raise UserError(f"training ended, but its last checkpoint could not be written to {self.checkpoints}")
 
+    def validated(self) -> dict[str, float]:
+        """What validation finds in the average of the weights; one process measures, and all know."""
+        with self.average.in_place():
+            return self.processes.from_first(self.validate() if self.processes.first else {})
+
     def update(self, batches: list[Batch]) -> None:
-        """One step: the mean gradient over all tokens of these batches, clipped, and an update of the weights."""
+        """One step: the mean gradient over all processes' tokens of these batches, clipped, and an update."""
         progress, window = self.progress, self.progress.window
-        sums = add_gradients(self.model, self.objective, batches, self.bfloat16)
+        sums = add_gradients(self.model, self.objective, batches, self.bfloat16, self.processes)
         norm = clip_gradients(self.model, self.clip_norm).item()
         if math.isfinite(norm) and math.isfinite(sums.loss):
             self.optimizer.step()
@@ -208,13 +219,16 @@ class Trainer:
         `best` comes first: whoever goes on from a `last` that knows of a best score also has its weights. Where it
         cannot be written, as on a full disk, training goes on without, and the best score is the one on the disk again.
         """
-        progress = self.progress
+        progress, checkpoint, failure = self.progress, self.checkpoint(), ""
         links = ["best", "last"] if improved else ["last"]
         try:
-            self.tracker.lines.flush()
-            save_checkpoint(self.checkpoints, self.checkpoint(), links, self.config.keep_checkpoints)
+            self.tracker.flush()
+            if self.processes.first:
+                save_checkpoint(self.checkpoints, checkpoint, links, self.config.keep_checkpoints)
         except UserError as error:
-            log.warning("%s. Training goes on", error)
+            failure = str(error)
+        if failure := self.processes.from_first(failure):
+            log.warning("%s. Training goes on", failure)
             progress.best, progress.best_step = self.saved_best
             return
         self.saved_step = progress.step
@@ -232,12 +246,13 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         tensors = {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
-        tensors |= {f"random.{name}": value for name, value in random_states(self.device).items()}
+        tensors |= {f"random.{name}": value for name, value in random_states(self.device, self.processes).items()}
         weights: dict[str, Tensor] = dict(self.model.named_parameters())
         if self.average.average:  # the checkpoint's weights are those to translate with
             tensors |= {f"weights.{name}": value for name, value in weights.items()}
             weights = self.average.average
         state: dict[str, Any] = {
+            "processes": self.shares,
             "progress": asdict(self.progress),
             "position": {"epoch": self.batches.epoch, "index": self.batches.index},
             "schedule": self.schedule.state_dict(),
@@ -255,23 +270,13 @@ class Trainer:
         if groups["weights"]:
             self.model.load_weights(groups["weights"])
         load_optimizer_tensors(self.optimizer, groups["optimizer"])
-        set_random_states(groups["random"], self.device)
+        set_random_states(groups["random"], self.device, self.processes.rank)
         state = checkpoint.state
         self.schedule.load_state_dict(state["schedule"])
+        self.shares = state.get("processes", 1)
+        self.batches.resize(self.config.batch_size * self.shares)
         self.batches.seek(**state["position"])
         progress = dict(state["progress"])
         self.progress = Progress(**(progress | {"window": Window(**progress["window"])}))
         self.saved_step, self.saved_best = self.progress.step, (self.progress.best, self.progress.best_step)
-        self.tracker.lines.rewind(self.progress.step)
-
-
-def random_states(device: torch.device) -> dict[str, Tensor]:
-    """The states of torch's generators: the processor's, and the device's where it has its own."""
-    states = {"cpu": torch.get_rng_state()}
-    return states | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
-
-
-def set_random_states(states: dict[str, Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states["cpu"])
-    if device.type == "cuda" and "cuda" in states:
-        torch.cuda.set_rng_state(states["cuda"], device)
+        self.tracker.rewind(self.progress.step)
