@@ -140,3 +140,26 @@ def test_own_files_of_different_length(run: Path, tmp_path: Path) -> None:
     line = refused("evaluate", f"run={run}", "src=src", "ref=ref", cwd=tmp_path)
     assert "2 lines" in line
     assert "1" in line
+
+
+def test_a_test_set_that_is_not_there(run: Path, tmp_path: Path) -> None:
+    assert "wmt14" in refused("evaluate", f"run={run}", "testset=wtm14", cwd=tmp_path)
+    assert "has no en-de" in refused("evaluate", f"run={run}", "testset=wmt20/dev", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ((), "hyp is missing"),
+        (("hyp=hyp",), "ref or testset"),
+        (("hyp=hyp", "ref=nowhere"), "nowhere"),
+        (("hyp=hyp", "ref=ref"), "hyp has 2 lines and ref 1"),
+        (("hyp=hyp", "testset=wmt14"), "pair"),
+        (("hyp=hyp", "ref=hyp", "comet=Some/model"), "src=FILE"),
+        (("hyp=hyp", "ref=hyp", "bleu_tokenize=moses"), "13a, none"),
+    ],
+)
+def test_translations_that_cannot_be_scored(tmp_path: Path, given: tuple[str, ...], word: str) -> None:
+    (tmp_path / "hyp").write_text("Der Tee ist heiß.\nDer Tee ist kalt.\n")
+    (tmp_path / "ref").write_text("Der Tee ist heiß.\n")
+    assert word in refused("score", *given, cwd=tmp_path)

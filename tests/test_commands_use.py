@@ -34,8 +34,9 @@ def sacrebleu(run: Path, split: str, *arguments: str) -> float:
 def test_scores_are_those_of_sacrebleus_command_line(run: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     output, _ = call("evaluate", f"run={run}", "split=valid", *arguments, cwd=tmp_path)
     scores = json.loads((run / "scores" / "valid.json").read_text())
-    for name, option in (("bleu", "bleu"), ("chrf", "chrf"), ("ter", "ter")):
-        assert scores[name]["score"] == pytest.approx(sacrebleu(run, "valid", "-m", option), abs=1e-5)
+    plus_plus = ("chrf", "--chrf-word-order", "2")
+    for name, options in (("bleu", ("bleu",)), ("chrf", ("chrf",)), ("chrfpp", plus_plus), ("ter", ("ter",))):
+        assert scores[name]["score"] == pytest.approx(sacrebleu(run, "valid", "-m", *options), abs=1e-5)
         assert scores[name]["signature"] in output
     assert not list(tmp_path.iterdir()), "evaluation leaves nothing where it is called"
 
@@ -45,6 +46,47 @@ def test_the_search_asked_for_is_the_search_recorded(run: Path, tmp_path: Path) 
     made_by = json.loads((run / "scores" / "test.json").read_text())["made_by"]
     assert made_by["search"]["beam_size"] == 3
     assert made_by["search"]["kind"] == "beam"
+
+
+def test_the_perplexity_is_that_of_training(run: Path, tmp_path: Path) -> None:
+    call("evaluate", f"run={run}", "split=valid", cwd=tmp_path)
+    record = json.loads((run / "scores" / "valid.json").read_text())
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().split("\n") if line]
+    (expected,) = [
+        line["valid/perplexity"]
+        for line in lines
+        if line["step"] == record["made_by"]["checkpoint_step"] and "valid/perplexity" in line
+    ]
+    assert record["perplexity"]["score"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_test_set_of_sacrebleus_and_a_file_of_translations_are_scored_as_sacrebleu_does(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SACREBLEU", str(tmp_path))
+    folder = tmp_path / "wmt14" / "full"
+    folder.mkdir(parents=True)
+    for side, text in (
+        ("src", "The soup is good.\nThe wine is good.\n"),
+        ("ref", "Die Suppe ist gut.\nDer Wein ist gut.\n"),
+        *((side, "x\nx\n") for side in ("docid", "genre", "origlang")),
+    ):
+        (folder / f"wmt14_full.en-de.{side}").write_text(text)
+    output, _ = call("evaluate", f"run={run}", "testset=wmt14/full", cwd=tmp_path)
+    stem = run / "scores" / "wmt14_full.en-de"
+    record = json.loads(Path(f"{stem}.json").read_text())
+    command = [sys.executable, "-m", "sacrebleu", "-t", "wmt14/full", "-l", "en-de", "-i", f"{stem}.hyp", "-w", "9"]
+    options = ["-m", "bleu", "chrf", "ter", "--format", "json"]
+    # sacrebleu's command line leaves the set out of what it calls its signature.
+    printed = subprocess.run([*command, *options], capture_output=True, text=True, check=True).stdout
+    for name, theirs in zip(("bleu", "chrf", "ter"), json.loads(printed), strict=True):
+        assert record[name]["score"] == pytest.approx(theirs["score"], abs=1e-8)
+        assert record[name]["signature"] == theirs["signature"].replace("|", "|test:wmt14/full|lang:en-de|", 1)
+    scored, _ = call("score", f"hyp={stem}.hyp", "testset=wmt14/full", "pair=en-de", cwd=tmp_path)
+    assert scored.split("\n")[:-1] == output.split("\n")[: len(scored.split("\n")) - 1]
+    (tmp_path / "ref").write_text("Die Suppe ist gut.\nDer Wein ist gut.\n")
+    scored, _ = call("score", f"hyp={stem}.hyp", "ref=ref", cwd=tmp_path)
+    assert scored.split("\n")[::2] == [*output.split("\n")[:10:2], ""]
 
 
 def test_own_files_can_be_scored(run: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Scores of a run that is made here: the files beside them, and what is refused."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,7 @@ from nmt.data.phrasebook import Pair
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Translator
 from nmt.errors import UserError
-from nmt.evaluation import evaluate_lines, evaluate_split, load_translator, show_scores
+from nmt.evaluation import EvaluationSet, evaluate, evaluate_split, load_translator, show_scores
 from nmt.metrics import Score
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import Checkpoint, RunDirectory, save_checkpoint
@@ -124,7 +125,8 @@ def test_a_split_leaves_its_translations_and_scores_that_sacrebleu_confirms(
     assert hypotheses == [best.text for best, *_ in translator.translate(src)]
 
     record = json.loads((run.path / "scores" / "test.json").read_text(encoding="utf-8"))
-    assert list(record) == ["bleu", "chrf", "ter", "made_by"]
+    names = ["bleu", "chrf", "chrfpp", "ter", "rouge_l", "perplexity", "perplexity_word", "perplexity_char"]
+    assert list(record) == [*names, "made_by"]
     for name, corpus_score in (
         ("bleu", sacrebleu.corpus_bleu),
         ("chrf", sacrebleu.corpus_chrf),
@@ -139,6 +141,15 @@ def test_a_split_leaves_its_translations_and_scores_that_sacrebleu_confirms(
     assert record["made_by"]["sentences"] == 6
     assert record["made_by"]["search"]["kind"] == "beam"
     assert record["made_by"]["search"]["beam_size"] == 2
+    for name in names:
+        low, high = record[name]["interval"]
+        assert low <= record[name]["score"] <= high
+        assert record[name]["score"] == scores[name].score
+    assert record["made_by"]["sentences_per_second"] == pytest.approx(6 / record["made_by"]["seconds"])
+    files = [(run.path / "data" / f"test.{side}").read_bytes() for side in ("src", "tgt")]
+    src_sha256, ref_sha256 = (hashlib.sha256(file).hexdigest() for file in files)
+    identity = {"name": "test", "src_sha256": src_sha256, "ref_sha256": [ref_sha256]}
+    assert record["made_by"]["test_set"] == identity
 
 
 def test_references_that_the_model_would_write_score_a_hundred(
@@ -146,10 +157,31 @@ def test_references_that_the_model_would_write_score_a_hundred(
 ) -> None:
     src = run.text("valid")[0]
     wished = [best.text for best, *_ in translator.translate(src)]
-    scores = evaluate_lines(src, wished, translator, STEP, run.config(), tmp_path / "own.de")
+    test = EvaluationSet("own.de", src, [wished])
+    scores = evaluate(test, translator, STEP, run.config(), tmp_path / "own.de")
     assert scores["chrf"].score == pytest.approx(100)
     assert scores["ter"].score == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own.de.hyp", "own.de.json"]
+
+
+def test_a_learnt_metric_gets_the_translations_and_stands_in_the_record(
+    run: RunDirectory, translator: Translator, tmp_path: Path
+) -> None:
+    src, references = run.text("valid")
+    given: list[object] = []
+
+    def comet(*arguments: object) -> Score:
+        given.extend(arguments)
+        return Score(0.75, "model:any", (0.5, 1.0))
+
+    test = EvaluationSet("own", src, [references, src], {"test": "own"})
+    scores = evaluate(test, translator, STEP, run.config(), tmp_path / "own", comet=comet)
+    hypotheses = (tmp_path / "own.hyp").read_text(encoding="utf-8").split("\n")[:-1]
+    assert given == [src, hypotheses, references, {"test": "own"}]
+    record = json.loads((tmp_path / "own.json").read_text(encoding="utf-8"))
+    assert record["comet"] == {"score": 0.75, "signature": "model:any", "interval": [0.5, 1.0]}
+    assert scores["bleu"].signature.startswith("nrefs:2|test:own|")
+    assert len(record["made_by"]["test_set"]["ref_sha256"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -164,13 +196,20 @@ def test_sides_of_different_length_and_empty_ones_are_refused(
     run: RunDirectory, translator: Translator, tmp_path: Path, src: list[str], references: list[str], expected: str
 ) -> None:
     with pytest.raises(UserError, match=expected) as error:
-        evaluate_lines(src, references, translator, STEP, run.config(), tmp_path / "own")
+        evaluate(EvaluationSet("own", src, [references]), translator, STEP, run.config(), tmp_path / "own")
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_scores_are_printed_one_a_line_each_with_its_signature(capsys: pytest.CaptureFixture[str]) -> None:
-    show_scores({"bleu": Score(34.449, "nrefs:1|tok:13a"), "chrf": Score(60.05, "nc:6"), "ter": Score(50.0, "tok:t")})
+    show_scores(
+        {
+            "bleu": Score(34.449, "nrefs:1|tok:13a", (33.04, 36.0)),
+            "ter": Score(50.0, "tok:t"),
+            "perplexity": Score(6.128, "unit:piece", (6.0, 6.2)),
+        }
+    )
     printed = capsys.readouterr()
-    assert printed.out == "BLEU = 34.4\nnrefs:1|tok:13a\nchrF = 60.0\nnc:6\nTER = 50.0\ntok:t\n"
+    lines = ["BLEU = 34.4 [33.0, 36.0]", "nrefs:1|tok:13a", "TER = 50.0", "tok:t"]
+    assert printed.out == "\n".join([*lines, "perplexity = 6.13 [6.00, 6.20]", "unit:piece"]) + "\n"
     assert printed.err == ""

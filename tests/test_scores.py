@@ -1,9 +1,10 @@
-"""BLEU, chrF and TER are those of sacrebleu's own command line, signatures included."""
+"""Scores, intervals and signatures are those of sacrebleu's own command line."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,24 +24,50 @@ HYPOTHESES = [
 ]
 
 
-@pytest.mark.parametrize("tokenize", ["13a", "none"])
-def test_scores_and_signatures_are_those_of_the_command_line(tmp_path: Path, tokenize: str) -> None:
-    for name, lines in (("ref", REFERENCES), ("hyp", HYPOTHESES)):
-        (tmp_path / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    options = ["-i", "hyp", "-m", "bleu", "chrf", "ter", "-w", "12", "-tok", tokenize, "--format", "json"]
-    command = [sys.executable, "-m", "sacrebleu", "ref", *options]
-    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    expected = {score["name"].lower().removesuffix("2"): score for score in json.loads(printed)}
+OTHERS = [
+    "Ein kleiner Hund, der schläft, sieht das Haus.",
+    "“Ja”, sagt sie und geht.",
+    "Wir kauften 3,5 Äpfel und 20 % Zucker.",
+    "Lang ist die Straße .",
+]
 
-    found = all_scores(HYPOTHESES, REFERENCES, tokenize)
-    assert set(found) == set(expected) == {"bleu", "chrf", "ter"}
-    for name, score in found.items():
-        assert score.score == pytest.approx(expected[name]["score"], abs=1e-9)
-        for part in score.signature.split("|"):
-            key, value = part.split(":")
-            assert str(expected[name][{"nrefs": "nrefs"}.get(key, key)]) == value
-    assert f"tok:{tokenize}" in found["bleu"].signature
-    assert bleu(HYPOTHESES, REFERENCES, tokenize) == found["bleu"].score
+
+def of_command_line(folder: Path, references: int, *options: str) -> dict[str, dict[str, Any]]:
+    """What `sacrebleu` prints, by the names that it has for its metrics."""
+    for name, lines in (("ref0", REFERENCES), ("ref1", OTHERS), ("hyp", HYPOTHESES)):
+        (folder / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    files = [f"ref{number}" for number in range(references)]
+    command = [sys.executable, "-m", "sacrebleu", *files, "-i", "hyp", "-w", "12", "--format", "json", "--confidence"]
+    printed = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, check=True).stdout
+    found = json.loads(printed)
+    return {score["name"]: score for score in (found if isinstance(found, list) else [found])}
+
+
+@pytest.mark.parametrize(("tokenize", "references"), [("13a", 1), ("none", 1), ("13a", 2)])
+def test_scores_intervals_and_signatures_are_those_of_the_command_line(
+    tmp_path: Path, tokenize: str, references: int
+) -> None:
+    expected = of_command_line(tmp_path, references, "-m", "bleu", "chrf", "ter", "-tok", tokenize)
+    expected |= of_command_line(tmp_path, references, "-m", "chrf", "--chrf-word-order", "2")
+    found = all_scores(HYPOTHESES, REFERENCES, tokenize, [OTHERS][: references - 1])
+    names = {"bleu": "BLEU", "chrf": "chrF2", "chrfpp": "chrF2++", "ter": "TER"}
+    assert set(found) == {*names, "rouge_l"}
+    for name, theirs in names.items():
+        score = found[name]
+        assert score.score == pytest.approx(expected[theirs]["score"], abs=1e-9)
+        without_bootstrap = expected[theirs]["signature"].replace("|bs:1000|seed:12345", "")
+        assert score.signature == without_bootstrap
+        low, high = score.interval
+        assert low < high
+        assert (high - low) / 2 == pytest.approx(expected[theirs]["confidence_var"], rel=1e-5)
+    if references == 1:
+        assert bleu(HYPOTHESES, REFERENCES, tokenize) == found["bleu"].score
+
+
+def test_a_named_test_set_stands_in_the_signatures() -> None:
+    found = all_scores(HYPOTHESES, REFERENCES, "13a", labels={"test": "wmt14", "lang": "en-de"})
+    assert all(score.signature.startswith("nrefs:1|test:wmt14|lang:en-de|") for score in found.values())
+    assert found["bleu"].score == all_scores(HYPOTHESES, REFERENCES, "13a")["bleu"].score
 
 
 def test_the_tokenizer_makes_a_difference() -> None:
@@ -49,9 +76,13 @@ def test_the_tokenizer_makes_a_difference() -> None:
 
 def test_translations_equal_to_their_references_have_the_highest_scores() -> None:
     scores = all_scores(REFERENCES, REFERENCES, "13a")
-    assert {name: score.score for name, score in scores.items()} == pytest.approx({"bleu": 100, "chrf": 100, "ter": 0})
+    assert {name: score.score for name, score in scores.items()} == pytest.approx(
+        {"bleu": 100, "chrf": 100, "chrfpp": 100, "ter": 0, "rouge_l": 100}
+    )
 
 
 def test_empty_translations_have_the_lowest_scores() -> None:
     scores = all_scores([""] * 4, REFERENCES, "13a")
-    assert {name: score.score for name, score in scores.items()} == pytest.approx({"bleu": 0, "chrf": 0, "ter": 100})
+    assert {name: score.score for name, score in scores.items()} == pytest.approx(
+        {"bleu": 0, "chrf": 0, "chrfpp": 0, "ter": 100, "rouge_l": 0}
+    )

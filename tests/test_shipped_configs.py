@@ -45,7 +45,7 @@ def _hydra() -> Iterator[None]:
 
 @cache
 def composed(command: str, *overrides: str) -> DictConfig:
-    """What hydra makes of it, with a corpus of one's own, a run or a task where one is needed."""
+    """What hydra makes of it, with a corpus of one's own, a run, a task or files where they are needed."""
     cfg = compose(command, overrides=list(overrides))
     if "data" in cfg and not any(cfg.data.get(source) for source in ("root", "download", "phrasebook")):
         cfg.data.root = "corpus"
@@ -55,6 +55,8 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.output = "corpus"
     if command == "benchmark":
         cfg.task = "checkpoint"
+    if command == "score":
+        cfg.hyp, cfg.ref = "translations", "references"
     return cfg
 
 

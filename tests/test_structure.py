@@ -24,6 +24,8 @@ DOORS = {
     "yaml": ("config/",),
     "sentencepiece": ("data/tokenizer.py",),
     "sacrebleu": ("metrics/",),
+    "ignite": ("metrics/rouge.py",),
+    "comet": ("metrics/comet.py",),
     "wandb": ("training/tracking.py",),
     "matplotlib": ("evaluation/plots.py",),
     "safetensors": ("run/checkpoint.py",),
@@ -130,4 +132,4 @@ def test_preparing_starts_without_torch() -> None:
 def test_translating_starts_without_what_it_does_not_need() -> None:
     loaded = loaded_by("nmt.cli.translate")
     assert "torch" in loaded
-    assert not loaded & {"wandb", "matplotlib", "pandas", "IPython"}
+    assert not loaded & {"wandb", "matplotlib", "ignite", "comet", "pandas", "IPython"}

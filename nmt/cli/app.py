@@ -16,7 +16,16 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.misspelt import explain
-from nmt.config import BenchmarkConfig, Config, DistilConfig, EvaluateConfig, PrepareConfig, TranslateConfig, conf_dir
+from nmt.config import (
+    BenchmarkConfig,
+    Config,
+    DistilConfig,
+    EvaluateConfig,
+    PrepareConfig,
+    ScoreConfig,
+    TranslateConfig,
+    conf_dir,
+)
 from nmt.errors import Interrupted, UserError
 
 SCHEMAS = {
@@ -25,6 +34,7 @@ SCHEMAS = {
     "evaluate": EvaluateConfig,
     "translate": TranslateConfig,
     "distil": DistilConfig,
+    "score": ScoreConfig,
     "benchmark": BenchmarkConfig,
 }
 

@@ -1,4 +1,4 @@
-"""nmt-evaluate: BLEU, chrF and TER of a run on a split, or on files of your own."""
+"""nmt-evaluate: scores of a run on a split, on a test set of sacrebleu's, or on files of your own."""
 
 import hashlib
 import logging
@@ -8,9 +8,9 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.machine import settle
-from nmt.config import EvaluateConfig, with_search
-from nmt.data import read_lines
-from nmt.evaluation import evaluate_lines, load_translator, show_scores
+from nmt.config import Config, EvaluateConfig, with_search
+from nmt.evaluation import EvaluationSet, evaluate, load_translator, show_scores
+from nmt.metrics import Comet
 from nmt.run import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -22,19 +22,28 @@ def command(cfg: DictConfig) -> None:
     asked, search = with_search(EvaluateConfig, cfg, config.search)
     machine = settle(asked.machine)
     others = [RunDirectory.open(path) for path in asked.ensemble]
+    # What may not be had is asked for first, and the slow work done when all is there.
+    name, test = what_to_score(asked, run, config)
+    comet = Comet(asked.comet, machine.device.type == "cuda") if asked.comet else None
     translator, step = load_translator(run, asked.checkpoint, search, machine.device, others)
     machine.lower_precision(translator)
-    if asked.src is None or asked.ref is None:
-        name, (src, references) = asked.split, run.text(asked.split)
-    else:
-        name = f"{Path(asked.src).name}.{digest(asked.src, asked.ref)}"
-        src, references = (list(read_lines(Path(path).expanduser())) for path in (asked.src, asked.ref))
     if others:  # the run's own scores stay
         name += f".ensemble.{digest(*asked.ensemble)}"
     stem = run.folder("scores") / name
     chosen = {"checkpoint": asked.checkpoint, "ensemble": asked.ensemble}
-    show_scores(evaluate_lines(src, references, translator, step, config, stem, chosen))
+    show_scores(evaluate(test, translator, step, config, stem, chosen, comet))
     log.info("%s.json has the scores, %s.hyp the translations", stem, stem)
+
+
+def what_to_score(asked: EvaluateConfig, run: RunDirectory, config: Config) -> tuple[str, EvaluationSet]:
+    """The name of the files of scores, and what they are about: own files, a named test set, or a split."""
+    if asked.src is not None and asked.ref is not None:
+        return f"{Path(asked.src).name}.{digest(asked.src, asked.ref)}", EvaluationSet.of_files(asked.src, asked.ref)
+    if asked.testset is not None:
+        pair = f"{config.data.src_lang}-{config.data.tgt_lang}"
+        return f"{asked.testset.replace('/', '_')}.{pair}", EvaluationSet.of_sacrebleu(asked.testset, pair)
+    src, references = run.text(asked.split)
+    return asked.split, EvaluationSet(asked.split, src, [references])
 
 
 def digest(*paths: str) -> str:

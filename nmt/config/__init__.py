@@ -27,6 +27,7 @@ from nmt.config.root import (
     save_config,
     with_search,
 )
+from nmt.config.score import ScoreConfig
 from nmt.config.search import LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
 from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import BatchUnit, Metric, ObjectiveKind, SamplingDecay, SentenceMetric, TrainConfig
@@ -57,6 +58,7 @@ __all__ = [
     "PrepareConfig",
     "SamplingDecay",
     "ScheduleKind",
+    "ScoreConfig",
     "SearchConfig",
     "SearchKind",
     "SentenceMetric",

@@ -99,6 +99,10 @@ class EvaluateConfig:
     """Instead of a split: a file with source sentences ..."""
     ref: str | None = None
     """... and one with their reference translations."""
+    testset: str | None = None
+    """Instead of a split: a test set by the name that sacrebleu gives it, such as wmt14; fetched by sacrebleu."""
+    comet: str | None = None
+    """A model of COMET to score with too, such as Unbabel/wmt22-comet-da, or a .ckpt file: one that you trust."""
     checkpoint: str = "best"
     """best, last, or average:N, the mean of the weights of the N newest (train.keep_checkpoints keeps them)."""
     search: dict[str, Any] = field(default_factory=dict)
@@ -110,6 +114,8 @@ class EvaluateConfig:
             yield "split", f"is {self.split!r}; allowed: valid, test, or own files by src=FILE ref=FILE"
         if (self.src is None) != (self.ref is None):
             yield "src", "and ref go together; give both or neither"
+        if self.testset is not None and self.src is not None:
+            yield "testset", "is given and src and ref are too; give one or the other"
         yield from checkpoint_problems(self.checkpoint)
 
 

@@ -1,25 +1,24 @@
 """Scores of a run, with everything that is needed to repeat them."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from nmt.config import Config, SearchConfig
 from nmt.console import progress_bar
 from nmt.data import BOS_ID, PAD_ID
 from nmt.decoding import Candidate, Ensemble, Translator
 from nmt.errors import UserError
-from nmt.metrics import Score, all_scores
+from nmt.evaluation.perplexity import perplexities
+from nmt.evaluation.sets import EvaluationSet
+from nmt.metrics import RESAMPLES, SEED, Comet, Score, all_scores
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import RunDirectory, load_average, load_weights
-
-NAMES = {"bleu": "BLEU", "chrf": "chrF", "ter": "TER"}
 
 
 def load_translator(
@@ -80,60 +79,56 @@ def evaluate_split(
 ) -> dict[str, Score]:
     """Scores a held-out split; writes RUN/scores/SPLIT.json and the hypotheses beside it."""
     src, references = run.text(split)
-    return evaluate_lines(src, references, translator, step, config, run.folder("scores") / split)
+    return evaluate(EvaluationSet(split, src, [references]), translator, step, config, run.folder("scores") / split)
 
 
-def evaluate_lines(
-    src: Sequence[str],
-    references: Sequence[str],
+def evaluate(
+    test: EvaluationSet,
     translator: Translator,
     step: int,
     config: Config,
     stem: Path,
     chosen: Mapping[str, object] | None = None,
+    comet: Comet | None = None,
 ) -> dict[str, Score]:
     """Translates, scores, and writes STEM.json and STEM.hyp.
 
     Args:
-        src: source sentences.
-        references: as many reference translations.
+        test: what to translate, and the references.
         translator: the model and its search.
         step: the checkpoint's, for the record.
         config: the run's configuration.
         stem: the files' path without ending.
         chosen: what else of the command belongs to the record.
+        comet: a learnt metric to score with too.
 
     Raises:
         UserError: the sides are of different length.
     """
-    if len(src) != len(references):
-        raise UserError(f"src has {len(src)} lines and ref {len(references)}; give parallel files")
-    if not src:
-        raise UserError("src has no line; there is nothing to score")
-    hypotheses = [best.text for best, *_ in translate_with_bar(translator, src)]
-    scores = all_scores(hypotheses, references, config.data.bleu_tokenize)
-    record = {name: asdict(score) for name, score in scores.items()}
+    test.check()
+    begun = time.perf_counter()
+    hypotheses = [best.text for best, *_ in translate_with_bar(translator, test.src)]
+    seconds = time.perf_counter() - begun
+    reference, *others = test.references
+    scores = all_scores(hypotheses, reference, config.data.bleu_tokenize, others, test.labels)
+    of_model, unknown = perplexities(translator, test.src, reference, test.labels)
+    scores |= of_model
+    if comet is not None:
+        scores["comet"] = comet(test.src, hypotheses, reference, test.labels)
+    record: dict[str, object] = {name: asdict(score) for name, score in scores.items()}
     record["made_by"] = {
         "checkpoint_step": step,
         "seed": config.seed,
         "search": asdict(translator.config),
         "precision": str(translator.model.precision),
-        "sentences": len(src),
+        "sentences": len(test.src),
+        "test_set": test.identity(),
+        "unknown_reference_pieces": unknown,
+        "bootstrap": {"resamples": RESAMPLES, "seed": SEED},
+        "seconds": seconds,
+        "sentences_per_second": len(test.src) / seconds,
         **(chosen or {}),
     }
     Path(f"{stem}.hyp").write_text("".join(line + "\n" for line in hypotheses), encoding="utf-8")
     Path(f"{stem}.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
     return scores
-
-
-def show_scores(scores: dict[str, Score]) -> None:
-    """Prints the scores as a table on a terminal, and elsewhere a line each with its signature on the next."""
-    console = Console()
-    if not console.is_terminal:
-        for name, score in scores.items():
-            print(f"{NAMES[name]} = {score.score:.1f}\n{score.signature}")
-        return
-    table = Table("metric", "score", "signature")
-    for name, score in scores.items():
-        table.add_row(NAMES[name], f"{score.score:.2f}", score.signature)
-    console.print(table)

@@ -1,35 +1,65 @@
-"""BLEU, chrF and TER with their signatures. The only file that imports sacrebleu."""
+"""BLEU, chrF, chrF++, TER and ROUGE-L with their signatures."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 
 from sacrebleu.metrics import BLEU, CHRF, TER
+from sacrebleu.metrics.base import Metric, Signature
+
+from nmt.metrics.bootstrap import Score, score_with_interval
+from nmt.metrics.rouge import rouge_l
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Score:
-    """A score that can be repeated."""
+def all_scores(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    bleu_tokenize: str,
+    further_references: Sequence[Sequence[str]] = (),
+    labels: Mapping[str, str] = NOTHING,
+) -> dict[str, Score]:
+    """Scores of a test set on 0 to 100, each with its 95 % interval.
 
-    score: float
-    signature: str
-    """sacrebleu's: version, tokenizer, case, smoothing (Post 2018)."""
-
-
-def all_scores(hypotheses: Sequence[str], references: Sequence[str], bleu_tokenize: str) -> dict[str, Score]:
-    """Corpus BLEU (Papineni et al. 2002), chrF (Popović 2015) and TER (Snover et al. 2006), on 0 to 100.
+    BLEU (Papineni et al. 2002), chrF (Popović 2015), chrF++ (Popović 2017), TER (Snover et al. 2006) as sacrebleu's
+    command line computes them, and ROUGE-L (Lin 2004).
 
     Args:
         hypotheses: detokenised translations, one a sentence.
         references: one a sentence.
-        bleu_tokenize: sacrebleu's tokenizer for BLEU.
+        bleu_tokenize: sacrebleu's tokenizer for BLEU and ROUGE-L.
+        further_references: of a test set that has several, the others.
+        labels: what signatures say of the test set: sacrebleu's `test` and `lang`.
     """
-    metrics = {"bleu": BLEU(tokenize=bleu_tokenize), "chrf": CHRF(), "ter": TER()}
-    scores = {}
-    for name, metric in metrics.items():
-        score = metric.corpus_score(list(hypotheses), [list(references)]).score
-        scores[name] = Score(score, str(metric.get_signature()))
+    every = [list(references), *(list(others) for others in further_references)]
+    bleu = BLEU(tokenize=bleu_tokenize)
+    metrics: dict[str, Metric] = {"bleu": bleu, "chrf": CHRF(), "chrfpp": CHRF(word_order=2), "ter": TER()}
+    scores = {name: corpus_score(metric, hypotheses, every, labels) for name, metric in metrics.items()}
+
+    def words(line: str) -> list[str]:
+        return str(bleu.tokenizer(line.rstrip())).split()
+
+    tokenized = [[words(line) for line in lines] for lines in (hypotheses, *every)]
+    common = {"nrefs": str(len(every)), **labels, "case": "mixed", "tok": str(bleu.tokenizer_signature)}
+    scores["rouge_l"] = rouge_l(tokenized[0], tokenized[1:], common)
     return scores
+
+
+def corpus_score(
+    metric: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[str]], labels: Mapping[str, str]
+) -> Score:
+    """A metric of sacrebleu over a test set.
+
+    The statistics of the sentences are taken from inside it: its public way gives half an interval's width only.
+    """
+    statistics = metric._extract_corpus_statistics(list(hypotheses), references)
+    signature: Signature = metric.get_signature()
+    for label, text in labels.items():
+        signature.update(label, text)
+    return score_with_interval(
+        statistics, lambda sums: float(metric._compute_score_from_stats(sums).score), signature.format()
+    )
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> float:

@@ -13,7 +13,17 @@ import torch
 
 import nmt
 
-LIBRARIES = ("torch", "sentencepiece", "sacrebleu", "hydra-core", "omegaconf", "numpy", "safetensors", "wandb")
+LIBRARIES = (
+    "torch",
+    "sentencepiece",
+    "sacrebleu",
+    "pytorch-ignite",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "safetensors",
+    "wandb",
+)
 
 
 def provenance(overrides: list[str]) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""nmt-score: scores of a file of translations, whoever made them."""
+
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from nmt.cli import app
+from nmt.config import ScoreConfig, from_hydra
+from nmt.data import read_lines
+from nmt.errors import UserError
+from nmt.evaluation import EvaluationSet, show_scores
+from nmt.metrics import Comet, all_scores
+
+
+def command(cfg: DictConfig) -> None:
+    asked = from_hydra(ScoreConfig, cfg)
+    hypotheses = lines_of(asked.hyp)
+    if asked.testset is not None:
+        assert asked.pair is not None
+        test = EvaluationSet.of_sacrebleu(asked.testset, asked.pair)
+    else:
+        assert asked.ref is not None
+        test = EvaluationSet(asked.ref, lines_of(asked.src) if asked.src else hypotheses, [lines_of(asked.ref)])
+    for name, side in [("src", test.src), *(("ref", lines) for lines in test.references)]:
+        if len(side) != len(hypotheses):
+            raise UserError(f"hyp has {len(hypotheses)} lines and {name} {len(side)}; give parallel files")
+    if not hypotheses:
+        raise UserError(f"hyp={asked.hyp} has no line; there is nothing to score")
+    comet = Comet(asked.comet, torch.cuda.is_available()) if asked.comet else None
+    reference, *others = test.references
+    scores = all_scores(hypotheses, reference, asked.bleu_tokenize, others, test.labels)
+    if comet is not None:
+        scores["comet"] = comet(test.src, hypotheses, reference, test.labels)
+    show_scores(scores)
+
+
+def lines_of(path: str) -> list[str]:
+    return list(read_lines(Path(path).expanduser()))
+
+
+def main() -> None:
+    app.run("score", command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""What `score` needs to know."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nmt.config.checks import one_of
+from nmt.config.data import BLEU_TOKENIZERS
+
+
+@dataclass
+class ScoreConfig:
+    """`score`: a file of translations, whoever made them, against references."""
+
+    hyp: str
+    """The translations, detokenised, one a line."""
+    ref: str | None = None
+    """File of reference translations, one a line."""
+    src: str | None = None
+    """File of the source sentences, which COMET alone reads."""
+    testset: str | None = None
+    """Instead of files: a test set by the name that sacrebleu gives it, such as wmt14 ..."""
+    pair: str | None = None
+    """... and its languages, such as en-de."""
+    bleu_tokenize: str = "13a"
+    """sacrebleu's tokenizer for BLEU and ROUGE-L; `none` for text that is tokenized already."""
+    comet: str | None = None
+    """A model of COMET to score with too, such as Unbabel/wmt22-comet-da, or a .ckpt file: one that you trust."""
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if (self.ref is None) == (self.testset is None):
+            yield "ref", "or testset says what the translations are compared with; give one of them"
+        if (self.testset is None) != (self.pair is None):
+            yield "testset", "and pair go together; give both, such as testset=wmt14 pair=en-de, or neither"
+        if self.testset is not None and self.src is not None:
+            yield "src", "is given and testset has source sentences of its own; leave src out"
+        if self.comet is not None and self.testset is None and self.src is None:
+            yield "comet", "reads the source sentences too; give src=FILE"
+        yield from one_of(self, "bleu_tokenize", BLEU_TOKENIZERS)
