@@ -36,6 +36,10 @@ def test_a_run_prints_its_scores_and_last_its_directory_and_leaves_all_files(tmp
         assert (tmp_path / "run" / "checkpoints" / name / "model.safetensors").is_file()
     scores = json.loads((tmp_path / "run" / "scores" / "test.json").read_text())
     assert {"score", "signature"} == set(scores["bleu"]) == set(scores["chrf"]) == set(scores["ter"])
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())["facts"]
+    assert facts["parameters"] > 300 * 16  # the embeddings alone
+    assert 0 < facts["seconds"] < 600
+    assert 2**26 < facts["peak_memory_bytes"] < 2**34
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(plain: Path, tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from command import ROOT, SMALL, call, start
+from command import ROOT, SMALL, call, refused, start
 
 pytestmark = pytest.mark.commands
 
@@ -87,6 +88,27 @@ def test_a_test_set_of_sacrebleus_and_a_file_of_translations_are_scored_as_sacre
     (tmp_path / "ref").write_text("Die Suppe ist gut.\nDer Wein ist gut.\n")
     scored, _ = call("score", f"hyp={stem}.hyp", "ref=ref", cwd=tmp_path)
     assert scored.split("\n")[::2] == [*output.split("\n")[:10:2], ""]
+
+
+def test_runs_are_compared_by_their_names_alone(run: Path, tmp_path: Path) -> None:
+    """A beam is of no use to a model that has learnt nothing, but the two searches write different lines."""
+    shutil.copytree(run, tmp_path / "greedy", symlinks=True, ignore=shutil.ignore_patterns("valid.json"))
+    call("evaluate", f"run={run}", "search=beam", cwd=tmp_path)
+    call("evaluate", "run=greedy", "search=greedy", cwd=tmp_path)
+    output, _ = call("compare", str(run), "greedy", "sentences=2", "output=found", cwd=tmp_path)
+    assert "search.kind=greedy" in output
+    assert "p " in output
+    assert "BLEU by the rarest word of the source" in output
+    written = sorted(path.name for path in (tmp_path / "found").iterdir())
+    assert written == ["compare.json", "compare.md", "compare.png", "sentences.tsv"]
+    for arguments, words in (
+        ((), "runs is empty"),
+        ((str(run), "greedy", "output=found"), "output=found exists already"),
+        (("greedy", "split=valid"), "nmt-evaluate run=greedy split=valid"),
+        (("greedy", "sentences=3"), "here are 1"),
+        (("greedy", "bucket=3"), "did you mean buckets?"),
+    ):
+        assert words in refused("compare", *arguments, cwd=tmp_path)
 
 
 def test_own_files_can_be_scored(run: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import nmt
 from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, TokenizerConfig
 from nmt.data import Prepared, prepare
 from nmt.errors import UserError
-from nmt.run import RunDirectory, newest_unfinished, provenance
+from nmt.run import RunDirectory, forget_peak_memory, newest_unfinished, peak_memory, provenance
 
 
 def config(cache: Path) -> Config:
@@ -81,6 +82,24 @@ def test_the_record_keeps_every_start_and_the_end(run: RunDirectory) -> None:
     assert record["starts"] == [{"commit": "a", "name": "Grüße"}, {"commit": "b"}]
     assert record["finished"] is True
     assert RunDirectory.open(str(run.path)).finished
+
+
+def test_the_cost_of_training_is_recorded_over_all_starts(run: RunDirectory) -> None:
+    assert run.facts == {}
+    run.add_facts(parameters=900, seconds=10.5, peak_memory_bytes=7_000)
+    run.add_facts(parameters=900, seconds=31.0, peak_memory_bytes=5_000)
+    found = RunDirectory.open(str(run.path)).facts
+    assert found == {"parameters": 900, "seconds": 31.0, "peak_memory_bytes": 7_000}
+
+
+def test_the_peak_of_memory_can_begin_anew() -> None:
+    block = torch.ones(25_000_000)  # 100 MB
+    high = peak_memory()
+    del block
+    forget_peak_memory()
+    assert 0 < peak_memory() <= high
+    if sys.platform == "linux":
+        assert peak_memory() < high - 50_000_000
 
 
 def test_folders_are_made_when_asked_for(run: RunDirectory) -> None:

@@ -53,6 +53,8 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.run = "runs/one"
     if command == "distil":
         cfg.output = "corpus"
+    if command == "compare":
+        cfg.runs = ["runs/one"]
     if command == "benchmark":
         cfg.task = "checkpoint"
     if command == "score":

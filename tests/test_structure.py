@@ -27,7 +27,7 @@ DOORS = {
     "ignite": ("metrics/rouge.py",),
     "comet": ("metrics/comet.py",),
     "wandb": ("training/tracking.py",),
-    "matplotlib": ("evaluation/plots.py",),
+    "matplotlib": ("evaluation/plots",),
     "safetensors": ("run/checkpoint.py",),
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}

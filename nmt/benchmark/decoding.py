@@ -8,13 +8,13 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from nmt.benchmark.figures import Figures, peak_memory, timed
+from nmt.benchmark.figures import Figures, timed
 from nmt.config import Config, SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, normalise, prepare, read_lines
 from nmt.decoding import Translator
 from nmt.evaluation import load_translator
 from nmt.models import Seq2Seq, Vocabulary, build_model
-from nmt.run import RunDirectory
+from nmt.run import RunDirectory, peak_memory
 
 ALONE = 40
 """Sentences that are also translated one at a time."""

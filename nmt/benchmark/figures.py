@@ -1,8 +1,6 @@
 """What a benchmark is, and how its repeated figures are summed up."""
 
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -44,9 +42,3 @@ def matmul_peak(dtype: torch.dtype, repeats: int = 7) -> float:
     a, b = (torch.randn(PEAK_SIZE, PEAK_SIZE, dtype=torch.float32).to(dtype) for _ in range(2))
     out = torch.empty_like(a)
     return max(2 * PEAK_SIZE**3 / timed(lambda: torch.mm(a, b, out=out)) for _ in range(repeats))
-
-
-def peak_memory() -> float:
-    """The most bytes that this process has had in memory."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from nmt.benchmark.figures import Figures, peak_memory, timed
+from nmt.benchmark.figures import Figures, timed
 from nmt.benchmark.flops import Work, training_flops
 from nmt.config import Config
 from nmt.data import prepare
-from nmt.run import RunDirectory
+from nmt.run import RunDirectory, peak_memory
 from nmt.training import Tracker, Trainer, build_trainer
 
 

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nmt.cli.misspelt import explain
 from nmt.config import (
     BenchmarkConfig,
+    CompareConfig,
     Config,
     DistilConfig,
     EvaluateConfig,
@@ -33,6 +34,7 @@ SCHEMAS = {
     "prepare": PrepareConfig,
     "evaluate": EvaluateConfig,
     "translate": TranslateConfig,
+    "compare": CompareConfig,
     "distil": DistilConfig,
     "score": ScoreConfig,
     "benchmark": BenchmarkConfig,

@@ -14,8 +14,15 @@ from nmt.config import Config, from_hydra
 from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split, load_translator, show_scores
-from nmt.run import RunDirectory, identity, newest_unfinished, provenance
-from nmt.training import NoTracker, Processes, Tracker, build_trainer, joined, starts_before
+from nmt.run import (
+    RunDirectory,
+    forget_peak_memory,
+    identity,
+    newest_unfinished,
+    peak_memory,
+    provenance,
+)
+from nmt.training import NoTracker, Processes, Tracker, Trainer, build_trainer, joined, starts_before
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +122,7 @@ def warn_of_other_threads(run: RunDirectory, threads: int) -> None:
 def train(config: Config, run: RunDirectory, machine: Machine, processes: Processes) -> None:
     """Trains a new or interrupted run to its end, and scores it on the test set."""
     tracker = Tracker(run.path, config.tracking, app.as_dict(config))
+    forget_peak_memory()
     try:
         trainer = build_trainer(config, run, tracker, machine.device, machine.bfloat16, processes)
         log.info("%s, %d process%s", machine, processes.count, "es" * (processes.count > 1))
@@ -124,6 +132,7 @@ def train(config: Config, run: RunDirectory, machine: Machine, processes: Proces
             log.warning("checkpoint of step %s kept; train.resume=%s continues", trainer.saved_step, run.path)
             raise
         finally:
+            record_cost(run, trainer)
             draw(run)
         log.info("trained %d steps in %.1f minutes", trainer.progress.step, trainer.progress.seconds / 60)
         if run.has_split("test"):
@@ -134,6 +143,14 @@ def train(config: Config, run: RunDirectory, machine: Machine, processes: Proces
         run.finish()
     finally:
         tracker.close()
+
+
+def record_cost(run: RunDirectory, trainer: Trainer) -> None:
+    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    try:
+        run.add_facts(parameters, trainer.progress.seconds, peak_memory())
+    except OSError as error:  # as with the picture below
+        log.warning("what the training cost cannot be recorded: %s", error.strerror)
 
 
 def draw(run: RunDirectory) -> None:

@@ -1,6 +1,7 @@
 """The typed configuration tree. A default is written once: here."""
 
 from nmt.config.benchmark import BenchmarkConfig, Task, Variant
+from nmt.config.compare import CompareConfig
 from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
 from nmt.config.distil import DistilConfig
 from nmt.config.model import (
@@ -38,6 +39,7 @@ __all__ = [
     "BatchUnit",
     "BenchmarkConfig",
     "Cell",
+    "CompareConfig",
     "Config",
     "DataConfig",
     "DecoderKind",

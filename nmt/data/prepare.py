@@ -17,9 +17,10 @@ from nmt.data.fetch import sha256_of
 from nmt.data.sources import Fingerprints, Source, locate, make_once
 from nmt.data.store import SIDES, PairStore, StoreWriter
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
+from nmt.data.words import WordCounts
 from nmt.errors import UserError
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "sha256.json"
 BLOCK = 10_000  # sentence pairs that are in memory at once
 
@@ -116,6 +117,9 @@ def write(
         for split, pairs in held_out.items():
             write_lines(folder / f"{split}.src", (src for src, _ in pairs))
             write_lines(folder / f"{split}.tgt", (tgt for _, tgt in pairs))
+        words = {
+            side: WordCounts(pair[at] for pairs in held_out.values() for pair in pairs) for at, side in enumerate(SIDES)
+        }
         report = CleaningReport()
         kept = clean(sources["train"].pairs(), config.cleaning, digests(itertools.chain(*held_out.values())), report)
         task = progress.add_task("reading and cleaning", total=None)
@@ -124,6 +128,8 @@ def write(
             for block in blocks(kept):
                 src.writelines(f"{line}\n" for line, _ in block)
                 tgt.writelines(f"{line}\n" for _, line in block)
+                words["src"].add(line for line, _ in block)
+                words["tgt"].add(line for _, line in block)
                 progress.update(task, completed=report.read)
         if report.kept == 0:
             raise UserError(f"no training pair is left of {report.read}; see data.cleaning. {one_line(report)}")
@@ -153,6 +159,8 @@ def write(
         path.unlink()
     summary = report.to_dict() | {"over_max_pieces": too_long, "held_out": {k: len(v) for k, v in held_out.items()}}
     (folder / "report.json").write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
+    counts = {side: counted.counts for side, counted in words.items()}
+    (folder / "words.json").write_text(json.dumps(counts, ensure_ascii=False, indent=0), encoding="utf-8")
     text = f"{report}\nmore than {config.max_pieces} pieces, dropped too: {too_long}\n"
     (folder / "report.txt").write_text(text, encoding="utf-8")
     written = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}

@@ -11,12 +11,13 @@ from nmt.run.checkpoint import (
     save_checkpoint,
 )
 from nmt.run.directory import RunDirectory, identity, newest_unfinished
-from nmt.run.provenance import provenance
+from nmt.run.provenance import forget_peak_memory, peak_memory, provenance
 
 __all__ = [
     "Checkpoint",
     "RunDirectory",
     "folder_name",
+    "forget_peak_memory",
     "go_back",
     "identity",
     "load_average",
@@ -24,6 +25,7 @@ __all__ = [
     "load_weights",
     "newest_unfinished",
     "newest_whole",
+    "peak_memory",
     "provenance",
     "save_checkpoint",
 ]

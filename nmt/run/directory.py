@@ -1,7 +1,7 @@
 """The layout of a run directory, which holds all that is needed to use the run on another machine.
 
 config.yaml  run.json       the composed configuration; a record of each start
-tokenizer/   data/          both SentencePiece models; text of the validation and test sets
+tokenizer/   data/          both SentencePiece models; text of the validation and test sets, their words' counts
 checkpoints/ metrics.jsonl  last and best; one line of numbers each
 scores/ plots/ wandb/ train.log
 """
@@ -109,7 +109,8 @@ class RunDirectory:
             (self.folder("tokenizer") / f"{side}.model").write_bytes(prepared.tokenizer(side).model)
             for split in prepared.held_out:
                 shutil.copyfile(f"{prepared.text(split)}.{side}", self.folder("data") / f"{split}.{side}")
-        shutil.copyfile(prepared.folder / "report.json", self.folder("data") / "report.json")
+        for name in ("report.json", "words.json"):
+            shutil.copyfile(prepared.folder / name, self.folder("data") / name)
         made = [self.config_path, *self.folder("tokenizer").iterdir(), *self.folder("data").iterdir()]
         digests = {path.relative_to(self.path).as_posix(): sha256_of(path) for path in sorted(made)}
         self.write_record({"format": FORMAT, "identity": identity(config), "sha256": digests, "starts": []})
@@ -163,6 +164,31 @@ class RunDirectory:
                 return False
         except UserError:
             return True
+
+    def add_facts(self, parameters: int, seconds: float, peak_memory_bytes: int) -> None:
+        """Records what training has cost so far, over all starts: `seconds` in sum, the memory at its highest."""
+        record = self.record()
+        before = record.get("facts", {}).get("peak_memory_bytes", 0)
+        record["facts"] = {
+            "parameters": parameters,
+            "seconds": seconds,
+            "peak_memory_bytes": max(before, peak_memory_bytes),
+        }
+        self.write_record(record)
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """What `add_facts` recorded last; empty in a run of an older version."""
+        facts: dict[str, float] = self.record().get("facts", {})
+        return facts
+
+    def word_counts(self, side: str) -> dict[str, int] | None:
+        """How often each word of the held-out sets stands on a side of the training data; None in older runs."""
+        path = self.path / "data" / "words.json"
+        if not path.is_file():
+            return None
+        counts: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))[side]
+        return counts
 
     def tokenizer(self, side: str) -> Tokenizer:
         return Tokenizer.load(self.path / "tokenizer" / f"{side}.model")

@@ -1,0 +1,34 @@
+"""How often the words of the held-out sets stand in the training data."""
+
+import itertools
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from functools import lru_cache
+
+from nmt.data.cleaning import normalise
+
+
+def words_of(line: str) -> list[str]:
+    """The words between white space, case-folded, without the punctuation around them."""
+    return [word for token in normalise(line).split() if (word := bare(token))]
+
+
+@lru_cache(maxsize=1 << 16)
+def bare(token: str) -> str:
+    """A token without the punctuation and symbols at its ends, case-folded; empty if it has nothing else."""
+    inside = [at for at, sign in enumerate(token) if unicodedata.category(sign)[0] not in "PS"]
+    return token[inside[0] : inside[-1] + 1].casefold() if inside else ""
+
+
+class WordCounts:
+    """Counts the words of held-out sentences in the training data, and no others: memory does not grow with it."""
+
+    def __init__(self, held_out: Iterable[str]) -> None:
+        self.counts = dict.fromkeys(sorted({word for line in held_out for word in words_of(line)}), 0)
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Counts a block of normalised training sentences."""
+        for token, count in Counter(itertools.chain.from_iterable(map(str.split, lines))).items():
+            if (word := bare(token)) in self.counts:
+                self.counts[word] += count

@@ -1,0 +1,65 @@
+"""Runs with scores as `evaluate` leaves them, but of translations that a test makes up."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nmt.config import Config, DataConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
+from nmt.data import prepare
+from nmt.metrics import Score, all_scores
+from nmt.run import RunDirectory
+
+SENTENCES = 24
+
+
+def settings(cache: Path, **changes: Any) -> Config:
+    """A corpus so small that it is prepared in a moment."""
+    corpus = PhrasebookConfig(train=150, valid=4, test=SENTENCES)
+    data = DataConfig(phrasebook=corpus, cache=str(cache), tokenizer=TokenizerConfig(vocab_size=150))
+    return Config(**{"data": data, **changes})
+
+
+def scored_run(
+    folder: Path,
+    config: Config,
+    broken: Callable[[int], bool],
+    overrides: Sequence[str] = (),
+    tokenize: str = "13a",
+    **made_by: Any,
+) -> RunDirectory:
+    """A finished run whose translations are the references, but the first word of some stands at their end.
+
+    Args:
+        folder: where.
+        config: its configuration.
+        broken: whether a sentence's words are moved.
+        overrides: what its start records.
+        tokenize: of BLEU.
+        made_by: what the scores record besides.
+    """
+    run = RunDirectory(folder)
+    run.create(config, prepare(config.data))
+    run.add_start({"overrides": list(overrides)})
+    run.finish()
+    references = run.text("test")[1]
+    moved = [" ".join([*line.split()[1:], line.split()[0]]) for line in references]
+    lines = [moved[at] if broken(at) else line for at, line in enumerate(references)]
+    write_scores(run, lines, config.seed, tokenize, **made_by)
+    return run
+
+
+@cache
+def scores_of(lines: tuple[str, ...], references: tuple[str, ...], tokenize: str) -> dict[str, Score]:
+    return all_scores(lines, references, tokenize)
+
+
+def write_scores(run: RunDirectory, lines: Sequence[str], seed: int, tokenize: str = "13a", **made_by: Any) -> None:
+    scores = scores_of(tuple(lines), tuple(run.text("test")[1]), tokenize)
+    record: dict[str, Any] = {name: asdict(score) for name, score in scores.items()}
+    record["made_by"] = {"checkpoint_step": 9, "seed": seed, "search": asdict(SearchConfig()), **made_by}
+    folder = run.folder("scores")
+    (folder / "test.hyp").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    (folder / "test.json").write_text(json.dumps(record), encoding="utf-8")
