@@ -252,7 +252,9 @@ def test_the_files_hold_what_was_compared(runs: list[RunDirectory], tmp_path: Pa
 
     page = (tmp_path / "compare.md").read_text(encoding="utf-8")
     tables = [line for line in page.split("\n") if line.startswith("|")]
-    assert {line.count("|") - line.count(r"\|") for line in tables if "chrF" in line} == {10}
+    assert {line.count("|") - line.count(r"\|") for line in tables if "chrF" in line} == {
+        len(comparison.signatures) + 7
+    }
     assert page.count("\n## ") == 5
 
     rows = [line.split("\t") for line in (tmp_path / "sentences.tsv").read_text(encoding="utf-8").split("\n")[:-1]]
