@@ -120,6 +120,16 @@ def test_numbers_that_are_none_are_refused(written: str, value: str) -> None:
         ("files", ["train.scheduled_sampling=exponential"], "train.sampling_k is 1.0; allowed: from 0.0 to 0.999999"),
         ("files", ["data.tokenizer.type=bpe", "train.subword_sampling=2"], "train.subword_sampling is 2.0; allowed"),
         ("files", ["search.kind=greedy", "search.n_best=2"], "search.n_best is 2; allowed: from 1 to 1"),
+        ("files", ["search.kind=diverse", "search.groups=3"], "search.groups is 3; allowed with search.kind=diverse"),
+        ("files", ["search.kind=diverse", "search.groups=0"], "search.groups is 0; allowed with search.kind=diverse"),
+        ("files", ["search.diversity=-1"], "search.diversity is -1.0; allowed: from 0 to 1000"),
+        ("files", ["search.block_ngrams=-1"], "search.block_ngrams is -1; allowed: from 0 to 1000"),
+        ("files", ["search.coverage_penalty=-1"], "search.coverage_penalty is -1.0; allowed: from 0 to 100"),
+        (
+            "files",
+            ["model.attention=null", "search.coverage_penalty=1"],
+            "search.coverage_penalty is on and model",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together(data: str, values: list[str], said: str) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor
 
 from nmt.config import LengthPenalty, SearchConfig, SearchKind
 from nmt.decoding import sampling
+from nmt.decoding.rules import BlockNgrams, ForcedPrefix
 from nmt.decoding.sampling import draw, sample
-from nmt.decoding.search import Hypothesis
+from nmt.decoding.search import Hypothesis, Rule
 
 NARROWED = pytest.mark.parametrize(
     ("temperature", "top_k", "top_p"),
@@ -33,9 +34,11 @@ def config(temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.
     return SearchConfig(kind=SearchKind.sampling, temperature=temperature, top_k=top_k, top_p=top_p, **others)
 
 
-def run(toy: Toy, sentences: list[int], most: list[int], config: SearchConfig, count: int) -> list[list[Hypothesis]]:
+def run(
+    toy: Toy, sentences: list[int], most: list[int], config: SearchConfig, count: int, rules: Sequence[Rule] = ()
+) -> list[list[Hypothesis]]:
     sources = [[sentence] for sentence in sentences]
-    return sample(toy.step, toy.start(sentences), sources, torch.tensor(most), SYMBOLS, config, count)
+    return sample(toy.step, toy.start(sentences), sources, torch.tensor(most), SYMBOLS, config, count, rules)
 
 
 def narrowed(log_probs: list[float], config: SearchConfig) -> dict[int, float]:
@@ -169,3 +172,13 @@ def test_the_ends_of_the_unit_interval_draw_words_that_have_a_probability(narrow
     log_probs = torch.tensor([[-math.inf, 0.25, -math.inf, 0.75, -math.inf]]).log_softmax(1).expand(2, -1)
     drawn = draw(log_probs, torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64), narrow)
     assert set(drawn.tolist()) == {1, 3}
+
+
+def test_samples_keep_to_the_rules() -> None:
+    toy, most = Toy(3, end=-3.0), [5, 4, 6]
+    begin = WORDS[0]
+    rules = [ForcedPrefix([[], [{begin: 1}], []], [BlockNgrams(1)])]
+    found = run(toy, [1, 2, 3], most, config(), 40, rules)
+    assert all(len(set(each.tokens)) == len(each.tokens) for samples in found for each in samples)
+    assert all(each.tokens[0] == begin for each in found[1])
+    assert {each.tokens[0] for each in found[0] if each.tokens} > {begin}

@@ -11,22 +11,28 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from nmt.decoding import AttentionMap, Translator
+from nmt.decoding import AttentionMap, Demands, Translator
+from nmt.errors import UserError
 
 HELP = """\
 Type a sentence and press Enter.
-  :nbest N     show the N best translations from now on (at most what the search keeps)
-  :attention   show where the model looked for the last sentence
-  :help        this text
-  :quit        leave (so does Ctrl-D); Ctrl-C clears the line"""
+  :nbest N       show the N best translations from now on (at most what the search keeps)
+  :prefix TEXT   begin translations with this from now on; a space behind it ends its last word; alone: no more
+  :hold A | B    put these words or phrases into translations from now on; alone: no more
+  :attention     show where the model looked for the last sentence
+  :help          this text
+  :quit          leave (so does Ctrl-D); Ctrl-C clears the line"""
 HISTORY_LINES = 1000
 
 
 class Prompt:
     """Reads sentences from a terminal until its end."""
 
-    def __init__(self, translator: Translator) -> None:
+    def __init__(self, translator: Translator, prefix: str = "") -> None:
         self.translator = translator
+        self.demands = Demands(translator.tgt)
+        self.prefix = prefix
+        self.phrases: list[str] = []
         self.n_best = translator.config.n_best
         self.most = translator.config.most
         self.last: tuple[str, str] | None = None
@@ -38,7 +44,7 @@ class Prompt:
             print("A sentence, or :help", file=sys.stderr)
             while True:
                 try:
-                    line = input("> ").strip()
+                    line = input("> ").lstrip()
                 except KeyboardInterrupt:
                     print()
                     continue
@@ -48,7 +54,7 @@ class Prompt:
                 except UnicodeDecodeError:
                     print("that was not UTF-8; set the terminal to UTF-8", file=sys.stderr)
                     continue
-                if line in (":quit", ":q"):
+                if line.rstrip() in (":quit", ":q"):
                     return
                 try:
                     self.answer(line)
@@ -64,7 +70,11 @@ class Prompt:
             case ":help":
                 print(HELP)
             case ":nbest":
-                self.set_n_best(argument)
+                self.set_n_best(argument.strip())
+            case ":prefix":
+                self.prefix = argument
+            case ":hold":
+                self.phrases = argument.split("|")
             case ":attention":
                 self.show_attention()
             case _ if command.startswith(":"):
@@ -73,7 +83,12 @@ class Prompt:
                 self.translate(line)
 
     def translate(self, line: str) -> None:
-        candidates = self.translator.translate([line])[0]
+        try:
+            demand = self.demands.make(self.prefix, self.phrases, "the translation")
+            [candidates] = self.translator.translate([line], demands=[demand])
+        except UserError as error:
+            print(error, file=sys.stderr)
+            return
         self.last = (line, candidates[0].text)
         if self.n_best == 1:
             print(candidates[0].text)

@@ -13,11 +13,12 @@ from typing import BinaryIO, TextIO
 from omegaconf import DictConfig
 
 from nmt.cli import app
+from nmt.cli.demands import count_lines, read_demands
 from nmt.cli.machine import settle
 from nmt.cli.prompt import Prompt
 from nmt.config import TranslateConfig, with_search
 from nmt.console import progress_bar
-from nmt.decoding import Translator, align
+from nmt.decoding import Demand, Translator, align
 from nmt.errors import UserError
 from nmt.evaluation import load_translator
 from nmt.run import RunDirectory
@@ -37,29 +38,40 @@ def command(cfg: DictConfig) -> None:
     interactive = asked.input is None and sys.stdin.isatty()
     if asked.alignments is not None and interactive:
         raise UserError("alignments is given and there is no text; give input=FILE or a pipe, or ask for :attention")
+    if interactive and (asked.prefixes or asked.constraints):
+        raise UserError(
+            "prefixes and constraints go line by line with an input; give input=FILE, or use :prefix, :hold"
+        )
     machine = settle(asked.machine)
     others = [RunDirectory.open(path) for path in asked.ensemble]
     translator, _ = load_translator(run, asked.checkpoint, search, machine.device, others)
     machine.lower_precision(translator)
     if asked.alignments is not None and translator.attention("", "") is None:
         raise UserError(f"alignments={asked.alignments}: {run.path} has no attention; leave alignments out")
+    demands = read_demands(asked, translator.tgt)
     if interactive:
-        Prompt(translator).loop()
+        Prompt(translator, asked.prefix or "").loop()
     elif asked.input is not None:
-        translate_file(translator, Path(asked.input).expanduser(), asked.output, asked.alignments)
+        translate_file(translator, Path(asked.input).expanduser(), asked.output, asked.alignments, demands)
     else:
         # One block at a time as it comes, so that a program at the other end of the pipe can wait for each line.
         lines = decoded(read_available(sys.stdin.buffer), "standard input")
         with written(asked.alignments) as alignments:
-            filter_lines(translator, lines, sys.stdout, None, alignments)
+            filter_lines(translator, lines, sys.stdout, None, alignments, demands)
 
 
-def translate_file(translator: Translator, source: Path, output: str | None, alignments: str | None = None) -> None:
+def translate_file(
+    translator: Translator,
+    source: Path,
+    output: str | None,
+    alignments: str | None = None,
+    demands: Iterator[Demand] | None = None,
+) -> None:
     """Translates a file, and aligns if asked to; what is written gets its name when it is complete."""
     try:
         total = count_lines(source)
         with source.open("rb") as file, written(alignments) as links, written(output) as result:
-            filter_lines(translator, decoded(blocks(file), str(source)), result or sys.stdout, total, links)
+            filter_lines(translator, decoded(blocks(file), str(source)), result or sys.stdout, total, links, demands)
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}; check input and output") from None
 
@@ -83,12 +95,14 @@ def filter_lines(
     output: TextIO,
     total: int | None,
     alignments: TextIO | None = None,
+    demands: Iterator[Demand] | None = None,
 ) -> None:
     """Writes the best translation of each line, in order, or all n best with their scores, tab-separated."""
     with progress_bar() as bar:
         task = bar.add_task("translating", total=total)
         for lines in batches:
-            found = translator.translate(lines)
+            asked = None if demands is None else list(itertools.islice(demands, len(lines)))
+            found = translator.translate(lines, demands=asked)
             for number, candidates in enumerate(found):
                 if translator.config.n_best == 1:
                     output.write(candidates[0].text + "\n")
@@ -133,11 +147,6 @@ def decoded(batches: Iterable[list[bytes]], name: str) -> Iterator[list[str]]:
                 line = raw.decode("utf-8", errors="replace")
             lines.append(line.removesuffix("\n"))
         yield lines
-
-
-def count_lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(1 for _ in file)
 
 
 def main() -> None:

@@ -71,6 +71,8 @@ class Config:
             yield "train.subword_sampling", f"is {self.train.subword_sampling}; allowed with bpe: from 0 to 1"
         if self.train.tar and self.model.dropout and not self.model.fixed_masks:
             yield "train.tar", "is on and model.fixed_masks false: it would punish the masks' change; set fixed_masks"
+        if self.search.coverage_penalty and self.model.attention is None:
+            yield "search.coverage_penalty", "is on and model.attention null: it sums attention's weights; set it to 0"
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:
             yield (
                 "model.tying",
@@ -134,6 +136,12 @@ class TranslateConfig:
     alignments: str | None = None
     """File for alignments of words by attention, which must not exist: for each line of output one in Pharaoh's format,
     as `0-0 1-2`, numbers of a source word and of a target word."""
+    prefix: str | None = None
+    """What every translation begins with; its last word may go on unless a space follows it."""
+    prefixes: str | None = None
+    """Instead: a file with a prefix for each line of the input; an empty line is none."""
+    constraints: str | None = None
+    """A file with words and phrases that each line's translation must hold, separated by tabs."""
     checkpoint: str = "best"
     """best, last, or average:N, the mean of the weights of the N newest (train.keep_checkpoints keeps them)."""
     search: dict[str, Any] = field(default_factory=dict)
@@ -145,6 +153,8 @@ class TranslateConfig:
             yield "output", "is given and input is not; give input=FILE, or redirect standard output"
         if self.alignments is not None and self.alignments == self.output:
             yield "alignments", "and output are the same file; give them different names"
+        if self.prefix is not None and self.prefixes is not None:
+            yield "prefix", "and prefixes do not go together; give one for all lines, or a file with one a line"
         yield from checkpoint_problems(self.checkpoint)
 
 

@@ -13,6 +13,7 @@ class SearchKind(StrEnum):
     beam = "beam"
     sampling = "sampling"
     mbr = "mbr"
+    diverse = "diverse"
 
 
 class LengthPenalty(StrEnum):
@@ -37,7 +38,7 @@ MOST_SAMPLES = 1000
 
 @dataclass
 class SearchConfig:
-    """Greedy or beam search, sampling, or minimum Bayes risk over what these find."""
+    """Greedy, beam or diverse beam search, sampling, or minimum Bayes risk over what these find."""
 
     kind: SearchKind = SearchKind.beam
     beam_size: int = 5
@@ -54,6 +55,14 @@ class SearchConfig:
     """... plus this many pieces."""
     batch_size: int | None = None
     """Sentences searched at once; null: as many as make 320 hypotheses."""
+    groups: int = 5
+    """diverse: parts of the beam, each of which avoids the words of those before it (Vijayakumar et al. 2018)."""
+    diversity: float = 0.5
+    """diverse: nats that a word loses for each hypothesis of an earlier group that takes it in the same place."""
+    block_ngrams: int = 0
+    """No hypothesis has the same so many pieces in a row twice (Paulus et al. 2018, 2.5); 0: it may."""
+    coverage_penalty: float = 0.0
+    """Strength beta of the penalty for source pieces that were looked at too little (Wu et al. 2016, eq. 14)."""
 
     temperature: float = 1.0
     """sampling, mbr: log-probabilities are divided by it before a word is drawn; below 1 the likely are likelier."""
@@ -81,7 +90,7 @@ class SearchConfig:
         match self.kind:
             case SearchKind.greedy:
                 return 1
-            case SearchKind.beam:
+            case SearchKind.beam | SearchKind.diverse:
                 return self.beam_size
             case SearchKind.sampling:
                 return self.n_best
@@ -112,6 +121,11 @@ class SearchConfig:
         yield from number(self, "max_length_ratio", 0, 100)
         yield from number(self, "max_length_offset", 1, 10_000)
         yield from number(self, "batch_size", 1)
+        yield from number(self, "diversity", 0, 1000)
+        yield from number(self, "block_ngrams", 0, 1000)
+        yield from number(self, "coverage_penalty", 0, 100)
+        if self.kind == SearchKind.diverse and (self.groups < 1 or self.beam_size % self.groups):
+            yield "groups", f"is {self.groups}; allowed with search.kind=diverse: what divides search.beam_size"
         yield from number(self, "temperature", 0.01, 100)
         yield from number(self, "top_k", 1)
         yield from number(self, "top_p", 0.001, 1)

@@ -35,6 +35,9 @@ class TranslationModel(Protocol):
     def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Last tokens (B K,) and state to log-probabilities of the next, (B K, V) in float32, and the next state."""
 
+    def step_with_attention(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any, Tensor | None]:
+        """`step`, and the attention's weights (B, K, S) in that step; None for a model without attention."""
+
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:
         """The attention's weights (B, T, S) while the given target is read; None for a model without attention."""
 
@@ -86,11 +89,25 @@ class Ensemble:
     def step(self, tokens: Tensor, state: EnsembleState) -> tuple[Tensor, EnsembleState]:
         """log p(w) = log (1/M sum_m p_m(w)), computed from logarithms."""
         answers = [member.step(tokens, own) for member, own in zip(self.members, state.members, strict=True)]
-        log_probs = torch.stack([log_probs for log_probs, _ in answers]).logsumexp(dim=0) - math.log(len(answers))
-        return log_probs, EnsembleState([own for _, own in answers])
+        return mean_log_probs([log_probs for log_probs, _ in answers]), EnsembleState([own for _, own in answers])
+
+    def step_with_attention(self, tokens: Tensor, state: EnsembleState) -> tuple[Tensor, EnsembleState, Tensor | None]:
+        """`step`, and the weights' mean over the members that have attention."""
+        members = zip(self.members, state.members, strict=True)
+        log_probs, states, weights = zip(
+            *(member.step_with_attention(tokens, own) for member, own in members), strict=True
+        )
+        return mean_log_probs(log_probs), EnsembleState(list(states)), mean_weights(weights)
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:
         """The mean over the members that have attention."""
-        found = [member.attention(src, src_mask, tgt_in) for member in self.members]
-        weights = [weight for weight in found if weight is not None]
-        return torch.stack(weights).mean(dim=0) if weights else None
+        return mean_weights([member.attention(src, src_mask, tgt_in) for member in self.members])
+
+
+def mean_log_probs(members: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(members)).logsumexp(dim=0) - math.log(len(members))
+
+
+def mean_weights(members: Sequence[Tensor | None]) -> Tensor | None:
+    found = [weights for weights in members if weights is not None]
+    return torch.stack(found).mean(dim=0) if found else None

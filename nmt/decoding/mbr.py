@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.config import MbrCandidates, MbrReferences, SearchConfig, SearchKind
 from nmt.decoding.sampling import sample
-from nmt.decoding.search import Hypothesis, S, Step, Symbols, search
+from nmt.decoding.search import Hypothesis, Rule, S, Step, Symbols, search
 from nmt.metrics import pairwise
 
 
@@ -23,6 +23,8 @@ def minimum_risk(
     config: SearchConfig,
     text: Callable[[list[int]], str],
     tokenize: str,
+    rules: Sequence[Rule] = (),
+    bonus: Callable[[S], Tensor] | None = None,
 ) -> list[list[Hypothesis]]:
     """Candidates of each of B sentences by expected utility (Kumar and Byrne 2004; Eikema and Aziz 2020).
 
@@ -31,6 +33,7 @@ def minimum_risk(
         config: the utility; where candidates and references come from, and the settings of what finds these.
         text: of ids; what the utility compares.
         tokenize: sacrebleu's tokenizer for BLEU.
+        rules, bonus: as `search` wants them.
 
     Returns:
         The `n_best` of each sentence, best first, of each text one. Their scores are the expected utilities.
@@ -39,9 +42,9 @@ def minimum_risk(
     samples = beams
     if config.beam_needed:
         beam = replace(config, kind=SearchKind.beam, n_best=config.beam_size)
-        beams = search(step, state, max_lengths, symbols, beam)
+        beams = search(step, state, max_lengths, symbols, beam, rules, bonus)
     if config.samples_needed:
-        samples = sample(step, state, sources, max_lengths, symbols, config, config.mbr_samples)
+        samples = sample(step, state, sources, max_lengths, symbols, config, config.mbr_samples, rules)
 
     def utility(texts: Sequence[str]) -> NDArray[np.float64]:
         return pairwise(texts, config.mbr_utility, tokenize)

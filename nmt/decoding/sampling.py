@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import SearchConfig
-from nmt.decoding.search import LEAVE_TOGETHER, Hypothesis, S, Step, Symbols, length_norm
+from nmt.decoding.search import LEAVE_TOGETHER, Hypothesis, Rule, S, Step, Symbols, length_norm
 
 FIRST_LOOK = 64
 """Words that top-p sorts first; all are sorted only where these have less than the probability asked for."""
@@ -26,6 +26,7 @@ def sample(
     symbols: Symbols,
     config: SearchConfig,
     count: int,
+    rules: Sequence[Rule] = (),
 ) -> list[list[Hypothesis]]:
     """Draws K translations of each of B sentences.
 
@@ -38,6 +39,7 @@ def sample(
         symbols: the special words.
         config: seed, temperature, top_k, top_p, and the length penalty of the scores.
         count: K.
+        rules: what else forbids words.
 
     Returns:
         The samples of each sentence in the order drawn, with the model's own log-probability, whatever temperature,
@@ -63,6 +65,9 @@ def sample(
         log_probs, state = step(words, state)  # (B' K', V)
         log_probs.index_fill_(1, banned, float("-inf"))
         flat = slots.flatten()
+        for rule in rules:
+            before = torch.cat([torch.full_like(found[flat, :1], symbols.bos_id), found[flat, :length]], dim=1)
+            rule(log_probs.view(*slots.shape, -1), before.view(*slots.shape, -1), slots[:, 0] // count)
         drawn = draw(log_probs, uniform[flat, length], config)
         words = drawn.where(limits[flat] > length, symbols.eos_id)
         word_log_probs = log_probs.gather(1, words.unsqueeze(1)).squeeze(1)

@@ -4,7 +4,7 @@ B sentences, K hypotheses each, V words in the vocabulary.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar
 
@@ -12,6 +12,19 @@ import torch
 from torch import Tensor
 
 from nmt.config import LengthPenalty, SearchConfig
+
+
+class Rule(Protocol):
+    """Something that forbids words."""
+
+    def __call__(self, log_probs: Tensor, history: Tensor, sentences: Tensor) -> None:
+        """Sets to -inf what may not come next.
+
+        Args:
+            log_probs: of the next words, (B, K, V), changed in place.
+            history: the tokens so far, bos first, (B, K, t).
+            sentences: which of the searched sentences these are, (B,).
+        """
 
 
 class State(Protocol):
@@ -65,7 +78,13 @@ def length_norm(length: Tensor | int, config: SearchConfig) -> Tensor:
 
 @torch.inference_mode()
 def search(
-    step: Step[S], state: S, max_lengths: Tensor, symbols: Symbols, config: SearchConfig
+    step: Step[S],
+    state: S,
+    max_lengths: Tensor,
+    symbols: Symbols,
+    config: SearchConfig,
+    rules: Sequence[Rule] = (),
+    bonus: Callable[[S], Tensor] | None = None,
 ) -> list[list[Hypothesis]]:
     """Beam search over a batch of B sentences; greedy search is a beam of one.
 
@@ -75,6 +94,8 @@ def search(
         max_lengths: most tokens of each sentence's hypotheses, eos not counted, (B,).
         symbols: the special words.
         config: greedy or beam, its width, its length penalty.
+        rules: what else forbids words.
+        bonus: what is added to the scores of hypotheses that end, (B K,), from the state after the step; at most 0.
 
     Returns:
         The `n_best` hypotheses of each sentence, best first; fewer where there are no more.
@@ -107,23 +128,21 @@ def search(
         log_probs.index_fill_(2, banned, float("-inf"))
         if length > shortest:
             may_only_end(log_probs, (live.limits < length) & live.open, symbols.eos_id)
+        for rule in rules:
+            rule(log_probs, history, live.lines)
         best, parent, word = best_continuations(scores, log_probs, 2 * size)  # (B, 2 K)
         ends = word == symbols.eos_id
 
         ended = (ends & best.isfinite() & live.open.unsqueeze(1))[:, :size].nonzero()  # pairs of line and rank
         if len(ended):
             line, rank = ended.unbind(1)
-            endings = zip(
-                line.tolist(),
-                live.lines[line].tolist(),
-                history[line, parent[line, rank], 1:].tolist(),
-                best[line, rank].tolist(),
-                (best / length_norm(length, config).to(device))[line, rank].tolist(),
-                strict=True,
-            )
-            for at, sentence, tokens, log_prob, score in endings:
+            rated = best / length_norm(length, config).to(device)
+            if bonus is not None:
+                rated = rated + bonus(state).view(scores.shape).gather(1, parent)
+            hypotheses = spelt(history[line, parent[line, rank]], best[line, rank], rated[line, rank])
+            for at, sentence, hypothesis in zip(line.tolist(), live.lines[line].tolist(), hypotheses, strict=True):
                 found = finished[sentence]
-                found.append(Hypothesis(tokens, log_prob, score))
+                found.append(hypothesis)
                 found.sort(key=lambda hypothesis: -hypothesis.score)
                 if len(found) >= config.n_best:
                     live.to_beat[at] = float("inf") if len(found) >= size else found[config.n_best - 1].score
@@ -158,6 +177,12 @@ class Live:
 
     def keep(self, which: Tensor) -> "Live":
         return Live(self.lines[which], self.limits[which], self.norms[which], self.to_beat[which], self.open[which])
+
+
+def spelt(history: Tensor, log_probs: Tensor, scores: Tensor) -> Iterator[Hypothesis]:
+    """Hypotheses that ended, N of them: their tokens, bos first, (N, t), log-probabilities and scores, each (N,)."""
+    for tokens, log_prob, score in zip(history[:, 1:].tolist(), log_probs.tolist(), scores.tolist(), strict=True):
+        yield Hypothesis(tokens, log_prob, score)
 
 
 def may_only_end(log_probs: Tensor, which: Tensor, eos_id: int) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from nmt.config import DataConfig, SearchConfig, SearchKind
+from nmt.config import DataConfig, SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, source_tensors
+from nmt.decoding.demands import NOTHING, Demand
 from nmt.decoding.ensemble import TranslationModel
-from nmt.decoding.mbr import minimum_risk
-from nmt.decoding.sampling import sample
-from nmt.decoding.search import Hypothesis, Symbols, search
+from nmt.decoding.search import Hypothesis, Symbols
+from nmt.decoding.strategies import find
 
 SYMBOLS = Symbols(BOS_ID, EOS_ID, banned=(PAD_ID, UNK_ID, BOS_ID))
 MAX_SOURCE_PIECES = 200
@@ -77,23 +77,33 @@ class Translator:
         self.device = next(model.parameters()).device
 
     def translate(
-        self, lines: Sequence[str], on_progress: Callable[[int], None] = lambda lines: None
+        self,
+        lines: Sequence[str],
+        on_progress: Callable[[int], None] = lambda lines: None,
+        demands: Sequence[Demand] | None = None,
     ) -> list[list[Candidate]]:
         """The n best translations of each line, best first (samples as drawn); an empty line has one, the empty text.
 
         Args:
             lines: any text, one sentence each. What is longer than the model can read is translated in parts.
             on_progress: called with the number of source segments that were just finished.
+            demands: what each line's translation must hold; of a line in parts, that of its first part.
+
+        Raises:
+            UserError: the search or the model cannot do what is asked.
         """
         segments: list[list[int]] = []
+        asked: list[Demand] = []
         spans: list[range] = []
-        for ids in self.src.encode([normalise(line) for line in lines]):
+        demands = demands or [NOTHING] * len(lines)
+        for ids, demand in zip(self.src.encode([normalise(line) for line in lines]), demands, strict=True):
             parts = cut(ids, self.starts_word)
             if len(parts) > 1:
                 log.warning("a line of %d pieces is translated in %d parts", len(ids), len(parts))
             spans.append(range(len(segments), len(segments) + len(parts)))
             segments.extend(parts)
-        found = self.search(segments, on_progress)
+            asked.extend([demand, *[NOTHING] * (len(parts) - 1)][: len(parts)])
+        found = self.search(segments, on_progress, asked)
         return [self.join([found[i] for i in span]) for span in spans]
 
     def ask_for(self, n_best: int) -> None:
@@ -103,8 +113,14 @@ class Translator:
     def starts_word(self, piece_id: int) -> bool:
         return self.src.pieces([piece_id])[0].startswith("▁")
 
-    def search(self, sources: list[list[int]], on_progress: Callable[[int], None]) -> list[list[Hypothesis]]:
+    def search(
+        self,
+        sources: list[list[int]],
+        on_progress: Callable[[int], None],
+        demands: Sequence[Demand] | None = None,
+    ) -> list[list[Hypothesis]]:
         """Searches ids of source sentences, in batches of like length, longest first."""
+        asked = demands or [NOTHING] * len(sources)
         training = self.model.training
         self.model.eval()
         order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
@@ -112,7 +128,7 @@ class Translator:
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         found: list[list[Hypothesis]] = [[] for _ in sources]
         try:
-            for batch, results in zip(batches, self.search_batches(sources, batches), strict=True):
+            for batch, results in zip(batches, self.search_batches(sources, batches, asked), strict=True):
                 for i, hypotheses in zip(batch, results, strict=True):
                     found[i] = hypotheses
                 on_progress(len(batch))
@@ -120,32 +136,35 @@ class Translator:
             self.model.train(training)
         return found
 
-    def search_batches(self, sources: list[list[int]], batches: list[list[int]]) -> Iterator[list[list[Hypothesis]]]:
+    def search_batches(
+        self, sources: list[list[int]], batches: list[list[int]], demands: Sequence[Demand]
+    ) -> Iterator[list[list[Hypothesis]]]:
         """Searches each batch; on a processor side by side, a thread each.
 
         A step of search is many small operations, which two cores do faster for two batches than together for one.
         """
+
+        def one(batch: list[int]) -> list[list[Hypothesis]]:
+            return self.search_batch([sources[i] for i in batch], [demands[i] for i in batch])
+
         threads = torch.get_num_threads()
         if self.device.type != "cpu" or len(batches) < 2 or threads == 1:
-            yield from (self.search_batch([sources[i] for i in batch]) for batch in batches)
+            yield from map(one, batches)
             return
         pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
         try:
-            yield from pool.map(lambda batch: self.search_batch([sources[i] for i in batch]), batches)
+            yield from pool.map(one, batches)
         finally:
             pool.shutdown(cancel_futures=True)  # an interrupt need not wait for all the text
             torch.set_num_threads(threads)  # the workers' setting is everyone's
 
     @torch.inference_mode()
-    def search_batch(self, sources: list[list[int]]) -> list[list[Hypothesis]]:
+    def search_batch(self, sources: list[list[int]], demands: Sequence[Demand]) -> list[list[Hypothesis]]:
         src, mask = (tensor.to(self.device) for tensor in source_tensors(sources))
         max_lengths = self.max_lengths(sources, mask)
-        step, state, config = self.model.step, self.model.encode(src, mask), self.config
-        if config.kind == SearchKind.sampling:
-            return sample(step, state, sources, max_lengths, SYMBOLS, config, config.n_best)
-        if config.kind == SearchKind.mbr:
-            return minimum_risk(step, state, sources, max_lengths, SYMBOLS, config, self.text_of, self.bleu_tokenize)
-        return search(step, state, max_lengths, SYMBOLS, config)
+        return find(
+            self.model, sources, src, mask, max_lengths, SYMBOLS, self.config, demands, self.text_of, self.bleu_tokenize
+        )
 
     def max_lengths(self, sources: list[list[int]], mask: Tensor) -> Tensor:
         """Most tokens of a translation of each source, (B,); `mask` is True on real source tokens, (S, B)."""

@@ -33,7 +33,7 @@ def all_scores(
         labels: what signatures say of the test set: sacrebleu's `test` and `lang`.
     """
     every = [list(references), *(list(others) for others in further_references)]
-    bleu = BLEU(tokenize=bleu_tokenize)
+    bleu = BLEU(tokenize=bleu_tokenize, force=bleu_tokenize == "none")  # else it warns of tokenised text
     metrics: dict[str, Metric] = {"bleu": bleu, "chrf": CHRF(), "chrfpp": CHRF(word_order=2), "ter": TER()}
     scores = {name: corpus_score(metric, hypotheses, every, labels) for name, metric in metrics.items()}
 
@@ -64,7 +64,9 @@ def corpus_score(
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> float:
     """Corpus BLEU on 0 to 100."""
-    return float(BLEU(tokenize=tokenize).corpus_score(list(hypotheses), [list(references)]).score)
+    return float(
+        BLEU(tokenize=tokenize, force=tokenize == "none").corpus_score(list(hypotheses), [list(references)]).score
+    )
 
 
 def bleu_words(text: str, tokenize: str) -> list[str]:

@@ -165,8 +165,13 @@ class ConvolutionalDecoder(nn.Module):
 
     def step(self, tokens: Tensor, state: ConvolutionalState) -> tuple[Tensor, ConvolutionalState]:
         """One step of search: tokens (B K,) to vectors (B K, E) and the next state."""
-        vectors, state, _ = self.advance(tokens.unsqueeze(0), state)
-        return vectors.squeeze(0), state
+        vectors, state, _ = self.step_with_weights(tokens, state)
+        return vectors, state
+
+    def step_with_weights(self, tokens: Tensor, state: ConvolutionalState) -> tuple[Tensor, ConvolutionalState, Tensor]:
+        """`step`, and the attention's weights (B, K, S)."""
+        vectors, state, weights = self.advance(tokens.unsqueeze(0), state)
+        return vectors.squeeze(0), state, weights
 
     def advance(self, tokens: Tensor, state: ConvolutionalState) -> tuple[Tensor, ConvolutionalState, Tensor]:
         """T steps from a state: tokens (T, B K) to vectors (T, B K, E), the next state, the weights (B, T K, S)."""

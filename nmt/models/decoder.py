@@ -168,9 +168,14 @@ class Decoder(nn.Module):
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One step of search: tokens (B K,) to attentional vectors (B K, E) and the next state."""
+        vectors, state, _ = self.step_with_weights(tokens, state)
+        return vectors, state
+
+    def step_with_weights(self, tokens: Tensor, state: DecoderState) -> Advanced:
+        """`step`, and the attention's weights (B, K, S) if any."""
         x = self.embedding(tokens).unsqueeze(0)  # (1, B K, E)
-        vectors, state, _ = self.advance(x, state, [None] * (len(self.layers) + 2))
-        return vectors.squeeze(0), state
+        vectors, state, weights = self.advance(x, state, [None] * (len(self.layers) + 2))
+        return vectors.squeeze(0), state, weights
 
     def advance(self, x: Tensor, state: DecoderState, masks: Masks) -> Advanced:
         """T steps from a state: the whole sequence, or one step.

@@ -23,3 +23,6 @@ class AnyDecoder(Protocol):
 
     def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Tokens (B K,) to vectors (B K, E) and the next state."""
+
+    def step_with_weights(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any, Tensor | None]:
+        """`step`, and the attention's weights (B, K, S) as `__call__` has them."""

@@ -104,8 +104,17 @@ class Seq2Seq(nn.Module):
     def step(self, tokens: Tensor, state: AnyState) -> tuple[Tensor, AnyState]:
         """One step of search: tokens (B K,) to log-probabilities (B K, V) in float32, and the next state."""
         vectors, state = self.decoder.step(tokens, state)
+        return self.log_probs(vectors), state
+
+    def step_with_attention(self, tokens: Tensor, state: AnyState) -> tuple[Tensor, AnyState, Tensor | None]:
+        """`step`, and the attention's weights (B, K, S); None for a model without attention."""
+        vectors, state, weights = self.decoder.step_with_weights(tokens, state)
+        return self.log_probs(vectors), state, weights
+
+    def log_probs(self, vectors: Tensor) -> Tensor:
+        """A step's attentional vectors (B K, E) to log-probabilities (B K, V) in float32."""
         logits = self.project(vectors) if self.int8_output is None else self.int8_output(vectors)
-        return logits.float().log_softmax(dim=-1), state
+        return logits.float().log_softmax(dim=-1)
 
     def project(self, vectors: Tensor) -> Tensor:
         """Attentional vectors (..., E) to logits (..., V)."""

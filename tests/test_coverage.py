@@ -1,0 +1,89 @@
+"""The coverage penalty against eq. 14 of Wu et al. 2016 written as a loop, for all sequences there are."""
+
+import math
+
+import pytest
+import torch
+from test_ensemble import member
+from test_search import EOS, SYMBOLS, VOCABULARY, WORDS
+from torch import Tensor
+
+from nmt.config import Architecture, AttentionKind, LengthPenalty, SearchConfig
+from nmt.data import make_batch
+from nmt.decoding import Ensemble, TranslationModel
+from nmt.decoding.coverage import LEAST, Covered, coverage_bonus, covered_step
+from nmt.decoding.search import search
+from nmt.errors import UserError
+
+SOURCES = [[4, 5, 6, 4, 5], [6], [5, 4]]
+MOST = 3
+
+
+def models() -> dict[str, TranslationModel]:
+    additive, luong = member(1, VOCABULARY), member(2, VOCABULARY, attention=AttentionKind.general, input_feeding=True)
+    blind = member(3, VOCABULARY, attention=None)
+    others = [
+        member(4, VOCABULARY, architecture=kind) for kind in (Architecture.transformer, Architecture.convolutional)
+    ]
+    mixed = Ensemble([additive, luong, blind, *others])  # type: ignore[list-item]
+    return {"one": additive, "transformer": others[0], "convolution": others[1], "mixed": mixed}  # type: ignore[dict-item]
+
+
+@torch.inference_mode()
+def equation_14(model: TranslationModel, src: list[int], tokens: list[int], config: SearchConfig) -> float:
+    """log P / lp + cp of one translation, which is read as a whole."""
+    batch = make_batch([src], [tokens], [0])
+    members = model.members if isinstance(model, Ensemble) else [model]
+    chances = [each(batch.src, batch.src_mask, batch.tgt_in).softmax(dim=-1) for each in members]  # type: ignore[operator]
+    chance = sum(chances) / len(chances)
+    log_prob = sum(math.log(chance[t, 0, word]) for t, word in enumerate([*tokens, EOS]))
+    weights = model.attention(batch.src, batch.src_mask, batch.tgt_in)
+    assert weights is not None
+    penalty = 0.0
+    for i in range(len(src) + 1):
+        looked = sum(float(weights[0, j, i]) for j in range(len(tokens) + 1))
+        penalty += math.log(min(looked, 1.0))
+    norm = {"none": 1.0, "average": (len(tokens) + 1) ** config.alpha, "gnmt": ((6 + len(tokens)) / 6) ** config.alpha}
+    return log_prob / norm[config.length_penalty.value] + config.coverage_penalty * penalty
+
+
+def sequences(most: int) -> list[list[int]]:
+    return [[]] + [[*rest, word] for rest in (sequences(most - 1) if most else []) for word in WORDS]
+
+
+@pytest.mark.parametrize(
+    ("name", "penalty", "beta"),
+    [
+        ("one", LengthPenalty.none, 1.0),
+        ("one", LengthPenalty.gnmt, 0.2),
+        ("transformer", LengthPenalty.average, 0.2),
+        ("convolution", LengthPenalty.average, 1.0),
+        ("mixed", LengthPenalty.average, 0.2),
+    ],
+)
+def test_a_wide_beam_ranks_by_equation_14(name: str, penalty: LengthPenalty, beta: float) -> None:
+    model = models()[name]
+    wide = SearchConfig(beam_size=40, n_best=40, coverage_penalty=beta, length_penalty=penalty)
+    batch = make_batch(SOURCES, SOURCES, range(3))
+    state = Covered(model.encode(batch.src, batch.src_mask), (~batch.src_mask).t().float())
+    most = torch.tensor([MOST, MOST - 1, MOST])
+    found = search(covered_step(model), state, most, SYMBOLS, wide, bonus=coverage_bonus(beta))
+    for src, longest, hypotheses in zip(SOURCES, most.tolist(), found, strict=True):
+        expected = {tuple(tokens): equation_14(model, src, tokens, wide) for tokens in sequences(longest)}
+        assert {tuple(hypothesis.tokens) for hypothesis in hypotheses} == set(expected)
+        for hypothesis in hypotheses:
+            assert hypothesis.score == pytest.approx(expected[tuple(hypothesis.tokens)], abs=1e-4)
+        assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
+
+
+def test_what_was_never_looked_at_costs_a_lot_and_not_infinity() -> None:
+    state = Covered[Tensor](torch.zeros(1), torch.tensor([[0.0, 0.5, 1.0, 3.0]]))  # type: ignore[type-var]
+    assert coverage_bonus(0.5)(state).tolist() == pytest.approx([0.5 * (math.log(LEAST) + math.log(0.5))])
+
+
+def test_a_model_without_attention_is_refused_by_name_of_the_key() -> None:
+    model = member(3, VOCABULARY, attention=None)
+    batch = make_batch(SOURCES, SOURCES, range(3))
+    state = Covered(model.encode(batch.src, batch.src_mask), (~batch.src_mask).t().float())
+    with pytest.raises(UserError, match=r"^search\.coverage_penalty is on, and this model has no attention"):
+        covered_step(model)(torch.tensor([2, 2, 2]), state)
