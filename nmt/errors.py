@@ -13,6 +13,7 @@ class UserError(Exception):
 class Interrupted(Exception):
     """Training was asked to stop, and has written a checkpoint."""
 
-    def __init__(self, signal_number: int) -> None:
+    def __init__(self, signal_number: int, remedy: str = "the same command with train.resume=auto goes on") -> None:
         super().__init__(signal.Signals(signal_number).name)
         self.exit_code = 128 + signal_number
+        self.remedy = remedy

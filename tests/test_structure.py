@@ -14,7 +14,19 @@ NMT = ROOT / "nmt"
 FILES = sorted(NMT.rglob("*.py"))
 CONF = sorted((ROOT / "conf").rglob("*.yaml"))
 
-ORDER = ["config", "metrics", "data", "models", "run", "decoding", "training", "evaluation", "benchmark", "cli"]
+ORDER = [
+    "config",
+    "metrics",
+    "data",
+    "models",
+    "run",
+    "decoding",
+    "training",
+    "evaluation",
+    "sweep",
+    "benchmark",
+    "cli",
+]
 FREE = {"errors", "console"}  # modules beside the packages, for all of them
 
 # Each outside library, and what the paths of the files begin with that may import it.
@@ -28,6 +40,7 @@ DOORS = {
     "comet": ("metrics/comet.py",),
     "wandb": ("training/tracking.py",),
     "matplotlib": ("evaluation/plots",),
+    "optuna": ("sweep/choose.py",),
     "safetensors": ("run/checkpoint.py",),
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}

@@ -24,6 +24,7 @@ from nmt.config import (
     EvaluateConfig,
     PrepareConfig,
     ScoreConfig,
+    SweepCommandConfig,
     TranslateConfig,
     conf_dir,
 )
@@ -38,6 +39,7 @@ SCHEMAS = {
     "distil": DistilConfig,
     "score": ScoreConfig,
     "benchmark": BenchmarkConfig,
+    "sweep": SweepCommandConfig,
 }
 
 log = logging.getLogger("nmt")
@@ -68,10 +70,7 @@ def mistakes_in_one_line(name: str) -> Iterator[None]:
     except UserError as error:
         fail(str(error), 2)
     except Interrupted as error:
-        fail(
-            f"stopped by {error}; the same command with train.resume=auto goes on",
-            error.exit_code,
-        )
+        fail(f"stopped by {error}; {error.remedy}", error.exit_code)
     except KeyboardInterrupt:
         fail("interrupted", 130)
     except BrokenPipeError:  # whoever read standard output has left; python must not complain at its exit
@@ -134,6 +133,17 @@ def remove_unused_run_dir() -> None:
     with suppress(OSError):
         run_dir().rmdir()
         run_dir().parent.rmdir()
+
+
+def multirun_name() -> str | None:
+    """The folder's name of the multirun that this is a job of, if it is one."""
+    hydra_cfg = HydraConfig.get()
+    return Path(hydra_cfg.sweep.dir).name if hydra_cfg.mode == RunMode.MULTIRUN else None
+
+
+def choices() -> dict[str, str]:
+    """The chosen file of each group."""
+    return {group: name for group, name in HydraConfig.get().runtime.choices.items() if name is not None}
 
 
 def overrides() -> list[str]:

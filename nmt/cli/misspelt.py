@@ -42,7 +42,9 @@ def keys(schema: type, prefix: str = "") -> list[str]:
     for name, hint in get_type_hints(schema).items():
         found.append(prefix + name)
         kinds: list[Any] = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
-        if hint == dict[str, Any]:  # the search settings of a command, where the run's are still to come
+        if (
+            name == "search" and hint == dict[str, Any]
+        ):  # the search settings of a command, where the run's are still to come
             kinds = [SearchConfig]
         for kind in kinds:
             found.extend(keys(kind, f"{prefix}{name}."))

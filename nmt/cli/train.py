@@ -1,6 +1,7 @@
 """nmt-train: prepare, train, validate, keep the best, score the test set."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -35,8 +36,7 @@ def command(cfg: DictConfig, processes: Processes) -> None:
         config, run = settle_run(cfg)
         machine = settle(config.machine)
         if not run.exists:
-            base = config.train.init_from
-            run.create(config, prepare(config.data, RunDirectory.open(base).tokenizers() if base else None))
+            lay_out(run, config)
     finally:
         app.remove_unused_run_dir()
     processes.from_first({"run": str(run.path), "config": None if run.finished else app.as_dict(config)})
@@ -75,7 +75,7 @@ def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
         overrides = [given for given in app.value_overrides() if not given.startswith("train.resume=")]
         config = run.config(overrides)
     else:
-        config = from_hydra(Config, cfg)
+        config = grouped(from_hydra(Config, cfg))
         if config.train.init_from is not None:
             config = fine_tuned(config, config.train.init_from)
         run = RunDirectory(app.run_dir())
@@ -96,6 +96,13 @@ def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
             f"{run.path} was started with another data, model or seed configuration; train that in a folder of its own"
         )
     return config, run
+
+
+def grouped(config: Config) -> Config:
+    """The configuration with the name of the multirun, where this is a job of one, as the group of its runs."""
+    if config.tracking.group is not None or app.multirun_name() is None:
+        return config
+    return replace(config, tracking=replace(config.tracking, group=app.multirun_name()))
 
 
 def fine_tuned(config: Config, base: str) -> Config:
@@ -119,22 +126,17 @@ def warn_of_other_threads(run: RunDirectory, threads: int) -> None:
         log.warning(f"{message}; machine.threads=%d keeps them", before[-1], threads, before[-1])
 
 
+def lay_out(run: RunDirectory, config: Config) -> None:
+    """Prepares the corpus, and makes a new run of it."""
+    base = config.train.init_from
+    run.create(config, prepare(config.data, RunDirectory.open(base).tokenizers() if base else None))
+
+
 def train(config: Config, run: RunDirectory, machine: Machine, processes: Processes) -> None:
     """Trains a new or interrupted run to its end, and scores it on the test set."""
     tracker = Tracker(run.path, config.tracking, app.as_dict(config))
-    forget_peak_memory()
     try:
-        trainer = build_trainer(config, run, tracker, machine.device, machine.bfloat16, processes)
-        log.info("%s, %d process%s", machine, processes.count, "es" * (processes.count > 1))
-        try:
-            trainer.train()
-        except Interrupted:
-            log.warning("checkpoint of step %s kept; train.resume=%s continues", trainer.saved_step, run.path)
-            raise
-        finally:
-            record_cost(run, trainer)
-            draw(run)
-        log.info("trained %d steps in %.1f minutes", trainer.progress.step, trainer.progress.seconds / 60)
+        fit(config, run, machine, tracker, processes=processes)
         if run.has_split("test"):
             translator, step = load_translator(run, "best", config.search, machine.device)
             scores = evaluate_split(run, translator, "test", step, config)
@@ -143,6 +145,36 @@ def train(config: Config, run: RunDirectory, machine: Machine, processes: Proces
         run.finish()
     finally:
         tracker.close()
+
+
+def fit(
+    config: Config,
+    run: RunDirectory,
+    machine: Machine,
+    tracker: Tracker,
+    poor: Callable[[], bool] | None = None,
+    processes: Processes = Processes(),  # noqa: B008, it is frozen
+) -> Trainer:
+    """Trains a new or interrupted run to its end, or until its validations are `poor`; leaves the test set alone.
+
+    Raises:
+        Interrupted: a signal asked to stop; a checkpoint was written.
+        UserError: the training cannot begin, or fails.
+    """
+    forget_peak_memory()
+    trainer = build_trainer(config, run, tracker, machine.device, machine.bfloat16, processes)
+    trainer.poor = poor or trainer.poor
+    log.info("%s, %d process%s", machine, processes.count, "es" * (processes.count > 1))
+    try:
+        trainer.train()
+    except Interrupted:
+        log.warning("checkpoint of step %s kept; train.resume=%s continues", trainer.saved_step, run.path)
+        raise
+    finally:
+        record_cost(run, trainer)
+        draw(run)
+    log.info("trained %d steps in %.1f minutes", trainer.progress.step, trainer.progress.seconds / 60)
+    return trainer
 
 
 def record_cost(run: RunDirectory, trainer: Trainer) -> None:

@@ -30,6 +30,15 @@ from nmt.config.root import (
 )
 from nmt.config.score import ScoreConfig
 from nmt.config.search import LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
+from nmt.config.sweep import (
+    ParameterConfig,
+    PrunerKind,
+    SamplerKind,
+    SweepCommandConfig,
+    SweepConfig,
+    refusal,
+    with_values,
+)
 from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import BatchUnit, Metric, ObjectiveKind, SamplingDecay, SentenceMetric, TrainConfig
 
@@ -54,10 +63,13 @@ __all__ = [
     "ObjectiveKind",
     "OptimConfig",
     "OptimizerKind",
+    "ParameterConfig",
     "PhrasebookConfig",
     "PositionKind",
     "Precision",
     "PrepareConfig",
+    "PrunerKind",
+    "SamplerKind",
     "SamplingDecay",
     "ScheduleKind",
     "ScoreConfig",
@@ -65,6 +77,8 @@ __all__ = [
     "SearchKind",
     "SentenceMetric",
     "SubwordType",
+    "SweepCommandConfig",
+    "SweepConfig",
     "Task",
     "TextFiles",
     "TokenizerConfig",
@@ -79,6 +93,8 @@ __all__ = [
     "encoder_widths",
     "from_hydra",
     "load_config",
+    "refusal",
     "save_config",
     "with_search",
+    "with_values",
 ]

@@ -25,6 +25,7 @@ LIBRARIES = (
     "numpy",
     "safetensors",
     "wandb",
+    "optuna",
 )
 
 

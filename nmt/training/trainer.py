@@ -55,7 +55,7 @@ class Progress:
     since_best: int = 0
     """Validations without improvement."""
     stopped: bool = False
-    """Patience ran out."""
+    """Patience ran out, or the scores are poor beside others'."""
     skipped: int = 0
     """Steps not taken because the loss or the gradient was not finite."""
     skipped_in_a_row: int = 0
@@ -102,6 +102,8 @@ class Trainer:
         self.shares = processes.count
         """Processes that the run began with: so many times `batch_size` is a step's batch, whoever goes on with it."""
         self.device = next(model.parameters()).device
+        self.poor: Callable[[], bool] = lambda: False
+        """Whether the validations so far are too poor to go on; a sweep decides so by its other trials."""
         self.progress = Progress()
         self.saved_step: int | None = None
         """Step of the last checkpoint on the disk."""
@@ -211,6 +213,9 @@ class Trainer:
         )
         if progress.stopped:
             log.info("no improvement in %d validations; stopping at step %d", progress.since_best, progress.step)
+        elif self.poor():
+            progress.stopped = True
+            log.info("poorer than other trials; stopping at step %d", progress.step)
         return improved
 
     def save(self, improved: bool) -> None:
