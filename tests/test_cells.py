@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Cell, ModelConfig
-from nmt.models.cells import DeepTransition, LayerNormLSTM, ReferenceLSTM, build_layer
+from nmt.models.cells import DeepTransition, LayerNormLSTM, ReferenceGRU, ReferenceLSTM, build_layer
 from nmt.models.fused import LSTM, MaskedLayer
 from nmt.models.recurrent import RecurrentLayer
 
@@ -106,10 +106,14 @@ def test_the_reference_is_torchs_lstm_in_values_and_gradients() -> None:
         assert_close(reference.get_parameter(name).grad, parameter.grad)
 
 
-def test_the_reference_reads_the_weights_of_an_encoders_lstm() -> None:
-    reference, usual = build(Cell.reference_lstm, masked=True), build(Cell.lstm, masked=True)
+@pytest.mark.parametrize(
+    ("cell", "of", "kind"),
+    [(Cell.reference_lstm, Cell.lstm, ReferenceLSTM), (Cell.reference_gru, Cell.gru, ReferenceGRU)],
+)
+def test_a_reference_reads_the_weights_of_an_encoders_layer(cell: Cell, of: Cell, kind: type[RecurrentLayer]) -> None:
+    reference, usual = build(cell, masked=True), build(of, masked=True)
     assert isinstance(reference, MaskedLayer)
-    assert isinstance(reference.layer, ReferenceLSTM)
+    assert isinstance(reference.layer, kind)
     assert dict(reference.named_parameters()).keys() == dict(usual.named_parameters()).keys()
     reference.load_state_dict(usual.state_dict())
     assert_close(reference(inputs(), mask=MASK)[0], usual(inputs(), mask=MASK)[0])

@@ -30,7 +30,7 @@ from nmt.errors import UserError
 
 CONF = Path(conf_dir())
 YAML = {path: path.read_text(encoding="utf-8") for path in sorted(CONF.rglob("*.yaml"))}
-OF_A_RUN = ("evaluate", "translate", "distil")
+OF_A_RUN = ("evaluate", "translate", "distil", "diagnose")
 EXPERIMENTS = sorted(CONF.glob("experiment/*.yaml"))
 
 
@@ -59,6 +59,8 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.task = "checkpoint"
     if command == "score":
         cfg.hyp, cfg.ref = "translations", "references"
+    if command == "diagnose":
+        cfg.task, cfg.sentence = "attention", "The door is open."
     return cfg
 
 

@@ -22,6 +22,7 @@ ORDER = [
     "run",
     "decoding",
     "training",
+    "diagnostics",
     "evaluation",
     "sweep",
     "benchmark",

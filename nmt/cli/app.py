@@ -20,6 +20,7 @@ from nmt.config import (
     BenchmarkConfig,
     CompareConfig,
     Config,
+    DiagnoseConfig,
     DistilConfig,
     EvaluateConfig,
     PrepareConfig,
@@ -40,6 +41,7 @@ SCHEMAS = {
     "score": ScoreConfig,
     "benchmark": BenchmarkConfig,
     "sweep": SweepCommandConfig,
+    "diagnose": DiagnoseConfig,
 }
 
 log = logging.getLogger("nmt")

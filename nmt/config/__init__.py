@@ -3,6 +3,7 @@
 from nmt.config.benchmark import BenchmarkConfig, Task, Variant
 from nmt.config.compare import CompareConfig
 from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
+from nmt.config.diagnose import DiagnoseConfig, Diagnosis, Side
 from nmt.config.distil import DistilConfig
 from nmt.config.model import (
     Architecture,
@@ -52,6 +53,8 @@ __all__ = [
     "Config",
     "DataConfig",
     "DecoderKind",
+    "DiagnoseConfig",
+    "Diagnosis",
     "DistilConfig",
     "EvaluateConfig",
     "LengthPenalty",
@@ -76,6 +79,7 @@ __all__ = [
     "SearchConfig",
     "SearchKind",
     "SentenceMetric",
+    "Side",
     "SubwordType",
     "SweepCommandConfig",
     "SweepConfig",

@@ -13,6 +13,7 @@ class Cell(StrEnum):
     rnn = "rnn"
     layer_norm_lstm = "layer_norm_lstm"
     reference_lstm = "reference_lstm"
+    reference_gru = "reference_gru"
 
 
 class DecoderKind(StrEnum):
@@ -75,7 +76,8 @@ class ModelConfig:
     hidden_size: int = 512
     """Width of the decoder's layers and of the encoder's output, both directions together; of a convolution."""
     cell: Cell = Cell.lstm
-    """Of encoder and decoder: lstm, gru, rnn (tanh), layer_norm_lstm (Ba et al. 2016, per gate), reference_lstm."""
+    """Of encoder and decoder: lstm, gru, rnn (tanh), layer_norm_lstm (Ba et al. 2016, per gate);
+    reference_lstm and reference_gru, slow and open to inspection."""
     zoneout_h: float = 0.0
     """Probability that a unit of the hidden state keeps its value from the step before (Krueger et al. 2017) ..."""
     zoneout_c: float = 0.0
@@ -161,7 +163,7 @@ class ModelConfig:
             yield "decoder", f"is {self.decoder} and attention null; allowed: gnmt, or an attention"
         if self.decoder in (DecoderKind.bahdanau, DecoderKind.conditional) and self.input_feeding:
             yield "input_feeding", f"is true and decoder {self.decoder}; allowed: false, or decoder gnmt or luong"
-        if self.zoneout_c > 0 and self.cell in (Cell.gru, Cell.rnn):
+        if self.zoneout_c > 0 and self.cell in (Cell.gru, Cell.rnn, Cell.reference_gru):
             yield "zoneout_c", f"is {self.zoneout_c} and cell {self.cell}, which has no c; allowed: 0, use zoneout_h"
         if self.attention == AttentionKind.multi_head_dot:
             yield from self.heads_problems("hidden_size", self.hidden_size)

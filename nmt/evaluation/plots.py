@@ -1,6 +1,7 @@
 """Pictures. The only file that imports matplotlib, and only once there is something to draw: it takes a while."""
 
 import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,11 +39,13 @@ def draw_learning_curves(metrics: Path, picture: Path) -> None:
     save(figure, picture)
 
 
-def draw_attention(attention: AttentionMap, picture: Path) -> None:
+def draw_attention(attention: AttentionMap, picture: Path, title: str = "") -> None:
     """Draws a heat map: source pieces across, target pieces down, darker for more weight."""
     width, height = len(attention.src), len(attention.tgt)
     figure = new_figure(1.5 + 0.45 * width, 1.2 + 0.38 * height)
     axes = figure.subplots()
+    if title:
+        figure.suptitle("\n".join(textwrap.wrap(title, 30 + 6 * width)), fontsize=11, parse_math=False)
     image = axes.imshow(attention.weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     # A dollar sign in a piece is a dollar sign, not the start of a formula.
     axes.set_xticks(range(width), attention.src, rotation=60, ha="left", rotation_mode="anchor", parse_math=False)

@@ -4,7 +4,7 @@ A new cell is a class like `LayerNormLSTM`, a name in `Cell` and a line in `cell
 """
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +84,40 @@ class Gates(NamedTuple):
     output: Tensor
 
 
-class ReferenceLSTM(LSTM):
+class GRUGates(NamedTuple):
+    """The same of a GRU; the update gate is the share of the state that is kept."""
+
+    reset: Tensor
+    update: Tensor
+    candidate: Tensor
+    """From -1 to 1."""
+
+
+G = TypeVar("G", Gates, GRUGates)
+
+
+class Recorder(Generic[G]):
+    """What a cell shows of itself while it is asked to."""
+
+    recorded: list[G] | None = None
+
+    def record(self, run: Callable[[], object]) -> G:
+        """The gates, each (T, B, H), of the sequence that `run` sends through this layer, in the order it is read in.
+
+        For example of a source sentence: `layer.record(lambda: model.encode(src, src_mask))`.
+        """
+        steps: list[G] = []
+        self.recorded = steps
+        try:
+            run()
+            kind: Any = type(steps[0])
+            gates: G = kind(*(torch.stack(gate) for gate in zip(*steps, strict=True)))
+            return gates
+        finally:
+            self.recorded = None
+
+
+class ReferenceLSTM(Recorder[Gates], LSTM):
     """The LSTM written out gate by gate, slow and open to inspection; its weights are those of `LSTM`, name by name.
 
     So the gates of a model that was trained with `cell=lstm` are seen by building it with `cell=reference_lstm` and
@@ -92,10 +125,6 @@ class ReferenceLSTM(LSTM):
     """
 
     forward = RecurrentLayer.forward
-
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, zoneout: tuple[float, ...] = ()) -> None:
-        super().__init__(input_size, hidden_size, bias, zoneout)
-        self.recorded: list[Gates] | None = None
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
         h, c = state
@@ -111,17 +140,23 @@ class ReferenceLSTM(LSTM):
         c = forget * c + input * candidate
         return output * torch.tanh(c), c
 
-    def record(self, run: Callable[[], object]) -> Gates:
-        """The gates, each (T, B, H), of the sequence that `run` sends through this layer, in the order it is read in.
 
-        For example of a source sentence: `layer.record(lambda: model.encode(src, src_mask))`.
-        """
-        self.recorded = []
-        try:
-            run()
-            return Gates(*(torch.stack(steps) for steps in zip(*self.recorded, strict=True)))
-        finally:
-            self.recorded = None
+class ReferenceGRU(Recorder[GRUGates], GRU):
+    """The GRU likewise, with the weights of `GRU`."""
+
+    forward = RecurrentLayer.forward
+
+    def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
+        (h,) = state
+        x_r, x_z, x_n = inputs.chunk(3, dim=-1)
+        u_r, u_z, u_n = self.weight_hh_l0.chunk(3)
+        b_r, b_z, b_n = (None,) * 3 if self.bias_hh_l0 is None else self.bias_hh_l0.chunk(3)
+        reset = torch.sigmoid(x_r + linear(h, u_r, b_r))
+        update = torch.sigmoid(x_z + linear(h, u_z, b_z))
+        candidate = torch.tanh(x_n + reset * linear(h, u_n, b_n))
+        if self.recorded is not None:
+            self.recorded.append(GRUGates(reset, update, candidate))
+        return ((1 - update) * candidate + update * h,)
 
 
 class DeepTransition(RecurrentLayer):
@@ -161,6 +196,8 @@ def cell_type(cell: Cell) -> type[FusedLayer] | type[StepwiseLayer]:
             return RNN
         case Cell.reference_lstm:
             return ReferenceLSTM
+        case Cell.reference_gru:
+            return ReferenceGRU
         case Cell.layer_norm_lstm:
             return LayerNormLSTM
 

@@ -15,6 +15,10 @@ from nmt.data.phrasebook.grammar import (
     asks,
 )
 
+# A subordinate clause from its first word to its verbs at the end stands between these marks; see `marked`.
+OPEN, VERBS, CLOSE = "\x02", "\x04", "\x03"
+_MARKS = str.maketrans("", "", OPEN + VERBS + CLOSE)
+
 _CONTRACTIONS = {
     ("in", "dem"): "im",
     ("in", "das"): "ins",
@@ -142,14 +146,15 @@ def subordinate(part: Subordinate) -> str:
 
 
 def clause(c: Clause, form: Form, please: str = "") -> str:
-    """One clause with all that hangs on it. Commas are words of their own, tidied in `sentence`."""
+    """One clause with all that hangs on it, and its marks. Commas are words of their own, tidied in `marked`."""
     finite, rest = _verbs(c, form)
     parts, front = _middle(c, please)
-    if rest:
+    if form is Form.SUBORDINATE:
+        parts.append(VERBS + (f"{rest} {finite}" if rest else finite) + CLOSE)
+    elif rest:
         parts.append(rest)
     if form is Form.SUBORDINATE:
         head = [front, _subject(c)]
-        parts.append(finite)
     elif form is Form.INFINITIVE:
         head = []
     elif form is Form.REQUEST:
@@ -164,6 +169,8 @@ def clause(c: Clause, form: Form, please: str = "") -> str:
     else:
         head = [_subject(c), finite]
     text = " ".join([part for part in head if part] + parts)
+    if form is Form.SUBORDINATE:
+        text = OPEN + text
     if c.direct is not None:
         # The relative clause of an object follows the verb that closes its clause.
         text += _relative(c.direct)
@@ -174,6 +181,14 @@ def clause(c: Clause, form: Form, please: str = "") -> str:
 
 def sentence(s: Sentence) -> str:
     """The sentence as it is written."""
+    return marked(s).translate(_MARKS)
+
+
+def marked(s: Sentence) -> str:
+    """The sentence with `OPEN` before each subordinate clause, `VERBS` before its verbs and `CLOSE` behind them.
+
+    The marks nest as the clauses do: what hangs on the subject stands between `OPEN` and `VERBS`.
+    """
     text = clause(s.clause, s.form, "bitte" if s.polite else "")
     if s.opening.de:
         text = s.opening.de + " " + text

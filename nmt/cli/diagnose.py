@@ -1,0 +1,142 @@
+"""scripts/diagnose.py: pictures of what goes on inside, and the numbers behind them."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from nmt.cli import app
+from nmt.cli.diagnose_gradients import gradients
+from nmt.cli.diagnose_memory import memory
+from nmt.cli.diagnose_output import output_folder, save_numbers
+from nmt.cli.machine import Machine, settle
+from nmt.cli.prompt import attention_table
+from nmt.config import DiagnoseConfig, Diagnosis, SearchConfig, SearchKind, Side, with_search
+from nmt.data import EOS_ID, make_batch, normalise
+from nmt.decoding import Translator
+from nmt.diagnostics import Recording, attend, record_gates
+from nmt.evaluation import draw_attention, load_translator
+from nmt.evaluation.evaluate import load_model
+from nmt.evaluation.plots_diagnostics import draw_gates
+from nmt.run import RunDirectory
+
+
+def command(cfg: DictConfig) -> None:
+    run = None if cfg.run is None else RunDirectory.open(cfg.run)
+    usual = SearchConfig(kind=SearchKind.greedy, beam_size=1) if run is None else run.config().search
+    config, search = with_search(DiagnoseConfig, cfg, usual)
+    folder = output_folder(config)
+    machine = settle(config.machine)
+    match config.task:
+        case Diagnosis.gradients:
+            gradients(config, run, machine, folder)
+        case Diagnosis.memory:
+            memory(config, search, machine, folder)
+        case Diagnosis.gates:
+            assert run is not None
+            gates(config, run, search, machine, folder)
+        case Diagnosis.attention:
+            assert run is not None
+            attention(config, run, search, machine, folder)
+    print(folder)
+
+
+def gates(config: DiagnoseConfig, run: RunDirectory, search: SearchConfig, machine: Machine, folder: Path) -> None:
+    """Writes FOLDER/gates.json and gates.png, and prints how often each gate is saturated."""
+    assert config.sentence is not None
+    model, _ = load_model(run, config.checkpoint)
+    model.to(machine.device)
+    shape, side, layer = run.config().model, config.side, config.layer
+    src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
+    lines = [[normalise(line) for line in lines[: config.sentences]] for lines in run.text("valid")]
+    many = make_batch(src.encode(lines[0]), tgt.encode(lines[1]), range(len(lines[0])))
+    translator = Translator(model, src, tgt, search)
+    (translation, *_) = translator.translate([config.sentence])[0]
+    ids = [src.encode([normalise(config.sentence)])[0]], [tgt.encode([translation.text])[0]]
+    pieces = src.pieces([*ids[0][0], EOS_ID]) if side != Side.decoder else ["<s>", *tgt.pieces(ids[1][0])]
+    recording = record_gates(model, shape, side, layer, make_batch(*ids, [0]).to(machine.device))
+    over = record_gates(model, shape, side, layer, many.to(machine.device))
+    where = f"{run.path.name}, {side} layer {layer}"
+    show_saturation(over, f"{where}: units' share of {len(lines[0])} validation sentences, in percent")
+    record = {
+        "run": str(run.path),
+        "side": side,
+        "layer": layer,
+        "sentence": config.sentence,
+        "translation": translation.text,
+        "pieces": pieces,
+        "mean": {name: gate[:, 0].mean(dim=1).tolist() for name, gate in recording.gates.items()},
+        "gates": {name: gate[:, 0].tolist() for name, gate in recording.gates.items()},
+        "saturation": {
+            name: dict(zip(("left", "right"), (part.tolist() for part in over.saturation(name)), strict=True))
+            for name in sigmoid_gates(over)
+        },
+        "largest_difference_of_logits": max(recording.difference, over.difference),
+    }
+    save_numbers(folder, "gates", record)
+    draw_gates(f"{where}: {finding(recording, pieces)}", recording, over, pieces, folder / "gates.png")
+
+
+def sigmoid_gates(recording: Recording) -> list[str]:
+    return [name for name in recording.gates if name != "candidate"]
+
+
+def finding(recording: Recording, pieces: list[str]) -> str:
+    """Where the layer forgets the most, and where it keeps the most: the picture's title."""
+    means = recording.kept[:, 0].mean(dim=1).tolist()
+    low, high = min(means), max(means)
+    return (
+        f"it forgets the most at {pieces[means.index(low)]!r} (mean gate {low:.2f}) "
+        f"and keeps the most at {pieces[means.index(high)]!r} ({high:.2f})"
+    )
+
+
+def show_saturation(over: Recording, title: str) -> None:
+    table = Table("gate", "mean", "below 0.1", "above 0.9", title=title, title_justify="left")
+    for name in sigmoid_gates(over):
+        left, right = over.saturation(name)
+        mean = float(over.gates[name][over.mask].mean())
+        table.add_row(name, f"{100 * mean:.0f}", f"{100 * float(left.mean()):.1f}", f"{100 * float(right.mean()):.1f}")
+    Console(width=110).print(table)
+
+
+def attention(config: DiagnoseConfig, run: RunDirectory, search: SearchConfig, machine: Machine, folder: Path) -> None:
+    """Writes FOLDER/attention.json and a picture for each translation, and prints the maps."""
+    assert config.sentence is not None
+    others = [RunDirectory.open(path) for path in config.ensemble]
+    translator, _ = load_translator(run, config.checkpoint, search, machine.device, others)
+    found = attend(translator, config.sentence)
+    record = {
+        "runs": [str(each.path) for each in (run, *others)],
+        "search": asdict(search),
+        "sentence": config.sentence,
+        "translations": [asdict(translation) for translation in found],
+    }
+    save_numbers(folder, "attention", record)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=10_000)  # a file has room for every column
+    for rank, translation in enumerate(found, start=1):
+        title = f"{rank} of {len(found)}, score {translation.score:.3f}: {translation.text}"
+        print(title)
+        console.print(attention_table(translation.attention))
+        draw_attention(translation.attention, folder / f"attention_{rank}.png", title)
+
+
+def main() -> None:
+    """The task is the first word; a sentence may hold any signs, also those that hydra would take for its own."""
+    if len(sys.argv) > 1 and "=" not in sys.argv[1] and not sys.argv[1].startswith("-"):
+        sys.argv[1] = f"task={sys.argv[1]}"
+    for number, argument in enumerate(sys.argv):
+        key, _, text = argument.partition("=")
+        if key == "sentence" and text:
+            sys.argv[number] = f"sentence={QuotedString(text, Quote.double).with_quotes()}"
+    app.run("diagnose", command)
+
+
+if __name__ == "__main__":
+    main()
