@@ -23,7 +23,7 @@ from nmt.run import (
     peak_memory,
     provenance,
 )
-from nmt.training import NoTracker, Processes, Tracker, Trainer, build_trainer, joined, starts_before
+from nmt.training import ALONE, NoTracker, Processes, Tracker, Trainer, build_trainer, joined, starts_before
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def lay_out(run: RunDirectory, config: Config) -> None:
     run.create(config, prepare(config.data, RunDirectory.open(base).tokenizers() if base else None))
 
 
-def train(config: Config, run: RunDirectory, machine: Machine, processes: Processes) -> None:
+def train(config: Config, run: RunDirectory, machine: Machine, processes: Processes = ALONE) -> None:
     """Trains a new or interrupted run to its end, and scores it on the test set."""
     tracker = Tracker(run.path, config.tracking, app.as_dict(config))
     try:
@@ -153,7 +153,7 @@ def fit(
     machine: Machine,
     tracker: Tracker,
     poor: Callable[[], bool] | None = None,
-    processes: Processes = Processes(),  # noqa: B008, it is frozen
+    processes: Processes = ALONE,
 ) -> Trainer:
     """Trains a new or interrupted run to its end, or until its validations are `poor`; leaves the test set alone.
 

@@ -4,12 +4,13 @@ from nmt.training.average import WeightAverage
 from nmt.training.build import build_trainer
 from nmt.training.objectives import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
-from nmt.training.processes import Processes, joined, starts_before
+from nmt.training.processes import ALONE, Processes, joined, starts_before
 from nmt.training.tracking import NoTracker, Tracker
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
 
 __all__ = [
+    "ALONE",
     "NoTracker",
     "Processes",
     "Schedule",

@@ -14,7 +14,7 @@ from nmt.run import Checkpoint, RunDirectory, folder_name, go_back, load_checkpo
 from nmt.training.average import WeightAverage
 from nmt.training.objectives import Objective, TokenLoss, cross_entropy, with_weight_penalty
 from nmt.training.optim import Schedule, build_optimizer
-from nmt.training.processes import Processes
+from nmt.training.processes import ALONE, Processes
 from nmt.training.r_drop import r_drop
 from nmt.training.risk import risk
 from nmt.training.scheduled_sampling import scheduled_sampling, share_of_truth
@@ -31,7 +31,7 @@ def build_trainer(
     tracker: Tracker,
     device: torch.device,
     bfloat16: bool,
-    processes: Processes = Processes(),  # noqa: B008, it is frozen
+    processes: Processes = ALONE,
 ) -> Trainer:
     """Builds all that the loop needs, at the run's last checkpoint if it has one.
 

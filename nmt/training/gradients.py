@@ -10,7 +10,7 @@ from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq
 from nmt.training.objectives import Objective
-from nmt.training.processes import Processes
+from nmt.training.processes import ALONE, Processes
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class DoesNotFit(Exception):
 
 
 def add_gradients(
-    model: Seq2Seq, objective: Objective, batches: Sequence[Batch], bfloat16: bool, processes: Processes
+    model: Seq2Seq, objective: Objective, batches: Sequence[Batch], bfloat16: bool, processes: Processes = ALONE
 ) -> Sums:
     """Adds the gradient of the mean loss per token, of all processes' batches, to the parameters' of each process.
 

@@ -98,6 +98,9 @@ class Processes:
         return tensors
 
 
+ALONE = Processes()
+
+
 @contextmanager
 def heard_of_all() -> Iterator[None]:
     """

@@ -26,7 +26,7 @@ from nmt.training.optim import (
     optimizer_tensors,
     set_learning_rate,
 )
-from nmt.training.processes import Processes
+from nmt.training.processes import ALONE, Processes
 from nmt.training.progress import TrainingProgress, perplexity
 from nmt.training.random_states import random_states, set_random_states
 from nmt.training.signals import StopSignals
@@ -83,7 +83,7 @@ class Trainer:
         clip_norm: float,
         bfloat16: bool,
         run: str = "",
-        processes: Processes = Processes(),  # noqa: B008, it is frozen
+        processes: Processes = ALONE,
     ) -> None:
         self.model = model
         self.objective = objective
