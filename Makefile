@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 		|| { rm -rf .venv; echo "nmt: installation failed; nothing was left behind" >&2; exit 1; }
 	touch $(READY)
 
-demo: $(READY)  ## train on the embedded corpus, score, translate, draw (3 minutes of training)
+demo: $(READY)  ## train on the embedded corpus, score, translate, draw, report (3 minutes of training)
 	$(BIN)/python scripts/demo.py
 
 test: $(READY)  ## the unit tests (under 2 minutes)

@@ -1,4 +1,4 @@
-"""The main job on the embedded corpus: train, score, translate five sentences, draw where the model looked."""
+"""The main job on the embedded corpus: train, score, translate five sentences, draw where the model looked, report."""
 
 import json
 import subprocess
@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 
 from nmt.evaluation import draw_attention, load_translator
+from nmt.evaluation.facts import facts_of
+from nmt.evaluation.report import write_report
 from nmt.run import RunDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +41,8 @@ def main() -> None:
         print(f"{label} = {scores[name]['score']:.1f}\n{scores[name]['signature']}")
     print(f"run directory: {folder}")
     print(f"attention heat map: {picture}")
+    report, card = write_report(facts_of(run, "test", torch.device("cpu")), folder)
+    print(f"report of the run: {report}, and its model card: {card}")
     print(f"translate interactively: .venv/bin/python scripts/translate.py run={folder}")
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from command import ROOT, SMALL, call, refused, start
 
+from nmt.run import RunDirectory
+
 pytestmark = pytest.mark.commands
 
 SENTENCES = ["Where is the station?", "", "Please open the door.", "   ", "The bread is fresh."]
@@ -109,6 +111,23 @@ def test_runs_are_compared_by_their_names_alone(run: Path, tmp_path: Path) -> No
         (("greedy", "bucket=3"), "did you mean buckets?"),
     ):
         assert words in refused("compare", *arguments, cwd=tmp_path)
+
+
+def test_a_run_is_reported_into_itself_or_into_a_folder(run: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        output, _ = call("report", f"run={run}", "examples=1", cwd=tmp_path)
+        assert output.split() == [f"{run}/report.html", f"{run}/model_card.md"]
+    call("report", f"run={run}", "examples=1", "output=there", cwd=tmp_path)
+    assert (tmp_path / "there" / "report.html").read_bytes() == (run / "report.html").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["there"]
+    RunDirectory.open(str(run))
+    for arguments, words in (
+        ((f"run={run}", "output=there"), "output=there: report.html is there already"),
+        ((f"run={run}", "split=train"), "split is 'train'; allowed: valid, test"),
+        ((f"run={run}", "output=/dev/null/x"), "give another folder by output="),
+        ((), "run is missing"),
+    ):
+        assert words in refused("report", *arguments, cwd=tmp_path)
 
 
 def test_own_files_can_be_scored(run: Path, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ DOORS = {
     "wandb": ("training/tracking.py",),
     "matplotlib": ("evaluation/plots",),
     "optuna": ("sweep/choose.py",),
+    "jinja2": ("evaluation/report.py",),
     "safetensors": ("run/checkpoint.py",),
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}

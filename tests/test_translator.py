@@ -215,6 +215,19 @@ def test_the_attention_map_of_an_empty_line_is_all_on_its_end(tokenizer: Tokeniz
     assert (found.src, found.tgt, found.weights) == (["</s>"], ["</s>"], [[1.0]])
 
 
+def test_attention_maps_read_together_are_those_of_each_sentence_alone(tokenizer: Tokenizer) -> None:
+    ready = build(tokenizer)
+    src, tgt = [pair.en for pair in PAIRS[:6]], [pair.de for pair in PAIRS[:6]]
+    src[2], tgt[4] = "", ""
+    together = ready.attentions(src, tgt)
+    assert together is not None
+    for own_src, own_tgt, found in zip(src, tgt, together, strict=True):
+        alone = ready.attention(own_src, own_tgt)
+        assert alone is not None
+        assert (found.src, found.tgt) == (alone.src, alone.tgt)
+        torch.testing.assert_close(torch.tensor(found.weights), torch.tensor(alone.weights))
+
+
 def test_there_is_no_attention_map_without_attention(tokenizer: Tokenizer) -> None:
     assert build(tokenizer, attention=None).attention(*PAIRS[0]) is None
 

@@ -16,7 +16,8 @@ from nmt.config.model import (
     encoder_widths,
 )
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
-from nmt.config.paths import cache_dir, conf_dir
+from nmt.config.paths import cache_dir, conf_dir, corpus_note
+from nmt.config.report import ReportConfig
 from nmt.config.root import (
     Config,
     EvaluateConfig,
@@ -72,6 +73,7 @@ __all__ = [
     "Precision",
     "PrepareConfig",
     "PrunerKind",
+    "ReportConfig",
     "SamplerKind",
     "SamplingDecay",
     "ScheduleKind",
@@ -94,6 +96,7 @@ __all__ = [
     "Variant",
     "cache_dir",
     "conf_dir",
+    "corpus_note",
     "encoder_widths",
     "from_hydra",
     "load_config",

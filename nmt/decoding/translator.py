@@ -189,21 +189,33 @@ class Translator:
         """One line of the parts' ids, whatever their pieces hold."""
         return " ".join(" ".join(self.tgt.decode(parts)).split())
 
-    @torch.inference_mode()
     def attention(self, src: str, tgt: str) -> AttentionMap | None:
         """Where the model looks while it reads this translation; None for a model without attention.
 
         The translation is given to the decoder, so that the weights are the same whatever search found it.
         """
+        maps = self.attentions([src], [tgt])
+        return None if maps is None else maps[0]
+
+    @torch.inference_mode()
+    def attentions(self, src: Sequence[str], tgt: Sequence[str]) -> list[AttentionMap] | None:
+        """The same for several sentences and their translations, read together as one batch."""
         self.model.eval()
-        src_ids, tgt_ids = self.src.encode([normalise(src)])[0], self.tgt.encode([tgt])[0]
-        batch = make_batch([src_ids], [tgt_ids], [0]).to(self.device)
-        weights = self.model.attention(batch.src, batch.src_mask, batch.tgt_in)
+        src_ids, tgt_ids = self.src.encode([normalise(line) for line in src]), self.tgt.encode(list(tgt))
+        batch = make_batch(src_ids, tgt_ids, range(len(src_ids))).to(self.device)
+        weights = self.model.attention(
+            batch.src, batch.src_mask, batch.tgt_in
+        )  # (B, T, S), the source at the right end
         if weights is None:
             return None
-        return AttentionMap(
-            self.src.pieces([*src_ids, EOS_ID]), self.tgt.pieces([*tgt_ids, EOS_ID]), weights[0].float().tolist()
-        )
+        return [
+            AttentionMap(
+                self.src.pieces([*own_src, EOS_ID]),
+                self.tgt.pieces([*own_tgt, EOS_ID]),
+                own[: len(own_tgt) + 1, -len(own_src) - 1 :].tolist(),
+            )
+            for own_src, own_tgt, own in zip(src_ids, tgt_ids, weights.float(), strict=True)
+        ]
 
 
 def cut(ids: list[int], starts_word: Callable[[int], bool]) -> list[list[int]]:

@@ -32,6 +32,8 @@ class ScoredRun:
     scores: dict[str, dict[str, Any]]
     """Of each metric `score`, `signature` and whatever else was recorded."""
     hypotheses: list[str]
+    step: int | None = None
+    """Of the checkpoint that made them; None: not recorded."""
 
     @classmethod
     def open(cls, run: RunDirectory, split: str, metric: str | None = None) -> "ScoredRun":
@@ -71,25 +73,13 @@ class ScoredRun:
             "precision": made_by.get("precision", "float32"),
         }
         settings = {key: value for key, value in settings.items() if not key.startswith(ASIDE)}
-        return cls(run, seed, settings, scores, hypotheses)
+        return cls(run, seed, settings, scores, hypotheses, made_by.get("checkpoint_step"))
 
     @property
     def overrides(self) -> list[str]:
         """What the user set when the run was started, but for what is set aside."""
         given = self.run.record()["starts"][0]["overrides"] if self.run.record()["starts"] else []
         return [word for word in given if not word.lstrip("+~").startswith(ASIDE)]
-
-    def measured(self) -> dict[str, float]:
-        """What is known of the training's cost: parameters, seconds, tokens_per_second (of the target), and
-        peak_memory_bytes; parameters and memory are not in runs of an older version."""
-        found = dict(self.run.facts)
-        lines = self.run.metrics_path.read_text(encoding="utf-8") if self.run.metrics_path.is_file() else ""
-        metrics = [json.loads(line) for line in lines.split("\n") if line.endswith("}")]
-        if speeds := [line["train/tokens_per_second"] for line in metrics if "train/tokens_per_second" in line]:
-            found["tokens_per_second"] = median(speeds)
-        if seconds := [line["valid/seconds"] for line in metrics if "valid/seconds" in line]:
-            found.setdefault("seconds", seconds[-1])
-        return found
 
 
 @dataclass
@@ -99,7 +89,7 @@ class System:
     runs: list[ScoredRun]
     label: str = ""
     cost: dict[str, float] = field(default_factory=dict)
-    """As `ScoredRun.measured`: means over the runs, of the memory the most."""
+    """As `measured`: means over the runs, of the memory the most."""
 
     @property
     def seeds(self) -> list[int]:
@@ -169,7 +159,7 @@ def gather(paths: Sequence[str], split: str, metric: str | None = None) -> tuple
             systems.append(System([each]))
     for system in systems:
         system.runs.sort(key=lambda each: each.seed)
-        system.cost = mean_cost([each.measured() for each in system.runs])
+        system.cost = mean_cost([measured(each.run) for each in system.runs])
     for system, label in zip(systems, labels(systems), strict=True):
         system.label = label
     return systems, test
@@ -207,6 +197,19 @@ def leave_out_perplexity_per_piece(scored: Sequence[ScoredRun]) -> None:
         for each in scored:
             each.scores.pop("perplexity", None)
         log.info("perplexity per piece is left out: not all runs have the same vocabulary")
+
+
+def measured(run: RunDirectory) -> dict[str, float]:
+    """What is known of a training's cost: parameters, seconds, tokens_per_second (of the target), and
+    peak_memory_bytes; parameters and memory are not in runs of an older version."""
+    found = dict(run.facts)
+    lines = run.metrics_path.read_text(encoding="utf-8") if run.metrics_path.is_file() else ""
+    metrics = [json.loads(line) for line in lines.split("\n") if line.endswith("}")]
+    if speeds := [line["train/tokens_per_second"] for line in metrics if "train/tokens_per_second" in line]:
+        found["tokens_per_second"] = median(speeds)
+    if seconds := [line["valid/seconds"] for line in metrics if "valid/seconds" in line]:
+        found.setdefault("seconds", seconds[-1])
+    return found
 
 
 def mean_cost(costs: Sequence[dict[str, float]]) -> dict[str, float]:

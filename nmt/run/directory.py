@@ -4,6 +4,7 @@ config.yaml  run.json       the composed configuration; a record of each start
 tokenizer/   data/          both SentencePiece models; text of the validation and test sets, their words' counts
 checkpoints/ metrics.jsonl  last and best; one line of numbers each
 scores/ plots/ wandb/ train.log
+report.html   model_card.md  written by `report`, and written anew each time
 """
 
 import hashlib
