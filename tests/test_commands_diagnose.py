@@ -88,7 +88,7 @@ def test_memory_trains_once_and_then_compares(tmp_path: Path) -> None:
         (("gates", "run=nowhere", "sentence=The key."), "run=nowhere does not exist"),
         (("colours",), "configuration key task: "),
         (("gradients", "scales=[0]"), "scales is [0.0]; allowed: numbers above 0, up to 100"),
-        (("gradients", "optim.clip_norm=0"), "optim.clip_norm is 0.0"),
+        (("gradients", "optim.clip_norm=0"), "optim.clip_norm is 0, which is no clipping"),
         (("memory", "model.attention=null"), "model.attention is null; memory takes it away from half of the models"),
         (("memory", "data.phrasebook.depth=0"), "data.phrasebook.depth is 0; allowed: at least 1"),
         (("memory", "data.src_lang=de", "data.tgt_lang=en"), "data is not the phrasebook into German"),

@@ -64,7 +64,7 @@ def memory(config: DiagnoseConfig, search: SearchConfig, machine: Machine, folde
 def finding(found: dict[str, list[Accuracy]], by_chance: list[Accuracy], last: str) -> str:
     best, *_, worst = sorted(found, key=lambda name: -found[name][-1].share)
     shares = [f"{100 * found[name][-1].share:.0f} % by {name}" for name in dict.fromkeys((best, worst))]
-    return f"Verbs that waited for {last} words: {', '.join(shares)}, {100 * by_chance[-1].share:.0f} % by chance"
+    return f"Verbs that waited for {last} words:\n{', '.join(shares)}, {100 * by_chance[-1].share:.0f} % by chance"
 
 
 def cell(value: Accuracy) -> str:
