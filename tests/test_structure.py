@@ -25,6 +25,7 @@ ORDER = [
     "diagnostics",
     "evaluation",
     "sweep",
+    "doctor",
     "benchmark",
     "cli",
 ]
@@ -39,6 +40,7 @@ DOORS = {
     "sacrebleu": ("metrics/",),
     "ignite": ("metrics/rouge.py",),
     "comet": ("metrics/comet.py",),
+    "py3langid": ("doctor/language.py",),
     "wandb": ("training/tracking.py",),
     "matplotlib": ("evaluation/plots",),
     "optuna": ("sweep/choose.py",),

@@ -5,6 +5,7 @@ from nmt.config.compare import CompareConfig
 from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, Side
 from nmt.config.distil import DistilConfig
+from nmt.config.doctor import DoctorConfig
 from nmt.config.model import (
     Architecture,
     AttentionKind,
@@ -57,6 +58,7 @@ __all__ = [
     "DiagnoseConfig",
     "Diagnosis",
     "DistilConfig",
+    "DoctorConfig",
     "EvaluateConfig",
     "LengthPenalty",
     "MachineConfig",

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from nmt.config import DataConfig, cache_dir
 from nmt.console import progress_bar
@@ -23,6 +24,8 @@ from nmt.errors import UserError
 FORMAT = 3
 MANIFEST = "sha256.json"
 BLOCK = 10_000  # sentence pairs that are in memory at once
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +188,7 @@ def encode(tokenizers: dict[str, Tokenizer], pairs: list[tuple[str, str]]) -> li
     return list(zip(tokenizers["src"].encode(src), tokenizers["tgt"].encode(tgt), strict=True))
 
 
-def blocks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+def blocks(pairs: Iterable[T]) -> Iterator[list[T]]:
     iterator = iter(pairs)
     while block := list(itertools.islice(iterator, BLOCK)):
         yield block

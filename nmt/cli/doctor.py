@@ -1,0 +1,40 @@
+"""nmt-doctor: a look at a corpus before anyone trains on it; exit code 1 if something is bad."""
+
+import logging
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from nmt.cli import app
+from nmt.cli.machine import settle
+from nmt.config import DoctorConfig, from_hydra
+from nmt.doctor import Verdict, examine, show_findings, write_findings
+from nmt.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+def command(cfg: DictConfig) -> None:
+    asked = from_hydra(DoctorConfig, cfg)
+    folder = None if asked.output is None else Path(asked.output).expanduser()
+    if folder is not None and folder.exists():
+        raise UserError(f"output={asked.output} exists already; choose another name or delete it")
+    findings = examine(asked, settle(asked.machine).device)
+    show_findings(asked.data.name, findings)
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True)
+            write_findings(asked.data.name, findings, folder)
+        except OSError as error:
+            raise UserError(f"output={asked.output}: {error.strerror}; choose a folder to write to") from None
+        log.info("%s has doctor.md and doctor.json", folder)
+    if any(finding.verdict == Verdict.bad for finding in findings):
+        raise SystemExit(1)
+
+
+def main() -> None:
+    app.run("doctor", command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""Do the sides belong together, line by line? A word translation model learnt from the corpus itself is asked."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.words import words_of
+
+SHIFTS = (0, 1, -1, 2, -2, 3, -3)
+REACH = max(SHIFTS)
+WINDOW = 64  # lines in a row, so that each can be compared with its neighbours
+WINDOWS = 64
+VOCABULARY = 3000  # most frequent words of a side: their table of translations has at most 72 MB
+WORDS = 30  # of a sentence that are looked at
+ROUNDS = 5  # of expectation maximisation
+TRUST = 0.9  # in the table, against the word's frequency
+LONG = 14  # characters a word above which a side is taken to be written without spaces
+FARTHEST = 20_000  # lines that are searched for a border
+CLEAR = 0.75  # agreement from which on sides are taken to belong together
+SURE = 0.9  # agreement from which on no other shift needs a try: neighbours may be alike, and fit too
+BY_CHANCE = 4.5  # standard errors that a shift must win by: one in 300,000 by chance, of some 400 that are tried
+
+Words = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Lines that follow each other."""
+
+    begin: int
+    """Lines before the first of these."""
+    src: list[str]
+    tgt: list[str]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Windows in a row of which the same holds."""
+
+    first: int
+    """Its first line, from 1, and its last; between two stretches the border is somewhere in between."""
+    last: int
+    shift: int | None
+    """The target of line i is in line i + shift; None: nowhere near."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What the sides know of each other."""
+
+    pairs: int
+    """Pairs that were compared."""
+    share: float
+    """Of these, the share that fits its own target better than that of a pair far away; 0.5: by chance."""
+    stretches: list[Stretch]
+
+
+def windows_of(pairs: Iterable[tuple[str, str]], total: int) -> Iterator[Window]:
+    """Yields windows spread evenly over so many pairs; all of them if there are few."""
+    count = max(1, min(WINDOWS, total // WINDOW))
+    starts = {round(number * (total - WINDOW) / max(1, count - 1)) for number in range(count)} if count > 1 else {0}
+    lines = iter(pairs)
+    done = 0
+    for start in sorted(starts):
+        block = list(itertools.islice(lines, max(0, start - done), start - done + WINDOW))
+        if len(block) <= 2 * REACH:
+            return
+        yield Window(start, [src for src, _ in block], [tgt for _, tgt in block])
+        done = start + len(block)
+
+
+class Dictionary:
+    """The frequent words of a side, numbered."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        tokens = [words_of(line) for line in lines]
+        letters = sum(len(word) for line in tokens for word in line)
+        self.characters = letters > LONG * sum(map(len, tokens))
+        frequent = Counter(word for line in map(self.tokens, lines) for word in set(line)).most_common(VOCABULARY)
+        self.numbers = {word: number for number, (word, count) in enumerate(frequent) if count > 1}
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def tokens(self, line: str) -> list[str]:
+        words = words_of(line)
+        return list("".join(words)) if self.characters else words
+
+    def __call__(self, line: str) -> Words:
+        """Numbers of a line's words, each once."""
+        known = (self.numbers[word] for word in self.tokens(line)[:WORDS] if word in self.numbers)
+        return np.fromiter(dict.fromkeys(known), np.int64)
+
+
+class WordTranslation:
+    """Model 1 of Brown et al. 1993 without the empty word: t(f|e) by expectation maximisation."""
+
+    def __init__(self, pairs: Sequence[tuple[Words, Words]], src_size: int, tgt_size: int) -> None:
+        self.tgt_size = tgt_size
+        keys, slots, _ = self.cells(pairs)
+        size = src_size * tgt_size
+        table: NDArray[np.float64] = np.ones(size)
+        for _ in range(ROUNDS):
+            weight = table[keys]
+            weight /= np.bincount(slots, weight)[slots]  # the share of each source word in a target word
+            by_source = np.bincount(keys, weight, size).reshape(src_size, tgt_size)
+            table = (by_source / np.maximum(by_source.sum(axis=1, keepdims=True), 1e-9)).ravel()
+        self.table = table
+        seen = np.bincount(np.concatenate([tgt for _, tgt in pairs]), minlength=tgt_size)
+        self.frequency = seen / max(1, seen.sum())
+
+    def cells(self, pairs: Sequence[tuple[Words, Words]]) -> tuple[Words, Words, Words]:
+        """Each source word with each target word of its pair: the place in the table, which target word of all pairs
+        it is, and (of each target word) which pair."""
+        keys = [(tgt[:, None] + src * self.tgt_size).ravel() for src, tgt in pairs]
+        src_sizes = np.array([len(src) for src, _ in pairs])
+        tgt_sizes = np.array([len(tgt) for _, tgt in pairs])
+        slots = np.repeat(np.arange(tgt_sizes.sum()), np.repeat(src_sizes, tgt_sizes))
+        return np.concatenate(keys), slots, np.repeat(np.arange(len(pairs)), tgt_sizes)
+
+    def scores(self, pairs: Sequence[tuple[Words, Words]]) -> NDArray[np.float64]:
+        """Of each pair: mean over the target words of log p(f|source) / p(f), in nats; 0 says nothing either way."""
+        keys, slots, owners = self.cells(pairs)
+        words = np.concatenate([tgt for _, tgt in pairs])
+        sizes = np.maximum(np.bincount(slots, minlength=len(words)), 1)
+        likely = np.bincount(slots, self.table[keys], len(words)) / sizes
+        frequency = self.frequency[words]
+        ratio = np.log(TRUST * likely / np.maximum(frequency, 1e-9) + 1 - TRUST)
+        ratio[(frequency == 0) | (np.bincount(slots, minlength=len(words)) == 0)] = 0
+        counts = np.bincount(owners, minlength=len(pairs))
+        mean: NDArray[np.float64] = np.bincount(owners, ratio, len(pairs)) / np.maximum(counts, 1)
+        return mean
+
+
+class Comparison:
+    """Scores of all windows at all shifts. Each half of the windows is scored by what the other half taught."""
+
+    def __init__(self, windows: Sequence[Window]) -> None:
+        self.windows = windows
+        src = Dictionary([line for window in windows for line in window.src])
+        tgt = Dictionary([line for window in windows for line in window.tgt])
+        self.sizes = len(src), len(tgt)
+        self.words = [([src(line) for line in w.src], [tgt(line) for line in w.tgt]) for w in windows]
+        self.dictionaries = src, tgt
+        self.learn(0)
+        if self.share(0) < SURE:  # all may be shifted alike
+            shares = {0: self.share(0)}
+            for shift in SHIFTS[1:]:
+                self.learn(shift)
+                shares[shift] = self.share(shift)
+            self.learn(max(shares, key=lambda shift: shares[shift]))
+        self.tables = [np.stack([self.scores(number, k) for k in SHIFTS]) for number in range(len(windows))]
+        self.shifts = [self.shift_of(number) for number in range(len(windows))]
+
+    def learn(self, shift: int) -> None:
+        """Learns the words from the pairs (i, i + shift)."""
+        halves = [list(range(half, len(self.windows), 2)) for half in (0, 1)]
+        if not halves[1]:  # a single window teaches itself
+            halves[1] = halves[0]
+        taught = [self.pairs(half, shift) for half in halves]
+        self.models = [WordTranslation(pairs, *self.sizes) for pairs in taught]
+        self.far = [self.model(number).scores(self.far_pairs(number)) for number in range(len(self.windows))]
+
+    def model(self, number: int) -> WordTranslation:
+        """What the half without this window has taught."""
+        return self.models[1 - number % 2]
+
+    def scores(self, number: int, shift: int) -> NDArray[np.float64]:
+        return self.model(number).scores(self.pairs([number], shift))
+
+    def pairs(self, numbers: Iterable[int], shift: int) -> list[tuple[Words, Words]]:
+        """The pairs (i, i + shift) of some windows, for the same lines i whatever the shift."""
+        return [
+            (self.words[number][0][i], self.words[number][1][i + shift])
+            for number in numbers
+            for i in range(REACH, len(self.words[number][0]) - REACH)
+        ]
+
+    def far_pairs(self, number: int) -> list[tuple[Words, Words]]:
+        """The window's sources with the targets of a window far away, or of lines as far away as there are."""
+        src = self.words[number][0]
+        tgt = self.words[(number + len(self.windows) // 2) % len(self.windows)][1]
+        step = 0 if len(self.windows) > 1 else len(tgt) // 2
+        return [(src[i], tgt[(i + step) % len(tgt)]) for i in range(REACH, len(src) - REACH)]
+
+    def share(self, shift: int) -> float:
+        return float(np.mean(np.concatenate([self.wins(number, shift) for number in range(len(self.windows))])))
+
+    def wins(self, number: int, shift: int) -> NDArray[np.float64]:
+        """1 where a pair fits better than one from far away, 0 where worse, a half where neither."""
+        own, far = self.scores(number, shift), self.far[number]
+        wins: NDArray[np.float64] = (own > far) + (own == far) * 0.5
+        return wins
+
+    def shift_of(self, number: int) -> int | None:
+        """The shift that a window shows, 0 unless another is clearly better; None: no shift fits."""
+        table = self.tables[number]
+        best = int(table.mean(axis=1).argmax())
+        gain = table[best] - table[0]
+        error = gain.std() / np.sqrt(len(gain)) + 1e-9
+        if SHIFTS[best] != 0 and gain.mean() > BY_CHANCE * error:
+            return SHIFTS[best]
+        return None if self.wins(number, 0).mean() < CLEAR else 0
+
+    def model_without(self, low: int, high: int) -> WordTranslation:
+        """What the windows outside the lines from `low` to `high` teach, each at its own shift."""
+        taught = [
+            pair
+            for number, (window, shift) in enumerate(zip(self.windows, self.shifts, strict=True))
+            if shift is not None and not low < window.begin + len(window.src) <= high + WINDOW
+            for pair in self.pairs([number], shift)
+        ]
+        return WordTranslation(taught, *self.sizes) if taught else self.models[1]
+
+
+def agreement(windows: Sequence[Window]) -> tuple[Agreement, Comparison]:
+    """Compares windows of a corpus at each shift."""
+    comparison = Comparison(windows)
+    share = comparison.share(0)
+    pairs = sum(len(far) for far in comparison.far)
+    stretches = []
+    for shift, group in itertools.groupby(zip(windows, comparison.shifts, strict=True), key=lambda pair: pair[1]):
+        members = [window for window, _ in group]
+        stretches.append(Stretch(members[0].begin + 1, members[-1].begin + len(members[-1].src), shift))
+    return Agreement(pairs, share, stretches), comparison
+
+
+def border(pairs: Iterable[tuple[str, str]], comparison: Comparison, before: Stretch, after: Stretch) -> int:
+    """The line where one shift ends and the other begins, from 1: the likeliest one between their windows.
+
+    Where more than `FARTHEST` lines lie between the windows, it is the first line of the later one.
+    """
+    assert before.shift is not None
+    assert after.shift is not None
+    low, high = max(REACH, before.last - WINDOW), after.first + WINDOW
+    if high - low > FARTHEST:
+        return after.first
+    block = list(itertools.islice(pairs, low - REACH, high + REACH))
+    src, tgt = ([comparison.dictionaries[side](pair[side]) for pair in block] for side in (0, 1))
+    lines = range(REACH, len(block) - REACH)
+    model = comparison.model_without(low, high)
+    one, other = (model.scores([(src[i], tgt[i + shift]) for i in lines]) for shift in (before.shift, after.shift))
+    gain = np.concatenate([[0.0], np.cumsum(one - other)])  # of the first n lines being of the stretch before
+    return low + int(gain.argmax()) + 1
