@@ -3,7 +3,6 @@
 import ast
 import dataclasses
 import itertools
-import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from nmt.config import (
     TranslateConfig,
     cache_dir,
     conf_dir,
-    corpus_note,
     from_hydra,
     load_config,
     save_config,
@@ -293,13 +291,3 @@ def test_every_field_says_what_it_is() -> None:
         and not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant))
     }
     assert silent == OBVIOUS
-
-
-@pytest.mark.parametrize("name", ["multi30k", "multi30k_tok", "phrasebook", "tatoeba"])
-def test_the_terms_of_a_shipped_corpus_are_known(name: str) -> None:
-    assert re.search("research|MIT licence|CC BY", corpus_note(name) or "")
-
-
-@pytest.mark.parametrize("name", ["", "corpus", "../train", "../data/multi30k", "x" * 999, "a\0b"])
-def test_of_another_corpus_nothing_is_known(name: str) -> None:
-    assert corpus_note(name) is None

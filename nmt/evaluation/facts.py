@@ -230,7 +230,8 @@ def add_sentences(facts: Facts, scored: ScoredRun, device: torch.device, choice:
     facts.mistakes, facts.judged = judge(sentences, translator), len(sentences)
     if not any(mistake.kind.by_attention for mistake in facts.mistakes):
         facts.missing.append("Over- and under-translation: they are told by attention, and there is none to be had.")
-    add_breakdowns(facts, scored, TestSet(split, src, references))
+    if any(record.name == split for record in facts.scores):  # else it is damaged, and said to be
+        add_breakdowns(facts, scored, TestSet(split, src, references))
     return translator
 
 
@@ -265,5 +266,5 @@ def add_cost(facts: Facts, run: RunDirectory, parameters: int | None) -> None:
     }
     for key, (label, unit, text) in scales.items():
         facts.cost.append((label, text.format(found[key] / unit) if key in found else NOT_RECORDED))
-    if len(found) < len(scales):
-        facts.missing.append("Costs that this run's version did not record, or that are recorded when a training ends.")
+    if unknown := [label for key, (label, *_) in scales.items() if key not in found]:
+        facts.missing.append(f"Costs: {', '.join(unknown)}; nmt-train of this version records them as it trains.")
