@@ -35,7 +35,7 @@ def test_a_run_prints_its_scores_and_last_its_directory_and_leaves_all_files(tmp
     for name in ("best", "last"):
         assert (tmp_path / "run" / "checkpoints" / name / "model.safetensors").is_file()
     scores = json.loads((tmp_path / "run" / "scores" / "test.json").read_text())
-    assert {"score", "signature"} == set(scores["bleu"]) == set(scores["chrf"]) == set(scores["ter"])
+    assert {"score", "signature", "interval"} == set(scores["bleu"]) == set(scores["chrf"]) == set(scores["ter"])
     facts = json.loads((tmp_path / "run" / "run.json").read_text())["facts"]
     assert facts["parameters"] > 300 * 16  # the embeddings alone
     assert 0 < facts["seconds"] < 600
