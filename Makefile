@@ -25,8 +25,8 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)  ## train on the embedded corpus, score, translate, draw, report (3 minutes of training)
 	$(BIN)/python scripts/demo.py
 
-test: $(READY)  ## the unit tests (under 2 minutes)
-	$(BIN)/python -m pytest
+test: $(READY)  ## the unit tests, a process a core (under 2 minutes on two)
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-commands: $(READY)  ## the real commands on the phrasebook, trainings that must learn included (up to 15 minutes)
 	$(BIN)/python -m pytest -m "commands and not slow"

@@ -30,21 +30,25 @@ def models() -> dict[str, TranslationModel]:
 
 
 @torch.inference_mode()
-def equation_14(model: TranslationModel, src: list[int], tokens: list[int], config: SearchConfig) -> float:
-    """log P / lp + cp of one translation, which is read as a whole."""
-    batch = make_batch([src], [tokens], [0])
+def equation_14(
+    model: TranslationModel, src: list[int], every: list[list[int]], config: SearchConfig
+) -> dict[tuple[int, ...], float]:
+    """log P / lp + cp of translations of one sentence, each of which is read as a whole."""
+    batch = make_batch([src] * len(every), every, range(len(every)))
     members = model.members if isinstance(model, Ensemble) else [model]
     chances = [each(batch.src, batch.src_mask, batch.tgt_in).softmax(dim=-1) for each in members]  # type: ignore[operator]
     chance = sum(chances) / len(chances)
-    log_prob = sum(math.log(chance[t, 0, word]) for t, word in enumerate([*tokens, EOS]))
     weights = model.attention(batch.src, batch.src_mask, batch.tgt_in)
     assert weights is not None
-    penalty = 0.0
-    for i in range(len(src) + 1):
-        looked = sum(float(weights[0, j, i]) for j in range(len(tokens) + 1))
-        penalty += math.log(min(looked, 1.0))
-    norm = {"none": 1.0, "average": (len(tokens) + 1) ** config.alpha, "gnmt": ((6 + len(tokens)) / 6) ** config.alpha}
-    return log_prob / norm[config.length_penalty.value] + config.coverage_penalty * penalty
+    scores = {}
+    for b, tokens in enumerate(every):
+        log_prob = sum(math.log(chance[t, b, word]) for t, word in enumerate([*tokens, EOS]))
+        looked = weights[b, : len(tokens) + 1, : len(src) + 1].sum(dim=0).tolist()
+        penalty = sum(math.log(min(share, 1.0)) for share in looked)
+        length = len(tokens) + 1
+        norm = {"none": 1.0, "average": length**config.alpha, "gnmt": ((5 + length) / 6) ** config.alpha}
+        scores[tuple(tokens)] = log_prob / norm[config.length_penalty.value] + config.coverage_penalty * penalty
+    return scores
 
 
 def sequences(most: int) -> list[list[int]]:
@@ -69,7 +73,7 @@ def test_a_wide_beam_ranks_by_equation_14(name: str, penalty: LengthPenalty, bet
     most = torch.tensor([MOST, MOST - 1, MOST])
     found = search(covered_step(model), state, most, SYMBOLS, wide, bonus=coverage_bonus(beta))
     for src, longest, hypotheses in zip(SOURCES, most.tolist(), found, strict=True):
-        expected = {tuple(tokens): equation_14(model, src, tokens, wide) for tokens in sequences(longest)}
+        expected = equation_14(model, src, sequences(longest), wide)
         assert {tuple(hypothesis.tokens) for hypothesis in hypotheses} == set(expected)
         for hypothesis in hypotheses:
             assert hypothesis.score == pytest.approx(expected[tuple(hypothesis.tokens)], abs=1e-4)

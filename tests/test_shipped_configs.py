@@ -95,7 +95,16 @@ def test_the_files_are_found() -> None:
     assert EXPERIMENTS
 
 
-@pytest.mark.parametrize("choice", list(choices()), ids=" ".join)
+def once_each() -> Iterator[Any]:
+    """Each command and each file once; the files again with the other commands of their group in the slower tests."""
+    seen = set()
+    for choice in choices():
+        again = len(choice) > 1 and choice[1] in seen
+        yield pytest.param(choice, id=" ".join(choice), marks=[pytest.mark.commands] * again)
+        seen.add(choice[-1])
+
+
+@pytest.mark.parametrize("choice", list(once_each()))
 def test_every_shipped_file_composes_and_passes_its_checks(choice: tuple[str, ...]) -> None:
     assert isinstance(checked(*choice), SCHEMAS[choice[0]])
 

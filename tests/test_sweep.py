@@ -1,6 +1,7 @@
 """A sweep of tiny trainings: interrupted anywhere it ends as one that was not; poor trials stop; the best is told."""
 
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -110,6 +111,12 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> SweepDirectory:
 def halved(tmp_path_factory: pytest.TempPathFactory) -> SweepDirectory:
     """The same with another pruner."""
     return go(tmp_path_factory.mktemp("halved") / "one", asked(pruner=PrunerKind.hyperband), TinyTraining())
+
+
+@pytest.fixture(autouse=True)
+def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a disk keeps when the power fails is tested elsewhere."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def stop() -> None:

@@ -21,6 +21,7 @@ from nmt.config.train import TrainConfig
 from nmt.errors import UserError
 
 T = TypeVar("T")
+DEFAULTS: dict[type, DictConfig] = {}
 
 
 class Precision(StrEnum):
@@ -176,8 +177,8 @@ def from_hydra(schema: type[T], *composed: Any, prefix: str = "") -> T:
     """
     try:
         # As plain containers: a node that hydra made of a dataclass would bring keys that `+key=value` added unseen.
-        plain = [OmegaConf.to_container(OmegaConf.create(layer)) for layer in composed]
-        merged = OmegaConf.merge(OmegaConf.structured(schema), *plain)
+        layers = [layer if OmegaConf.is_config(layer) else OmegaConf.create(layer) for layer in composed]
+        merged = OmegaConf.merge(defaults(schema), *(OmegaConf.to_container(layer) for layer in layers))
         config = OmegaConf.to_object(merged)
     except MissingMandatoryValue as error:
         key = f"{prefix}{error.full_key}"
@@ -190,6 +191,13 @@ def from_hydra(schema: type[T], *composed: Any, prefix: str = "") -> T:
     if problems:
         raise UserError("configuration: " + "; ".join(problems))
     return config
+
+
+def defaults(schema: type) -> DictConfig:
+    """A schema's own values, read from it once; not to be changed, merging copies it."""
+    if schema not in DEFAULTS:
+        DEFAULTS[schema] = OmegaConf.structured(schema)
+    return DEFAULTS[schema]
 
 
 def first_line(error: Exception) -> str:
