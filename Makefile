@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "nmt: $(PYTHON) is not Python 3.11 to 3.13; give another by PYTHON=..." >&2; exit 2; }
 	{ $(PYTHON) -m venv .venv \
-		&& $(BIN)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[dev]'; } \
+		&& $(BIN)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[cluster,dev]'; } \
 		|| { rm -rf .venv; echo "nmt: installation failed; nothing was left behind" >&2; exit 1; }
 	touch $(READY)
 

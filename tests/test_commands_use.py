@@ -230,6 +230,7 @@ def test_an_installed_wheel_has_the_configuration_and_the_commands(tmp_path: Pat
     target = tmp_path / "site"
     subprocess.run([*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True)
     assert (target / "bin" / "nmt-train").is_file()
+    assert (target / "hydra_plugins" / "nmt_launcher.py").is_file()
     command = [sys.executable, "-m", "nmt.cli.prepare", *[given for given in SMALL if given.startswith("data.")]]
     environment = {**os.environ, "PYTHONPATH": str(target)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

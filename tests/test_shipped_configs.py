@@ -83,6 +83,8 @@ def choices() -> Iterator[tuple[str, ...]]:
         group, option = path.parent.name, path.stem
         if path.parent == CONF:
             yield (option,)
+        elif path.parent.parent.name == "hydra":
+            yield "train", f"hydra/{group}={option}"
         elif commands := [command for command in SCHEMAS if group in groups[command]]:
             yield from ((command, f"{group}={option}") for command in commands)
         else:

@@ -9,7 +9,8 @@ import pytest
 from nmt.errors import Interrupted
 from nmt.training.signals import StopSignals
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+EACH = pytest.mark.parametrize("number", ALL)
 
 
 class Usual(Exception):
@@ -22,17 +23,17 @@ def usual(number: int, frame: object) -> None:
 
 @pytest.fixture(autouse=True)
 def usual_handlers() -> Iterator[None]:
-    before = {number: signal.signal(number, usual) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, usual) for number in ALL}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
 def handlers() -> list[object]:
-    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    return [signal.getsignal(number) for number in ALL]
 
 
-@BOTH
+@EACH
 def test_a_signal_is_only_noted(number: int) -> None:
     with StopSignals() as signals:
         assert signals.received == 0
@@ -40,8 +41,8 @@ def test_a_signal_is_only_noted(number: int) -> None:
         assert signals.received == number
 
 
-@BOTH
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", ALL)
 def test_after_a_first_signal_a_second_one_acts_as_usual(first: int, number: int) -> None:
     with StopSignals() as signals:
         signal.raise_signal(first)
@@ -50,25 +51,37 @@ def test_after_a_first_signal_a_second_one_acts_as_usual(first: int, number: int
         assert signals.received == first
 
 
+@pytest.mark.parametrize("first", ALL)
+def test_a_queue_may_say_twice_that_the_time_is_over(first: int) -> None:
+    """Slurm sends SIGTERM and SIGUSR2 together; the checkpoint must not be cut short by the second."""
+    with StopSignals() as signals:
+        signal.raise_signal(first)
+        signal.raise_signal(signal.SIGUSR2)
+        assert signals.received == signal.SIGUSR2
+
+
 def test_handlers_are_put_back_at_the_end() -> None:
     with StopSignals():
         assert usual not in handlers()
-    assert handlers() == [usual, usual]
+    assert handlers() == [usual, usual, usual]
 
 
 def test_handlers_are_put_back_after_an_error_too() -> None:
     with pytest.raises(ValueError, match="inside"), StopSignals():
         raise ValueError("inside")
-    assert handlers() == [usual, usual]
+    assert handlers() == [usual, usual, usual]
 
 
 def test_handlers_are_put_back_after_a_signal_too() -> None:
     with StopSignals():
         signal.raise_signal(signal.SIGTERM)
-    assert handlers() == [usual, usual]
+    assert handlers() == [usual, usual, usual]
 
 
-@pytest.mark.parametrize(("number", "name", "code"), [(signal.SIGINT, "SIGINT", 130), (signal.SIGTERM, "SIGTERM", 143)])
+@pytest.mark.parametrize(
+    ("number", "name", "code"),
+    [(signal.SIGINT, "SIGINT", 130), (signal.SIGTERM, "SIGTERM", 143), (signal.SIGUSR2, "SIGUSR2", 140)],
+)
 def test_an_interruption_tells_the_signal_and_the_shells_exit_code(number: int, name: str, code: int) -> None:
     error = Interrupted(number)
     assert str(error) == name

@@ -46,6 +46,7 @@ DOORS = {
     "optuna": ("sweep/choose.py",),
     "jinja2": ("evaluation/report.py",),
     "safetensors": ("run/checkpoint.py",),
+    "submitit": ("cli/cluster.py", "cli/job.py"),
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
 UNSAFE_CALLS = {"eval", "exec", "__import__", "torch.load", "torch.save", "np.load", "yaml.load"}
@@ -126,8 +127,12 @@ def test_a_configuration_file_names_no_code(path: Path) -> None:
     assert "!!" not in text
 
 
+def test_hydra_finds_one_plugin_here() -> None:
+    assert [path.name for path in (ROOT / "hydra_plugins").rglob("*.py")] == ["nmt_launcher.py"]
+
+
 def test_no_file_is_long() -> None:
-    files = [path for folder in ("nmt", "tests", "scripts") for path in (ROOT / folder).rglob("*.py")]
+    files = [path for folder in ("nmt", "hydra_plugins", "tests", "scripts") for path in (ROOT / folder).rglob("*.py")]
     lines = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8").count("\n") for path in files}
     assert len(lines) > 50
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}

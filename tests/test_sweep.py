@@ -15,6 +15,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from tiny_training import SHORT, SRC, TGT, build, calling
 
+from nmt.cli import app
 from nmt.cli import sweep as cli
 from nmt.cli import train as train_cli
 from nmt.cli.app import SCHEMAS
@@ -90,7 +91,7 @@ def go(folder: Path, config: SweepCommandConfig, training: Callable[..., float])
     sweep = SweepDirectory(folder)
     space = search_space(config.sweep, config.base())
     groups = {"data": "phrasebook", "model": "lstm", "optim": "adam", "search": "beam", "tracking": "wandb"}
-    with pytest.MonkeyPatch.context() as patch, sweep.locked(), cli.stopping():
+    with pytest.MonkeyPatch.context() as patch, sweep.locked(), app.stopping(cli.REMEDY):
         patch.setattr(cli, "train_run", training)
         sweep.begin(config, groups)
         cli.train_all(sweep, config, space, trials_of(config.sweep, space), MACHINE)

@@ -2,10 +2,12 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -88,6 +90,28 @@ def mistakes_in_one_line(name: str) -> Iterator[None]:
         if "Config group override" not in str(error):  # hydra's way to say that a group was set to null
             raise
         fail("a group such as model= or data= was set to null; choose one of its files, see --help", 2)
+
+
+@contextmanager
+def stopping(remedy: str) -> Iterator[None]:
+    """Makes of SIGINT and SIGTERM, inside and outside of a training, an exit that says how to go on."""
+    received = [signal.SIGINT]
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        received[0] = signal.Signals(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(received[0], remedy) from None
+    except Interrupted as error:
+        error.remedy = remedy
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def fail(message: str, code: int) -> None:

@@ -1,12 +1,9 @@
 """nmt-sweep: many trainings, to find good values of some keys."""
 
 import logging
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from omegaconf import DictConfig
@@ -16,7 +13,7 @@ from nmt.cli.experiment import write_experiment
 from nmt.cli.machine import Machine, settle
 from nmt.cli.train import fine_tuned, fit, lay_out
 from nmt.config import Config, Metric, SweepCommandConfig, from_hydra, with_values
-from nmt.errors import Interrupted, UserError
+from nmt.errors import UserError
 from nmt.run import RunDirectory, provenance
 from nmt.sweep import (
     Parameter,
@@ -51,7 +48,7 @@ def command(cfg: DictConfig) -> None:
         space = search_space(asked.sweep, asked.base())
         total = trials_of(asked.sweep, space)
         machine = settle(asked.machine)
-        with sweep.locked(), stopping():
+        with sweep.locked(), app.stopping(REMEDY):
             sweep.begin(asked, app.choices())
             with app.logging_to(sweep.path / "sweep.log"):
                 train_all(sweep, asked, space, total, machine)
@@ -64,28 +61,6 @@ def command(cfg: DictConfig) -> None:
 def default_folder() -> str:
     names = [app.choices().get(group) for group in ("experiment", "sweep")]
     return "sweeps/" + "_".join(name for name in names if name)
-
-
-@contextmanager
-def stopping() -> Iterator[None]:
-    """Makes of SIGINT and SIGTERM, inside and outside of a training, an exit that says how to go on."""
-    received = [signal.SIGINT]
-
-    def receive(number: int, frame: FrameType | None) -> None:
-        received[0] = signal.Signals(number)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise Interrupted(received[0], REMEDY) from None
-    except Interrupted as error:
-        error.remedy = REMEDY
-        raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def train_all(

@@ -1,6 +1,7 @@
 """The typed configuration tree. A default is written once: here."""
 
 from nmt.config.benchmark import BenchmarkConfig, Task, Variant
+from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
 from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, Side
@@ -51,6 +52,7 @@ __all__ = [
     "BatchUnit",
     "BenchmarkConfig",
     "Cell",
+    "ClusterConfig",
     "CompareConfig",
     "Config",
     "DataConfig",
@@ -75,6 +77,7 @@ __all__ = [
     "Precision",
     "PrepareConfig",
     "PrunerKind",
+    "Queue",
     "ReportConfig",
     "SamplerKind",
     "SamplingDecay",

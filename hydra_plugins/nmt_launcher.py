@@ -1,0 +1,39 @@
+"""Where hydra looks for launchers, and all that it finds here; what this one does is in nmt/cli/cluster.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from nmt.config import ClusterConfig
+
+
+class ClusterLauncher(Launcher):
+    """Of `hydra/launcher=slurm` and `hydra/launcher=local`."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.context = hydra_context
+        self.config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from nmt.cli.cluster import launch  # hydra imports this file at the start of every command
+
+        return launch(self.context.config_loader, self.config, self.settings, job_overrides, initial_job_idx)
+
+
+@dataclass
+class ClusterNode(ClusterConfig):
+    """The keys of `hydra.launcher`, and hydra's way to say whose they are."""
+
+    _target_: str = f"{__name__}.{ClusterLauncher.__name__}"
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="nmt_cluster", node=ClusterNode, provider="nmt")
