@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/complete
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-commands test-slow test-all check format clean
+.PHONY: help install demo questions test test-commands test-slow test-all check format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,11 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)  ## train on the embedded corpus, score, translate, draw, report (3 minutes of training)
 	$(BIN)/python scripts/demo.py
+
+# QUESTIONS="question=cell" for one, QUESTIONS="dry=true" for the list; see conf/questions.
+questions: $(READY)  ## train what docs/questions.md asks and write it (four hours; goes on where it was stopped)
+	$(BIN)/python scripts/questions.py jobs=2 $(QUESTIONS)
+	$(BIN)/python scripts/questions.py measure=true $(QUESTIONS)
 
 test: $(READY)  ## the unit tests, a process a core (under 2 minutes on two)
 	$(BIN)/python -m pytest -n auto --dist loadfile

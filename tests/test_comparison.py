@@ -76,8 +76,14 @@ def test_a_system_has_the_mean_and_the_deviation_of_its_runs(runs: list[RunDirec
         assert good is not None
         assert bad is not None
         assert (good.bootstrap_p, good.randomisation_p, good.pairs) == (None, None, 0)
-        assert bad.significant
+        assert bad.randomisation_p is not None
+        assert bad.bootstrap_p is not None
+        assert bad.randomisation_p < 0.05 < bad.bootstrap_p  # two seeds that are not alike prove nothing
+        assert not bad.significant
         assert bad.pairs == 2
+        alone = compared(runs[0], runs[2]).cells[name][1]
+        assert alone is not None
+        assert alone.significant
 
 
 def test_no_test_is_made_where_chance_has_no_part(runs: list[RunDirectory]) -> None:

@@ -276,3 +276,12 @@ def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     config = corpus(tmp_path, cache=str(tmp_path / "file" / "cache"))
     assert refusal(config).startswith(f"{tmp_path}/file/cache: Not a directory; set data.cache or $NMT_CACHE")
+
+
+def test_most_pairs_are_the_first_and_another_corpus(tmp_path: Path) -> None:
+    config = corpus(tmp_path)
+    few = prepare(replace(config, most_pairs=70))
+    assert text_of(few, "train") == [(pair.en, pair.de) for pair in SPLITS["train"][:70]]
+    assert text_of(few, "test") == text_of(prepare(config), "test")
+    assert len(folders(config)) == 2
+    assert len(prepare(replace(config, most_pairs=1000)).store("train")) == len(SPLITS["train"])

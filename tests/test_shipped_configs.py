@@ -87,7 +87,7 @@ def choices() -> Iterator[tuple[str, ...]]:
             yield "train", f"hydra/{group}={option}"
         elif commands := [command for command in SCHEMAS if group in groups[command]]:
             yield from ((command, f"{group}={option}") for command in commands)
-        else:
+        elif group != "questions":  # whose rows tests/test_question_runs.py composes
             yield "train", f"+{group}={option}"
 
 

@@ -27,6 +27,7 @@ from nmt.config import (
     DoctorConfig,
     EvaluateConfig,
     PrepareConfig,
+    QuestionsConfig,
     ReportConfig,
     ScoreConfig,
     SweepCommandConfig,
@@ -48,6 +49,7 @@ SCHEMAS = {
     "benchmark": BenchmarkConfig,
     "sweep": SweepCommandConfig,
     "diagnose": DiagnoseConfig,
+    "questions": QuestionsConfig,
 }
 
 log = logging.getLogger("nmt")

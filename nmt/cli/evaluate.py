@@ -29,7 +29,7 @@ def command(cfg: DictConfig) -> None:
     machine.lower_precision(translator)
     if others:  # the run's own scores stay
         name += f".ensemble.{digest(*asked.ensemble)}"
-    stem = run.folder("scores") / name
+    stem = run.folder("scores") / (asked.name or name)
     chosen = {"checkpoint": asked.checkpoint, "ensemble": asked.ensemble}
     show_scores(evaluate(test, translator, step, config, stem, chosen, comet))
     log.info("%s.json has the scores, %s.hyp the translations", stem, stem)

@@ -19,6 +19,7 @@ from nmt.config.model import (
 )
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
 from nmt.config.paths import cache_dir, conf_dir, corpus_note
+from nmt.config.question import Claim, Literature, Part, Question, QuestionsConfig, Row
 from nmt.config.report import ReportConfig
 from nmt.config.root import (
     Config,
@@ -52,6 +53,7 @@ __all__ = [
     "BatchUnit",
     "BenchmarkConfig",
     "Cell",
+    "Claim",
     "ClusterConfig",
     "CompareConfig",
     "Config",
@@ -63,6 +65,7 @@ __all__ = [
     "DoctorConfig",
     "EvaluateConfig",
     "LengthPenalty",
+    "Literature",
     "MachineConfig",
     "MbrCandidates",
     "MbrReferences",
@@ -72,13 +75,17 @@ __all__ = [
     "OptimConfig",
     "OptimizerKind",
     "ParameterConfig",
+    "Part",
     "PhrasebookConfig",
     "PositionKind",
     "Precision",
     "PrepareConfig",
     "PrunerKind",
+    "Question",
+    "QuestionsConfig",
     "Queue",
     "ReportConfig",
+    "Row",
     "SamplerKind",
     "SamplingDecay",
     "ScheduleKind",

@@ -140,6 +140,8 @@ class DataConfig:
     train: TextFiles = field(default_factory=TextFiles)
     valid: TextFiles = field(default_factory=TextFiles)
     test: TextFiles = field(default_factory=TextFiles)
+    most_pairs: int | None = None
+    """Training pairs that are read at the most, the first ones: what a smaller corpus would give; null: all."""
     cache: str | None = None
     """Folder for downloads and prepared ids; null: $NMT_CACHE, else ~/.cache/nmt."""
     bleu_tokenize: str = "13a"
@@ -169,5 +171,6 @@ class DataConfig:
                 "src_lang",
                 f"is {self.src_lang!r}, tgt_lang {self.tgt_lang!r}; the phrasebook has en and de",
             )
+        yield from number(self, "most_pairs", 1)
         yield from number(self, "max_pieces", 1)
         yield from one_of(self, "bleu_tokenize", BLEU_TOKENIZERS)

@@ -104,6 +104,8 @@ class EvaluateConfig:
     """... and one with their reference translations."""
     testset: str | None = None
     """Instead of a split: a test set by the name that sacrebleu gives it, such as wmt14; fetched by sacrebleu."""
+    name: str | None = None
+    """Name of the files of scores in RUN/scores; null: that of the split, the file or the test set."""
     comet: str | None = None
     """A model of COMET to score with too, such as Unbabel/wmt22-comet-da, or a .ckpt file: one that you trust."""
     checkpoint: str = "best"
@@ -119,6 +121,8 @@ class EvaluateConfig:
             yield "src", "and ref go together; give both or neither"
         if self.testset is not None and self.src is not None:
             yield "testset", "is given and src and ref are too; give one or the other"
+        if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
+            yield "name", f"is {self.name!r}; allowed: a file's name of letters, digits, '_', '-' and '.'"
         yield from checkpoint_problems(self.checkpoint)
 
 

@@ -106,6 +106,8 @@ def corpus_key(
     settings = [asdict(config.cleaning), asdict(config.tokenizer), config.max_pieces]
     layout = {split: [len(source.files.src), len(source.files.tsv)] for split, source in sources.items()}
     parts = [FORMAT, files, layout, settings]
+    if config.most_pairs is not None:  # else the key is what it was before there was this setting
+        parts.append(config.most_pairs)
     if given is not None:
         parts.append({side: hashlib.sha256(tokenizer.model).hexdigest() for side, tokenizer in given.items()})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

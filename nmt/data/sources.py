@@ -1,11 +1,12 @@
 """Where a corpus' files are: in the user's folder, fetched, or written by the phrasebook."""
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -25,10 +26,12 @@ class Source:
 
     files: TextFiles
     folder: Path
+    most: int | None = None
+    """Pairs that are read of them, the first ones; None: all."""
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """The split's sentence pairs, as they stand in the files."""
-        return read_pairs(self.files, self.folder)
+        return itertools.islice(read_pairs(self.files, self.folder), self.most)
 
     def paths(self) -> list[Path]:
         return [self.folder / name for name in [*self.files.src, *self.files.tgt, *self.files.tsv]]
@@ -40,6 +43,12 @@ def locate(config: DataConfig) -> dict[str, Source]:
     Raises:
         UserError: a file or folder is missing, or fails its checksum.
     """
+    sources = located(config)
+    return sources | {"train": replace(sources["train"], most=config.most_pairs)}
+
+
+def located(config: DataConfig) -> dict[str, Source]:
+    """The same, with all of the training pairs."""
     if config.phrasebook is not None:
         return write_phrasebook(config.phrasebook, config.src_lang, cache_dir(config.cache) / "phrasebook")
     splits = {name: files for name in SPLITS if not (files := getattr(config, name)).empty}

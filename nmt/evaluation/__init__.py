@@ -7,21 +7,36 @@ from nmt.evaluation.comparison_report import write as write_comparison
 from nmt.evaluation.evaluate import evaluate, evaluate_split, load_translator, translate_with_bar
 from nmt.evaluation.plots import draw_attention, draw_learning_curves
 from nmt.evaluation.plots_compare import draw_comparison
+from nmt.evaluation.plots_questions import draw_question
+from nmt.evaluation.questions import Measured, measure
+from nmt.evaluation.questions_page import Answered, Totals, claims_to_paste
+from nmt.evaluation.questions_page import page as questions_page
 from nmt.evaluation.sets import EvaluationSet
-from nmt.evaluation.systems import gather
+from nmt.evaluation.systems import ScoredRun, gather, mean_cost
+from nmt.evaluation.systems import measured as cost_of
 from nmt.evaluation.table import show_scores
 
 __all__ = [
+    "Answered",
     "Comparison",
     "EvaluationSet",
+    "Measured",
+    "ScoredRun",
+    "Totals",
+    "claims_to_paste",
+    "cost_of",
     "draw_attention",
     "draw_comparison",
     "draw_learning_curves",
+    "draw_question",
     "evaluate",
     "evaluate_split",
     "gather",
     "grids",
     "load_translator",
+    "mean_cost",
+    "measure",
+    "questions_page",
     "show_grids",
     "show_scores",
     "translate_with_bar",

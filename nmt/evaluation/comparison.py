@@ -23,7 +23,7 @@ class Cell:
     deviation: float | None
     """Standard deviation over the seeds; None of a single run."""
     interval: tuple[float, float] | None = None
-    """95 %, over resampled sentences, and seeds if there are several."""
+    """95 %, over resampled sentences, and the spread of the seeds if there are several."""
     bootstrap_p: float | None = None
     """Of the difference from the first system (Koehn 2004)."""
     randomisation_p: float | None = None

@@ -3,7 +3,7 @@
 import html
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,19 @@ from rich.table import Table
 from rich.text import Text
 
 from nmt.evaluation.comparison import Breakdown, Cell, Comparison, Difference
-from nmt.evaluation.systems import System
 from nmt.evaluation.table import SHOWN
 from nmt.metrics import RESAMPLES, SEED, TRIALS
 
 UNKNOWN = "-"
+COSTS = {
+    "parameters": (1e6, "{:.2f} M"),
+    "seconds": (60, "{:.1f}"),
+    "tokens_per_second": (1, "{:,.0f}"),
+    "sentences_per_second": (1, "{:,.0f}"),
+    "peak_memory_bytes": (2**30, "{:.2f} GiB"),
+}
+"""The unit of each quantity that a system costs, and how it is written."""
+SHOWN_COSTS = ("parameters", "seconds", "tokens_per_second", "peak_memory_bytes")
 PLAIN_WIDTH = 220  # characters a line where standard output is no terminal
 
 
@@ -47,7 +55,14 @@ def scores_grid(comparison: Comparison) -> Grid:
     rows = []
     for number, system in enumerate(comparison.systems):
         cells = [cell_text(found[number], digits_of(name)) for name, found in comparison.cells.items()]
-        rows.append([system.label, " ".join(map(str, system.seeds)), *cells, *cost_texts(system)])
+        rows.append(
+            [
+                system.label,
+                " ".join(map(str, system.seeds)),
+                *cells,
+                *(cost_text(system.cost, name) for name in SHOWN_COSTS),
+            ]
+        )
     test = comparison.test
     return Grid(
         f"{test.split} set, {len(test.src):,} sentences", headings, rows, [*meaning(comparison), *legend(comparison)]
@@ -83,20 +98,16 @@ def p_text(p: float) -> str:
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
-def cost_texts(system: System) -> list[str]:
-    """Parameters, minutes, tokens a second, memory."""
-    scales = {"parameters": (1e6, "{:.2f} M"), "seconds": (60, "{:.1f}"), "tokens_per_second": (1, "{:,.0f}")}
-    scales["peak_memory_bytes"] = (2**30, "{:.2f} GiB")
-    return [
-        text.format(system.cost[name] / unit) if name in system.cost else UNKNOWN
-        for name, (unit, text) in scales.items()
-    ]
+def cost_text(cost: Mapping[str, float], name: str) -> str:
+    """A quantity of `System.cost` in its unit."""
+    unit, text = COSTS[name]
+    return text.format(cost[name] / unit) if name in cost else UNKNOWN
 
 
 def meaning(comparison: Comparison) -> list[str]:
     """How to read the numbers."""
     several = any(len(system.runs) > 1 for system in comparison.systems)
-    drawn = "sentences and seeds" if several else "sentences"
+    drawn = "sentences" + (" and the seeds' spread (Student, Welch 1947)" if several else "")
     notes = [f"[ ]: 95 % interval, {RESAMPLES:,} resamples of {drawn} (bootstrap, Koehn 2004)."]
     if several:
         notes.insert(0, "±: standard deviation over seeds.")

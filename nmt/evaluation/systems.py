@@ -36,18 +36,19 @@ class ScoredRun:
     """Of the checkpoint that made them; None: not recorded."""
 
     @classmethod
-    def open(cls, run: RunDirectory, split: str, metric: str | None = None) -> "ScoredRun":
+    def open(cls, run: RunDirectory, split: str, metric: str | None = None, name: str | None = None) -> "ScoredRun":
         """
         Args:
             run: the run.
             split: whose scores.
             metric: the only score that is asked for; None: all of them.
+            name: of the files of scores, where several searches translated one split; None: the split's.
 
         Raises:
             UserError: the split is not scored, not by this metric, or its files are damaged.
         """
-        stem, config = run.path / "scores" / split, run.config()
-        command = f"nmt-evaluate run={run.path} split={split}"
+        stem, config = run.path / "scores" / (name or split), run.config()
+        command = f"nmt-evaluate run={run.path} split={split}" + (f" name={name}" if name else "")
         if not Path(f"{stem}.json").is_file() or not Path(f"{stem}.hyp").is_file():
             unfinished = "" if run.finished else f"; its training has not ended: nmt-train train.resume={run.path}"
             raise UserError(f"{run.path} has no scores of its {split} set{unfinished}; they are made by: {command}")
@@ -143,12 +144,9 @@ def gather(paths: Sequence[str], split: str, metric: str | None = None) -> tuple
         UserError: a run has no scores, another test set, or a score of another signature than the others.
     """
     scored = [ScoredRun.open(run, split, metric) for run in runs_in(paths)]
-    test = TestSet(split, *scored[0].run.text(split))
     if metric is None:
         leave_out_perplexity_per_piece(scored)
-    for each in scored:
-        refuse_another_test_set(each, scored[0], test)
-        refuse_another_signature(each, scored)
+    test = common_test_set(scored, split)
     systems: list[System] = []
     for each in scored:
         for system in systems:
@@ -163,6 +161,19 @@ def gather(paths: Sequence[str], split: str, metric: str | None = None) -> tuple
     for system, label in zip(systems, labels(systems), strict=True):
         system.label = label
     return systems, test
+
+
+def common_test_set(scored: Sequence[ScoredRun], split: str) -> TestSet:
+    """The test set that all of them translated.
+
+    Raises:
+        UserError: a run has another one, or a score of another signature than the others.
+    """
+    test = TestSet(split, *scored[0].run.text(split))
+    for each in scored:
+        refuse_another_test_set(each, scored[0], test)
+        refuse_another_signature(each, scored)
+    return test
 
 
 def refuse_another_test_set(each: ScoredRun, first: ScoredRun, test: TestSet) -> None:

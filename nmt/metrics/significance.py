@@ -16,6 +16,7 @@ from sacrebleu.metrics.base import Metric
 from nmt.metrics.bootstrap import RESAMPLES, SEED
 
 TRIALS = 10_000  # as in sacrebleu
+SEED_DRAWS = 10
 BLOCK = 500  # trials whose shuffled sums are made together
 LABELS = {"version", "test", "lang", "origlang", "subset", "bs", "ar", "seed"}
 """Parts of a signature that say nothing about how a score is computed."""
@@ -84,25 +85,44 @@ class Resampled:
     def mean(self) -> float:
         return float(np.mean(self.scores))
 
-    def draws(self, stream: int) -> NDArray[Any]:
-        """The system's mean score on each resample, of runs that are drawn with replacement too, (RESAMPLES,).
+    @property
+    def over_sentences(self) -> NDArray[Any]:
+        """The mean score of the runs on each resample, (RESAMPLES,)."""
+        found: NDArray[Any] = self.resampled.mean(axis=0)
+        return found
 
-        Args:
-            stream: which random numbers draw the runs; the seeds of two systems are independent of each other.
-        """
+    @property
+    def seed_variance(self) -> float:
+        """Of the mean over the runs, as other seeds would change it; 0 of a single run, which does not tell."""
         runs = len(self.scores)
-        if runs == 1:
-            alone: NDArray[Any] = self.resampled[0]
-            return alone
-        drawn = np.random.default_rng([SEED, stream]).integers(runs, size=(runs, RESAMPLES))
-        mean: NDArray[Any] = np.take_along_axis(self.resampled, drawn, axis=0).mean(axis=0)
-        return mean
+        return float(np.var(self.scores, ddof=1)) / runs if runs > 1 else 0.0
 
     def interval(self) -> tuple[float, float]:
-        """95 % of the resamples lie between these two (Koehn 2004, section 3; the percentiles are sacrebleu's)."""
-        ordered = np.sort(self.draws(0))
+        """95 % of the resamples lie between these two (Koehn 2004, section 3; the percentiles are sacrebleu's).
+
+        Of several runs each resample's mean is moved by what other seeds may change, too, drawn from Student's
+        distribution: three runs drawn with replacement would show a third too little of their variance.
+        """
+        ordered = np.sort((self.over_sentences + by_seeds(self.seed_variance, len(self.scores) - 1)).ravel())
         outside = len(ordered) // 40
         return float(ordered[outside]), float(ordered[-outside - 1])
+
+
+def by_seeds(variance: float, freedom: float) -> NDArray[np.float64]:
+    """What other seeds may change of a mean or a difference of means, SEED_DRAWS to each resample of the sentences.
+
+    Args:
+        variance: its own, estimated.
+        freedom: degrees of freedom of the estimate.
+
+    Returns:
+        (SEED_DRAWS, RESAMPLES), or (1, RESAMPLES) zeros where the variance is zero.
+    """
+    if variance == 0:
+        return np.zeros((1, RESAMPLES))
+    changes = np.random.default_rng([SEED, 1]).standard_t(freedom, (SEED_DRAWS, RESAMPLES))
+    moved: NDArray[np.float64] = np.sqrt(variance) * changes
+    return moved
 
 
 def resample(scorer: Scorer, tables: Sequence[Table]) -> Resampled:
@@ -123,16 +143,23 @@ def resample(scorer: Scorer, tables: Sequence[Table]) -> Resampled:
 def paired_bootstrap(first: Resampled, second: Resampled) -> float:
     """p of the paired bootstrap (Koehn 2004), as Moses and sacrebleu turn it into a test.
 
-    Of several runs a system's score is the mean, and runs are drawn with the sentences: the test then covers the
-    chance of the seed as well. Of few runs it is known badly; three of them underestimate its variance by a third.
-    There the signed differences are centred (Efron and Tibshirani 1993, section 16.4): Moses and sacrebleu centre
-    absolute ones, which calls too much significant where chance is greater than what was found.
+    Of several runs a system's score is the mean, and the chance of the seed is added: by Student's distribution, with
+    the variances between the runs and the degrees of freedom of Welch 1947. Where all sentences are alike this is
+    Welch's test. There the signed differences are centred (Efron and Tibshirani 1993, section 16.4): Moses and
+    sacrebleu centre absolute ones, which calls too much significant where chance is greater than what was found.
     """
-    differences = second.draws(2) - first.draws(1)
+    differences = second.over_sentences - first.over_sentences
     if len(first.scores) == len(second.scores) == 1:
         by_chance = np.abs(differences) - np.abs(differences).mean()
     else:
-        by_chance = np.abs(differences - differences.mean())
+        variances = [system.seed_variance for system in (first, second)]
+        parts = [
+            variance**2 / (len(system.scores) - 1)
+            for variance, system in zip(variances, (first, second), strict=True)
+            if variance > 0
+        ]
+        freedom = sum(variances) ** 2 / sum(parts) if parts else 1
+        by_chance = np.abs(differences - differences.mean() + by_seeds(sum(variances), freedom)).ravel()
     return p_value(by_chance, abs(first.mean - second.mean))
 
 

@@ -5,6 +5,7 @@ from nmt.training.build import build_trainer
 from nmt.training.objectives import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
 from nmt.training.processes import ALONE, Processes, joined, starts_before
+from nmt.training.signals import StopSignals
 from nmt.training.tracking import NoTracker, Tracker
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
@@ -14,6 +15,7 @@ __all__ = [
     "NoTracker",
     "Processes",
     "Schedule",
+    "StopSignals",
     "Tracker",
     "Trainer",
     "Validator",

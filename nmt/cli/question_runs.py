@@ -1,0 +1,209 @@
+"""The trainings and translations that questions need: which there are, what is missing, and how long it will take."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+from hydra import compose
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from nmt.cli.jobs import Job
+from nmt.cli.misspelt import explain
+from nmt.config import Config, Question, Row, TrackingConfig, from_hydra
+from nmt.errors import UserError
+from nmt.run import RunDirectory
+
+START_SECONDS = 20.0
+"""Of a core, for a training besides its steps: the start of a process, and the test set."""
+TRANSLATION_SECONDS = 30.0
+"""Of a core, for a translation by another search."""
+SPEED_SECONDS = 6.0
+"""Of all cores, to measure the speed of one translation."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A row's training with one seed."""
+
+    config: Config
+    overrides: tuple[str, ...]
+    """What the command line of `train` sets, the seed left out."""
+    minutes: float
+    """The estimate of the question's file, on one core."""
+    search: tuple[str, ...] = ()
+    """What a translation of the row sets; empty: as trained."""
+
+    @cached_property
+    def key(self) -> str:
+        return key_of(self.config)
+
+    @property
+    def scores(self) -> str:
+        """Name of the files of the row's scores."""
+        digest = hashlib.sha256("\n".join(self.search).encode()).hexdigest()[:8]
+        return f"test.{digest}" if self.search else "test"
+
+
+def key_of(config: Config) -> str:
+    """A hash of all that decides a run's numbers: not where files are, what tracks it or how many threads it has.
+
+    Of a run it is taken of its configuration as this version reads it, so that a setting that came later and is off
+    changes nothing.
+    """
+    data = replace(config.data, root=None, mirror=None, cache=None)
+    train = replace(config.train, resume=None, resume_step=None)
+    machine = replace(config.machine, threads=None)
+    rest = replace(config, data=data, train=train, machine=machine, tracking=TrackingConfig(), seed=0)
+    digest = hashlib.sha256(json.dumps(asdict(rest), sort_keys=True).encode()).hexdigest()[:10]
+    return f"{config.data.name}_{digest}_seed{config.seed}"
+
+
+Table = list[tuple[Row, list[Training]]]
+"""Each row with its trainings, one a seed."""
+
+
+def tables_of(question: Question, file: str) -> list[Table]:
+    """The tables of a question.
+
+    Raises:
+        UserError: a row does not compose.
+    """
+    found = []
+    for part in question.parts:
+        table: Table = []
+        for row in part.rows:
+            overrides = (*part.overrides, *row.overrides)
+            try:
+                config = composed(overrides)
+            except UserError as error:
+                raise UserError(f"{file}, row {row.label!r}: {error}") from None
+            minutes = part.minutes if row.minutes is None else row.minutes
+            seeds = [replace(config, seed=seed) for seed in question.seeds]
+            table.append((row, [Training(each, overrides, minutes, tuple(row.search)) for each in seeds]))
+        found.append(table)
+    return found
+
+
+@cache
+def composed(overrides: tuple[str, ...]) -> Config:
+    """What `train` makes of a command line; hydra has been initialised by the command."""
+    try:
+        return from_hydra(Config, compose("train", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error, Config)) from None
+
+
+class Runs:
+    """The folder of the runs, as it is when it is first asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def found(self) -> dict[str, RunDirectory]:
+        """What was trained before, by its key; a damaged run is none."""
+        found = {}
+        for record in sorted(self.folder.glob("*/run.json")):
+            with suppress(UserError):
+                run = RunDirectory.open(str(record.parent))
+                found[key_of(run.config())] = run
+        return found
+
+    def run(self, training: Training) -> RunDirectory:
+        """Its run, made or not."""
+        return self.found.get(training.key) or RunDirectory(self.folder / training.key)
+
+    def trained(self, training: Training) -> bool:
+        run = self.run(training)
+        return run.exists and run.finished
+
+    def scores_path(self, training: Training) -> Path:
+        return self.run(training).path / "scores" / f"{training.scores}.json"
+
+    def speed_path(self, training: Training) -> Path:
+        """Where it stands how fast the row's search translates, once that has been measured."""
+        return self.run(training).path / "speed" / f"{training.scores}.json"
+
+    def speed(self, training: Training) -> dict[str, Any]:
+        """What was measured, and on what; empty as long as it was not."""
+        try:
+            found: dict[str, Any] = json.loads(self.speed_path(training).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def translated(self, training: Training) -> bool:
+        """Whether all of the row is there: its training, and its scores, by the row's search and no other."""
+        if not self.trained(training):
+            return False
+        try:
+            made_by = json.loads(self.scores_path(training).read_text(encoding="utf-8"))["made_by"]
+            recorded = made_by["search"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        if training.search:  # its name tells it
+            return True
+        return made_by.get("checkpoint", "best") == "best" and all(
+            recorded.get(key, value) == value for key, value in asdict(training.config.search).items()
+        )
+
+    def spent(self, training: Training) -> float:
+        """Seconds that the training took so far, times its threads."""
+        run = self.run(training)
+        if not run.exists or not run.record()["starts"]:
+            return 0.0
+        threads: int = run.record()["starts"][-1]["threads"]
+        return run.facts.get("seconds", 0.0) * threads
+
+    def seconds(self, trainings: Sequence[Training]) -> dict[str, float]:
+        """What each missing training will take of a core still, by its key.
+
+        As another seed of it took; else by the estimate, times what those that are there took against theirs.
+        """
+        there = [each for each in trainings if self.trained(each)]
+        scale = median([self.spent(each) / (60 * each.minutes) for each in there] or [1.0])
+        found = {}
+        for each in trainings:
+            if not self.trained(each):
+                alike = [self.spent(other) for other in there if other.overrides == each.overrides]
+                usual = mean(alike) if alike else 60 * each.minutes * scale
+                found[each.key] = max(usual - self.spent(each), 0.0) + START_SECONDS
+        return found
+
+
+def trainings_of(tables: Iterable[Table]) -> list[Training]:
+    """All of them, each once, in order."""
+    return list({each.key: each for table in tables for _, row in table for each in row}.values())
+
+
+def rows_of(tables: Iterable[Table]) -> list[Training]:
+    """All of them with their searches, each once, in order."""
+    rows = [each for table in tables for _, row in table for each in row]
+    return list({(each.key, each.scores): each for each in rows}.values())
+
+
+def training_job(training: Training, runs: Runs, threads: int, mirror: str | None) -> Job:
+    """Trains, or goes on with what was interrupted."""
+    own = [f"hydra.run.dir={runs.run(training).path}", "train.resume=auto", "tracking.mode=disabled"]
+    if mirror is not None and training.config.data.download is not None:
+        own.append(f"data.mirror={mirror}")
+    given = [*training.overrides, f"seed={training.config.seed}", *own, f"machine.threads={threads}"]
+    return Job(training.key, [sys.executable, "-m", "nmt.cli.train", *given])
+
+
+def translation_job(training: Training, runs: Runs, threads: int) -> Job:
+    given = [
+        f"run={runs.run(training).path}",
+        *training.search,
+        f"name={training.scores}",
+        f"machine.threads={threads}",
+    ]
+    return Job(f"{training.key}.{training.scores}", [sys.executable, "-m", "nmt.cli.evaluate", *given])

@@ -1,0 +1,82 @@
+"""What questions are made of: files that are checked, runs that are known again, and how long the rest will take."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asked import BAD, BY_BOTH, GOOD, HOLDS, Trainer, _hydra, few_trials, make_trainer, quick, trainings, write_question  # noqa: F401
+
+from nmt.cli.question_runs import Runs, rows_of, tables_of, training_job, trainings_of
+from nmt.cli.questions import load_questions, plan
+from nmt.config import Question, conf_dir, load_config
+from nmt.data import prepare
+from nmt.errors import UserError
+from nmt.run import RunDirectory
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"rows": [GOOD]}, r"parts\.0\.rows has 1 rows"),
+        ({"rows": [GOOD, GOOD]}, r"parts\.0\.rows has the label 'LSTM' twice"),
+        ({"rows": [GOOD, BAD | {"minutes": 9}]}, r"rows\.GRU\.minutes is 9.0; allowed: from 0 to 4"),
+        ({"literature": [BY_BOTH | {"worse": "RNN"}]}, r"literature speaks of .*; allowed: the first row, 'LSTM'"),
+        ({"claim": HOLDS | {"bleu": {"LSTM": 3}}}, r"claim\.bleu has LSTM; allowed: every row"),
+        ({"answer": "Yes."}, r"parts\.0\.claim is null and there is an answer"),
+        ({"seeds": [1, 1]}, r"seeds is \[1, 1\]"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_refused(tmp_path: Path, changes: Any, complaint: str) -> None:
+    rows = changes.pop("rows", [GOOD, BAD])
+    write_question(tmp_path, "cells", *rows, **changes)
+    with pytest.raises(UserError, match=complaint):
+        load_config(Question, tmp_path / "cells.yaml")
+
+
+def test_missing_trainings_are_estimated_by_what_others_took(trainer: Trainer, tmp_path: Path) -> None:
+    """Of two minutes of a core estimated, the LSTM's first seed took one."""
+    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+    found, runs = trainings(tmp_path), Runs(tmp_path / "runs")
+    assert list(runs.seconds(found).values()) == [140] * 4
+    trainer([training_job(found[0], runs, 1, None)], 1, tmp_path)
+    seconds = Runs(tmp_path / "runs").seconds(found)
+    assert [seconds[each.key] for each in found[1:]] == [80, 80, 80]
+    trainer([training_job(found[3], runs, 1, None)], 1, tmp_path)
+    seconds = Runs(tmp_path / "runs").seconds(found)  # now 60 s of the LSTM, 120 s of the GRU
+    assert [seconds[each.key] for each in found[1:3]] == [80, 140]
+
+
+def test_a_run_is_known_by_what_decides_its_numbers(trainer: Trainer, tmp_path: Path) -> None:
+    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+    found = trainings(tmp_path)
+    assert len({each.key for each in found}) == 4
+    for words in (["data.mirror=null", "machine.threads=2", "tracking.mode=disabled", "train.resume=auto"], []):
+        write_question(tmp_path / "asked", "cells", GOOD | {"overrides": words}, BAD)
+        assert trainings(tmp_path)[0].key == found[0].key
+    write_question(tmp_path / "asked", "cells", GOOD | {"overrides": ["train.max_steps=7"]}, BAD)
+    assert trainings(tmp_path)[0].key != found[0].key
+    # A run of a version that did not have one of the settings, under the name of that version's hash.
+    run = RunDirectory(tmp_path / "runs" / "older")
+    config = found[0].config
+    run.create(config, prepare(config.data))
+    text = run.config_path.read_text(encoding="utf-8")
+    run.config_path.write_text(text.replace("  most_pairs: null\n", ""), encoding="utf-8")
+    assert text != run.config_path.read_text(encoding="utf-8")
+    record = run.record()
+    del record["sha256"]["config.yaml"]
+    run.write_record(record)
+    assert Runs(tmp_path / "runs").run(found[0]).path == run.path
+
+
+def test_the_shipped_questions_compose_and_fit_into_an_afternoon(tmp_path: Path) -> None:
+    asked = load_questions(Path(conf_dir()) / "questions")
+    tables = [table for name, each in asked.items() for table in tables_of(each, name)]
+    everything = trainings_of(tables)
+    assert len(everything) <= 135
+    seconds = sum(Runs(tmp_path).seconds(everything).values())
+    assert seconds <= 2 * 4 * 3600  # two cores
+    assert all(each.seeds == [1, 2, 3] for each in asked.values())
+    assert {each.config.data.name for each in everything} == {"phrasebook", "multi30k"}
+    assert "are missing: about" in plan(tables, Runs(tmp_path))
+    searched = [each for each in rows_of(tables) if each.search]
+    assert len({(each.overrides, each.search) for each in searched}) == len(searched) / 3
