@@ -10,6 +10,10 @@ class UserError(Exception):
     """
 
 
+class Unfinished(UserError):
+    """A long work ended early, and what is finished of it has been kept: the same command goes on from there."""
+
+
 class Interrupted(Exception):
     """Training was asked to stop, and has written a checkpoint."""
 

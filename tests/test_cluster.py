@@ -16,8 +16,8 @@ from omegaconf import DictConfig
 
 from nmt.cli.app import SCHEMAS
 from nmt.cli.cluster import Planned, executor_of, launch, planned, threads_of_a_process
-from nmt.cli.machine import available_cores
 from nmt.config import ClusterConfig, Config, Queue, conf_dir, from_hydra
+from nmt.data import available_cores
 from nmt.errors import UserError
 
 

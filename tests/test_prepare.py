@@ -79,7 +79,7 @@ def test_the_ids_are_the_sentences(tmp_path: Path, joint: bool) -> None:
 
 
 def test_blocks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MODULE, "BLOCK", 7)
+    monkeypatch.setattr("nmt.data.shards.BLOCK", 7)
     assert text_of(prepare(corpus(tmp_path)), "train") == [(pair.en, pair.de) for pair in SPLITS["train"]]
 
 
@@ -95,7 +95,7 @@ def test_a_corpus_without_a_test_set(tmp_path: Path) -> None:
     prepared = prepare(corpus(tmp_path, test=TextFiles()))
     assert prepared.held_out == ["valid"]
     assert report_of(prepared)["held_out"] == {"valid": 6}
-    with pytest.raises(UserError, match=r"test\.src\.ids and .* are missing"):
+    with pytest.raises(UserError, match=r"test-00000\.src\.ids and .* are missing"):
         prepared.store("test")
 
 
@@ -141,7 +141,7 @@ def test_changed_content_has_another_folder(tmp_path: Path, name: str) -> None:
     assert before.exists()
 
 
-def test_an_interrupted_preparation_leaves_nothing_and_a_killed_one_is_repaired(
+def test_an_interrupted_preparation_goes_on_from_what_is_finished(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = corpus(tmp_path)
@@ -149,10 +149,20 @@ def test_an_interrupted_preparation_leaves_nothing_and_a_killed_one_is_repaired(
         patch.setattr(MODULE, "train_tokenizers", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             prepare(config)
-    assert folders(config) == []
+    (half,) = folders(config)
+    assert half.suffix == ".tmp"
+    monkeypatch.setattr("nmt.data.shards.clean_shard", lambda *_: pytest.fail("cleaned again"))
+    prepared = prepare(config)
+    assert folders(config) == [prepared.folder] == [half.with_suffix("")]
+    assert text_of(prepared, "train") == [(pair.en, pair.de) for pair in SPLITS["train"]]
+    assert not (prepared.folder / "work").exists()
+
+
+def test_what_another_left_where_the_work_is_done_is_no_part_of_it(tmp_path: Path) -> None:
+    config = corpus(tmp_path)
     whole = prepare(config).folder
-    whole.rename(whole.with_name(f"{whole.name}.tmp"))  # a killed process leaves this, with some of the files
-    (whole.with_name(f"{whole.name}.tmp") / "train.src.ids").write_bytes(b"half")
+    whole.rename(whole.with_name(f"{whole.name}.tmp"))
+    (whole.with_name(f"{whole.name}.tmp") / "train-00000.src.ids").write_bytes(b"half")
     (whole.with_name(f"{whole.name}.tmp") / "stray").touch()
     repaired = prepare(config)
     assert folders(config) == [whole] == [repaired.folder]
@@ -232,6 +242,8 @@ def empty(folder: Path) -> None:
 def spoil(folder: Path) -> None:
     with (folder / "train.en").open("ab") as file:
         file.write(b"caf\xe9\n")
+    with (folder / "train.de").open("ab") as file:
+        file.write(b"the end\n")
 
 
 def cut(folder: Path) -> None:
@@ -278,8 +290,9 @@ def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert refusal(config).startswith(f"{tmp_path}/file/cache: Not a directory; set data.cache or $NMT_CACHE")
 
 
-def test_most_pairs_are_the_first_and_another_corpus(tmp_path: Path) -> None:
-    config = corpus(tmp_path)
+@pytest.mark.parametrize("shard_pairs", [30, 70, 1_000_000])
+def test_most_pairs_are_the_first_and_another_corpus(tmp_path: Path, shard_pairs: int) -> None:
+    config = corpus(tmp_path, shard_pairs=shard_pairs)
     few = prepare(replace(config, most_pairs=70))
     assert text_of(few, "train") == [(pair.en, pair.de) for pair in SPLITS["train"][:70]]
     assert text_of(few, "test") == text_of(prepare(config), "test")

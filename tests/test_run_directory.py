@@ -236,7 +236,8 @@ def test_the_newest_unfinished_run_of_a_configuration_is_found(tmp_path: Path, p
         run = newest_unfinished(records, wanted)
         return None if run is None else run.path.name
 
-    moved = replace(same, data=replace(same.data, cache=str(cache)), train=replace(same.train, resume="auto"))
+    elsewhere = replace(same.data, cache=str(cache), workers=3, shard_pairs=9)  # where and how it is prepared
+    moved = replace(same, data=elsewhere, train=replace(same.train, resume="auto"))
     assert (found(same), found(moved), found(slower), found(replace(same, seed=9))) == ("3", "3", "4", None)
     with RunDirectory(tmp_path / "3").locked():
         assert found(same) == "2"

@@ -2,7 +2,10 @@
 
 import gc
 import os
+import random
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data import PairStore
-from nmt.data.store import IdsFile, StoreWriter
+from nmt.config import BatchUnit
+from nmt.data import PairStore, TrainingBatches
+from nmt.data.store import SIDES, NumbersFile, StoreWriter, shard_name
 from nmt.errors import UserError
 
 Lines = list[list[int]]
@@ -97,7 +101,7 @@ def test_ids_stay_on_disk(tmp_path: Path) -> None:
 
 def test_files_are_closed(tmp_path: Path) -> None:
     store = PairStore.open(written(tmp_path), "train")
-    assert isinstance(store.src.ids, IdsFile)
+    assert isinstance(store.src.ids, NumbersFile)
     file = store.src.ids.file
     assert os.fstat(file).st_size == 2 * 8
     del store
@@ -111,6 +115,92 @@ def test_lengths_of_some(tmp_path: Path) -> None:
     assert side.lengths().tolist() == [3, 0, 1, 4]
     assert side.lengths(np.array([3, 0, 3], dtype=np.uint8)).tolist() == [4, 3, 4]
     assert side.lengths(slice(1, 3)).tolist() == [0, 1]
+
+
+PARTS = [3, 0, 1, 1, 4]  # pairs of each shard
+
+
+def joined(folder: Path) -> tuple[PairStore, Lines, Lines]:
+    """A store of several shards, one of them empty, and what was written to it."""
+    source = random.Random(5)
+    lines = [[[source.randrange(4, 99) for _ in range(source.randrange(5))] for _ in range(sum(PARTS))] for _ in SIDES]
+    at = 0
+    for number, size in enumerate(PARTS):
+        with StoreWriter(folder, shard_name("train", number), 100, 100) as writer:
+            writer.append(lines[0][at : at + size], lines[1][at : at + size])
+        at += size
+    shards = [shard_name("train", number) for number in range(len(PARTS))]
+    return PairStore.open(folder, *shards), lines[0], lines[1]
+
+
+def test_shards_are_one_store(tmp_path: Path) -> None:
+    store, src, tgt = joined(tmp_path)
+    assert len(store) == 9
+    assert as_lists(store) == (src, tgt)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 8), max_size=20), st.integers(0, 10), st.integers(0, 10))
+def test_lengths_over_shards(tmp_path_factory: pytest.TempPathFactory, some: list[int], start: int, stop: int) -> None:
+    store, src, tgt = joined(tmp_path_factory.getbasetemp())
+    for side, lines in ((store.src, src), (store.tgt, tgt)):
+        assert side.lengths().tolist() == [len(line) for line in lines]
+        assert side.lengths(slice(start, stop)).tolist() == [len(line) for line in lines[start:stop]]
+        assert side.lengths(np.array(some, dtype=np.uint8)).tolist() == [len(lines[i]) for i in some]
+
+
+@pytest.mark.parametrize(("unit", "size"), [(BatchUnit.sentences, 2), (BatchUnit.tokens, 9)])
+def test_shards_change_no_batch(tmp_path: Path, unit: BatchUnit, size: int) -> None:
+    store, src, tgt = joined(tmp_path)
+    many, one = (TrainingBatches(each, unit, size, 2, seed=3) for each in (store, PairStore.of(src, tgt)))
+    for _ in range(40):
+        found, expected = many.next(), one.next()
+        assert found.indices == expected.indices
+        assert found.src.tolist() == expected.src.tolist()
+        assert found.tgt_out.tolist() == expected.tgt_out.tolist()
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells what is mapped")
+def test_offsets_that_were_looked_at_are_given_back(tmp_path: Path) -> None:
+    for number in range(2):
+        with StoreWriter(tmp_path, shard_name("train", number), 100, 100) as writer:
+            writer.append([[4]] * 50_000, [[4]] * 50_000)
+
+    def mapped() -> int:
+        """KiB of the offsets' files in memory."""
+        parts = Path("/proc/self/smaps").read_text(encoding="utf-8").split("VmFlags")
+        return sum(int(re.findall(r"Rss:\s+(\d+)", part)[0]) for part in parts if f"{tmp_path}/train" in part)
+
+    store = PairStore.open(tmp_path, shard_name("train", 0), shard_name("train", 1))
+    assert mapped() == 0
+    assert store.src.lengths().sum() + store.tgt.lengths(np.arange(100_000)).sum() == 200_000
+    assert [int(store.src[i][0]) for i in range(0, 100_000, 97)] == [4] * 1031
+    assert mapped() == 0
+    alone = PairStore.open(tmp_path, shard_name("train", 0))
+    assert [int(alone.src[i][0]) for i in range(0, 50_000, 97)] == [4] * 516
+    assert mapped() == 0
+    assert alone.src.lengths().sum() + alone.tgt.lengths().sum() == 100_000
+    assert 700 < mapped() < 900  # of a single shard they stay
+
+
+def test_the_limit_of_open_files_is_raised_or_told(tmp_path: Path) -> None:
+    for number in range(120):
+        written_shard(tmp_path, number)
+    names = [shard_name("train", number) for number in range(120)]
+    code = (
+        "import resource, sys; from pathlib import Path; from nmt.data import PairStore\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, int(sys.argv[2])))\n"
+        "print(len(PairStore.open(Path(sys.argv[1]), *sys.argv[3:])))"
+    )
+    for hard, said in ((1000, "120\n"), (100, "raise `ulimit -n`, or prepare it with a larger data.shard_pairs\n")):
+        command = [sys.executable, "-c", code, str(tmp_path), str(hard), *names]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert (run.stdout + run.stderr).endswith(said)
+
+
+def written_shard(folder: Path, number: int) -> None:
+    with StoreWriter(folder, shard_name("train", number), 100, 100) as writer:
+        writer.append([[4]], [[5]])
 
 
 def test_splits_lie_side_by_side(tmp_path: Path) -> None:

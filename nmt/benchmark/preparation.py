@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -64,22 +65,32 @@ def overrides(prefix: str, config: Any) -> Iterator[str]:
 
 
 def run(command: list[str]) -> float:
-    """Returns the most bytes that the process had in memory, as Linux tells while it runs.
+    """Returns the most bytes that the process and those it started had in memory, each at its own peak, added up.
 
-    Its resource usage would not do: that begins with the memory of the process it was forked from.
+    So Linux tells while they run. Their resource usage would not do: that begins with the memory of the process they
+    were forked from.
 
     Raises:
         UserError: the command failed.
     """
-    peak = 0.0
+    peaks: dict[str, float] = {}
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         while process.poll() is None:
-            status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-            if found := re.search(r"VmHWM:\s*(\d+) kB", status):  # there is none once it has ended
-                peak = float(found[1]) * 1024
+            for number in (str(process.pid), *started_by(process.pid)):
+                with suppress(OSError):  # it has ended meanwhile
+                    status = Path(f"/proc/{number}/status").read_text(encoding="utf-8")
+                    if found := re.search(r"VmHWM:\s*(\d+) kB", status):  # there is none once it has ended
+                        peaks[number] = float(found[1]) * 1024
             time.sleep(POLL_SECONDS)
         if process.returncode != 0:
             errors.seek(0)
             raise UserError(f"prepare cannot be measured: {errors.read().strip()}")
-    return peak
+    return sum(peaks.values())
+
+
+def started_by(process: int) -> list[str]:
+    try:
+        return Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()
+    except OSError:
+        return []

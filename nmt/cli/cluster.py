@@ -22,8 +22,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nmt.cli import app
 from nmt.cli.job import Job
-from nmt.cli.machine import available_cores
 from nmt.config import ClusterConfig, Config, Queue, conf_dir, from_hydra
+from nmt.data import available_cores
 from nmt.errors import UserError
 from nmt.run import RunDirectory
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from nmt.config import MachineConfig, Precision
+from nmt.data import available_cores
 from nmt.decoding import Translator
 from nmt.errors import UserError
 from nmt.models.int8 import int8_is_fast
@@ -59,11 +60,6 @@ def settle(config: MachineConfig) -> Machine:
     if translate_in == Precision.int8 and not (device.type == "cpu" and int8_is_fast()):
         raise UserError("machine.precision=int8 needs a processor that has VNNI; use auto or float32")
     return Machine(device, bfloat16, translate_in, keeps_memory)
-
-
-def available_cores() -> int:
-    """Cores this process may run on, which a container may limit."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def fast_bfloat16(device: torch.device) -> bool:

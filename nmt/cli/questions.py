@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.jobs import Job, run_jobs
-from nmt.cli.machine import available_cores
 from nmt.cli.question_runs import (
     SPEED_SECONDS,
     TRANSLATION_SECONDS,
@@ -25,7 +24,7 @@ from nmt.cli.question_runs import (
 )
 from nmt.cli.question_speed import measure_speeds
 from nmt.config import Part, Question, QuestionsConfig, conf_dir, from_hydra, load_config
-from nmt.data import prepare
+from nmt.data import available_cores, prepare
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import (
     Answered,

@@ -146,6 +146,11 @@ class DataConfig:
     """Folder for downloads and prepared ids; null: $NMT_CACHE, else ~/.cache/nmt."""
     bleu_tokenize: str = "13a"
     """sacrebleu's tokenizer for BLEU; `none` for text that is tokenized already."""
+    workers: int | None = None
+    """Processes that prepare the corpus beside each other; null: as many as there are cores. Their number changes
+    nothing of what they write."""
+    shard_pairs: int = 250_000
+    """Lines of a file that make a shard: what one process prepares at a time, and again if it is killed meanwhile."""
     max_pieces: int = 250
     """Training pairs with a side of more subword pieces are dropped."""
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
@@ -172,5 +177,7 @@ class DataConfig:
                 f"is {self.src_lang!r}, tgt_lang {self.tgt_lang!r}; the phrasebook has en and de",
             )
         yield from number(self, "most_pairs", 1)
+        yield from number(self, "workers", 1)
+        yield from number(self, "shard_pairs", 1, 100_000_000)
         yield from number(self, "max_pieces", 1)
         yield from one_of(self, "bleu_tokenize", BLEU_TOKENIZERS)

@@ -216,12 +216,14 @@ class TrainingBatches:
         random.shuffle(order)
         window = max(1, WINDOW // self.pool) * self.pool
         for start in range(0, pairs, window):
+            own = order[start : start + window]
+            lengths = [side.lengths(own) + 1 for side in (self.store.src, self.store.tgt)]
             batches: list[NDArray[np.integer]] = []
-            for part in (order[i : i + self.pool] for i in range(start, min(start + window, pairs), self.pool)):
-                src_lengths, tgt_lengths = (side.lengths(part) + 1 for side in (self.store.src, self.store.tgt))
+            for pool in (slice(i, i + self.pool) for i in range(0, len(own), self.pool)):
+                src_lengths, tgt_lengths = (of_side[pool] for of_side in lengths)
                 by_length = np.lexsort((src_lengths, tgt_lengths))
                 longer = np.maximum(src_lengths, tgt_lengths)
-                batches.extend(split_sorted(part[by_length], longer[by_length], self.unit, self.size))
+                batches.extend(split_sorted(own[pool][by_length], longer[by_length], self.unit, self.size))
             yield [batches[i] for i in random.permutation(len(batches))]
 
     def next(self) -> Batch:

@@ -58,6 +58,42 @@ class CleaningReport:
     src_characters: int = 0
     tgt_characters: int = 0
 
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> "CleaningReport":
+        """The report whose fields, as `dataclasses.asdict` gives them, went through JSON."""
+        report = cls(**fields)
+        report.dropped = {Reason(reason): count for reason, count in report.dropped.items()}
+        found = {Reason(reason): examples for reason, examples in fields["examples"].items()}
+        report.examples = {reason: [Example(**example) for example in examples] for reason, examples in found.items()}
+        return report
+
+    def count(self, src: str, tgt: str, altered: bool, pairs: int = 1) -> None:
+        """Counts a kept, normalised pair; with `pairs` = -1 takes one back."""
+        self.kept += pairs
+        self.altered += pairs * altered
+        self.src_words += pairs * _words(src)
+        self.tgt_words += pairs * _words(tgt)
+        self.src_characters += pairs * len(src)
+        self.tgt_characters += pairs * len(tgt)
+
+    def drop(self, reason: Reason, line: int, src: str, tgt: str) -> None:
+        """Counts a dropped, normalised pair. The examples are those of the first lines, in whatever order they come."""
+        self.dropped[reason] += 1
+        examples = self.examples[reason]
+        if len(examples) < EXAMPLES or line < examples[-1].line:
+            examples.append(Example(line, src[:EXAMPLE_WIDTH], tgt[:EXAMPLE_WIDTH]))
+            examples.sort(key=lambda example: example.line)
+            del examples[EXAMPLES:]
+
+    def add(self, later: "CleaningReport") -> None:
+        """Counts in what was read after all that this one has read."""
+        for reason, examples in later.examples.items():
+            self.dropped[reason] += later.dropped[reason]
+            shifted = [Example(example.line + self.read, example.src, example.tgt) for example in examples]
+            self.examples[reason] = (self.examples[reason] + shifted)[:EXAMPLES]
+        for name in ("read", "kept", "altered", "src_words", "tgt_words", "src_characters", "tgt_characters"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the report for JSON: counts, means over the kept pairs, and the examples."""
         pairs = max(self.kept, 1)
@@ -130,17 +166,9 @@ def clean(
             elif config.drop_duplicates and not seen.add(key):
                 reason = Reason.duplicate
         if reason is not None:
-            report.dropped[reason] += 1
-            if len(report.examples[reason]) < EXAMPLES:
-                example = Example(report.read, src[:EXAMPLE_WIDTH], tgt[:EXAMPLE_WIDTH])
-                report.examples[reason].append(example)
+            report.drop(reason, report.read, src, tgt)
             continue
-        report.kept += 1
-        report.altered += src != raw_src or tgt != raw_tgt
-        report.src_words += _words(src)
-        report.tgt_words += _words(tgt)
-        report.src_characters += len(src)
-        report.tgt_characters += len(tgt)
+        report.count(src, tgt, src != raw_src or tgt != raw_tgt)
         yield src, tgt
 
 

@@ -1,31 +1,38 @@
-"""From corpus files to a folder of ids, a tokenizer and a report; made once, kept by a hash of content and settings."""
+"""From corpus files to a folder of ids, a tokenizer and a report; made once, kept by a hash of content and settings.
+
+The training files are cut into shards of so many lines, and each is cleaned and, once the tokenizer is trained, encoded
+by itself: `nmt.data.shards`. A small corpus is one shard.
+"""
 
 import hashlib
 import itertools
 import json
 import logging
 import math
+import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+
+import numpy as np
 
 from nmt.config import DataConfig, cache_dir
 from nmt.console import progress_bar
-from nmt.data.cleaning import CleaningReport, clean, digests, normalise
-from nmt.data.corpora import read_lines
+from nmt.data.cleaning import CleaningReport, normalise
+from nmt.data.cutting import WORK, Result, shards_of
+from nmt.data.duplicates import find_repeated
 from nmt.data.fetch import sha256_of
+from nmt.data.shards import encode, finish, finished, repeated_in, text_files, words_file
 from nmt.data.sources import Fingerprints, Source, locate, make_once
-from nmt.data.store import SIDES, PairStore, StoreWriter
+from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
-from nmt.data.words import WordCounts
+from nmt.data.workers import Task, Workers
 from nmt.errors import UserError
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "sha256.json"
-BLOCK = 10_000  # sentence pairs that are in memory at once
-
-T = TypeVar("T")
+SMALL = 1 << 25  # bytes of files that are cut sooner than a process has started
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +44,8 @@ class Prepared:
     folder: Path
 
     def store(self, split: str) -> PairStore:
-        return PairStore.open(self.folder, split)
+        shards = max(1, len(list(self.folder.glob(f"{split}-*.src.ids"))))
+        return PairStore.open(self.folder, *(shard_name(split, number) for number in range(shards)))
 
     def tokenizer(self, side: str) -> Tokenizer:
         return Tokenizer.load(self.folder / f"{side}.model")
@@ -92,7 +100,7 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
     key = corpus_key(config, sources, fingerprints, given)
     fingerprints.save()
     target = cache / "prepared" / key
-    make_once(target, lambda partial: write(config, sources, partial, given))
+    make_once(target, lambda partial: write(config, sources, partial, given), keep=True)
     prepared = Prepared(target)
     prepared.check()
     return prepared
@@ -103,7 +111,7 @@ def corpus_key(
 ) -> str:
     """A hash of all that decides what `write` writes."""
     files = {split: [fingerprints.of(path) for path in source.paths()] for split, source in sources.items()}
-    settings = [asdict(config.cleaning), asdict(config.tokenizer), config.max_pieces]
+    settings = [asdict(config.cleaning), asdict(config.tokenizer), config.max_pieces, config.shard_pairs]
     layout = {split: [len(source.files.src), len(source.files.tsv)] for split, source in sources.items()}
     parts = [FORMAT, files, layout, settings]
     if config.most_pairs is not None:  # else the key is what it was before there was this setting
@@ -116,84 +124,149 @@ def corpus_key(
 def write(
     config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer] | None = None
 ) -> None:
-    """Does the work: clean, train the tokenizer, encode, report."""
-    with progress_bar() as progress:
+    """Does the work: cut, clean, find duplicates, train the tokenizer, encode, report.
+
+    `folder` is empty, or as a process that was stopped in the midst of this has left it.
+    """
+    if begin(folder):
+        return
+    with Workers(folder, config.workers) as workers, progress_bar() as progress:
+
+        def run(what: str, tasks: list[Task], alone: bool = False) -> list[Result]:
+            task = progress.add_task(what, total=sum(task.size for task in tasks))
+            return workers.run(tasks, lambda count: progress.advance(task, count), alone)
+
         held_out = {split: list(source.pairs()) for split, source in sources.items() if split != "train"}
         for split, pairs in held_out.items():
             write_lines(folder / f"{split}.src", (src for src, _ in pairs))
             write_lines(folder / f"{split}.tgt", (tgt for _, tgt in pairs))
-        words = {
-            side: WordCounts(pair[at] for pairs in held_out.values() for pair in pairs) for at, side in enumerate(SIDES)
-        }
-        report = CleaningReport()
-        kept = clean(sources["train"].pairs(), config.cleaning, digests(itertools.chain(*held_out.values())), report)
-        task = progress.add_task("reading and cleaning", total=None)
-        clean_text = {side: folder / f"train.{side}.txt" for side in SIDES}
-        with clean_text["src"].open("w", encoding="utf-8") as src, clean_text["tgt"].open("w", encoding="utf-8") as tgt:
-            for block in blocks(kept):
-                src.writelines(f"{line}\n" for line, _ in block)
-                tgt.writelines(f"{line}\n" for _, line in block)
-                words["src"].add(line for line, _ in block)
-                words["tgt"].add(line for _, line in block)
-                progress.update(task, completed=report.read)
-        if report.kept == 0:
+        paths = sources["train"].paths()
+        cut = {"every": config.shard_pairs}
+        tasks = [Task("cut", i, {"file": str(path)} | cut, path.stat().st_size) for i, path in enumerate(paths)]
+        cuts = run("cutting, in bytes", tasks, alone=sum(task.size for task in tasks) < SMALL)
+        shards = shards_of(sources["train"], cuts, config.shard_pairs, folder)
+        compared = config.cleaning.drop_duplicates and len(shards) > 1
+        common = {"cleaning": asdict(config.cleaning), "held_out": list(held_out), "compared": compared}
+        tasks = [Task("clean", i, shard | common, shard["src"]["lines"]) for i, shard in enumerate(shards)]
+        cleaned = run("cleaning", tasks)
+        kept = sum(report["kept"] for report in cleaned)
+        if kept == 0:
+            report = joined(cleaned)
             raise UserError(f"no training pair is left of {report.read}; see data.cleaning. {one_line(report)}")
-        progress.update(task, total=report.read)
-        if given is None:
-            progress.add_task("training the tokenizer", total=None)
-        tokenizers = given or train_tokenizers(config, clean_text, report.kept)
-        for side, tokenizer in tokenizers.items():
-            (folder / f"{side}.model").write_bytes(tokenizer.model)
-        task = progress.add_task("encoding", total=report.kept)
-        too_long = 0
-        with StoreWriter(folder, "train", tokenizers["src"].size, tokenizers["tgt"].size) as store:
-            for block in blocks(zip(*(read_lines(path) for path in clean_text.values()), strict=True)):
-                encoded = encode(tokenizers, block)
-                fitting = [pair for pair in encoded if max(map(len, pair)) <= config.max_pieces]
-                too_long += len(encoded) - len(fitting)
-                store.append([src for src, _ in fitting], [tgt for _, tgt in fitting])
-                progress.update(task, advance=len(block))
+        if compared:
+            task = progress.add_task("finding duplicates", total=None)
+            kept -= find_repeated([folder / WORK / f"clean-{i:05d}" for i in range(len(shards))])
+            progress.update(task, total=1, completed=1)
+        task = progress.add_task("training the tokenizer", total=None, visible=given is None)
+        settle_tokenizers(config, folder, [report["kept"] for report in cleaned], kept, given)
+        progress.update(task, total=1, completed=1)
+        common = {"held_out": list(held_out), "max_pieces": config.max_pieces}
+        tasks = [Task("encode", i, {"report": each} | common, each["kept"]) for i, each in enumerate(cleaned)]
+        encoded = run("encoding", tasks)
+    report = joined([result["report"] for result in encoded])
+    too_long = sum(result["too_long"] for result in encoded)
     if too_long == report.kept:
         raise UserError(f"every training pair has more than data.max_pieces={config.max_pieces} pieces; raise it")
+    tokenizers = {side: Tokenizer.load(folder / f"{side}.model") for side in SIDES}
     for split, pairs in held_out.items():
         normalised = [(normalise(src), normalise(tgt)) for src, tgt in pairs]
-        with StoreWriter(folder, split, tokenizers["src"].size, tokenizers["tgt"].size) as store:
-            encoded = encode(tokenizers, normalised)
-            store.append([src for src, _ in encoded], [tgt for _, tgt in encoded])
-    for path in clean_text.values():
-        path.unlink()
+        with StoreWriter(folder, shard_name(split, 0), tokenizers["src"].size, tokenizers["tgt"].size) as store:
+            ids = encode(tokenizers, normalised)
+            store.append([src for src, _ in ids], [tgt for _, tgt in ids])
     summary = report.to_dict() | {"over_max_pieces": too_long, "held_out": {k: len(v) for k, v in held_out.items()}}
     (folder / "report.json").write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
-    counts = {side: counted.counts for side, counted in words.items()}
-    (folder / "words.json").write_text(json.dumps(counts, ensure_ascii=False, indent=0), encoding="utf-8")
+    counts = json.dumps(sum_counts(folder, len(encoded)), ensure_ascii=False, indent=0)
+    (folder / "words.json").write_text(counts, encoding="utf-8")
     text = f"{report}\nmore than {config.max_pieces} pieces, dropped too: {too_long}\n"
     (folder / "report.txt").write_text(text, encoding="utf-8")
-    written = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    written = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name not in (WORK, MANIFEST)}
     (folder / MANIFEST).write_text(json.dumps(written, indent=1), encoding="utf-8")
+    shutil.rmtree(folder / WORK)
     log.info("prepared %s: %d training pairs kept of %d", config.name, report.kept - too_long, report.read)
 
 
-def train_tokenizers(config: DataConfig, text: dict[str, Path], pairs: int) -> dict[str, Tokenizer]:
+def begin(folder: Path) -> bool:
+    """Makes the folder ready for work; what is in it without work to go on with is nothing of ours.
+
+    Returns:
+        Whether all is done, and whoever did it was stopped as it took its work away.
+    """
+    if (folder / WORK).is_dir():
+        log.info("going on with what is finished in %s", folder)
+        with suppress(UserError):
+            Prepared(folder).check()
+            shutil.rmtree(folder / WORK)
+            return True
+        return False
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / WORK).mkdir()
+    return False
+
+
+def settle_tokenizers(
+    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer] | None
+) -> None:
+    """Writes the tokenizers of both sides: those that are given, or new ones.
+
+    Args:
+        config: the corpus.
+        folder: where to write, and where the cleaned text is.
+        kept: pairs of each shard that cleaning left.
+        pairs: those of them all that no earlier shard has.
+        given: the tokenizers to use.
+    """
+    if finished(folder, "tokenizer") is not None:
+        return
+    files = [folder / f"{side}.model" for side in SIDES]
+    tokenizers = given or train_tokenizers(config, folder, kept, pairs)
+    for side, file in zip(SIDES, files, strict=True):
+        file.write_bytes(tokenizers[side].model)
+    finish(folder, "tokenizer", files, {})
+
+
+def train_tokenizers(config: DataConfig, folder: Path, kept: list[int], pairs: int) -> dict[str, Tokenizer]:
     """One tokenizer for both sides, or one for each."""
     stride = math.ceil(pairs / config.tokenizer.max_lines)
-    sides = {side: itertools.islice(read_lines(path), 0, None, stride) for side, path in text.items()}
+    sides = [sample(folder, side, kept, stride) for side in range(len(SIDES))]
     if config.tokenizer.joint:
-        joint = train_tokenizer(itertools.chain(*sides.values()), config.tokenizer)
+        joint = train_tokenizer(itertools.chain(*sides), config.tokenizer)
         models = dict.fromkeys(SIDES, joint)
     else:
-        models = {side: train_tokenizer(lines, config.tokenizer) for side, lines in sides.items()}
+        models = {side: train_tokenizer(lines, config.tokenizer) for side, lines in zip(SIDES, sides, strict=True)}
     return {side: Tokenizer(model) for side, model in models.items()}
 
 
-def encode(tokenizers: dict[str, Tokenizer], pairs: list[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-    src, tgt = ([pair[column] for pair in pairs] for column in (0, 1))
-    return list(zip(tokenizers["src"].encode(src), tokenizers["tgt"].encode(tgt), strict=True))
+def sample(folder: Path, side: int, kept: list[int], stride: int) -> Iterator[str]:
+    """Each `stride`-th line of a side of the cleaned text, without the pairs that an earlier shard has."""
+    before = 0
+    for number, lines in enumerate(kept):
+        own = np.flatnonzero(~repeated_in(folder, number, lines))
+        chosen = np.zeros(lines, dtype=bool)
+        chosen[own[-before % stride :: stride]] = True
+        before += len(own)
+        with text_files(folder, number)[side].open("rb") as file:  # to decode them all would take four times as long
+            for line in itertools.compress(file, chosen.tolist()):
+                yield line.decode("utf-8").removesuffix("\n")
 
 
-def blocks(pairs: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(pairs)
-    while block := list(itertools.islice(iterator, BLOCK)):
-        yield block
+def joined(reports: list[Result]) -> CleaningReport:
+    """The report of all shards."""
+    whole = CleaningReport()
+    for report in reports:
+        whole.add(CleaningReport.of(report))
+    return whole
+
+
+def sum_counts(folder: Path, shards: int) -> dict[str, dict[str, int]]:
+    """How often the held-out sets' words stand in all shards, on each side; reads one shard's counts at a time."""
+    total: dict[str, dict[str, int]] = {side: {} for side in SIDES}
+    for number in range(shards):
+        own = json.loads(words_file(folder, number).read_text(encoding="utf-8"))
+        for side, sums in total.items():
+            for word, count in own[side].items():
+                sums[word] = sums.get(word, 0) + count
+    return total
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

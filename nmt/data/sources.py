@@ -12,12 +12,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from nmt.config import DataConfig, PhrasebookConfig, TextFiles, cache_dir
+from nmt.console import progress_bar
 from nmt.data import phrasebook
 from nmt.data.corpora import read_pairs
 from nmt.data.fetch import fetch, sha256_of
-from nmt.errors import UserError
+from nmt.errors import Unfinished, UserError
 
 SPLITS = ("train", "valid", "test")
+TOLD_EVERY = 1000  # pairs of the phrasebook
 
 
 @dataclass(frozen=True)
@@ -79,30 +81,55 @@ def write_phrasebook(config: PhrasebookConfig, src_lang: str, folder: Path) -> d
 
 def write_sentences(config: PhrasebookConfig, folder: Path) -> None:
     sizes = {split: getattr(config, split) for split in SPLITS}
-    for split, pairs in phrasebook.splits(**sizes, seed=config.seed, depth=config.depth).items():
-        with (
-            (folder / f"{split}.en").open("w", encoding="utf-8") as english,
-            (folder / f"{split}.de").open("w", encoding="utf-8") as german,
-        ):
-            for pair in pairs:
-                english.write(pair.en + "\n")
-                german.write(pair.de + "\n")
+    with progress_bar() as progress:
+        task = progress.add_task("drawing the phrasebook", total=sum(sizes.values()))
+        for split, pairs in phrasebook.splits(**sizes, seed=config.seed, depth=config.depth).items():
+            with (
+                (folder / f"{split}.en").open("w", encoding="utf-8") as english,
+                (folder / f"{split}.de").open("w", encoding="utf-8") as german,
+            ):
+                for number, pair in enumerate(pairs, start=1):
+                    english.write(pair.en + "\n")
+                    german.write(pair.de + "\n")
+                    if number % TOLD_EVERY == 0 or number == sizes[split]:
+                        progress.advance(task, (number - 1) % TOLD_EVERY + 1)
 
 
-def make_once(target: Path, fill: Callable[[Path], None]) -> None:
-    """Makes a folder unless it is there; `fill` writes what is in it. Nobody ever sees half of it."""
+def make_once(target: Path, fill: Callable[[Path], None], keep: bool = False) -> None:
+    """Makes a folder unless it is there; `fill` writes what is in it. Nobody ever sees half of it.
+
+    Args:
+        target: the folder.
+        fill: is given another one, empty.
+        keep: gives `fill` what it wrote before it was stopped. Not what it wrote before a user's mistake, which other
+            files or settings, and so another folder, will mend.
+
+    Raises:
+        Unfinished: the disk is full, or does not let it write.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
         if target.exists():
             return
         partial = target.with_name(f"{target.name}.tmp")
-        shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
-        partial.mkdir()
+        if not keep:
+            shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
         try:
+            partial.mkdir(exist_ok=keep)
             fill(partial)
             os.replace(partial, target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        except BaseException as error:
+            if not keep or (isinstance(error, UserError) and not isinstance(error, Unfinished)):
+                shutil.rmtree(partial, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise stopped(error, partial) from error
+            raise
+
+
+def stopped(error: OSError, folder: Path) -> Unfinished:
+    """What the disk said while something was written into a folder, in one line."""
+    where, why = error.filename or folder, error.strerror or error
+    return Unfinished(f"{where}: {why}; mend that and give the same command again: it goes on from what is finished")
 
 
 class Fingerprints:

@@ -1,9 +1,16 @@
-"""Ids of sentence pairs on the disk, and mapped offsets of where each begins: a corpus may be larger than memory."""
+"""Ids of sentence pairs on the disk, and offsets of where each begins: a corpus may be larger than memory.
 
+A split is written as one shard or several, SPLIT-00000 and so on, and read as one store.
+"""
+
+import errno
+import mmap
 import os
+import resource
 import weakref
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +20,16 @@ from numpy.typing import NDArray
 from nmt.errors import UserError
 
 SIDES = ("src", "tgt")
+KINDS = ("ids", "offsets")
+FILES_A_SHARD = len(SIDES) * (len(KINDS) + 1)  # a mapped file is open once more
+OTHER_FILES = 256  # that a training may have open beside those of its corpus
 WIDTHS = (2, 4)  # bytes of an id
 EVERY = slice(None)
 PART = 1 << 18  # offsets looked at together
 
 
-class IdsFile:
-    """Ids on the disk, read where they are asked for.
+class NumbersFile:
+    """Numbers on the disk, read where they are asked for.
 
     A mapped file would come into the process' memory around each place that is read, in the end all of it.
     """
@@ -30,7 +40,7 @@ class IdsFile:
         self.file = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self.file)
 
-    def __getitem__(self, where: slice) -> NDArray[np.unsignedinteger]:
+    def __getitem__(self, where: slice) -> NDArray[Any]:
         width = self.dtype.itemsize
         wanted = int(where.stop - where.start) * width
         read = os.pread(self.file, wanted, int(where.start) * width)
@@ -40,27 +50,81 @@ class IdsFile:
 
 
 class Side:
-    """One side of a split: the ids of all sentences in a row, and where each begins."""
+    """One side of a shard: the ids of all sentences in a row, and where each begins.
 
-    def __init__(self, ids: NDArray[np.unsignedinteger] | IdsFile, offsets: NDArray[np.int64]) -> None:
+    Offsets are mapped for `lengths`, which looks at many together; a single sentence is found without the mapping.
+    """
+
+    def __init__(
+        self,
+        ids: NDArray[np.unsignedinteger] | NumbersFile,
+        offsets: NDArray[np.int64],
+        file: NumbersFile | None = None,
+        mapped: mmap.mmap | None = None,
+    ) -> None:
+        """
+        Args:
+            ids: of all sentences.
+            offsets: where each begins, and where the last one ends.
+            file: the same on the disk.
+            mapped: what `offsets` look into.
+        """
         self.ids = ids
         self.offsets = offsets
+        self.bounds = offsets if file is None else file
+        self.mapped = mapped
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> NDArray[np.unsignedinteger]:
-        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+        number = int(index)  # one of 16 bits may be the last there is
+        start, end = self.bounds[number : number + 2].tolist()
+        return self.ids[start:end]
 
     def lengths(self, which: slice | NDArray[np.integer] = EVERY) -> NDArray[np.int64]:
         """Pieces of each sentence, or of some."""
         return self.offsets[1:][which] - self.offsets[:-1][which]
 
+    def release(self) -> None:
+        """Takes the offsets out of this process' memory; they are mapped again where they are looked at."""
+        if self.mapped is not None:
+            self.mapped.madvise(mmap.MADV_DONTNEED)
+
+
+class JoinedSides:
+    """One side of several shards in a row, numbered on. One shard's offsets are in memory at once."""
+
+    def __init__(self, sides: Sequence[Side]) -> None:
+        self.sides = sides
+        self.starts = list(accumulate(map(len, sides), initial=0))
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def __getitem__(self, index: int) -> NDArray[np.unsignedinteger]:
+        number = int(index)
+        shard = bisect_right(self.starts, number) - 1
+        return self.sides[shard][number - self.starts[shard]]
+
+    def lengths(self, which: slice | NDArray[np.integer] = EVERY) -> NDArray[np.int64]:
+        """Pieces of each sentence, or of some."""
+        numbers = np.arange(*which.indices(len(self))) if isinstance(which, slice) else which.astype(np.int64)
+        shards = np.searchsorted(self.starts, numbers, side="right") - 1
+        by_shard = np.argsort(shards, kind="stable")
+        found = np.empty(len(numbers), dtype=np.int64)
+        for own in np.split(by_shard, np.flatnonzero(np.diff(shards[by_shard])) + 1):
+            if len(own):
+                shard = int(shards[own[0]])
+                found[own] = self.sides[shard].lengths(numbers[own] - self.starts[shard])
+                self.sides[shard].release()
+        return found
+
 
 class PairStore:
     """A split as ids, without bos and eos."""
 
-    def __init__(self, src: Side, tgt: Side) -> None:
+    def __init__(self, src: Side | JoinedSides, tgt: Side | JoinedSides) -> None:
         self.src = src
         self.tgt = tgt
 
@@ -68,16 +132,24 @@ class PairStore:
         return len(self.src)
 
     @classmethod
-    def open(cls, folder: Path, split: str) -> "PairStore":
-        """Maps a split that `StoreWriter` wrote.
+    def open(cls, folder: Path, *shards: str) -> "PairStore":
+        """Maps shards that `StoreWriter` wrote, as one store.
 
         Raises:
-            UserError: a file is missing, or its size does not fit the others.
+            UserError: a file is missing, its size does not fit the others, or there are more than may be open.
         """
-        src, tgt = (open_side(folder / f"{split}.{side}") for side in SIDES)
-        if len(src) != len(tgt):
-            raise UserError(f"{folder / split}.*: {len(src)} source and {len(tgt)} target sentences; delete {folder}")
-        return cls(src, tgt)
+        allow_open_files(FILES_A_SHARD * len(shards))
+        opened = []
+        for shard in shards:
+            src, tgt = (open_side(folder / f"{shard}.{side}") for side in SIDES)
+            if len(src) != len(tgt):
+                raise UserError(
+                    f"{folder / shard}.*: {len(src)} source and {len(tgt)} target sentences; delete {folder}"
+                )
+            opened.append((src, tgt))
+        if len(opened) == 1:
+            return cls(*opened[0])
+        return cls(*(JoinedSides(sides) for sides in zip(*opened, strict=True)))
 
     @classmethod
     def of(cls, src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> "PairStore":
@@ -87,16 +159,44 @@ class PairStore:
 
 def open_side(stem: Path) -> Side:
     try:
-        offsets = np.asarray(np.memmap(f"{stem}.offsets", dtype=np.int64, mode="r"))
+        with open(f"{stem}.offsets", "rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        offsets = np.frombuffer(mapped, dtype=np.int64)
         total, size = int(offsets[-1]), Path(f"{stem}.ids").stat().st_size
         width = size // total if total > 0 else WIDTHS[0]
         if offsets[0] != 0 or not rising(offsets) or width not in WIDTHS or size != total * width:
             raise ValueError
-        return Side(IdsFile(Path(f"{stem}.ids"), np.dtype(f"u{width}")), offsets)
-    except (OSError, ValueError, IndexError):
+        ids = NumbersFile(Path(f"{stem}.ids"), np.dtype(f"u{width}"))
+        side = Side(ids, offsets, NumbersFile(Path(f"{stem}.offsets"), offsets.dtype), mapped)
+        side.release()
+        return side
+    except (OSError, ValueError, IndexError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EMFILE:
+            raise UserError(
+                f"{stem.parent} has more shards than this process may open files for; raise `ulimit -n`, or prepare it "
+                "with a larger data.shard_pairs"
+            ) from None
         raise UserError(
             f"{stem}.ids and {stem}.offsets are missing or damaged; delete the folder {stem.parent}"
         ) from None
+
+
+def allow_open_files(count: int) -> None:
+    """Raises the process' own limit so far that it can open so many files more, if the system's limit lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def shard_name(split: str, number: int) -> str:
+    return f"{split}-{number:05d}"
+
+
+def store_files(folder: Path, shard: str) -> list[Path]:
+    """All that a shard consists of."""
+    return [folder / f"{shard}.{side}.{kind}" for side in SIDES for kind in KINDS]
 
 
 def rising(offsets: NDArray[np.int64]) -> bool:
@@ -114,18 +214,16 @@ def flatten(
 
 
 class StoreWriter:
-    """Appends sentence pairs to the files of a split, a block at a time."""
+    """Appends sentence pairs to the files of a shard, a block at a time."""
 
-    def __init__(self, folder: Path, split: str, src_size: int, tgt_size: int) -> None:
+    def __init__(self, folder: Path, shard: str, src_size: int, tgt_size: int) -> None:
         """
         Args:
             folder: where to write.
-            split: name of the split.
+            shard: its name.
             src_size: size of the source vocabulary, which decides the width of an id; likewise `tgt_size`.
         """
-        self.files = {
-            side: [(folder / f"{split}.{side}.{kind}").open("wb") for kind in ("ids", "offsets")] for side in SIDES
-        }
+        self.files = {side: [(folder / f"{shard}.{side}.{kind}").open("wb") for kind in KINDS] for side in SIDES}
         self.dtypes = {
             side: np.dtype(np.uint16 if size <= 2**16 else np.uint32)
             for side, size in zip(SIDES, (src_size, tgt_size), strict=True)

@@ -48,9 +48,9 @@ class Tokenizer:
         """Number of pieces, the special symbols included."""
         return int(self.processor.GetPieceSize())
 
-    def encode(self, lines: Sequence[str]) -> list[list[int]]:
-        """Ids of each line, without bos and eos."""
-        encoded: list[list[int]] = self.processor.Encode(list(lines))
+    def encode(self, lines: Sequence[str], threads: int = -1) -> list[list[int]]:
+        """Ids of each line, without bos and eos; by as many threads as there are cores, or by so many."""
+        encoded: list[list[int]] = self.processor.Encode(list(lines), num_threads=threads)
         return encoded
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:

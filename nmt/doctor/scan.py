@@ -9,7 +9,7 @@ import numpy as np
 
 from nmt.config.data import CleaningConfig
 from nmt.data.cleaning import CleaningReport, clean
-from nmt.data.prepare import blocks
+from nmt.data.shards import blocks
 from nmt.data.sources import Source
 from nmt.data.words import WordCounts
 from nmt.doctor.findings import Share, Tally

@@ -214,8 +214,10 @@ class RunDirectory:
 
 def identity(config: Config) -> str:
     """A hash of what must not change within a run: corpus, model and seed, wherever the files are."""
-    data = replace(config.data, root=None, mirror=None, cache=None)
-    parts = [asdict(data), asdict(config.model), config.seed]
+    data = asdict(replace(config.data, root=None, mirror=None, cache=None))
+    for key in ("workers", "shard_pairs"):  # pairs and their order are the same
+        del data[key]
+    parts = [data, asdict(config.model), config.seed]
     if config.train.init_from is not None:  # its tokenizers are another run's
         parts.append("fine-tuned")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
