@@ -2,11 +2,13 @@
 PYTHON ?= python3
 # For a small build of torch on a machine without a GPU, see the README: make install PIP_FLAGS="--extra-index-url ..."
 PIP_FLAGS ?=
+# Of the fuzzing; make shows it with the command, and `make fuzz SEED=...` repeats it.
+SEED ?= $(shell date +%s)
 BIN := .venv/bin
 READY := .venv/complete
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo questions test test-commands test-slow test-all check format clean
+.PHONY: help install demo questions test test-commands test-slow fuzz test-all check format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,6 +37,9 @@ test: $(READY)  ## the unit tests, a process a core (under 2 minutes on two)
 
 test-commands: $(READY)  ## the real commands on the phrasebook, trainings that must learn included (up to 15 minutes)
 	$(BIN)/python -m pytest -m "commands and not slow"
+
+fuzz: $(READY)  ## ten thousand random inputs each to readers, configuration, batcher, loaders and translator
+	NMT_FUZZ=10000 $(BIN)/python -m pytest -v --hypothesis-seed=$(SEED) tests/test_fuzz_input.py tests/test_fuzz_runs.py
 
 test-slow: $(READY)  ## what trains for longer (a hundred kills, ...)
 	$(BIN)/python -m pytest -m slow

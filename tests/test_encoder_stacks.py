@@ -151,8 +151,8 @@ def test_outputs_of_a_reversed_source_stand_where_their_words_do() -> None:
         ({"bidirectional_layers": 2}, "bidirectional_layers is 2; allowed: from 1 to 1"),
         ({"bidirectional": False, "direction_size": 4}, "direction_size is 4 and bidirectional false; allowed: null"),
         ({"residual_from": 1}, "residual_from is 1; allowed: at least 2"),
-        ({"encoder_transitions": 0}, "encoder_transitions is 0; allowed: at least 1"),
-        ({"encoder_feed_forward": 0}, "encoder_feed_forward is 0; allowed: at least 1"),
+        ({"encoder_transitions": 0}, "encoder_transitions is 0; allowed: from 1 to 100"),
+        ({"encoder_feed_forward": 0}, "encoder_feed_forward is 0; allowed: from 1 to 65536"),
         (
             {"encoder_layers": 3, "bidirectional_layers": 1, "direction_size": 8},
             "residual_from is 2; allowed: null, or above 2, where layers of width 16 and 8 meet",

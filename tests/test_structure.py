@@ -35,7 +35,7 @@ FREE = {"errors", "console"}  # modules beside the packages, for all of them
 DOORS = {
     "hydra": ("cli/",),
     "omegaconf": ("config/", "cli/"),
-    "yaml": ("config/",),
+    "yaml": ("config/", "cli/hydra_door.py"),
     "sentencepiece": ("data/tokenizer.py",),
     "sacrebleu": ("metrics/",),
     "ignite": ("metrics/rouge.py",),
@@ -48,8 +48,19 @@ DOORS = {
     "safetensors": ("run/checkpoint.py",),
     "submitit": ("cli/cluster.py", "cli/job.py"),
 }
-UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
-UNSAFE_CALLS = {"eval", "exec", "__import__", "torch.load", "torch.save", "np.load", "yaml.load"}
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "runpy", "pkgutil", "code"}
+UNSAFE_MODULES |= {"tarfile", "zipfile"}  # whose members say where they go, and how large they are
+UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.save", "np.load", "os.system", "os.popen"}
+UNSAFE_CALLS |= {"shutil.unpack_archive"}
+UNSAFE_CALLS |= {
+    "yaml.load",
+    "yaml.load_all",
+    "yaml.unsafe_load",
+    "yaml.full_load",
+    "distributed.broadcast_object_list",
+}
+UNSAFE_CALLS |= {"distributed.all_gather_object", "OmegaConf.register_new_resolver", "importlib.import_module"}
+UNSAFE_NAMES = ("importlib.import_module", "importlib.util", "hydra.utils")
 MOST_LINES = 300
 
 
@@ -114,6 +125,25 @@ def test_nothing_runs_code_that_it_read() -> None:
         f"{relative(path)}: {ast.unparse(node)}" for path in FILES for node in ast.walk(tree(path)) if unsafe(node)
     ]
     assert wrong == []
+
+
+def looked_up(path: Path) -> Iterator[str]:
+    """Calls of `getattr` for a name that is not written there, on a module: any function could come of it."""
+    modules = {name.split(".")[-1] for name in imports(path)} | {name.split(".")[0] for name in imports(path)}
+    calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+    for call in calls:
+        if ast.unparse(call.func) == "getattr" and not isinstance(call.args[1], ast.Constant):
+            owner = ast.unparse(call.args[0]).split(".")[0]
+            yield from [ast.unparse(call)] * (owner in modules)
+
+
+def test_nothing_is_imported_or_looked_up_by_a_name_that_it_read() -> None:
+    assert [name for path in FILES for name in imports(path) if name.startswith(UNSAFE_NAMES)] == []
+    assert [call for path in FILES for call in looked_up(path)] == []
+    calls = [node for path in FILES for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+    names = {ast.unparse(node.func) for node in calls}
+    assert not names & {"globals", "locals"}
+    assert not [node for node in calls if any(keyword.arg == "shell" for keyword in node.keywords)]
 
 
 def test_text_is_split_at_line_feeds_alone() -> None:

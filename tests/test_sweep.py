@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -250,16 +251,17 @@ def test_the_jobs_of_a_multirun_are_one_group(
 
 
 @pytest.fixture
-def _hydra() -> Iterator[None]:
+def conf(tmp_path: Path) -> Iterator[Path]:
+    """A copy of the configuration's folder, to which a file can be added."""
+    folder = Path(shutil.copytree(conf_dir(), tmp_path / "conf"))
     for name, schema in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
-    with initialize_config_dir(config_dir=conf_dir(), version_base="1.3"):
-        yield
+    with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
+        yield folder
     GlobalHydra.instance().clear()
 
 
-@pytest.mark.usefixtures("_hydra")
-def test_the_report_names_the_best_and_its_experiment_file_composes_to_it(plain: SweepDirectory) -> None:
+def test_the_report_names_the_best_and_its_experiment_file_composes_to_it(plain: SweepDirectory, conf: Path) -> None:
     trials, config = records(plain), plain.config()
     best = best_trial(trials, Metric.perplexity)
     assert best is not None
@@ -271,8 +273,8 @@ def test_the_report_names_the_best_and_its_experiment_file_composes_to_it(plain:
     for name in ("history", "slices", "parallel"):
         assert (plain.path / "plots" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
     write_experiment(plain)
-    overrides = [f"hydra.searchpath=[file://{plain.path}]", "experiment=best"]
-    composed = from_hydra(Config, compose("train", overrides=overrides))
+    shutil.copy(plain.path / "experiment" / "best.yaml", conf / "experiment")
+    composed = from_hydra(Config, compose("train", overrides=["experiment=best"]))
     expected = with_values(config.base(), best.parameters)
     for part in ("data", "model", "optim", "train", "search", "seed"):
         assert getattr(composed, part) == getattr(expected, part), part

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 import hydra
+import hydra._internal.hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -17,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nmt.cli.hydra_door import CheckedLoader, refuse_pickles
 from nmt.cli.misspelt import explain
 from nmt.config import (
     BenchmarkConfig,
@@ -34,6 +36,7 @@ from nmt.config import (
     TranslateConfig,
     conf_dir,
 )
+from nmt.console import harmless
 from nmt.errors import Interrupted, UserError
 
 SCHEMAS = {
@@ -68,7 +71,9 @@ def run(name: str, command: Callable[[DictConfig], None]) -> None:
         with mistakes_in_one_line(name):  # inside too: hydra would print the overrides first
             command(cfg)
 
+    hydra._internal.hydra.ConfigLoaderImpl = CheckedLoader
     with mistakes_in_one_line(name):
+        refuse_pickles(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=conf_dir(), config_name=name)(job)()
 
 
@@ -118,14 +123,21 @@ def stopping(remedy: str) -> Iterator[None]:
 
 def fail(message: str, code: int) -> None:
     sys.stdout.flush()
-    print(f"nmt: {' '.join(message.split())}", file=sys.stderr)
+    print(f"nmt: {harmless(' '.join(message.split()))}", file=sys.stderr)
     raise SystemExit(code)
+
+
+class HarmlessFormatter(logging.Formatter):
+    """Names of files, settings and lines of a corpus come into the log, and whoever wrote them does not command it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return harmless(super().format(record))
 
 
 def log_to_stderr() -> None:
     """Standard output is for results alone."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    handler.setFormatter(HarmlessFormatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -136,7 +148,7 @@ def log_to_stderr() -> None:
 def logging_to(path: Path) -> Iterator[None]:
     """Keeps the log in a file too, while entered."""
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s"))
+    handler.setFormatter(HarmlessFormatter("%(asctime)s  %(message)s"))
     logging.getLogger().addHandler(handler)
     try:
         yield

@@ -131,9 +131,6 @@ def places(config: DictConfig) -> Iterator[str]:
         yield f"--config-path={Path(paths['main']).absolute()}"
     if "command-line" in paths:
         yield f"--config-dir={Path(paths['command-line']).absolute()}"
-    given = OmegaConf.to_container(config.hydra.overrides.hydra)  # unresolved: a job's number is not known yet
-    assert isinstance(given, list)
-    yield from (each for each in given if each.lstrip("+").startswith("hydra.searchpath="))
 
 
 def threads_of_a_process(cluster: ClusterConfig, jobs: int) -> int | None:

@@ -3,9 +3,10 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from nmt.config import TranslateConfig
-from nmt.data import Tokenizer
+from nmt.config import TranslateConfig, path_of
+from nmt.data import MOST_IN_A_LINE, Tokenizer
 from nmt.decoding import Demand, Demands
 from nmt.errors import UserError
 
@@ -21,7 +22,7 @@ def read_demands(asked: TranslateConfig, tgt: Tokenizer) -> Iterator[Demand] | N
     if asked.prefixes is None and asked.constraints is None:
         return None if asked.prefix is None else itertools.repeat(demands.make(asked.prefix, where="prefix"))
     named = {"prefixes": asked.prefixes, "constraints": asked.constraints, "input": asked.input}
-    files = {f"{key}={name}": Path(name).expanduser() for key, name in named.items() if name is not None}
+    files = {f"{key}={name}": path_of(name) for key, name in named.items() if name is not None}
     try:
         counts = {name: count_lines(path) for name, path in files.items()}
         if len(set(counts.values())) > 1:
@@ -53,16 +54,26 @@ def lines_of(key: str, name: str) -> Iterator[str]:
     """Lines of a text file that a key names.
 
     Raises:
-        UserError: it is not UTF-8.
+        UserError: it is not UTF-8, or a line is too long.
     """
-    with Path(name).expanduser().open("rb") as file:
-        for number, line in enumerate(file, start=1):
+    with path_of(name).open("rb") as file:
+        for number, line in enumerate(cut_lines(file), start=1):
+            if len(line.removesuffix(b"\n")) > MOST_IN_A_LINE:
+                raise UserError(f"{key}={name}, line {number}: longer than {MOST_IN_A_LINE:,} bytes; shorten it")
             try:
                 yield line.decode("utf-8").removesuffix("\n")
             except UnicodeDecodeError:
                 raise UserError(f"{key}={name}, line {number}: not UTF-8; convert the file") from None
 
 
+def cut_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file; of one that is too long the beginning, which has one byte too many."""
+    while line := file.readline(MOST_IN_A_LINE + 1):
+        yield line
+        while len(line) > MOST_IN_A_LINE and not line.endswith(b"\n"):
+            line = file.readline(MOST_IN_A_LINE + 1)
+
+
 def count_lines(path: Path) -> int:
     with path.open("rb") as file:
-        return sum(1 for _ in file)
+        return sum(1 for _ in cut_lines(file))

@@ -16,6 +16,7 @@ from nmt.cli.diagnose_output import output_folder, save_numbers
 from nmt.cli.machine import Machine, settle
 from nmt.cli.prompt import attention_table
 from nmt.config import DiagnoseConfig, Diagnosis, SearchConfig, SearchKind, Side, with_search
+from nmt.console import harmless
 from nmt.data import EOS_ID, make_batch, normalise
 from nmt.decoding import Translator
 from nmt.diagnostics import Recording, attend, record_gates
@@ -122,7 +123,7 @@ def attention(config: DiagnoseConfig, run: RunDirectory, search: SearchConfig, m
         console = Console(width=10_000)  # a file has room for every column
     for rank, translation in enumerate(found, start=1):
         title = f"{rank} of {len(found)}, score {translation.score:.3f}: {translation.text}"
-        print(title)
+        print(harmless(title))
         console.print(attention_table(translation.attention))
         draw_attention(translation.attention, folder / f"attention_{rank}.png", title)
 

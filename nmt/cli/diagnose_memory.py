@@ -9,13 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from nmt.benchmark import TrainingBenchmark
 from nmt.cli import app
 from nmt.cli.diagnose_output import save_numbers
 from nmt.cli.machine import Machine
 from nmt.cli.train import train
-from nmt.config import Cell, Config, DiagnoseConfig, SearchConfig, TrackingConfig, TrackingMode, TrainConfig
+from nmt.config import Cell, Config, DiagnoseConfig, SearchConfig, TrackingConfig, TrackingMode, TrainConfig, path_of
+from nmt.console import harmless
 from nmt.data import locate, prepare
 from nmt.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
 from nmt.diagnostics.memory import Contestant
@@ -49,7 +51,7 @@ def memory(config: DiagnoseConfig, search: SearchConfig, machine: Machine, folde
     by_chance = chance(classes)
     table = Table("distance in words", *labels, title="right verbs, in percent", title_justify="left")
     for name, values in [*found.items(), ("chance", by_chance)]:
-        table.add_row(name, *(cell(value) for value in values))
+        table.add_row(Text(harmless(name)), *(cell(value) for value in values))
     Console(width=140).print(table)
     record = {
         "runs": {name: str(run.path) for name, run in runs.items()},
@@ -117,7 +119,7 @@ def trained(config: DiagnoseConfig, search: SearchConfig, machine: Machine) -> d
         seed=config.seed,
     )
     found = contestants(base, config.cells or CELLS)
-    runs = {each.name: RunDirectory(Path(config.trainings).expanduser() / each.folder) for each in found}
+    runs = {each.name: RunDirectory(path_of(config.trainings) / each.folder) for each in found}
     missing = [each for each in found if not (runs[each.name].exists and runs[each.name].finished)]
     if missing:
         announce(missing, machine)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from nmt.config import DiagnoseConfig
+from nmt.config import DiagnoseConfig, path_of
 from nmt.errors import UserError
 
 
@@ -17,7 +17,7 @@ def output_folder(config: DiagnoseConfig) -> Path:
     """
     if config.output is None:
         return Path("runs") / f"{config.task}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
-    folder = Path(config.output).expanduser()
+    folder = path_of(config.output)
     if folder.exists():
         raise UserError(f"output={config.output} exists already; choose another name or delete it")
     return folder

@@ -1,14 +1,13 @@
 """nmt-distil: a run's training set with the run's own translations for targets (Kim and Rush 2016, 3.2)."""
 
 import shutil
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.machine import settle
 from nmt.cli.translate import translate_file
-from nmt.config import DistilConfig, with_search
+from nmt.config import DistilConfig, path_of, with_search
 from nmt.data import locate, normalise
 from nmt.errors import UserError
 from nmt.evaluation import load_translator
@@ -22,7 +21,7 @@ def command(cfg: DictConfig) -> None:
     asked, search = with_search(DistilConfig, cfg, config.search)
     if search.n_best > 1:
         raise UserError(f"search.n_best={search.n_best}: a sentence has one target; set search.n_best=1")
-    folder = Path(asked.output).expanduser()
+    folder = path_of(asked.output)
     if folder.exists():
         raise UserError(f"output={asked.output} exists already; choose another name or delete it")
     others = [RunDirectory.open(path) for path in asked.ensemble]

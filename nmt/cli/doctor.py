@@ -1,13 +1,12 @@
 """nmt-doctor: a look at a corpus before anyone trains on it; exit code 1 if something is bad."""
 
 import logging
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.machine import settle
-from nmt.config import DoctorConfig, from_hydra
+from nmt.config import DoctorConfig, from_hydra, path_of
 from nmt.doctor import Verdict, examine, show_findings, write_findings
 from nmt.errors import UserError
 
@@ -16,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def command(cfg: DictConfig) -> None:
     asked = from_hydra(DoctorConfig, cfg)
-    folder = None if asked.output is None else Path(asked.output).expanduser()
+    folder = None if asked.output is None else path_of(asked.output)
     if folder is not None and folder.exists():
         raise UserError(f"output={asked.output} exists already; choose another name or delete it")
     findings = examine(asked, settle(asked.machine).device)

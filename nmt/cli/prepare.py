@@ -6,12 +6,13 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.config import PrepareConfig, from_hydra
+from nmt.console import harmless
 from nmt.data import prepare
 
 
 def command(cfg: DictConfig) -> None:
     prepared = prepare(from_hydra(PrepareConfig, cfg).data)
-    print(prepared.report, end="", file=sys.stderr)
+    print(harmless(prepared.report), end="", file=sys.stderr)
     print(prepared.folder)
 
 

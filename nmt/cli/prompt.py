@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nmt.console import harmless
 from nmt.decoding import AttentionMap, Demands, Translator
 from nmt.errors import UserError
 
@@ -78,7 +79,7 @@ class Prompt:
             case ":attention":
                 self.show_attention()
             case _ if command.startswith(":"):
-                print(f"there is no command {command}; :help lists them", file=sys.stderr)
+                print(f"there is no command {harmless(command)}; :help lists them", file=sys.stderr)
             case _:
                 self.translate(line)
 
@@ -87,7 +88,7 @@ class Prompt:
             demand = self.demands.make(self.prefix, self.phrases, "the translation")
             [candidates] = self.translator.translate([line], demands=[demand])
         except UserError as error:
-            print(error, file=sys.stderr)
+            print(harmless(str(error)), file=sys.stderr)
             return
         self.last = (line, candidates[0].text)
         if self.n_best == 1:
@@ -116,11 +117,11 @@ class Prompt:
 
 def attention_table(attention: AttentionMap) -> Table:
     """Target pieces down, source pieces across; weights in percent, the largest of each line marked."""
-    table = Table("", *[escape(piece) for piece in attention.src], title="attention, in percent")
+    table = Table("", *[escape(harmless(piece)) for piece in attention.src], title="attention, in percent")
     for piece, weights in zip(attention.tgt, attention.weights, strict=True):
         largest = max(weights)
         cells = [Text(f"{100 * weight:.0f}", style="bold" if weight == largest else "dim") for weight in weights]
-        table.add_row(Text(piece), *cells)
+        table.add_row(Text(harmless(piece)), *cells)
     return table
 
 

@@ -1,13 +1,12 @@
 """nmt-report: a run as a page to read, and its model card."""
 
 import logging
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.machine import settle
-from nmt.config import ReportConfig, from_hydra
+from nmt.config import ReportConfig, from_hydra, path_of
 from nmt.errors import UserError
 from nmt.evaluation.facts import facts_of
 from nmt.evaluation.report import write_report
@@ -19,7 +18,7 @@ log = logging.getLogger(__name__)
 def command(cfg: DictConfig) -> None:
     asked = from_hydra(ReportConfig, cfg)
     run = RunDirectory.open(asked.run)
-    folder = run.path if asked.output is None else Path(asked.output).expanduser()
+    folder = run.path if asked.output is None else path_of(asked.output)
     for name in ("report.html", "model_card.md"):
         if asked.output is not None and (folder / name).exists():
             raise UserError(f"output={asked.output}: {name} is there already; choose another folder or delete it")

@@ -1,13 +1,11 @@
 """nmt-score: scores of a file of translations, whoever made them."""
 
-from pathlib import Path
-
 import torch
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.config import ScoreConfig, from_hydra
-from nmt.data import read_lines
+from nmt.config import ScoreConfig, from_hydra, path_of
+from nmt.data import read_all
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, show_scores
 from nmt.metrics import Comet, all_scores
@@ -36,7 +34,7 @@ def command(cfg: DictConfig) -> None:
 
 
 def lines_of(path: str) -> list[str]:
-    return list(read_lines(Path(path).expanduser()))
+    return read_all(path_of(path))
 
 
 def main() -> None:

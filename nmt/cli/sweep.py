@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -12,7 +11,7 @@ from nmt.cli import app
 from nmt.cli.experiment import write_experiment
 from nmt.cli.machine import Machine, settle
 from nmt.cli.train import fine_tuned, fit, lay_out
-from nmt.config import Config, Metric, SweepCommandConfig, from_hydra, with_values
+from nmt.config import Config, Metric, SweepCommandConfig, from_hydra, path_of, with_values
 from nmt.errors import UserError
 from nmt.run import RunDirectory, provenance
 from nmt.sweep import (
@@ -44,7 +43,7 @@ def command(cfg: DictConfig) -> None:
     if asked.report is not None:
         sweep = SweepDirectory.open(asked.report)
     else:
-        sweep = SweepDirectory(Path(asked.sweep.folder or default_folder()).expanduser())
+        sweep = SweepDirectory(path_of(asked.sweep.folder or default_folder()))
         space = search_space(asked.sweep, asked.base())
         total = trials_of(asked.sweep, space)
         machine = settle(asked.machine)

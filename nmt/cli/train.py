@@ -120,7 +120,7 @@ def fine_tuned(config: Config, base: str) -> Config:
 
 
 def warn_of_other_threads(run: RunDirectory, threads: int) -> None:
-    before = [start["threads"] for start in run.record()["starts"]]
+    before = [start.get("threads", threads) for start in run.record()["starts"]]
     if before and before[-1] != threads:
         message = "the run was trained with %d threads and goes on with %d: its numbers will differ in their last bits"
         log.warning(f"{message}; machine.threads=%d keeps them", before[-1], threads, before[-1])

@@ -13,18 +13,21 @@ from typing import BinaryIO, TextIO
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.cli.demands import count_lines, read_demands
+from nmt.cli.demands import count_lines, cut_lines, read_demands
 from nmt.cli.machine import settle
 from nmt.cli.prompt import Prompt
-from nmt.config import TranslateConfig, with_search
+from nmt.config import TranslateConfig, path_of, with_search
 from nmt.console import progress_bar
+from nmt.data import MOST_IN_A_LINE
 from nmt.decoding import Demand, Translator, align
 from nmt.errors import UserError
 from nmt.evaluation import load_translator
 from nmt.run import RunDirectory
 
 BLOCK = 1024
-"""Lines read, sorted by length and translated together: memory does not grow with the file."""
+"""Lines read, sorted by length and translated together: memory does not grow with the file ..."""
+BLOCK_BYTES = 1 << 20
+"""... nor with the lines: a block ends after so many bytes."""
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ def command(cfg: DictConfig) -> None:
     run = RunDirectory.open(app.required(cfg, "run"))
     asked, search = with_search(TranslateConfig, cfg, run.config().search)
     for key, path in (("output", asked.output), ("alignments", asked.alignments)):
-        if path is not None and Path(path).expanduser().exists():
+        if path is not None and path_of(path).exists():
             raise UserError(f"{key}={path} exists already; choose another name or delete it")
     interactive = asked.input is None and sys.stdin.isatty()
     if asked.alignments is not None and interactive:
@@ -52,7 +55,7 @@ def command(cfg: DictConfig) -> None:
     if interactive:
         Prompt(translator, asked.prefix or "").loop()
     elif asked.input is not None:
-        translate_file(translator, Path(asked.input).expanduser(), asked.output, asked.alignments, demands)
+        translate_file(translator, path_of(asked.input), asked.output, asked.alignments, demands)
     else:
         # One block at a time as it comes, so that a program at the other end of the pipe can wait for each line.
         lines = decoded(read_available(sys.stdin.buffer), "standard input")
@@ -82,7 +85,7 @@ def written(path: str | None) -> Iterator[TextIO | None]:
     if path is None:
         yield None
         return
-    target = Path(path).expanduser()
+    target = path_of(path)
     partial = target.with_name(f"{target.name}.part")
     with partial.open("w", encoding="utf-8", newline="\n") as file:
         yield file
@@ -116,8 +119,13 @@ def filter_lines(
 
 
 def blocks(file: BinaryIO) -> Iterator[list[bytes]]:
-    """Lines of a file, a block at a time."""
-    while block := list(itertools.islice(file, BLOCK)):
+    """Lines of a file, a block at a time; of a line that is too long the beginning, which has one byte too many."""
+    lines = cut_lines(file)
+    for first in lines:
+        block, size = [first], len(first)
+        while len(block) < BLOCK and size < BLOCK_BYTES and (line := next(lines, None)) is not None:
+            block.append(line)
+            size += len(line)
         yield block
 
 
@@ -127,6 +135,7 @@ def read_available(stream: BinaryIO) -> Iterator[list[bytes]]:
     rest = b""
     while data := buffered.read1(1 << 20):
         *lines, rest = (rest + data).split(b"\n")
+        rest = rest[: MOST_IN_A_LINE + 1]
         for start in range(0, len(lines), BLOCK):
             yield [line + b"\n" for line in lines[start : start + BLOCK]]
     if rest:
@@ -134,12 +143,16 @@ def read_available(stream: BinaryIO) -> Iterator[list[bytes]]:
 
 
 def decoded(batches: Iterable[list[bytes]], name: str) -> Iterator[list[str]]:
-    """Text of the lines; bytes that are not UTF-8 are replaced, with a warning that names the line."""
+    """Text of the lines; bytes that are not UTF-8 are replaced, and what is too long is cut off, with a warning that
+    names the line."""
     number = 0
     for batch in batches:
         lines = []
         for raw in batch:
             number += 1
+            if len(raw.removesuffix(b"\n")) > MOST_IN_A_LINE:
+                log.warning("%s, line %d: longer than %d bytes; the rest is left out", name, number, MOST_IN_A_LINE)
+                raw = raw[:MOST_IN_A_LINE]
             try:
                 line = raw.decode("utf-8")
             except UnicodeDecodeError:

@@ -18,7 +18,7 @@ from nmt.config.model import (
     encoder_widths,
 )
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
-from nmt.config.paths import cache_dir, conf_dir, corpus_note
+from nmt.config.paths import cache_dir, conf_dir, corpus_note, path_of
 from nmt.config.question import Claim, Literature, Part, Question, QuestionsConfig, Row
 from nmt.config.report import ReportConfig
 from nmt.config.root import (
@@ -112,6 +112,7 @@ __all__ = [
     "encoder_widths",
     "from_hydra",
     "load_config",
+    "path_of",
     "refusal",
     "save_config",
     "with_search",

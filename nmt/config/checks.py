@@ -1,8 +1,14 @@
 """Checks of values, written so that one pass over the tree reports every problem with its full key."""
 
 import dataclasses
+import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
+
+# No name needs them: a terminal takes control characters for commands, a path ends at the first zero, and what a run
+# keeps of its configuration may have no reference in it.
+_REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]|[$][{]")
 
 
 def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
@@ -17,6 +23,18 @@ def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
         child = getattr(config, field.name)
         if dataclasses.is_dataclass(child):
             yield from problems_in(child, f"{prefix}{field.name}.")
+        elif any(_REFUSED.search(text) for text in texts_in(child)):
+            yield f"{prefix}{field.name} holds control characters or ${{; leave them out"
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """All strings of a value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from itertools.chain.from_iterable(map(texts_in, itertools.chain(value, value.values())))
+    elif isinstance(value, list):
+        yield from itertools.chain.from_iterable(map(texts_in, value))
 
 
 def number(config: Any, field: str, low: float, high: float = float("inf")) -> Iterator[tuple[str, str]]:

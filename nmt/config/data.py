@@ -1,5 +1,6 @@
 """What a corpus is, where it comes from, and how it becomes ids."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,6 +8,11 @@ from enum import StrEnum
 from nmt.config.checks import number, one_of
 
 BLEU_TOKENIZERS = ("13a", "none", "intl", "char", "zh", "ja-mecab", "ko-mecab", "flores200")
+
+MOST_PAIRS = 100_000_000
+"""Of the phrasebook, which tells its pairs apart by up to 48 bytes of memory each."""
+MOST_HELD_OUT = 100_000
+"""Pairs of its validation and test sets, which are kept in memory."""
 
 
 class SubwordType(StrEnum):
@@ -69,8 +75,9 @@ class PhrasebookConfig:
     """Which sentences are drawn; apart from the run's seed, so that runs with other seeds share the corpus."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        for name in ("train", "valid", "test"):
-            yield from number(self, name, 1)
+        yield from number(self, "train", 1, MOST_PAIRS)
+        for name in ("valid", "test"):
+            yield from number(self, name, 1, MOST_HELD_OUT)
         yield from number(self, "depth", 0, 8)
 
 
@@ -179,5 +186,8 @@ class DataConfig:
         yield from number(self, "most_pairs", 1)
         yield from number(self, "workers", 1)
         yield from number(self, "shard_pairs", 1, 100_000_000)
+        for side in ("src_lang", "tgt_lang"):  # names of files end in it
+            if not re.fullmatch("[A-Za-z0-9@_-]{1,64}", getattr(self, side)):
+                yield side, f"is {getattr(self, side)!r}; allowed: letters, digits, - _ @"
         yield from number(self, "max_pieces", 1)
         yield from one_of(self, "bleu_tokenize", BLEU_TOKENIZERS)

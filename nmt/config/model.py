@@ -133,9 +133,11 @@ class ModelConfig:
     """Probability of dropping a whole word's embedding, on both sides (Gal and Ghahramani 2016)."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        sizes = ("embed_size", "hidden_size", "encoder_layers", "decoder_layers", "feed_forward_size")
-        for name in (*sizes, "heads", "attention_window", "max_positions", "kernel_width"):
-            yield from number(self, name, 1)
+        for name in ("embed_size", "hidden_size", "feed_forward_size", "heads", "attention_window"):
+            yield from number(self, name, 1, 1 << 16)
+        for name in ("encoder_layers", "decoder_layers", "kernel_width"):
+            yield from number(self, name, 1, 100)
+        yield from number(self, "max_positions", 1, 1 << 20)
         for name in ("dropout", "word_dropout", "zoneout_h", "zoneout_c", "weight_drop"):
             yield from number(self, name, 0, 0.95)
         yield from self.foreign_keys()
@@ -171,8 +173,11 @@ class ModelConfig:
             yield from self.heads_problems("half of hidden_size", self.hidden_size // 2)
 
     def encoder_problems(self) -> Iterator[tuple[str, str]]:
-        for name in ("direction_size", "encoder_transitions", "encoder_feed_forward"):
-            yield from number(self, name, 1)
+        if not 1 <= self.encoder_layers <= 100:  # said already
+            return
+        yield from number(self, "direction_size", 1, 1 << 16)
+        yield from number(self, "encoder_feed_forward", 1, 1 << 16)
+        yield from number(self, "encoder_transitions", 1, 100)
         yield from number(self, "residual_from", 2)
         yield from number(self, "bidirectional_layers", 1, self.encoder_layers)
         if self.bidirectional and self.direction_size is None and self.hidden_size % 2:

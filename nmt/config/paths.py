@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import nmt
+from nmt.errors import UserError
 
 
 def conf_dir() -> str:
@@ -24,4 +25,21 @@ def corpus_note(name: str) -> str | None:
 
 def cache_dir(configured: str | None) -> Path:
     """Folder for downloads and prepared ids: the configured one, $NMT_CACHE, or ~/.cache/nmt."""
-    return Path(configured or os.environ.get("NMT_CACHE") or "~/.cache/nmt").expanduser().absolute()
+    return path_of(configured or os.environ.get("NMT_CACHE") or "~/.cache/nmt").absolute()
+
+
+def path_of(given: str) -> Path:
+    """A path as a user wrote it, `~` for a home.
+
+    Raises:
+        UserError: no file can have this name, or there is no such home.
+    """
+    try:
+        path = Path(given).expanduser()
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except (RuntimeError, ValueError, OSError) as error:  # of pathlib for ~nobody, of a zero byte, and of the system
+        cause = getattr(error, "strerror", None) or error
+        raise UserError(f"{given!r:.200} is no path that can be used ({cause}); give another") from None
+    return path

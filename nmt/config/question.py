@@ -14,6 +14,7 @@ class Row:
     """One system of a table."""
 
     label: str
+    """Its name in the table, of which there is one alone."""
     overrides: list[str] = field(default_factory=list)
     """What its training sets, as on the command line of `train`, besides what all rows of the table set."""
     search: list[str] = field(default_factory=list)
@@ -27,8 +28,11 @@ class Literature:
     """What a paper reports of two rows, of which one is the table's first."""
 
     says: str
+    """The finding, with its source."""
     better: str
+    """Label of the row that it calls better ..."""
     worse: str
+    """... and of the other."""
 
 
 @dataclass
@@ -48,14 +52,17 @@ class Part:
     """One table: the first row, and rows that are tested against it."""
 
     name: str
+    """What it is about, where a question has several tables."""
     overrides: list[str]
     """What all its trainings set."""
     rows: list[Row]
+    """Two or more."""
     minutes: float
     """Of each training on one core, while another training has the other: the estimate as long as none is measured."""
     by_length: bool = False
     """Whether BLEU is shown by the length of the source too."""
     literature: list[Literature] = field(default_factory=list)
+    """What others found; the page says where it was found otherwise here."""
     claim: Claim | None = None
     """Null until an answer is written."""
 
@@ -81,8 +88,11 @@ class Question:
     """What is asked, by which tables, and the answer that a person wrote from them."""
 
     title: str
+    """Its heading."""
     question: str
+    """What is asked, as a sentence."""
     parts: list[Part]
+    """The tables that answer it."""
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
     """Of each training."""
     notes: list[str] = field(default_factory=list)

@@ -1,5 +1,6 @@
 """The roots of the tree, one a command, and the only door through which a configuration enters."""
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,11 +8,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
-from nmt.config.checks import number, problems_in
+from nmt.config.checks import number, problems_in, texts_in
 from nmt.config.data import DataConfig, SubwordType
 from nmt.config.model import ModelConfig, Tying
 from nmt.config.optim import OptimConfig
@@ -20,6 +22,8 @@ from nmt.config.tracking import TrackingConfig
 from nmt.config.train import TrainConfig
 from nmt.errors import UserError
 
+MOST_BYTES = 1 << 20  # of a run's configuration, which has a few thousand
+MOST_LEVELS = 20  # of which it has six; YAML's reader takes the square of the depth
 T = TypeVar("T")
 DEFAULTS: dict[type, DictConfig] = {}
 
@@ -47,7 +51,7 @@ class MachineConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.device not in ("auto", "cpu") and not self.device.startswith("cuda"):
             yield "device", f"is {self.device!r}; allowed: auto, cpu, cuda, cuda:N"
-        yield from number(self, "threads", 1)
+        yield from number(self, "threads", 1, 1024)
 
 
 @dataclass
@@ -164,7 +168,7 @@ class TranslateConfig:
 
 
 def checkpoint_problems(name: str) -> Iterator[tuple[str, str]]:
-    if not re.fullmatch("best|last|average:[1-9][0-9]*", name):
+    if not re.fullmatch("best|last|average:[1-9][0-9]{0,5}", name):
         yield "checkpoint", f"is {name!r}; allowed: best, last, average:N"
 
 
@@ -182,14 +186,19 @@ def from_hydra(schema: type[T], *composed: Any, prefix: str = "") -> T:
     try:
         # As plain containers: a node that hydra made of a dataclass would bring keys that `+key=value` added unseen.
         layers = [layer if OmegaConf.is_config(layer) else OmegaConf.create(layer) for layer in composed]
-        merged = OmegaConf.merge(defaults(schema), *(OmegaConf.to_container(layer) for layer in layers))
+        plain = [OmegaConf.to_container(layer) for layer in layers]
+        merged = OmegaConf.merge(defaults(schema), *plain)
         config = OmegaConf.to_object(merged)
+        if any("${" in text for layer in plain for text in texts_in(layer)):
+            OmegaConf.structured(config)  # what a reference gave has not been held against the type of its place
     except MissingMandatoryValue as error:
         key = f"{prefix}{error.full_key}"
         raise UserError(f"{key} is missing; give it as {key}=...") from None
     except OmegaConfBaseException as error:
         where = f" key {prefix}{error.full_key}" if error.full_key else ""
         raise UserError(f"configuration{where}: {first_line(error)}") from None
+    except RecursionError:
+        raise UserError("configuration: nested too deeply; write keys as nmt/config/ has them") from None
     assert isinstance(config, schema)
     problems = list(problems_in(config, prefix))
     if problems:
@@ -216,11 +225,17 @@ def save_config(config: Any, path: Path) -> None:
 def load_config(schema: type[T], path: Path, overrides: list[str] | None = None) -> T:
     """Reads a configuration that `save_config` wrote, with `key=value` overrides on top.
 
+    It holds values alone. What `save_config` never writes, and whoever made the file could mean harm by, is refused:
+    `${...}`, which can read the environment, aliases, which can make gigabytes of a line, and tags.
+
     Raises:
         UserError: the file is missing, not YAML, of another version, or fails its checks.
     """
     try:
-        loaded = OmegaConf.load(path)
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1).decode("utf-8")
+        refuse_more_than_values(text)
+        loaded = OmegaConf.load(io.StringIO(text))
         merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(overrides or []))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; is this a run directory?") from None
@@ -230,6 +245,26 @@ def load_config(schema: type[T], path: Path, overrides: list[str] | None = None)
         return from_hydra(schema, merged)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def refuse_more_than_values(text: str) -> None:
+    """
+    Raises:
+        ValueError: YAML is too long, or has more in it than mappings, lists and plain values.
+        YAMLError: it is no YAML.
+    """
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"it is longer than {MOST_BYTES:,} bytes")
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_LEVELS:
+            raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
+        more = "*" if isinstance(event, yaml.AliasEvent) else getattr(event, "tag", None) or ""
+        more = more or "${" * ("${" in getattr(event, "value", ""))
+        if more:
+            line = "" if event.start_mark is None else f"line {event.start_mark.line + 1}: "
+            raise ValueError(f"{line}{more} has no place in a run's configuration, which holds plain values")
 
 
 def with_search(schema: type[T], composed: DictConfig, trained: SearchConfig) -> tuple[T, SearchConfig]:

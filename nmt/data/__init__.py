@@ -2,8 +2,9 @@
 
 from nmt.data.batching import Batch, TrainingBatches, gather, in_length_order, make_batch, source_tensors
 from nmt.data.cleaning import normalise
-from nmt.data.corpora import read_lines
+from nmt.data.corpora import MOST_IN_A_LINE, read_all, read_lines
 from nmt.data.fetch import sha256_of
+from nmt.data.json_files import read_json
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.sampling import SubwordSampling, build_sampling
 from nmt.data.sources import locate
@@ -14,6 +15,7 @@ from nmt.data.workers import available_cores
 __all__ = [
     "BOS_ID",
     "EOS_ID",
+    "MOST_IN_A_LINE",
     "PAD_ID",
     "UNK_ID",
     "Batch",
@@ -30,6 +32,8 @@ __all__ = [
     "make_batch",
     "normalise",
     "prepare",
+    "read_all",
+    "read_json",
     "read_lines",
     "sha256_of",
     "source_tensors",

@@ -192,6 +192,8 @@ class TrainingBatches:
 
     def resize(self, size: int) -> None:
         """Goes to the start, with batches of another size."""
+        if type(size) is not int or size < 1:
+            raise ValueError(f"{size} is no size of a batch")
         self.size = size
         in_sentences = size if self.unit == BatchUnit.sentences else max(1, int(size / mean_length(self.store)))
         self.pool = in_sentences * self.pool_batches
@@ -241,7 +243,13 @@ class TrainingBatches:
         return make_batch([src for src, _ in pairs], [tgt for _, tgt in pairs], list(indices))
 
     def seek(self, epoch: int, index: int) -> None:
-        """Goes to a position: the next batch is number `index` of this epoch."""
+        """Goes to a position: the next batch is number `index` of this epoch.
+
+        Raises:
+            ValueError: there is no such position.
+        """
+        if not (type(epoch) is type(index) is int and min(epoch, index) >= 0):
+            raise ValueError(f"epoch {epoch}, index {index} is no position in the data")
         if epoch != self.epoch or index < self.before:
             self.begin(epoch)
         self.index = index

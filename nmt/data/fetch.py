@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Collection
@@ -15,6 +16,7 @@ from urllib.request import Request, urlopen
 
 from filelock import FileLock
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -27,6 +29,7 @@ from nmt.config.data import DownloadConfig
 from nmt.errors import UserError
 
 _CHUNK = 1 << 16  # bytes
+_MOST = 1 << 36  # bytes of a file, 64 GiB: the largest parallel corpora come in files of less
 _PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP answers that may differ at the next attempt
 
 _log = logging.getLogger(__name__)
@@ -198,12 +201,13 @@ def _attempt(url: str, part: Path, digest: str, timeout: float) -> None:
 def _receive(response: http.client.HTTPResponse, part: Path, offset: int) -> None:
     """Writes the response's body into `part` from byte `offset` on."""
     length = response.headers.get("Content-Length", "")
-    total = offset + int(length) if length.isdecimal() else None
+    total = offset + int(length) if length.isdecimal() and len(length) < 20 else None
+    _refuse_too_large(part, total or 0, (total or 0) - _size(part))
     received = offset
     with open(part, "ab") as file, _progress_bar() as bar:
         file.truncate(offset)
         # Starting from what is there already, the bar's speed and time left count this attempt's bytes alone.
-        task = bar.add_task(part.name.removesuffix(".part"), total=total, completed=offset)
+        task = bar.add_task(escape(part.name.removesuffix(".part")), total=total, completed=offset)
         while True:
             try:
                 chunk = response.read(_CHUNK)
@@ -213,10 +217,23 @@ def _receive(response: http.client.HTTPResponse, part: Path, offset: int) -> Non
                 break
             file.write(chunk)
             received += len(chunk)
+            _refuse_too_large(part, received)
             bar.update(task, completed=received)
     # http.client says nothing when a body of known length is cut off.
     if total is not None and received < total:
         raise _Fault(f"the connection broke off after {received} of {total} bytes")
+
+
+def _refuse_too_large(part: Path, size: int, missing: int = 0) -> None:
+    """
+    Raises:
+        UserError: a file has more bytes than is sensible, or lacks more than the disk has room for.
+    """
+    name = part.name.removesuffix(".part")
+    if size > _MOST:
+        raise UserError(f"{name} is larger than {_MOST >> 30} GiB; fetch it yourself and give data.mirror=FOLDER")
+    if missing > 0 and missing > (free := shutil.disk_usage(part.parent).free):
+        raise UserError(f"{name} needs {missing:,} bytes more, and {part.parent} has {free:,}; give another data.cache")
 
 
 def _progress_bar() -> Progress:

@@ -20,9 +20,11 @@ import numpy as np
 from nmt.config import DataConfig, cache_dir
 from nmt.console import progress_bar
 from nmt.data.cleaning import CleaningReport, normalise
+from nmt.data.corpora import MOST_IN_MEMORY
 from nmt.data.cutting import WORK, Result, shards_of
 from nmt.data.duplicates import find_repeated
 from nmt.data.fetch import sha256_of
+from nmt.data.json_files import read_json
 from nmt.data.shards import encode, finish, finished, repeated_in, text_files, words_file
 from nmt.data.sources import Fingerprints, Source, locate, make_once
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
@@ -64,7 +66,7 @@ class Prepared:
             UserError: a file is not as it was written.
         """
         try:
-            digests = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+            digests = read_json(self.folder / MANIFEST)
             damaged = [name for name, digest in digests.items() if sha256_of(self.folder / name) != digest]
         except (OSError, ValueError, AttributeError):
             damaged = [MANIFEST]
@@ -136,7 +138,7 @@ def write(
             task = progress.add_task(what, total=sum(task.size for task in tasks))
             return workers.run(tasks, lambda count: progress.advance(task, count), alone)
 
-        held_out = {split: list(source.pairs()) for split, source in sources.items() if split != "train"}
+        held_out = {split: list(source.pairs(MOST_IN_MEMORY)) for split, source in sources.items() if split != "train"}
         for split, pairs in held_out.items():
             write_lines(folder / f"{split}.src", (src for src, _ in pairs))
             write_lines(folder / f"{split}.tgt", (tgt for _, tgt in pairs))

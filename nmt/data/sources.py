@@ -8,14 +8,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
-from nmt.config import DataConfig, PhrasebookConfig, TextFiles, cache_dir
+from nmt.config import DataConfig, PhrasebookConfig, TextFiles, cache_dir, path_of
 from nmt.console import progress_bar
 from nmt.data import phrasebook
 from nmt.data.corpora import read_pairs
 from nmt.data.fetch import fetch, sha256_of
+from nmt.data.json_files import read_json
 from nmt.errors import Unfinished, UserError
 
 SPLITS = ("train", "valid", "test")
@@ -31,9 +33,9 @@ class Source:
     most: int | None = None
     """Pairs that are read of them, the first ones; None: all."""
 
-    def pairs(self) -> Iterator[tuple[str, str]]:
-        """The split's sentence pairs, as they stand in the files."""
-        return itertools.islice(read_pairs(self.files, self.folder), self.most)
+    def pairs(self, most_bytes: float = float("inf")) -> Iterator[tuple[str, str]]:
+        """The split's sentence pairs, as they stand in the files, of which none may have more than `most_bytes`."""
+        return itertools.islice(read_pairs(self.files, self.folder, most_bytes), self.most)
 
     def paths(self) -> list[Path]:
         return [self.folder / name for name in [*self.files.src, *self.files.tgt, *self.files.tsv]]
@@ -57,11 +59,11 @@ def located(config: DataConfig) -> dict[str, Source]:
     if config.download is not None:
         paths = [path for files in splits.values() for path in [*files.src, *files.tgt, *files.tsv]]
         folder = cache_dir(config.cache) / "downloads" / hashlib.sha256(config.download.url.encode()).hexdigest()[:16]
-        mirror = Path(config.mirror).expanduser() if config.mirror is not None else None
+        mirror = path_of(config.mirror) if config.mirror is not None else None
         fetch(config.download, folder, mirror, paths)
         return {name: Source(files, mirror or folder) for name, files in splits.items()}
     assert config.root is not None
-    root = Path(config.root).expanduser()
+    root = path_of(config.root)
     if not root.is_dir():
         raise UserError(f"data.root={config.root} is not a folder; name the one that holds the corpus files")
     return {name: Source(files, root) for name, files in splits.items()}
@@ -139,9 +141,10 @@ class Fingerprints:
         self.path = path
         self.changed = False
         try:
-            self.known: dict[str, list[object]] = json.loads(path.read_text(encoding="utf-8"))
+            known = read_json(path)
         except (OSError, ValueError):
-            self.known = {}
+            known = None
+        self.known: dict[str, Any] = known if isinstance(known, dict) else {}
 
     def of(self, path: Path) -> str:
         """The file's SHA-256.
@@ -154,7 +157,7 @@ class Fingerprints:
             # The second time cannot be set: a copy or an archive may bring another file with the same first one.
             mark: list[object] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
             entry = self.known.get(str(path.absolute()))
-            if entry is None or entry[:-1] != mark:
+            if not isinstance(entry, list) or entry[:-1] != mark:
                 entry = [*mark, sha256_of(path)]
                 self.known[str(path.absolute())] = entry
                 self.changed = True

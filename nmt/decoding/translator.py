@@ -1,6 +1,7 @@
 """Lines of text to lines of text."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -84,6 +85,8 @@ class Translator:
     ) -> list[list[Candidate]]:
         """The n best translations of each line, best first (samples as drawn); an empty line has one, the empty text.
 
+        A segment of which the model gives no finite score is left out of its line, with a warning.
+
         Args:
             lines: any text, one sentence each. What is longer than the model can read is translated in parts.
             on_progress: called with the number of source segments that were just finished.
@@ -104,6 +107,9 @@ class Translator:
             segments.extend(parts)
             asked.extend([demand, *[NOTHING] * (len(parts) - 1)][: len(parts)])
         found = self.search(segments, on_progress, asked)
+        if lost := found.count([]):
+            log.warning("%d segments have no translation: the model's scores of them are no finite numbers", lost)
+        found = [hypotheses or [Hypothesis([], -math.inf, -math.inf)] for hypotheses in found]
         return [self.join([found[i] for i in span]) for span in spans]
 
     def ask_for(self, n_best: int) -> None:
@@ -186,8 +192,8 @@ class Translator:
         ]
 
     def text_of(self, *parts: list[int]) -> str:
-        """One line of the parts' ids, whatever their pieces hold."""
-        return " ".join(" ".join(self.tgt.decode(parts)).split())
+        """One line of the parts' ids, whatever their pieces hold: no line ends, no control characters."""
+        return normalise(" ".join(self.tgt.decode(parts)))
 
     def attention(self, src: str, tgt: str) -> AttentionMap | None:
         """Where the model looks while it reads this translation; None for a model without attention.

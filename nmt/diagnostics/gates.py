@@ -61,7 +61,7 @@ def record_gates(model: Seq2Seq, config: ModelConfig, side: Side, layer: int, ba
         UserError: the model has no such layer, or not of these cells.
     """
     reference = build_model(replace(config, cell=REFERENCES[checked(config, side, layer)]), model.vocabulary)
-    reference.to(batch.src.device)
+    reference.to(batch.src.device, next(model.parameters()).dtype)
     reference.load_weights({name: parameter.detach() for name, parameter in model.named_parameters()})
     inputs, outputs = (batch.src, batch.src_mask, batch.tgt_in), []
     modules = (module for module in stack(reference, side)[layer - 1].modules())

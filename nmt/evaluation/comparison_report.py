@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nmt.console import harmless
 from nmt.evaluation.comparison import Breakdown, Cell, Comparison, Difference
 from nmt.evaluation.table import SHOWN
 from nmt.metrics import RESAMPLES, SEED, TRIALS
@@ -176,14 +177,14 @@ def show(tables: Sequence[Grid]) -> None:
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
     for grid in tables:
-        console.print(grid.title, markup=False, highlight=False, style="bold")
+        console.print(harmless(grid.title), markup=False, highlight=False, style="bold")
         if grid.rows:
-            table = Table(*map(escape, grid.headings), show_lines=True)
+            table = Table(*(escape(harmless(heading)) for heading in grid.headings), show_lines=True)
             for row in grid.rows:
-                table.add_row(*(Text(cell) for cell in row))
+                table.add_row(*(Text(harmless(cell)) for cell in row))
             console.print(table)
         for note in grid.notes:
-            console.print(note, markup=False, highlight=False)
+            console.print(harmless(note), markup=False, highlight=False)
         console.print()
 
 
@@ -204,7 +205,7 @@ def write(
             [str(d.line), *(f"{score:.2f}" for score in d.scores), d.src, d.reference, *d.translations]
             for d in differences
         ]
-        rows = ["\t".join(field.replace("\t", " ") for field in line) + "\n" for line in lines]
+        rows = ["\t".join(" ".join(field.split()) for field in line) + "\n" for line in lines]
         (folder / "sentences.tsv").write_text("".join(rows), encoding="utf-8")
 
 

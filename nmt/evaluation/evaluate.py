@@ -17,7 +17,7 @@ from nmt.errors import UserError
 from nmt.evaluation.perplexity import perplexities
 from nmt.evaluation.sets import EvaluationSet
 from nmt.metrics import RESAMPLES, SEED, Comet, Score, all_scores
-from nmt.models import Seq2Seq, Vocabulary, build_model
+from nmt.models import Seq2Seq, Vocabulary, build_model, refuse_too_large
 from nmt.run import RunDirectory, load_average, load_weights
 
 
@@ -62,7 +62,9 @@ def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:
     load = partial(load_average, run.checkpoints, int(count)) if count else partial(load_weights, run.checkpoints, name)
     step, weights = load(run.identity)
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
-    model = build_model(config.model, Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID))
+    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)
+    refuse_too_large(config.model, vocabulary, sum(weight.numel() for weight in weights.values()))
+    model = build_model(config.model, vocabulary)
     model.load_weights(weights)
     return model, step
 

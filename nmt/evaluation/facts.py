@@ -3,7 +3,6 @@
 What a run does not have is a sentence in `missing`, with the command that makes it, and no error.
 """
 
-import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from nmt.config import Config, corpus_note
+from nmt.data import read_json
 from nmt.decoding import Translator
 from nmt.errors import UserError
 from nmt.evaluation.comparison import Breakdown, Comparison
@@ -147,7 +147,7 @@ def start_of(start: dict[str, Any]) -> Start:
 def add_corpus(facts: Facts, run: RunDirectory) -> None:
     """From data/report.json, which preparation wrote."""
     try:
-        report = json.loads((run.path / "data" / "report.json").read_text(encoding="utf-8"))
+        report = read_json(run.path / "data" / "report.json")
         pairs = [("pairs read", report["read"]), ("pairs kept", report["kept"])]
         pairs += [(f"dropped: {reason}", count) for reason, count in report["dropped"].items() if count]
         pairs += [("dropped: too many pieces", report["over_max_pieces"])] if report["over_max_pieces"] else []
@@ -157,25 +157,24 @@ def add_corpus(facts: Facts, run: RunDirectory) -> None:
             (f"mean {unit} a sentence", "{src:.1f} source, {tgt:.1f} target".format(**report[f"mean_{unit}"]))
             for unit in ("words", "characters")
         ]
-        dropped = [(reason, example) for reason, found in report["examples"].items() for example in found]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        corpus = [*((name, f"{count:,}") for name, count in pairs), *means]
+        dropped = [
+            (reason, {key: example[key] for key in ("line", "src", "tgt")})
+            for reason, found in report["examples"].items()
+            for example in found
+        ]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         facts.missing.append(
             "data/report.json, which a training writes when it begins: this run is of an older version."
         )
         return
-    facts.corpus = [*((name, f"{count:,}") for name, count in pairs), *means]
+    facts.corpus = corpus
     facts.dropped = dropped
 
 
 def add_progress(facts: Facts, run: RunDirectory) -> None:
-    """Lines that a kill has cut off, and what is no number, are left out."""
-    text = run.metrics_path.read_text(encoding="utf-8", errors="replace") if run.metrics_path.is_file() else ""
-    for line in text.split("\n"):
-        try:
-            numbers = {key: value for key, value in json.loads(line).items() if isinstance(value, (int, float))}
-        except (ValueError, AttributeError):
-            continue
-        facts.metrics += [numbers] if "step" in numbers else []
+    """Of its metrics."""
+    facts.metrics = run.metrics()
     if not facts.metrics:
         facts.missing.append(f"metrics.jsonl has no line; it is made by: nmt-train train.resume={quoted(run)}")
         return
@@ -252,10 +251,7 @@ def add_breakdowns(facts: Facts, scored: ScoredRun, test: TestSet) -> None:
 
 def add_cost(facts: Facts, run: RunDirectory, parameters: int | None) -> None:
     """Of the training."""
-    try:
-        found = measured(run)
-    except (ValueError, KeyError, TypeError):
-        found = dict(run.facts)
+    found = measured(run)
     if parameters is not None:
         found.setdefault("parameters", parameters)
     scales = {

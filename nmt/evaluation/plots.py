@@ -1,11 +1,11 @@
 """Pictures. The only file that imports matplotlib, and only once there is something to draw: it takes a while."""
 
-import json
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.decoding import AttentionMap
+from nmt.run import read_metrics
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,9 +20,7 @@ CURVES = (
 
 def draw_learning_curves(metrics: Path, picture: Path) -> None:
     """Draws a run's metrics.jsonl as a PNG of four panels; does nothing while there is nothing to draw."""
-    if not metrics.exists():
-        return
-    lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").split("\n") if line]
+    lines = read_metrics(metrics)
     if not lines:
         return
     figure = new_figure(11, 7)

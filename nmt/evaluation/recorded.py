@@ -1,12 +1,12 @@
 """What evaluations left in RUN/scores, as a person reads it."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from nmt.config import SearchConfig
+from nmt.data import read_json
 from nmt.evaluation.systems import shown
 from nmt.evaluation.table import SHOWN
 
@@ -36,11 +36,11 @@ class Record:
     def read(cls, path: Path) -> "Record | None":
         """What a file says; None if it is damaged."""
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json(path)
             made_by = dict(record.pop("made_by"))
             scores = [recorded(name, score) for name, score in record.items() if isinstance(score, dict)]
             return cls(path.stem, scores, list(how(made_by)))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
             return None
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nmt.data import read_lines
+from nmt.config import path_of
+from nmt.data import read_all
 from nmt.errors import UserError
 from nmt.metrics import fetch_test_set
 
@@ -28,7 +29,7 @@ class EvaluationSet:
         Raises:
             UserError: a file cannot be read.
         """
-        src_lines, references = (list(read_lines(Path(path).expanduser())) for path in (src, ref))
+        src_lines, references = (read_all(path_of(path)) for path in (src, ref))
         return cls(Path(src).name, src_lines, [references])
 
     @classmethod
@@ -39,7 +40,7 @@ class EvaluationSet:
             UserError: there is none, it cannot be downloaded, or its files are not whole.
         """
         src, references = fetch_test_set(name, pair)
-        lines = [list(read_lines(path)) for path in (src, *references)]
+        lines = [read_all(path) for path in (src, *references)]
         if len({len(side) for side in lines}) != 1:
             raise UserError(
                 f"testset={name}: its files in {src.parent} are of different length, some of them cut off; delete that "

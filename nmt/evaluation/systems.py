@@ -1,17 +1,18 @@
 """The systems of a comparison: scored runs, those that differ by their seed alone taken together."""
 
 import hashlib
-import json
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from nmt.data import read_lines
+from nmt.config import path_of
+from nmt.data import read_all, read_json
 from nmt.errors import UserError
-from nmt.run import RunDirectory
+from nmt.run import RunDirectory, is_number
 
 log = logging.getLogger(__name__)
 
@@ -53,20 +54,22 @@ class ScoredRun:
             unfinished = "" if run.finished else f"; its training has not ended: nmt-train train.resume={run.path}"
             raise UserError(f"{run.path} has no scores of its {split} set{unfinished}; they are made by: {command}")
         try:
-            record = json.loads(Path(f"{stem}.json").read_text(encoding="utf-8"))
+            record = read_json(Path(f"{stem}.json"))
             made_by = record.pop("made_by")
             scores = {
                 name: score
                 for name, score in record.items()
                 if isinstance(score, dict) and {"score", "signature"} <= set(score) and metric in (None, name)
             }
+            if not all(map(is_score, scores.values())):
+                raise ValueError
             search, seed = dict(made_by["search"]), int(made_by["seed"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise UserError(f"{stem}.json is damaged; it is made anew by: {command}") from None
         if not scores:
             there = ", ".join(name for name in record)
             raise UserError(f"{stem}.json has no score metric={metric}; it has: {there}; others are made by: {command}")
-        hypotheses = list(read_lines(Path(f"{stem}.hyp")))
+        hypotheses = read_all(Path(f"{stem}.hyp"))
         settings = flat(asdict(config) | {"search": search})
         settings |= {
             "checkpoint": made_by.get("checkpoint", "best"),
@@ -79,8 +82,19 @@ class ScoredRun:
     @property
     def overrides(self) -> list[str]:
         """What the user set when the run was started, but for what is set aside."""
-        given = self.run.record()["starts"][0]["overrides"] if self.run.record()["starts"] else []
+        given = self.run.record()["starts"][0].get("overrides", []) if self.run.record()["starts"] else []
         return [word for word in given if not word.lstrip("+~").startswith(ASIDE)]
+
+
+def is_score(score: dict[str, Any]) -> bool:
+    """Whether it has the types that are written; an infinite perplexity is one."""
+    interval = score.get("interval")
+    numbers = [score["score"], *(() if interval is None else interval)]
+    return (
+        isinstance(score["signature"], str)
+        and len(numbers) in (1, 3)
+        and all(is_number(number) and not math.isnan(number) for number in numbers)
+    )
 
 
 @dataclass
@@ -127,7 +141,7 @@ def runs_in(paths: Sequence[str]) -> Iterator[RunDirectory]:
     """
     seen: set[Path] = set()
     for given in paths:
-        folder = Path(given).expanduser()
+        folder = path_of(given)
         inside = sorted(folder.glob("*/run.json"), key=lambda path: (len(path.parent.name), path.parent.name))
         found = [RunDirectory.open(given)] if (folder / "run.json").is_file() or not inside else []
         for run in found or [RunDirectory.open(str(path.parent)) for path in inside]:
@@ -214,8 +228,7 @@ def measured(run: RunDirectory) -> dict[str, float]:
     """What is known of a training's cost: parameters, seconds, tokens_per_second (of the target), and
     peak_memory_bytes; parameters and memory are not in runs of an older version."""
     found = dict(run.facts)
-    lines = run.metrics_path.read_text(encoding="utf-8") if run.metrics_path.is_file() else ""
-    metrics = [json.loads(line) for line in lines.split("\n") if line.endswith("}")]
+    metrics = run.metrics()
     if speeds := [line["train/tokens_per_second"] for line in metrics if "train/tokens_per_second" in line]:
         found["tokens_per_second"] = median(speeds)
     if seconds := [line["valid/seconds"] for line in metrics if "valid/seconds" in line]:

@@ -2,7 +2,9 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from nmt.console import harmless
 from nmt.metrics import Score
 
 SHOWN = {
@@ -28,8 +30,8 @@ def show_scores(scores: dict[str, Score]) -> None:
         number = f"{score.score:.{digits}f}"
         interval = "" if score.interval is None else "[{:.{d}f}, {:.{d}f}]".format(*score.interval, d=digits)
         if console.is_terminal:
-            table.add_row(label, number, interval, score.signature)
+            table.add_row(label, number, interval, Text(harmless(score.signature)))
         else:
-            print(f"{label} = {number} {interval}".rstrip() + f"\n{score.signature}")
+            print(f"{label} = {number} {interval}".rstrip() + f"\n{harmless(score.signature)}")
     if console.is_terminal:
         console.print(table)

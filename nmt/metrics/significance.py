@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric
 
+from nmt.config.data import BLEU_TOKENIZERS
 from nmt.metrics.bootstrap import RESAMPLES, SEED
 
 TRIALS = 10_000  # as in sacrebleu
@@ -41,7 +42,9 @@ class Scorer:
     def of(cls, signature: str) -> "Scorer | None":
         """The metric that has this signature, but for the version; None if it is none of sacrebleu's three."""
         parts = dict(part.partition(":")[::2] for part in signature.split("|"))
-        if "smooth" in parts:
+        if parts.get("tok", "tercom") not in ("tercom", *BLEU_TOKENIZERS) or parts.get("nw", "0") not in ("0", "2"):
+            return None
+        if "smooth" in parts and "tok" in parts:
             scorer = cls(BLEU(tokenize=parts["tok"]), BLEU(tokenize=parts["tok"], effective_order=True))
         elif "nw" in parts:
             metric = CHRF(word_order=int(parts["nw"]))

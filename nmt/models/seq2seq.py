@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nmt.config import Architecture, ModelConfig, Precision, Tying
+from nmt.config import Architecture, ModelConfig, PositionKind, Precision, Tying
 from nmt.errors import UserError
 from nmt.models.convolution import ConvolutionalDecoder, ConvolutionalEncoder
 from nmt.models.decoder import Decoder
@@ -124,11 +124,12 @@ class Seq2Seq(nn.Module):
         """Puts back the parameters by name, each shared one once.
 
         Raises:
-            UserError: the weights are another model's, or not finite.
+            UserError: the weights are another model's, of another type, or not finite.
         """
         parameters = dict(self.named_parameters())
         strange = [name for name in {**parameters, **weights} if name not in parameters or name not in weights]
-        strange = strange or [name for name in parameters if parameters[name].shape != weights[name].shape]
+        kinds = [{name: (w.shape, w.dtype) for name, w in found.items()} for found in (parameters, weights)]
+        strange = strange or [name for name in parameters if kinds[0][name] != kinds[1][name]]
         if strange:
             raise UserError(f"the weights do not fit the configured model: {', '.join(strange[:3])} differ")
         if broken := [name for name, weight in weights.items() if not weight.isfinite().all()]:
@@ -138,6 +139,32 @@ class Seq2Seq(nn.Module):
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(weights[name])
+
+
+def refuse_too_large(config: ModelConfig, vocabulary: Vocabulary, given: int) -> None:
+    """Looks at the sizes of a model before memory is asked for them.
+
+    Args:
+        config: of the model.
+        vocabulary: of the model.
+        given: numbers in the weights that it shall get.
+
+    Raises:
+        UserError: one of its matrices alone has more.
+    """
+    sides = [max(vocabulary.src_size, vocabulary.tgt_size)]
+    match config.architecture:
+        case Architecture.recurrent:
+            sides += [config.hidden_size]
+            least = max(config.hidden_size, config.direction_size or 0) ** 2
+        case Architecture.transformer:
+            sides += [config.feed_forward_size]
+            least = config.max_positions * config.embed_size * (config.positions == PositionKind.learned)
+        case Architecture.convolutional:
+            sides += [config.hidden_size, config.max_positions]
+            least = config.kernel_width * config.hidden_size**2
+    if given < max(least, *(config.embed_size * side for side in sides)):
+        raise UserError("the weights do not fit the configured model, which is larger")
 
 
 def build_model(config: ModelConfig, vocabulary: Vocabulary) -> Seq2Seq:

@@ -8,10 +8,12 @@ from nmt.run.checkpoint import (
     load_checkpoint,
     load_weights,
     newest_whole,
+    not_finite,
     save_checkpoint,
 )
 from nmt.run.directory import RunDirectory, identity, newest_unfinished
 from nmt.run.provenance import forget_peak_memory, peak_memory, provenance
+from nmt.run.records import is_number, read_metrics, refuse_links_out
 
 __all__ = [
     "Checkpoint",
@@ -20,12 +22,16 @@ __all__ = [
     "forget_peak_memory",
     "go_back",
     "identity",
+    "is_number",
     "load_average",
     "load_checkpoint",
     "load_weights",
     "newest_unfinished",
     "newest_whole",
+    "not_finite",
     "peak_memory",
     "provenance",
+    "read_metrics",
+    "refuse_links_out",
     "save_checkpoint",
 ]

@@ -9,6 +9,7 @@ kills the process at any moment leaves the old checkpoint or the new one, never 
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Collection
@@ -21,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nmt.data import sha256_of
+from nmt.data import read_json, sha256_of
 from nmt.errors import UserError
 
 FORMAT = 1
@@ -132,9 +133,9 @@ def load_checkpoint(folder: Path, link: str, run: str = "") -> Checkpoint:
     """
     source, manifest = checked(folder, link, (WEIGHTS, TENSORS, STATE), run)
     try:
-        state = json.loads((source / STATE).read_text(encoding="utf-8"))
+        state = read_json(source / STATE)
         return Checkpoint(manifest["step"], load_file(source / WEIGHTS), load_file(source / TENSORS), state, run)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise UserError(f"{source}: the checkpoint cannot be read: {error}") from None
 
 
@@ -147,7 +148,7 @@ def load_weights(folder: Path, link: str, run: str = "") -> tuple[int, dict[str,
     source, manifest = checked(folder, link, (WEIGHTS,), run)
     try:
         return manifest["step"], load_file(source / WEIGHTS)
-    except (OSError, SafetensorError) as error:
+    except (OSError, KeyError, SafetensorError) as error:  # KeyError: of a type that torch does not have
         raise UserError(f"{source / WEIGHTS}: cannot be read: {error}") from None
 
 
@@ -162,7 +163,10 @@ def load_average(folder: Path, count: int, run: str = "") -> tuple[int, dict[str
         raise UserError(f"checkpoint=average:{count} asks for more than the {len(newest)} checkpoints in {folder}")
     total: dict[str, Tensor] = {}
     for step in newest:
-        for name, weight in load_weights(folder, folder_name(step), run)[1].items():
+        weights = load_weights(folder, folder_name(step), run)[1]
+        if total and [(name, w.shape) for name, w in weights.items()] != [(name, w.shape) for name, w in total.items()]:
+            raise UserError(f"{folder}: the newest {count} checkpoints are of different models; use checkpoint=last")
+        for name, weight in weights.items():
             total[name] = weight.double() + total[name] if name in total else weight.double()
     return newest[0], {name: (weight / count).float() for name, weight in total.items()}
 
@@ -175,7 +179,7 @@ def checked(folder: Path, link: str, names: Collection[str], run: str) -> tuple[
     if not source.is_dir():
         raise UserError(f"{folder / link} does not exist; the run has no checkpoint yet")
     try:
-        manifest: dict[str, Any] = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = read_json(source / MANIFEST)
         found = manifest["format"]
         if found != FORMAT:
             raise UserError(
@@ -185,7 +189,7 @@ def checked(folder: Path, link: str, names: Collection[str], run: str) -> tuple[
             raise ValueError
         if manifest["run"] != run:
             raise UserError(f"{source} belongs to another run; use a checkpoint of this one")
-        if source.name not in (link, folder_name(manifest["step"])):
+        if source.name != folder_name(manifest["step"]) and not (link in LINKS and source.name == link):
             raise UserError(f"{source} is damaged (it says it is step {manifest['step']}); use another checkpoint")
         for name in names:
             if sha256_of(source / name) != manifest["sha256"][name]:
@@ -193,6 +197,19 @@ def checked(folder: Path, link: str, names: Collection[str], run: str) -> tuple[
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{source} is incomplete or damaged; use another checkpoint of {folder}") from None
     return source, manifest
+
+
+def not_finite(state: Any, name: str = "state") -> str:
+    """The name of a leaf of a checkpoint's state that is no finite number, empty if there is none.
+
+    The best score alone may be null, before there is one.
+    """
+    if isinstance(state, dict):
+        found = (not_finite(child, str(key)) for key, child in state.items())
+        return next(filter(None, found), "")
+    if name == "best" and state is None:
+        return ""
+    return "" if isinstance(state, (int, float)) and math.isfinite(state) else name
 
 
 def checksum(record: dict[str, Any]) -> str:

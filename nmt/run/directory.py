@@ -9,6 +9,7 @@ report.html   model_card.md  written by `report`, and written anew each time
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,10 +19,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from nmt.config import Config, load_config, save_config
-from nmt.data import Prepared, Tokenizer, read_lines, sha256_of
+from nmt.config import Config, load_config, path_of, save_config
+from nmt.data import Prepared, Tokenizer, read_all, read_json, sha256_of
 from nmt.errors import UserError
 from nmt.run.checkpoint import checksum
+from nmt.run.records import read_metrics, refuse_links_out, well_formed
 
 FORMAT = 1
 SIDES = ("src", "tgt")
@@ -40,7 +42,7 @@ class RunDirectory:
         Raises:
             UserError: there is none, or it is of another version.
         """
-        run = cls(Path(path).expanduser())
+        run = cls(path_of(path))
         if not run.path.is_dir():
             raise UserError(f"run={path} does not exist; name the run directory that training printed last")
         if not run.exists:
@@ -51,10 +53,11 @@ class RunDirectory:
                 raise UserError(
                     f"{path} is a run of format {record['format']}, this version reads {FORMAT}; use the nmt it is from"
                 )
-            if record.pop("checksum") != checksum(record):
+            if record.pop("checksum") != checksum(record) or not well_formed(record):
                 raise ValueError
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise UserError(f"{run.record_path} is damaged; the run cannot be used") from None
+        refuse_links_out(run.path)
         for name, digest in record["sha256"].items():
             run.check(name, digest)
         return run
@@ -64,6 +67,8 @@ class RunDirectory:
         Raises:
             UserError: a file is not as it was when the run was made.
         """
+        if "\0" in name or not Path(os.path.realpath(self.path / name)).is_relative_to(self.path.resolve()):
+            raise UserError(f"{self.record_path} names {name!r}, which is no file of the run; the run cannot be used")
         try:
             if sha256_of(self.path / name) != digest:
                 raise UserError(
@@ -122,7 +127,7 @@ class RunDirectory:
         return str(self.record()["identity"])
 
     def record(self) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads(self.record_path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = read_json(self.record_path)
         return record
 
     def write_record(self, record: dict[str, Any]) -> None:
@@ -184,12 +189,25 @@ class RunDirectory:
         return facts
 
     def word_counts(self, side: str) -> dict[str, int] | None:
-        """How often each word of the held-out sets stands on a side of the training data; None in older runs."""
+        """How often each word of the held-out sets stands on a side of the training data; None in older runs.
+
+        Raises:
+            UserError: the file is damaged.
+        """
         path = self.path / "data" / "words.json"
         if not path.is_file():
             return None
-        counts: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))[side]
+        try:
+            counts: dict[str, int] = read_json(path)[side]
+            if not all(type(count) is int for count in counts.values()):
+                raise ValueError
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise UserError(f"{path} is damaged; the run cannot be compared") from None
         return counts
+
+    def metrics(self) -> list[dict[str, float]]:
+        """The lines of metrics.jsonl."""
+        return read_metrics(self.metrics_path)
 
     def tokenizer(self, side: str) -> Tokenizer:
         return Tokenizer.load(self.path / "tokenizer" / f"{side}.model")
@@ -208,7 +226,7 @@ class RunDirectory:
         """
         if not self.has_split(split):
             raise UserError(f"{self.path} has no {split} set; give your own files by src=FILE ref=FILE")
-        src, tgt = (list(read_lines(self.path / "data" / f"{split}.{side}")) for side in SIDES)
+        src, tgt = (read_all(self.path / "data" / f"{split}.{side}") for side in SIDES)
         return src, tgt
 
 

@@ -8,6 +8,7 @@ experiment/best.yaml         the best trial as an experiment file
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from nmt.config import Metric, SweepCommandConfig, load_config, save_config
+from nmt.config import Metric, SweepCommandConfig, load_config, path_of, save_config
+from nmt.data import read_json
 from nmt.errors import UserError
+from nmt.run import is_number, read_metrics, refuse_links_out
 from nmt.sweep.space import Value
 
 
@@ -63,10 +66,8 @@ def best_trial(trials: Sequence[Trial], metric: Metric) -> Trial | None:
 
 def read_scores(metrics: Path, metric: Metric) -> list[tuple[int, float]]:
     """Steps and finite scores of a run's validations so far, from its metrics.jsonl."""
-    if not metrics.exists():
-        return []
-    lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").split("\n") if line]
-    found = [(line["step"], line[f"valid/{metric}"]) for line in lines if f"valid/{metric}" in line]
+    lines = [line for line in read_metrics(metrics) if f"valid/{metric}" in line]
+    found = [(int(line["step"]), line[f"valid/{metric}"]) for line in lines if math.isfinite(line["step"])]
     return [(step, score) for step, score in found if math.isfinite(score)]
 
 
@@ -81,11 +82,12 @@ class SweepDirectory:
         """An existing sweep.
 
         Raises:
-            UserError: there is none.
+            UserError: there is none, or it leads out of its folder.
         """
-        sweep = cls(Path(path).expanduser())
+        sweep = cls(path_of(path))
         if not sweep.exists:
             raise UserError(f"report={path} is no sweep: it has no config.yaml and trials; name a folder under sweeps/")
+        refuse_links_out(sweep.path)
         return sweep
 
     @property
@@ -104,10 +106,11 @@ class SweepDirectory:
         """Lays out a new sweep, or sees that an old one was started alike; `groups.json` comes last.
 
         Raises:
-            UserError: it was not, or the folder cannot be written.
+            UserError: it was not, leads out of its folder, or the folder cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            refuse_links_out(self.path)
             if self.exists and essence(self.config()) != essence(asked):
                 raise UserError(
                     f"{self.path} holds a sweep of another configuration; give a folder of its own as sweep.folder="
@@ -123,7 +126,19 @@ class SweepDirectory:
         return load_config(SweepCommandConfig, self.config_path)
 
     def groups(self) -> dict[str, str]:
-        groups: dict[str, str] = json.loads(self.groups_path.read_text(encoding="utf-8"))
+        """The chosen file of each group.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        try:
+            groups: dict[str, str] = read_json(self.groups_path)
+            if not all(isinstance(name, str) and re.fullmatch("[A-Za-z0-9_/-]+", name) for name in groups.values()):
+                raise ValueError
+        except (OSError, ValueError, AttributeError):
+            raise UserError(
+                f"{self.groups_path} is damaged; the same command, sweep.folder={self.path}, mends it"
+            ) from None
         return groups
 
     @contextmanager
@@ -165,11 +180,29 @@ class SweepDirectory:
 
 def read_trial(path: Path) -> Trial:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         scores = [(int(step), float(score)) for step, score in record["scores"]]
-        return Trial(**(record | {"state": TrialState(record["state"]), "scores": scores}))
-    except (OSError, ValueError, KeyError, TypeError):
+        trial = Trial(**(record | {"state": TrialState(record["state"]), "scores": scores}))
+        if path.parent.name != f"{trial.number:03d}" or not well_formed(trial):
+            raise ValueError
+        return trial
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise UserError(f"{path} is damaged; delete the folder {path.parent} to train this trial again") from None
+
+
+def well_formed(trial: Trial) -> bool:
+    """Whether what came from a file has the types that are written."""
+    plain = (float, int, str, bool, type(None))
+    return (
+        type(trial.number) is int
+        and isinstance(trial.parameters, dict)
+        and all(isinstance(value, plain) for value in trial.parameters.values())
+        and (trial.score is None or is_number(trial.score))
+        and (trial.score is not None or trial.state != TrialState.complete)
+        and is_number(trial.seconds)
+        and isinstance(trial.reason, str)
+        and isinstance(trial.notes, dict)
+    )
 
 
 def write(path: Path, content: object) -> None:

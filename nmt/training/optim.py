@@ -56,10 +56,19 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer_tensors(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Puts back what `optimizer_tensors` gave."""
+    """Puts back what `optimizer_tensors` gave.
+
+    Raises:
+        ValueError: a tensor is another optimizer's or model's, or not finite.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)
+        if value.shape not in ((), parameters[int(index)].shape) or value.dtype != torch.float32:
+            raise ValueError(f"optimizer.{key} does not fit its parameter")
+        if not value.isfinite().all():
+            raise ValueError(f"optimizer.{key} is not finite")
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -32,7 +33,7 @@ class JsonLines:
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text("".join(kept), encoding="utf-8")
@@ -92,8 +93,11 @@ class Tracker:
         identity = folder / "wandb_id"
         if not identity.exists():
             identity.write_text(secrets.token_hex(4), encoding="utf-8")
+        name = identity.read_text(encoding="utf-8").strip()
+        if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):  # wandb makes the name of a folder of it
+            raise ValueError(f"{identity} holds no identity; delete it")
         self.wandb = wandb.init(
-            id=identity.read_text(encoding="utf-8").strip(),
+            id=name,
             dir=str(folder),
             mode=config.mode.value,
             resume="allow" if config.mode == TrackingMode.online else None,

@@ -15,7 +15,7 @@ from nmt.config import Metric, TrainConfig
 from nmt.data import Batch, TrainingBatches
 from nmt.errors import Interrupted, UserError
 from nmt.models import Seq2Seq
-from nmt.run import Checkpoint, save_checkpoint
+from nmt.run import Checkpoint, not_finite, save_checkpoint
 from nmt.training.average import WeightAverage
 from nmt.training.gradients import Sums, add_gradients
 from nmt.training.objectives import Objective
@@ -265,7 +265,20 @@ class Trainer:
         return Checkpoint(self.progress.step, weights, tensors, state, self.run)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Goes on from a checkpoint as if training had never stopped."""
+        """Goes on from a checkpoint as if training had never stopped.
+
+        Raises:
+            UserError: its state is not one that this training could have written.
+        """
+        try:
+            self.put_back(checkpoint)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            what = f"{self.checkpoints}: step {checkpoint.step} does not fit ({' '.join(str(error).split())})"
+            raise UserError(f"{what}; continue with the settings that it is from") from None
+
+    def put_back(self, checkpoint: Checkpoint) -> None:
+        if broken := not_finite(checkpoint.state):
+            raise ValueError(f"{broken!r} is no finite number")
         groups: dict[str, dict[str, Tensor]] = {"optimizer": {}, "random": {}, "weights": {}}
         for key, value in checkpoint.tensors.items():
             group, name = key.split(".", 1)

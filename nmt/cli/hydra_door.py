@@ -1,0 +1,112 @@
+"""Keeps hydra from running code that a configuration names.
+
+Hydra itself, apart from any application, makes objects of what stands under some of its own keys: callbacks, loggers,
+launchers; it imports the packages in which it searches for files; and it can load a pickle. A file in a folder given
+by --config-dir, or a line copied from somewhere to the command line, could ask for that. So what hydra searches in is
+looked at first, and each configuration as soon as it is composed, before hydra does anything with it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_search_path import ConfigSearchPath
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from nmt.errors import UserError
+
+CORE = "hydra._internal.core_plugins"
+PLUGINS = {
+    "launcher": (f"{CORE}.basic_launcher.BasicLauncher", "hydra_plugins.nmt_launcher.ClusterLauncher"),
+    "sweeper": (f"{CORE}.basic_sweeper.BasicSweeper",),
+}
+"""What hydra may make; of these, what is installed as its plugin."""
+EMPTY = ("callbacks", "job.env_set", "job.env_copy", "searchpath")
+LOGGING = ("job_logging", "hydra_logging")
+HARMLESS = {"version", "disable_existing_loggers"}
+"""Keys of the standard library's logging that name nothing to be imported."""
+CALLS = ("._target_", ".()")  # of hydra, and of logging
+FOLDERS = ("main", "command-line")
+"""What hydra calls --config-path and --config-dir; its own packages and its plugins' are searched too."""
+
+
+class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not read hydra
+    """Hydra's own, but for a look at where it searches and at what it has composed."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        """
+        Raises:
+            UserError: a package is to be searched, which would import it.
+        """
+        for place in config_search_path.get_path():
+            if place.provider in FOLDERS and "://" in place.path.removeprefix("file://"):
+                raise UserError(f"{place.path} is no folder; give one by --config-path or --config-dir")
+        super().__init__(config_search_path)
+
+    def _process_config_searchpath(self, config_name: str | None, parsed_overrides: list[Any], repo: Any) -> None:
+        """Hydra's would search what the configuration names, and import it if it is a package."""
+        primary = None if config_name is None else repo.load_config(config_path=config_name)  # kept for later
+        named = [word.get_key_element() for word in parsed_overrides]
+        inside = None if primary is None else OmegaConf.select(primary.config, "hydra.searchpath")
+        if inside or any(key.lstrip("+~") == "hydra.searchpath" for key in named):
+            raise UserError("hydra.searchpath is set; give a folder by --config-dir")
+
+    def load_configuration(
+        self, config_name: str | None, overrides: list[str], *args: Any, **kwargs: Any
+    ) -> DictConfig:
+        """
+        Raises:
+            UserError: the configuration names something to be called, imported, or put into the environment.
+        """
+        try:
+            composed: DictConfig = super().load_configuration(config_name, overrides, *args, **kwargs)
+        except (YAMLError, AttributeError, AssertionError, TypeError, RecursionError, UnicodeError) as error:
+            raise UserError(f"the configuration cannot be composed: {error}") from None  # what hydra lets through
+        refuse_code(composed)
+        return composed
+
+
+def refuse_pickles(words: Sequence[str]) -> None:
+    """
+    Raises:
+        UserError: the command line asks hydra to load a job from a pickle.
+    """
+    if get_args_parser().parse_known_args(words)[0].experimental_rerun is not None:
+        raise UserError("--experimental-rerun loads a pickle, which can run anything; use train.resume=RUN")
+
+
+def refuse_code(composed: DictConfig) -> None:
+    """
+    Raises:
+        UserError: the configuration names something to be called, imported, or put into the environment.
+    """
+    for key in EMPTY:
+        if OmegaConf.select(composed, f"hydra.{key}"):
+            raise UserError(f"hydra.{key} is set; it could run or load anything, and has to stay empty here")
+    for group, choice in composed.hydra.runtime.choices.items():
+        if ".." in str(choice).split("/") or str(choice).startswith("/"):
+            raise UserError(f"{group}={choice} leads out of its folder; give the name of a file, and --config-dir")
+    for name in LOGGING:
+        settings: Any = OmegaConf.to_container(composed.hydra[name]) or {}
+        if not isinstance(settings, dict) or any(settings[key] for key in settings.keys() - HARMLESS):
+            raise UserError(f"hydra.{name} is set; loggers could be anything, and it has to stay empty here")
+    tree: Any = OmegaConf.to_container(composed)
+    for plugin, allowed in PLUGINS.items():
+        made: Any = OmegaConf.to_container(composed.hydra[plugin], resolve=True)  # ${oc.create:...} can make anything
+        named = [made.pop(key) for key in list(made or ()) if f".{key}" in CALLS]
+        if len(named) != 1 or named[0] not in allowed:
+            raise UserError(f"hydra.{plugin} is none of {', '.join(allowed)}; leave hydra/{plugin} out")
+        tree["hydra"][plugin] = made
+    for key in keys(tree):
+        if f".{key}".endswith(CALLS):
+            raise UserError(f"{key} names something to be called; no configuration does that here, leave it out")
+
+
+def keys(tree: Any, prefix: str = "") -> Iterator[str]:
+    """All dotted keys of nested dictionaries and lists."""
+    if isinstance(tree, (dict, list)):
+        for name, child in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield f"{prefix}{name}"
+            yield from keys(child, f"{prefix}{name}.")

@@ -1,0 +1,107 @@
+"""A run as somebody who means harm would hand it on: changed, with all its checksums made to fit again."""
+
+import json
+import os
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, SearchConfig, SearchKind, TokenizerConfig
+from nmt.data import BOS_ID, PAD_ID, prepare, sha256_of
+from nmt.decoding import Translator
+from nmt.evaluation import load_translator
+from nmt.models import Vocabulary, build_model
+from nmt.run import Checkpoint, RunDirectory, load_checkpoint, save_checkpoint
+from nmt.run.checkpoint import checksum
+
+FILES = ("model.safetensors", "state.safetensors", "state.json")
+SEARCH = SearchConfig(kind=SearchKind.greedy, max_length_ratio=0.0, max_length_offset=4)
+
+
+class Payload:
+    """Unpickled, it makes a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+def payload(folder: Path) -> bytes:
+    return pickle.dumps(Payload(folder))
+
+
+def settings(cache: Path) -> Config:
+    corpus = PhrasebookConfig(train=150, valid=4, test=4)
+    data = DataConfig(phrasebook=corpus, cache=str(cache), tokenizer=TokenizerConfig(vocab_size=150))
+    return Config(data=data, model=ModelConfig(embed_size=4, hidden_size=4))
+
+
+def make(folder: Path) -> Path:
+    """A run with one checkpoint, in `folder/run`, and its cache in `folder/cache`."""
+    config = settings(folder / "cache")
+    run = RunDirectory(folder / "run")
+    run.create(config, prepare(config.data))
+    torch.manual_seed(1)
+    model = build_model(config.model, Vocabulary(150, 150, PAD_ID, BOS_ID))
+    tensors = {"random.cpu": torch.get_rng_state()}
+    state = {"progress": {"step": 10}}
+    weights = {name: weight.detach() for name, weight in model.named_parameters()}
+    save_checkpoint(run.checkpoints, Checkpoint(10, weights, tensors, state, run.identity), ["last", "best"])
+    return run.path
+
+
+def copy(original: Path, folder: Path) -> Path:
+    shutil.copytree(original, folder, symlinks=True)
+    return folder
+
+
+def forge(run: Path) -> None:
+    """Makes all checksums of a run fit what its files are now; what cannot be read stays as it is."""
+    forge_checkpoint(run / "checkpoints" / "step-00000010")
+    try:
+        record = json.loads((run / "run.json").read_text())
+        record["sha256"] = {name: sha256_of(run / name) for name in record["sha256"]}
+        RunDirectory(run).write_record(record)
+    except (ValueError, TypeError, RecursionError):
+        pass
+
+
+def forge_checkpoint(folder: Path) -> None:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["sha256"] = {name: sha256_of(folder / name) for name in FILES}
+        del manifest["checksum"]
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"checksum": checksum(manifest)}))
+    except (ValueError, TypeError, RecursionError):
+        pass
+
+
+def change_record(run: Path, **changes: Any) -> None:
+    run_directory = RunDirectory(run)
+    run_directory.write_record(run_directory.record() | changes)
+
+
+def change_tensors(run: Path, file: str, **changes: Any) -> None:
+    path = run / "checkpoints" / "step-00000010" / file
+    save_file(load_file(path) | changes, path)
+    forge(run)
+
+
+def use(run: Path) -> Translator:
+    """All that an evaluation, a translation, a comparison and a continued training read of a run."""
+    opened = RunDirectory.open(str(run))
+    opened.config()
+    for split in ("valid", "test"):
+        opened.text(split)
+    for side in ("src", "tgt"):
+        opened.word_counts(side)
+    opened.metrics()
+    load_checkpoint(opened.checkpoints, "last", opened.identity)
+    translator, _ = load_translator(opened, "best", SEARCH, torch.device("cpu"))
+    return translator

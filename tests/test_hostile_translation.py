@@ -1,0 +1,103 @@
+"""Translation of anything: a line for each line, even from a model that has no numbers."""
+
+import io
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nmt.cli.translate import blocks, decoded, filter_lines
+from nmt.config import MbrCandidates, MbrReferences, ModelConfig, Precision, SearchConfig, SearchKind
+from nmt.data import BOS_ID, PAD_ID, Tokenizer
+from nmt.decoding import Demands, Translator, align
+from nmt.models import Vocabulary, build_model
+
+MEGABYTE = 1 << 20
+LINES = [
+    *(b"", b" ", b"\r", b"\x00", b"tea\x00tea", b"\xff\xfe", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\t", b"x" * 2000),
+    *(
+        text.encode()
+        for text in ("a\u2028b\u2029c\x85d\x0be", "\u200b\u200d\u202e", "e\u0301" * 300, "\U0010ffff", "▁ ▁")
+    ),
+]
+SEARCHES = {
+    **{kind.value: SearchConfig(kind=kind, beam_size=2, groups=2) for kind in SearchKind},
+    "samples": SearchConfig(
+        kind=SearchKind.mbr,
+        mbr_candidates=MbrCandidates.samples,
+        mbr_references=MbrReferences.samples,
+        mbr_samples=3,
+        top_k=5,
+    ),
+    "nucleus": SearchConfig(kind=SearchKind.sampling, top_p=0.9, temperature=3.0, block_ngrams=2),
+}
+
+
+def made(tokenizer: Tokenizer, search: str, value: float | None = None) -> Translator:
+    """A tiny model of random weights, or of this one."""
+    torch.manual_seed(0)
+    model = build_model(ModelConfig(embed_size=8, hidden_size=8), Vocabulary(200, 200, PAD_ID, BOS_ID))
+    for parameter in model.parameters():
+        if value is None:
+            torch.nn.init.normal_(parameter, std=0.7)
+        else:
+            torch.nn.init.constant_(parameter, value)
+    config = replace(SEARCHES[search], max_length_ratio=0.0, max_length_offset=3)
+    return Translator(model, tokenizer, tokenizer, config)
+
+
+def translated(translator: Translator, content: bytes) -> list[str]:
+    output = io.StringIO(newline="\n")
+    filter_lines(translator, decoded(blocks(io.BytesIO(content)), "text"), output, None)
+    *lines, rest = output.getvalue().split("\n")
+    assert rest == ""
+    return lines
+
+
+@pytest.mark.parametrize("precision", [Precision.float32, Precision.bfloat16, Precision.int8])
+@pytest.mark.parametrize("search", SEARCHES)
+def test_any_bytes_are_a_line(tokenizer: Tokenizer, search: str, precision: Precision) -> None:
+    translator = made(tokenizer, search)
+    translator.model.lower_precision(precision)
+    assert translator.model.precision == precision
+    assert len(translated(translator, b"\n".join(LINES))) == len(LINES)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_model_without_finite_scores_gives_lines(
+    tokenizer: Tokenizer, search: str, value: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    translator = made(tokenizer, search, value)
+    assert len(translated(translator, b"tea\n\nThe door is open.\n" + b"tea " * 500)) == 4
+    found = translator.translate(["tea", ""])
+    assert [len(links) for links in align(translator, ["tea", ""], found)] == [len(each) for each in found]
+    if value != 1e30:
+        assert [candidates[0].text for candidates in found] == ["", ""]
+        assert "no finite numbers" in caplog.text
+
+
+def test_demands_of_a_model_without_numbers_are_left_out(tokenizer: Tokenizer) -> None:
+    translator = made(tokenizer, "beam", float("nan"))
+    demands = Demands(tokenizer)
+    asked = [demands.make("der ", ["Tee"]), demands.make("", ["Tee"]), demands.make("der")]
+    assert len(translator.translate(["tea"] * 3, demands=asked)) == 3
+
+
+@pytest.mark.parametrize("line", [b"\xff" * MEGABYTE, b"a" * (MEGABYTE + 9), "\u200b".encode() * (MEGABYTE // 3)])
+def test_a_megabyte_is_a_line(tokenizer: Tokenizer, line: bytes) -> None:
+    translator = made(tokenizer, "greedy")
+    translator.src = Few(tokenizer.model)
+    assert len(translated(translator, b"one\n" + line + b"\nthree")) == 3
+
+
+class Few(Tokenizer):
+    """Reads a line as a whole, and gives its beginning alone: thousands of parts are translated as one is."""
+
+    def encode(self, lines: list[str]) -> list[list[int]]:  # type: ignore[override]
+        return [ids[:900] for ids in super().encode(lines)]
+
+
+def test_half_a_character_is_a_line_too(tokenizer: Tokenizer) -> None:
+    """Python's text can hold what no UTF-8 can."""
+    assert len(made(tokenizer, "greedy").translate(["a\ud800b", "\udcff"])) == 2
