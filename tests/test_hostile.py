@@ -65,7 +65,7 @@ def test_a_pickle_in_a_prepared_corpus_is_not_unpickled(original: Path, tmp_path
     folder = copy(prepared, tmp_path / "prepared")
     content = payload(tmp_path / "made")
     content += b"\x00" * (-len(content) % 8)
-    for name in ("train.src.offsets", "src.model"):
+    for name in ("train-00000.src.offsets", "src.model"):
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes(content)
         with pytest.raises(UserError):
@@ -74,7 +74,7 @@ def test_a_pickle_in_a_prepared_corpus_is_not_unpickled(original: Path, tmp_path
         with pytest.raises(UserError):
             read("train" if name.startswith("train") else "src")
         (folder / name).write_bytes(whole)
-    (folder / "train.src.ids").write_bytes(content)
+    (folder / "train-00000.src.ids").write_bytes(content)
     with pytest.raises(UserError):
         Prepared(folder).store("train")
     assert not (tmp_path / "made").exists()

@@ -290,9 +290,9 @@ def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert refusal(config).startswith(f"{tmp_path}/file/cache: Not a directory; set data.cache or $NMT_CACHE")
 
 
-@pytest.mark.parametrize("shard_pairs", [30, 70, 1_000_000])
+@pytest.mark.parametrize("shard_pairs", [30, 1_000_000])
 def test_most_pairs_are_the_first_and_another_corpus(tmp_path: Path, shard_pairs: int) -> None:
-    config = corpus(tmp_path, shard_pairs=shard_pairs)
+    config = corpus(tmp_path, shard_pairs=shard_pairs, workers=1)
     few = prepare(replace(config, most_pairs=70))
     assert text_of(few, "train") == [(pair.en, pair.de) for pair in SPLITS["train"][:70]]
     assert text_of(few, "test") == text_of(prepare(config), "test")

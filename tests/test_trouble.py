@@ -137,7 +137,7 @@ def test_training_goes_on_from_memory_while_the_disk_is_full_and_saves_when_ther
     opened = Path.open
 
     def full(path: Path, mode: str = "r", **options: object) -> object:
-        if 5 <= trainer.progress.step < 9 and mode != "r" and tmp_path / "full" in path.parents:
+        if 5 <= trainer.progress.step < 9 and mode not in ("r", "rb") and tmp_path / "full" in path.parents:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         return opened(path, mode, **options)
 
