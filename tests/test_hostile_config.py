@@ -27,6 +27,12 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"data": {"phrasebook": {}}, "model": {"hidden_size": 10**12}}, "model.hidden_size"),
         ({"data": {"phrasebook": {}, "tokenizer": {"vocab_size": 10**12}}}, "data.tokenizer.vocab_size"),
         ({"data": {"phrasebook": {}}, "search": {"beam_size": 10**12}}, "search.beam_size"),
+        ({"data": {"phrasebook": {}}, "search": {"batch_size": 10**12}}, "search.batch_size"),
+        ({"data": {"phrasebook": {}, "max_pieces": 10**12}}, "data.max_pieces"),
+        ({"data": {"phrasebook": {}, "cleaning": {"max_words": 10**12}}}, "data.cleaning.max_words"),
+        ({"data": {"phrasebook": {}, "cleaning": {"max_characters": 10**12}}}, "data.cleaning.max_characters"),
+        ({"data": {"phrasebook": {}, "workers": 10**6}}, "data.workers"),
+        ({"data": {"phrasebook": {}}, "seed": 10**5000}, "seed is far too much"),
     ],
 )
 def test_sizes_have_limits(settings: dict[str, Any], word: str) -> None:
@@ -68,6 +74,9 @@ def saved(folder: Path, before: str, after: str) -> Path:
         ("seed: 1", "seed: 1\nhydra: {callbacks: {x: {_target_: os.mkdir}}}"),
         ("seed: 1", "seed: " + "[" * 5000),
         ("seed: 1", "seed: " + "9" * 10_000),
+        ("seed: 1", "seed: 0x" + "f" * 5000),
+        ("seed: 1", "seed: 1" + ":1" * 20_000),
+        ("seed: 1", "seed: 1" + ":1" * 20_000 + ".5"),
         ("seed: 1", "seed: .nan"),
         ("seed: 1", "seed: 1 #" + "x" * (1 << 20)),
         ("encoder_layers: 1", "encoder_layers: 1000000000"),
@@ -78,7 +87,7 @@ def saved(folder: Path, before: str, after: str) -> Path:
         ("src_lang: en", "src_lang: en/../../x"),
         ("src: []", 'src: ["a\\nb"]'),
     ],
-    ids=range(22),
+    ids=range(25),
 )
 def test_a_run_holds_values_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,7 @@
 """What would make hydra run code: refused, and nothing has happened."""
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,8 @@ SETTINGS = [
     "hydra.launcher.x=${oc.create:{_target_: os.mkdir, _args_: [MADE]}}",
     "hydra.sweeper.x=${oc.decode:'{_target_: os.mkdir, _args_: [MADE]}'}",
     "hydra.searchpath=['pkg://antigravity']",
+    "hydra.verbose=[antigravity]",
+    "hydra.launcher=null",
 ]
 
 
@@ -128,6 +131,42 @@ def test_a_file_of_hydras_groups_calls_nothing(
     assert group.replace("/", ".") in line
     assert not (tmp_path / "made").exists()
     assert "antigravity" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("key", "harm"),
+    [
+        ("job_logging", "{version: 1, handlers: {x: {'()': os.mkdir, path: made}}, root: {handlers: [x]}}"),
+        ("hydra_logging", "{version: 1, handlers: {x: {'()': os.mkdir, path: made}}, root: {handlers: [x]}}"),
+        ("callbacks", "{x: {_target_: os.mkdir, _args_: [made]}}"),
+        ("job.env_set", "{MADE_BY_A_FILE: theirs}"),
+        ("job.env_copy", "[SECRET]"),
+        ("sweeper.params", "{seed: 3}"),
+    ],
+)
+def test_a_reference_that_is_harmless_first_is_refused(
+    key: str, harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is known of the run's folder when the configuration is looked at, and later the reference means harm."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MADE_BY_A_FILE", raising=False)
+    run, made = tmp_path / "run", tmp_path / "made"
+    (tmp_path / "conf" / "hydra" / "launcher").mkdir(parents=True)
+    (tmp_path / "conf" / "hydra" / "launcher" / "theirs.yaml").write_text(
+        "_target_: hydra._internal.core_plugins.basic_launcher.BasicLauncher\n"
+        f"m: {{{run}: harm}}\ns:\n  none: {{}}\n  harm: {harm.replace('made', str(made))}\n"
+    )
+    reference = "${hydra.launcher.s.${oc.select:hydra.launcher.m.${oc.select:hydra.runtime.output_dir,x},none}}"
+    for name in reversed(key.split(".")):
+        reference = f"{{{name}: {reference}}}"
+    (tmp_path / "conf" / "theirs.yaml").write_text(
+        "defaults: [train, override hydra/launcher: theirs, _self_]\n"
+        f"hydra:\n  run: {{dir: {run}}}\n  {reference[1:-1]}\n"
+    )
+    line = command(monkeypatch, capsys, f"--config-dir={tmp_path / 'conf'}", "--config-name=theirs")
+    assert "reference" in line
+    assert not made.exists()
+    assert "MADE_BY_A_FILE" not in os.environ
 
 
 PACKAGE = "made_when_imported"

@@ -84,6 +84,8 @@ def test_pairs_are_bounded_where_they_are_kept(tmp_path: Path) -> None:
     assert len(list(read_pairs(TextFiles(tsv=["pairs"]), tmp_path, most=128))) == 2
     with pytest.raises(UserError, match="more than 127 bytes"):
         list(read_pairs(TextFiles(tsv=["pairs"]), tmp_path, most=127))
+    with pytest.raises(UserError, match="the split has more than 128 characters"):
+        list(read_pairs(TextFiles(tsv=["pairs", "pairs"]), tmp_path, most=128))
 
 
 @pytest.mark.parametrize("cut_at", [None, 65_536])

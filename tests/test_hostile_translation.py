@@ -63,6 +63,14 @@ def test_any_bytes_are_a_line(tokenizer: Tokenizer, search: str, precision: Prec
     assert len(translated(translator, b"\n".join(LINES))) == len(LINES)
 
 
+def test_candidates_are_numbered_over_the_whole_text(tokenizer: Tokenizer) -> None:
+    translator = made(tokenizer, "beam")
+    translator.config = replace(translator.config, n_best=2)
+    output = io.StringIO(newline="\n")
+    filter_lines(translator, iter([["tea"], ["tea", "tea"], ["tea"]]), output, None)
+    assert [line.split("\t")[0] for line in output.getvalue().split("\n")[:-1]] == list("00112233")
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
 @pytest.mark.parametrize("search", SEARCHES)
 def test_a_model_without_finite_scores_gives_lines(

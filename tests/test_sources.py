@@ -185,3 +185,21 @@ def test_a_damaged_memory_of_fingerprints_is_forgotten(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"missing\.en: No such file or directory; check the path"):
         Fingerprints(tmp_path / "fingerprints.json").of(tmp_path / "missing.en")
+
+
+def test_a_pipe_is_no_corpus(tmp_path: Path) -> None:
+    """Nobody writes into it, so that reading would wait for ever."""
+    os.mkfifo(tmp_path / "a")
+    with pytest.raises(UserError, match="a is no file"):
+        Fingerprints(tmp_path / "known.json").of(tmp_path / "a")
+
+
+def test_what_a_link_points_to_is_left_alone(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "text").write_text("mine")
+    (tmp_path / "made.tmp").symlink_to(theirs)
+    make_once(tmp_path / "made", lambda folder: (folder / "ours").touch())
+    assert (theirs / "text").read_text() == "mine"
+    assert [path.name for path in (tmp_path / "made").iterdir()] == ["ours"]
+    assert not (tmp_path / "made").is_symlink()

@@ -145,3 +145,23 @@ def test_a_model_with_other_special_symbols_is_refused(tmp_path: Path) -> None:
     file.write_bytes(foreign.getvalue())
     with pytest.raises(UserError, match=r"foreign\.model has other special symbols.* \(-1, 0, 1, 2\)"):
         Tokenizer.load(file)
+
+
+def test_a_model_that_rewrites_text_is_refused(tmp_path: Path) -> None:
+    """One character could become a million."""
+    rules = tmp_path / "rules.tsv"
+    rules.write_text("61\t" + " ".join(["62"] * 1000) + "\n")  # code points: a becomes a thousand times b
+    written = io.BytesIO()
+    ids = {f"{name}_id": number for number, name in enumerate(("pad", "unk", "bos", "eos"))}
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(TEXT), model_writer=written, vocab_size=SIZE, normalization_rule_tsv=str(rules), **ids
+    )
+    with pytest.raises(UserError, match="theirs rewrites text"):
+        Tokenizer(written.getvalue(), "theirs")
+
+
+def test_a_model_is_read_up_to_a_size(tmp_path: Path) -> None:
+    with (tmp_path / "huge.model").open("wb") as file:
+        file.truncate(1 << 40)  # a hole, which takes no disk
+    with pytest.raises(UserError, match=r"huge\.model has more than"):
+        Tokenizer.load(tmp_path / "huge.model")

@@ -93,6 +93,10 @@ def mistakes_in_one_line(name: str) -> Iterator[None]:
         raise SystemExit(1) from None
     except (HydraException, OmegaConfBaseException) as error:
         fail(explain(error, SCHEMAS[name]), 2)
+    except OSError as error:
+        if not error.filename:
+            raise
+        fail(f"{error.filename}: {error.strerror}; check the path and its rights", 2)
     except ValueError as error:
         if "Config group override" not in str(error):  # hydra's way to say that a group was set to null
             raise

@@ -15,6 +15,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
+from nmt.config.checks import texts_in
 from nmt.errors import UserError
 
 CORE = "hydra._internal.core_plugins"
@@ -82,26 +83,38 @@ def refuse_code(composed: DictConfig) -> None:
     Raises:
         UserError: the configuration names something to be called, imported, or put into the environment.
     """
+    tree: Any = OmegaConf.to_container(composed)  # unresolved: what a reference gives may be another thing later
+    own = tree["hydra"]
+    for key in (*EMPTY, *LOGGING, *PLUGINS):
+        if any("${" in text for text in texts_in(at(own, key))):
+            raise UserError(f"hydra.{key} holds a reference; write its value")
     for key in EMPTY:
-        if OmegaConf.select(composed, f"hydra.{key}"):
+        if at(own, key):
             raise UserError(f"hydra.{key} is set; it could run or load anything, and has to stay empty here")
     for group, choice in composed.hydra.runtime.choices.items():
         if ".." in str(choice).split("/") or str(choice).startswith("/"):
             raise UserError(f"{group}={choice} leads out of its folder; give the name of a file, and --config-dir")
     for name in LOGGING:
-        settings: Any = OmegaConf.to_container(composed.hydra[name]) or {}
+        settings = own[name] or {}
         if not isinstance(settings, dict) or any(settings[key] for key in settings.keys() - HARMLESS):
             raise UserError(f"hydra.{name} is set; loggers could be anything, and it has to stay empty here")
-    tree: Any = OmegaConf.to_container(composed)
+    if not isinstance(own["verbose"], (bool, str)):
+        raise UserError("hydra.verbose is a list; give true, false or the name of one logger")
     for plugin, allowed in PLUGINS.items():
-        made: Any = OmegaConf.to_container(composed.hydra[plugin], resolve=True)  # ${oc.create:...} can make anything
-        named = [made.pop(key) for key in list(made or ()) if f".{key}" in CALLS]
+        made = own[plugin] if isinstance(own[plugin], dict) else {}
+        named = [made.pop(key) for key in list(made) if f".{key}" in CALLS]
         if len(named) != 1 or named[0] not in allowed:
             raise UserError(f"hydra.{plugin} is none of {', '.join(allowed)}; leave hydra/{plugin} out")
-        tree["hydra"][plugin] = made
     for key in keys(tree):
         if f".{key}".endswith(CALLS):
             raise UserError(f"{key} names something to be called; no configuration does that here, leave it out")
+
+
+def at(tree: Any, key: str) -> Any:
+    """What stands under a dotted key; None if nothing does."""
+    for name in key.split("."):
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree
 
 
 def keys(tree: Any, prefix: str = "") -> Iterator[str]:

@@ -103,16 +103,18 @@ def filter_lines(
     """Writes the best translation of each line, in order, or all n best with their scores, tab-separated."""
     with progress_bar() as bar:
         task = bar.add_task("translating", total=total)
+        before = 0
         for lines in batches:
             asked = None if demands is None else list(itertools.islice(demands, len(lines)))
             found = translator.translate(lines, demands=asked)
-            for number, candidates in enumerate(found):
+            for number, candidates in enumerate(found, start=before):
                 if translator.config.n_best == 1:
                     output.write(candidates[0].text + "\n")
                 else:
                     for candidate in candidates:
                         output.write(f"{number}\t{candidate.score:.4f}\t{candidate.text}\n")
             output.flush()
+            before += len(lines)
             if alignments is not None:
                 alignments.writelines(f"{links}\n" for of_line in align(translator, lines, found) for links in of_line)
             bar.advance(task, len(lines))

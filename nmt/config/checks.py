@@ -43,7 +43,8 @@ def number(config: Any, field: str, low: float, high: float = float("inf")) -> I
     if value is None or low <= value <= high:
         return
     allowed = f"at least {low}" if high == float("inf") else f"from {low} to {high}"
-    yield field, f"is {value}; allowed: {allowed}"
+    huge = isinstance(value, int) and value.bit_length() > 1000  # which python does not write out
+    yield field, f"is {'far too much' if huge else value}; allowed: {allowed}"
 
 
 def one_of(config: Any, field: str, allowed: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,8 @@ MOST_PAIRS = 100_000_000
 """Of the phrasebook, which tells its pairs apart by up to 48 bytes of memory each."""
 MOST_HELD_OUT = 100_000
 """Pairs of its validation and test sets, which are kept in memory."""
+MOST_IN_A_SENTENCE = 100_000
+"""Words, characters or pieces: of a longer one, attention would need gigabytes for itself alone."""
 
 
 class SubwordType(StrEnum):
@@ -99,8 +101,8 @@ class CleaningConfig:
     """Drop pairs that also stand in the validation or test set."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from number(self, "max_words", 1)
-        yield from number(self, "max_characters", 1)
+        yield from number(self, "max_words", 1, MOST_IN_A_SENTENCE)
+        yield from number(self, "max_characters", 1, MOST_IN_A_SENTENCE)
         yield from number(self, "max_ratio", 1)
 
 
@@ -184,10 +186,10 @@ class DataConfig:
                 f"is {self.src_lang!r}, tgt_lang {self.tgt_lang!r}; the phrasebook has en and de",
             )
         yield from number(self, "most_pairs", 1)
-        yield from number(self, "workers", 1)
+        yield from number(self, "workers", 1, 256)
         yield from number(self, "shard_pairs", 1, 100_000_000)
         for side in ("src_lang", "tgt_lang"):  # names of files end in it
             if not re.fullmatch("[A-Za-z0-9@_-]{1,64}", getattr(self, side)):
                 yield side, f"is {getattr(self, side)!r}; allowed: letters, digits, - _ @"
-        yield from number(self, "max_pieces", 1)
+        yield from number(self, "max_pieces", 1, MOST_IN_A_SENTENCE)
         yield from one_of(self, "bleu_tokenize", BLEU_TOKENIZERS)

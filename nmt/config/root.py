@@ -23,6 +23,8 @@ from nmt.config.train import TrainConfig
 from nmt.errors import UserError
 
 MOST_BYTES = 1 << 20  # of a run's configuration, which has a few thousand
+MOST_DIGITS = 100  # of a number, which YAML's reader takes the square of, too
+NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxXoObB_:.]*")
 MOST_LEVELS = 20  # of which it has six; YAML's reader takes the square of the depth
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Of libyaml where PyYAML was built with it, ten times as fast."""
@@ -199,6 +201,8 @@ def from_hydra(schema: type[T], *composed: Any, prefix: str = "") -> T:
     except OmegaConfBaseException as error:
         where = f" key {prefix}{error.full_key}" if error.full_key else ""
         raise UserError(f"configuration{where}: {first_line(error)}") from None
+    except (ValueError, OverflowError):  # python's own, for numbers of thousands of digits
+        raise UserError("configuration: a number has more digits than a number may have") from None
     except RecursionError:
         raise UserError("configuration: nested too deeply; write keys as nmt/config/ has them") from None
     assert isinstance(config, schema)
@@ -262,8 +266,11 @@ def refuse_more_than_values(text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_LEVELS:
             raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
+        value = getattr(event, "value", "")
+        if len(value) > MOST_DIGITS and NUMBER.fullmatch(value):
+            raise ValueError(f"a number has more than {MOST_DIGITS} digits")
         more = "*" if isinstance(event, yaml.AliasEvent) else getattr(event, "tag", None) or ""
-        more = more or "${" * ("${" in getattr(event, "value", ""))
+        more = more or "${" * ("${" in value)
         if more:
             line = "" if event.start_mark is None else f"line {event.start_mark.line + 1}: "
             raise ValueError(f"{line}{more} has no place in a run's configuration, which holds plain values")

@@ -120,7 +120,7 @@ class SearchConfig:
         yield from number(self, "alpha", 0, 10)
         yield from number(self, "max_length_ratio", 0, 100)
         yield from number(self, "max_length_offset", 1, 10_000)
-        yield from number(self, "batch_size", 1)
+        yield from number(self, "batch_size", 1, 10_000)
         yield from number(self, "diversity", 0, 1000)
         yield from number(self, "block_ngrams", 0, 1000)
         yield from number(self, "coverage_penalty", 0, 100)

@@ -2,7 +2,7 @@
 
 from nmt.data.batching import Batch, TrainingBatches, gather, in_length_order, make_batch, source_tensors
 from nmt.data.cleaning import normalise
-from nmt.data.corpora import MOST_IN_A_LINE, read_all, read_lines
+from nmt.data.corpora import MOST_IN_A_LINE, MOST_IN_MEMORY, read_all, read_lines
 from nmt.data.fetch import sha256_of
 from nmt.data.json_files import read_json
 from nmt.data.prepare import Prepared, prepare
@@ -16,6 +16,7 @@ __all__ = [
     "BOS_ID",
     "EOS_ID",
     "MOST_IN_A_LINE",
+    "MOST_IN_MEMORY",
     "PAD_ID",
     "UNK_ID",
     "Batch",

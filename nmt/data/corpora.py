@@ -107,9 +107,9 @@ def is_packed(path: Path) -> bool:
 def _bounded(text: BufferedReader, path: Path, before: int = 0) -> Iterator[tuple[int, bytes]]:
     """Numbered lines, none of which is larger than memory."""
     number = before
-    while line := text.readline(MOST_IN_A_LINE + 1):
+    while line := text.readline(MOST_IN_A_LINE + 2):
         number += 1
-        if len(line) > MOST_IN_A_LINE:
+        if len(line.removesuffix(b"\n")) > MOST_IN_A_LINE:
             raise UserError(f"{path}: line {number} is longer than {MOST_IN_A_LINE:,} bytes; write one sentence a line")
         yield number, line
 
@@ -155,9 +155,14 @@ def read_pairs(files: TextFiles, folder: Path, most: float = float("inf")) -> It
     Raises UserError, besides what `read_lines` raises, for sides of different length (after the pairs that
     both have), a line without tab in a tab-separated file, and a split without a single pair.
     """
-    pairs = 0
+    pairs = total = 0
     for pair in _all_pairs(files, folder, most):
         pairs += 1
+        total += max(sum(map(len, pair)), LEAST_OF_A_LINE)
+        if total > most:
+            raise UserError(
+                f"{folder}: the split has more than {most:,} characters to keep in memory; use a part of it"
+            )
         yield pair
     if pairs == 0:
         raise without_pairs(files, folder)

@@ -10,8 +10,10 @@ import numpy as np
 
 from nmt.data.corpora import Stretch, is_packed, read_blocks, unequal, without_pairs
 from nmt.data.sources import Source
+from nmt.errors import UserError
 
 WORK = "work"  # folder, in that of the corpus, of what is needed only while it is prepared
+MOST_SHARDS = 100_000  # each has six files
 
 Result = dict[str, Any]
 """What a step tells the process that asked for it, as JSON can hold it."""
@@ -83,6 +85,10 @@ def shards_of(source: Source, cuts: list[Result], every: int, folder: Path) -> l
             shards.append(dict(zip(("src", "tgt"), sides, strict=True)))
     if not shards:
         raise without_pairs(files, source.folder)
+    if len(shards) > MOST_SHARDS:
+        raise UserError(
+            f"data.shard_pairs={every} makes {len(shards):,} shards; raise it until they are {MOST_SHARDS:,}"
+        )
     return shards if source.most is None else first(shards, source.most)
 
 

@@ -67,13 +67,18 @@ class Prepared:
         """
         try:
             digests = read_json(self.folder / MANIFEST)
-            damaged = [name for name, digest in digests.items() if sha256_of(self.folder / name) != digest]
+            damaged = [name for name, digest in digests.items() if not self.holds(name, digest)]
         except (OSError, ValueError, AttributeError):
             damaged = [MANIFEST]
         if damaged:
             raise UserError(
                 f"{self.folder / damaged[0]} is damaged; delete the folder {self.folder}, and it is made anew"
             )
+
+    def holds(self, name: str, digest: str) -> bool:
+        """Whether a file is as it was written; a name that leads out of the folder is none of its files."""
+        path = self.folder / name
+        return Path(name).name == name and path.is_file() and sha256_of(path) == digest
 
     @property
     def report(self) -> str:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from filelock import FileLock
@@ -114,6 +115,8 @@ def make_once(target: Path, fill: Callable[[Path], None], keep: bool = False) ->
         if target.exists():
             return
         partial = target.with_name(f"{target.name}.tmp")
+        if partial.is_symlink():
+            partial.unlink()  # what it points to is nothing of ours
         if not keep:
             shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
         try:
@@ -154,6 +157,8 @@ class Fingerprints:
         """
         try:
             stat = path.stat()
+            if not S_ISREG(stat.st_mode):
+                raise UserError(f"{path} is no file; name one that holds text in the data configuration")
             # The second time cannot be set: a copy or an archive may bring another file with the same first one.
             mark: list[object] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
             entry = self.known.get(str(path.absolute()))

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import sentencepiece
@@ -11,6 +11,9 @@ from nmt.config import TokenizerConfig
 from nmt.errors import UserError
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
+
+MOST_BYTES = 1 << 26  # of a model; one of 8,000 pieces has 120 KB
+NORMALIZERS, CHARACTER_MAP = (3, 5), 2  # fields of ModelProto and of NormalizerSpec, sentencepiece_model.proto
 
 # Sums over threads depend on their number, so it is fixed rather than the machine's. Two would wait for each other by
 # spinning, which takes five times as long as one does where anything else is running.
@@ -25,23 +28,36 @@ class Tokenizer:
         Args:
             model: a serialised SentencePiece model.
             source: what errors call it.
+
+        Raises:
+            UserError: it is none, or one that this program has not made: with other special symbols, or with a map
+                of characters, in which one of the text may stand for a million.
         """
         self.model = model
         self.processor = sentencepiece.SentencePieceProcessor()
         try:
             self.processor.LoadFromSerializedProto(model)
-        except RuntimeError:
+            rewriting = any(normalizes(part) for number, part in fields(model) if number in NORMALIZERS)
+        except (RuntimeError, IndexError):
             raise UserError(f"{source} is not a SentencePiece model, or it is damaged") from None
         specials = tuple(getattr(self.processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos"))
         if specials != (PAD_ID, UNK_ID, BOS_ID, EOS_ID):
             raise UserError(f"{source} has other special symbols than this program's: pad unk bos eos are {specials}")
+        if rewriting:
+            raise UserError(
+                f"{source} rewrites text before it cuts it, as no tokenizer of this program does; train one"
+            )
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
         try:
-            return cls(path.read_bytes(), str(path))
+            with path.open("rb") as file:
+                model = file.read(MOST_BYTES + 1)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        if len(model) > MOST_BYTES:
+            raise UserError(f"{path} has more than {MOST_BYTES:,} bytes; it is no tokenizer of this program")
+        return cls(model, str(path))
 
     @property
     def size(self) -> int:
@@ -64,6 +80,41 @@ class Tokenizer:
     def scores(self) -> list[float]:
         """Each piece's log-probability (unigram), or minus the number of its merge (byte-pair encoding)."""
         return [self.processor.GetScore(i) for i in range(self.size)]
+
+
+def normalizes(specification: bytes) -> bool:
+    """Whether a NormalizerSpec has a map of characters."""
+    return any(number == CHARACTER_MAP and part for number, part in fields(specification))
+
+
+def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Numbers and contents of those fields of a protocol buffer that have a length, which SentencePiece has parsed."""
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        tag = varint()
+        match tag & 7:
+            case 0:
+                varint()
+            case 1:
+                at += 8
+            case 5:
+                at += 4
+            case 2:
+                length = varint()
+                yield tag >> 3, message[at : at + length]
+                at += length
 
 
 def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> bytes:

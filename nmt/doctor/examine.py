@@ -9,7 +9,7 @@ import torch
 from nmt.config import DoctorConfig
 from nmt.config.data import CleaningConfig
 from nmt.console import progress_bar
-from nmt.data import locate
+from nmt.data import MOST_IN_MEMORY, locate
 from nmt.data.cleaning import Reason, digests
 from nmt.data.words import WordCounts
 from nmt.doctor.alignment import CLEAR, WINDOW, Comparison, Stretch, agreement, border, windows_of
@@ -38,7 +38,7 @@ def examine(config: DoctorConfig, device: torch.device) -> list[Finding]:
         if not path.is_file():
             raise UserError(f"{path} does not exist; check the path in the data configuration")
     held_out: dict[str, list[tuple[str, str]]] = {
-        split: list(sources[split].pairs()) for split in ("valid", "test") if split in sources
+        split: list(sources[split].pairs(MOST_IN_MEMORY)) for split in ("valid", "test") if split in sources
     }
     leakage = Leakage(held_out)
     words = [WordCounts(pair[at] for pairs in held_out.values() for pair in pairs) for at in (0, 1)]

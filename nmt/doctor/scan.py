@@ -43,9 +43,10 @@ class Readable:
     source: Source
     fault: str | None = None
 
-    def pairs(self) -> Iterator[tuple[str, str]]:
+    def pairs(self, most: float = float("inf")) -> Iterator[tuple[str, str]]:
+        """The pairs, as long as they have no more than `most` characters, of those that are kept."""
         try:
-            yield from self.source.pairs()
+            yield from self.source.pairs(most)
         except UserError as error:
             self.fault = str(error)
 

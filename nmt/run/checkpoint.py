@@ -28,6 +28,8 @@ from nmt.errors import UserError
 FORMAT = 1
 WEIGHTS, TENSORS, STATE, MANIFEST = "model.safetensors", "state.safetensors", "state.json", "manifest.json"
 LINKS = ("last", "best")
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RuntimeError, SafetensorError)
+"""What a reader of tensors may say of a file that no training wrote."""
 
 
 @dataclass
@@ -135,7 +137,7 @@ def load_checkpoint(folder: Path, link: str, run: str = "") -> Checkpoint:
     try:
         state = read_json(source / STATE)
         return Checkpoint(manifest["step"], load_file(source / WEIGHTS), load_file(source / TENSORS), state, run)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except UNREADABLE as error:
         raise UserError(f"{source}: the checkpoint cannot be read: {error}") from None
 
 
@@ -148,7 +150,7 @@ def load_weights(folder: Path, link: str, run: str = "") -> tuple[int, dict[str,
     source, manifest = checked(folder, link, (WEIGHTS,), run)
     try:
         return manifest["step"], load_file(source / WEIGHTS)
-    except (OSError, KeyError, SafetensorError) as error:  # KeyError: of a type that torch does not have
+    except UNREADABLE as error:
         raise UserError(f"{source / WEIGHTS}: cannot be read: {error}") from None
 
 
@@ -166,8 +168,12 @@ def load_average(folder: Path, count: int, run: str = "") -> tuple[int, dict[str
         weights = load_weights(folder, folder_name(step), run)[1]
         if total and [(name, w.shape) for name, w in weights.items()] != [(name, w.shape) for name, w in total.items()]:
             raise UserError(f"{folder}: the newest {count} checkpoints are of different models; use checkpoint=last")
-        for name, weight in weights.items():
-            total[name] = weight.double() + total[name] if name in total else weight.double()
+        try:
+            for name, weight in weights.items():
+                total[name] = weight.double() + total[name] if name in total else weight.double()
+        except RuntimeError as error:
+            reason = str(error).split("\n")[0]
+            raise UserError(f"{folder / folder_name(step)}: cannot be averaged: {reason}") from None
     return newest[0], {name: (weight / count).float() for name, weight in total.items()}
 
 

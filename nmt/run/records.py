@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nmt.data import read_lines
+from nmt.data import read_all
 from nmt.errors import UserError
 
 
@@ -59,10 +59,10 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     such as half a line at the end.
 
     Raises:
-        UserError: it cannot be read as text.
+        UserError: it cannot be read as text, or has more than fits into memory.
     """
     found = []
-    for line in read_lines(path) if path.is_file() else []:
+    for line in read_all(path) if path.is_file() else []:
         with suppress(ValueError, RecursionError):
             metrics = json.loads(line)
             if isinstance(metrics, dict) and is_number(metrics.get("step")):

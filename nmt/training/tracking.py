@@ -13,6 +13,8 @@ from typing import Any
 from nmt.config import TrackingConfig, TrackingMode
 from nmt.errors import UserError
 
+MOST_IN_A_LINE = 1 << 20  # bytes; a line of metrics has some hundred
+
 log = logging.getLogger(__name__)
 
 
@@ -28,15 +30,12 @@ class JsonLines:
         """Drops lines of later steps, and half a line at the end: training goes on after this step."""
         if not self.path.exists():
             return
-        kept = []
-        for line in self.path.read_text(encoding="utf-8").split("\n"):
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-            except (ValueError, KeyError, TypeError, RecursionError):
-                continue
         temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
+        with self.path.open("rb") as lines, temporary.open("wb") as kept:
+            while line := lines.readline(MOST_IN_A_LINE):
+                with suppress(ValueError, KeyError, TypeError, RecursionError):
+                    if json.loads(line)["step"] <= step:
+                        kept.write(line.removesuffix(b"\n") + b"\n")
         os.replace(temporary, self.path)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
