@@ -21,3 +21,8 @@ class Interrupted(Exception):
         super().__init__(signal.Signals(signal_number).name)
         self.exit_code = 128 + signal_number
         self.remedy = remedy
+
+
+def first_line(error: Exception) -> str:
+    """What a library says, without the lines that only its authors can use."""
+    return str(error).split("\n")[0]

@@ -20,7 +20,7 @@ from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
 from nmt.config.tracking import TrackingConfig
 from nmt.config.train import TrainConfig
-from nmt.errors import UserError
+from nmt.errors import UserError, first_line
 
 MOST_BYTES = 1 << 20  # of a run's configuration, which has a few thousand
 MOST_DIGITS = 100  # of a number, which YAML's reader takes the square of, too
@@ -217,10 +217,6 @@ def defaults(schema: type) -> DictConfig:
     if schema not in DEFAULTS:
         DEFAULTS[schema] = OmegaConf.structured(schema)
     return DEFAULTS[schema]
-
-
-def first_line(error: Exception) -> str:
-    return str(error).split("\n")[0]
 
 
 def save_config(config: Any, path: Path) -> None:

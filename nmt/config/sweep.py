@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.config.checks import number, problems_in
-from nmt.config.root import Config, first_line
-from nmt.errors import UserError
+from nmt.config.root import Config
+from nmt.errors import UserError, first_line
 
 
 class SamplerKind(StrEnum):

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nmt.data import read_json, sha256_of
-from nmt.errors import UserError
+from nmt.errors import UserError, first_line
 
 FORMAT = 1
 WEIGHTS, TENSORS, STATE, MANIFEST = "model.safetensors", "state.safetensors", "state.json", "manifest.json"
@@ -138,7 +138,7 @@ def load_checkpoint(folder: Path, link: str, run: str = "") -> Checkpoint:
         state = read_json(source / STATE)
         return Checkpoint(manifest["step"], load_file(source / WEIGHTS), load_file(source / TENSORS), state, run)
     except UNREADABLE as error:
-        raise UserError(f"{source}: the checkpoint cannot be read: {error}") from None
+        raise UserError(f"{source}: the checkpoint cannot be read: {first_line(error)}") from None
 
 
 def load_weights(folder: Path, link: str, run: str = "") -> tuple[int, dict[str, Tensor]]:
@@ -151,7 +151,7 @@ def load_weights(folder: Path, link: str, run: str = "") -> tuple[int, dict[str,
     try:
         return manifest["step"], load_file(source / WEIGHTS)
     except UNREADABLE as error:
-        raise UserError(f"{source / WEIGHTS}: cannot be read: {error}") from None
+        raise UserError(f"{source / WEIGHTS}: cannot be read: {first_line(error)}") from None
 
 
 def load_average(folder: Path, count: int, run: str = "") -> tuple[int, dict[str, Tensor]]:
@@ -171,10 +171,10 @@ def load_average(folder: Path, count: int, run: str = "") -> tuple[int, dict[str
         try:
             for name, weight in weights.items():
                 total[name] = weight.double() + total[name] if name in total else weight.double()
-        except RuntimeError as error:
-            reason = str(error).split("\n")[0]
-            raise UserError(f"{folder / folder_name(step)}: cannot be averaged: {reason}") from None
-    return newest[0], {name: (weight / count).float() for name, weight in total.items()}
+            mean = {name: (weight / count).float() for name, weight in total.items()}
+        except RuntimeError as error:  # shapes that no memory is reserved for
+            raise UserError(f"{folder / folder_name(step)}: cannot be averaged: {first_line(error)}") from None
+    return newest[0], mean
 
 
 def checked(folder: Path, link: str, names: Collection[str], run: str) -> tuple[Path, dict[str, Any]]:

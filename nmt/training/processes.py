@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
-from nmt.errors import UserError
+from nmt.errors import UserError, first_line
 
 PATIENCE = timedelta(hours=12)
 """How long a process waits for another, which may be preparing a corpus. One that dies is noticed at once all the
@@ -110,7 +110,7 @@ def heard_of_all() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # of gloo a plain one, of nccl a subclass
-        reason = str(error).split("\n")[0]
+        reason = first_line(error)
         raise UserError(f"another process of this training has ended, so this one ends too ({reason})") from None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import TrackingConfig, TrackingMode
-from nmt.errors import UserError
+from nmt.errors import UserError, first_line
 
 MOST_IN_A_LINE = 1 << 20  # bytes; a line of metrics has some hundred
 
@@ -113,7 +113,7 @@ class Tracker:
             action()
         except Exception as error:  # whatever wandb raises must not end a training
             self.wandb = None
-            log.warning("wandb failed and is off for the rest of this start: %s", str(error).split("\n")[0])
+            log.warning("wandb failed and is off for the rest of this start: %s", first_line(error))
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Writes numbers of a step, with keys like `train/loss`."""
