@@ -36,10 +36,10 @@ test: $(READY)  ## the unit tests, a process a core (under 2 minutes on two)
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-commands: $(READY)  ## the real commands on the phrasebook, trainings that must learn included (up to 15 minutes)
-	$(BIN)/python -m pytest -m "commands and not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "commands and not slow"
 
 fuzz: $(READY)  ## ten thousand random inputs each to readers, configuration, batcher, loaders and translator
-	NMT_FUZZ=10000 $(BIN)/python -m pytest -v --hypothesis-seed=$(SEED) tests/test_fuzz_input.py tests/test_fuzz_runs.py
+	NMT_FUZZ=10000 $(BIN)/python -m pytest -n auto -v --hypothesis-seed=$(SEED) tests/test_fuzz_input.py tests/test_fuzz_runs.py
 
 test-slow: $(READY)  ## what trains for longer (a hundred kills, ...)
 	$(BIN)/python -m pytest -m slow

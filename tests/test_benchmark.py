@@ -82,6 +82,7 @@ def test_an_untrained_model_writes_as_many_pieces_as_the_references_have(config:
     assert [len(best.tokens) for best, *_ in found] == wanted
 
 
+@pytest.mark.commands
 def test_preparation_reads_every_line(config: Config) -> None:
     odd = Path(config.data.cache or "") / "a folder, {odd}"  # a path that the command line has to be told in quotes
     figures = positive(
@@ -92,6 +93,7 @@ def test_preparation_reads_every_line(config: Config) -> None:
     assert 20e6 < figures["peak_rss_bytes"] < 200e6  # its own, not those of this process with torch in it
 
 
+@pytest.mark.commands
 def test_a_preparation_that_fails_says_why(config: Config) -> None:
     benchmark = PreparationBenchmark(config)
     benchmark.data.max_pieces = 1

@@ -32,6 +32,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"data": {"phrasebook": {}, "cleaning": {"max_words": 10**12}}}, "data.cleaning.max_words"),
         ({"data": {"phrasebook": {}, "cleaning": {"max_characters": 10**12}}}, "data.cleaning.max_characters"),
         ({"data": {"phrasebook": {}, "workers": 10**6}}, "data.workers"),
+        ({"data": {"phrasebook": {}}, "optim": {"betas": [0.9, []]}}, "optim.betas holds a list"),
+        ({"data": {"phrasebook": {}, "train": {"src": [["a"]]}}}, "data.train.src holds a list"),
         ({"data": {"phrasebook": {}}, "seed": 10**5000}, "seed is far too much"),
     ],
 )

@@ -149,7 +149,13 @@ def test_the_weights_of_the_best_trial_alone_are_kept(plain: SweepDirectory, tmp
     assert len(list(everything.path.glob("trials/*/checkpoints/best"))) == 2
 
 
-@pytest.mark.parametrize(("name", "call"), [("plain", 1), ("plain", 12), ("plain", 29), ("halved", 13), ("halved", 28)])
+OTHERS = [("plain", 1), ("plain", 29), ("halved", 28)]
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [("plain", 12), ("halved", 13), *(pytest.param(*each, marks=pytest.mark.commands) for each in OTHERS)],
+)
 def test_interrupted_anywhere_and_started_again_it_finds_the_same(
     request: pytest.FixtureRequest, tmp_path: Path, name: str, call: int
 ) -> None:

@@ -180,6 +180,7 @@ def test_ctrl_c_inside_wandb_is_not_swallowed(tmp_path: Path, monkeypatch: pytes
         tracker.log(1, NUMBERS)
 
 
+@pytest.mark.commands
 def test_wandb_itself_keeps_a_run_offline_under_one_identity_and_prints_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import re
+import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,9 @@ def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
 
     A node may have a method `problems()` that yields `(field, sentence)`; this walk puts the path before it.
     """
-    if hasattr(config, "problems"):
+    nested = list(containers_in(config))
+    yield from (f"{prefix}{field} holds a list or mapping in the place of a value; write one there" for field in nested)
+    if hasattr(config, "problems") and not nested:
         for field, sentence in config.problems():
             yield f"{prefix}{field} {sentence}"
     for field in dataclasses.fields(config):
@@ -25,6 +28,16 @@ def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
             yield from problems_in(child, f"{prefix}{field.name}.")
         elif any(_REFUSED.search(text) for text in texts_in(child)):
             yield f"{prefix}{field.name} holds control characters or ${{; leave them out"
+
+
+def containers_in(config: Any) -> Iterator[str]:
+    """Fields whose list or mapping is one of plain values by its type and holds more, which OmegaConf lets through."""
+    for name, kind in typing.get_type_hints(type(config)).items():
+        child = getattr(config, name)
+        if typing.get_args(kind)[-1:] in ((str,), (int,), (float,)) and isinstance(child, (list, dict)):
+            values = child.values() if isinstance(child, dict) else child
+            if any(isinstance(value, (list, dict)) for value in values):
+                yield name
 
 
 def texts_in(value: Any) -> Iterator[str]:
