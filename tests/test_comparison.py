@@ -23,7 +23,8 @@ from nmt.evaluation import Comparison, comparison_report, draw_comparison, gathe
 from nmt.evaluation.comparison import Cell as Score
 from nmt.evaluation.comparison import alike
 from nmt.evaluation.comparison_report import cell_text, markdown, p_text
-from nmt.metrics import significance
+from nmt.evaluation.systems import ScoredRun, System, TestSet
+from nmt.metrics import paired_bootstrap, resample, significance
 from nmt.run import RunDirectory
 
 LSTM, GRU, RNN = (ModelConfig(cell=cell) for cell in (Cell.lstm, Cell.gru, Cell.rnn))
@@ -91,6 +92,20 @@ def test_no_test_is_made_where_chance_has_no_part(runs: list[RunDirectory]) -> N
     good, twin = compared(runs[0], runs[4]).cells["bleu"]
     assert good == twin
     assert not twin.significant
+
+
+def test_translations_by_the_same_models_are_tested_by_what_changed(runs: list[RunDirectory]) -> None:
+    """A bad run and a good one against another such pair, once as another search of the same two would leave them."""
+    good, _, bad, bad2, twin = (ScoredRun.open(run, "test") for run in runs)
+    first, apart = System([bad, good], "first"), System([bad2, twin], "apart")
+    search = System([replace(bad2, run=bad.run), replace(twin, run=good.run)], "search")
+    test = TestSet("test", *runs[0].text("test"))
+    found = [Comparison([first, system], test, "chrf") for system in (apart, search)]
+    sides = [resample(found[0].scorers["chrf"], tables or []) for tables in found[0].tables["chrf"]]
+    expected = [paired_bootstrap(*sides, same_models=same_models) for same_models in (False, True)]
+    cells = [comparison.cells["chrf"][1] for comparison in found]
+    assert [cell and cell.bootstrap_p for cell in cells] == expected
+    assert expected[1] < expected[0]
 
 
 def test_a_score_that_a_run_lacks_or_that_is_none_of_sentences_is_shown_without_tests(

@@ -137,7 +137,8 @@ class Comparison:
             if number == 0 or first is None or same(first[1], own):
                 cells.append(interval_cell(resampled))
                 continue
-            bootstrap = paired_bootstrap(first[0], resampled)
+            paths = [[each.run.path for each in self.systems[at].runs] for at in (0, number)]
+            bootstrap = paired_bootstrap(first[0], resampled, same_models=paths[0] == paths[1])
             randomisation = approximate_randomisation(scorer, first[1], own)
             pairs = min(len(first[1]), len(own))
             cells.append(interval_cell(resampled, bootstrap, randomisation, pairs))

@@ -16,7 +16,7 @@ from nmt.metrics import RESAMPLES, TRIALS
 
 METRICS = ("bleu", "chrf")
 LENGTHS = 4  # groups of sentences
-FORMAT = 2  # of what is kept, and of how the tests are made
+FORMAT = 3  # of what is kept, and of how the tests are made
 ROUNDING = 0.05 + 1e-6  # of figures with one digit after the point
 
 

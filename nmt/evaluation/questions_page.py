@@ -33,7 +33,8 @@ the table. Scores are of the test set, by the checkpoint that was best on the va
 - Mean over the seeds ± their standard deviation. Brackets: 95 % interval for other sentences and other seeds.
 - p of the difference from the first row, by two tests ([compare.md](compare.md)): the paired bootstrap of the means
   over the seeds, to which Student's distribution adds the spread between the seeds (where only the seeds matter it is
-  Welch's t-test); and approximate randomisation within pairs of like seeds, which takes the trained models as they are.
+  Welch's t-test; of searches that translate with the same trained models it is the spread of the change from one to the
+  other); and approximate randomisation within pairs of like seeds, which takes the trained models as they are.
   A star stands where both are below .05. Three seeds show large differences only: no star means "not shown", not
   "equal". Nothing is corrected for many rows: of a hundred comparisons of equals up to five have a star.
 - Minutes: training with validation. `make questions` runs two trainings side by side, which slow each other down

@@ -143,27 +143,50 @@ def resample(scorer: Scorer, tables: Sequence[Table]) -> Resampled:
     return Resampled([scorer.score(table.sum(axis=0)) for table in tables], np.array(resampled))
 
 
-def paired_bootstrap(first: Resampled, second: Resampled) -> float:
+def paired_bootstrap(first: Resampled, second: Resampled, same_models: bool = False) -> float:
     """p of the paired bootstrap (Koehn 2004), as Moses and sacrebleu turn it into a test.
 
-    Of several runs a system's score is the mean, and the chance of the seed is added: by Student's distribution, with
-    the variances between the runs and the degrees of freedom of Welch 1947. Where all sentences are alike this is
-    Welch's test. There the signed differences are centred (Efron and Tibshirani 1993, section 16.4): Moses and
-    sacrebleu centre absolute ones, which calls too much significant where chance is greater than what was found.
+    Of several runs a system's score is the mean, and the chance of the seed is added: by Student's distribution, as
+    `variance_by_seeds` says. Where all sentences are alike this is Welch's test. There the signed differences are
+    centred (Efron and Tibshirani 1993, section 16.4): Moses and sacrebleu centre absolute ones, which calls too much
+    significant where chance is greater than what was found.
+
+    Args:
+        first: a system.
+        second: the other.
+        same_models: whether both are translations by the same trained models, in the same order.
     """
     differences = second.over_sentences - first.over_sentences
     if len(first.scores) == len(second.scores) == 1:
         by_chance = np.abs(differences) - np.abs(differences).mean()
     else:
-        variances = [system.seed_variance for system in (first, second)]
-        parts = [
-            variance**2 / (len(system.scores) - 1)
-            for variance, system in zip(variances, (first, second), strict=True)
-            if variance > 0
-        ]
-        freedom = sum(variances) ** 2 / sum(parts) if parts else 1
-        by_chance = np.abs(differences - differences.mean() + by_seeds(sum(variances), freedom)).ravel()
+        variance, freedom = variance_by_seeds(first, second, same_models)
+        by_chance = np.abs(differences - differences.mean() + by_seeds(variance, freedom)).ravel()
     return p_value(by_chance, abs(first.mean - second.mean))
+
+
+def variance_by_seeds(first: Resampled, second: Resampled, same_models: bool) -> tuple[float, float]:
+    """Variance of the difference of two means, as other seeds would change it, and its degrees of freedom.
+
+    That of Welch 1947. Translations by the same models have the chance of the seed in common, and what counts is the
+    spread of the change from one to the other (Student's paired test). A single run is taken to vary as those of the
+    other system do, which is Student's test of one against n: a variance s^2 (1 + 1/n).
+
+    Args:
+        first: a system.
+        second: the other; one of them has several runs.
+        same_models: as in `paired_bootstrap`.
+    """
+    sizes = [len(first.scores), len(second.scores)]
+    if same_models:
+        change = np.subtract(second.scores, first.scores)
+        return float(np.var(change, ddof=1)) / len(change), len(change) - 1
+    if min(sizes) == 1:
+        several = first if sizes[0] > 1 else second
+        return several.seed_variance * (len(several.scores) + 1), len(several.scores) - 1
+    variances = [first.seed_variance, second.seed_variance]
+    parts = [variance**2 / (runs - 1) for variance, runs in zip(variances, sizes, strict=True) if variance > 0]
+    return sum(variances), sum(variances) ** 2 / sum(parts) if parts else 1.0
 
 
 def approximate_randomisation(scorer: Scorer, first: Sequence[Table], second: Sequence[Table]) -> float:
