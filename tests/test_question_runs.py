@@ -68,6 +68,33 @@ def test_a_run_is_known_by_what_decides_its_numbers(trainer: Trainer, tmp_path: 
     assert Runs(tmp_path / "runs").run(found[0]).path == run.path
 
 
+@pytest.mark.parametrize("damaged", ["config.yaml", "run.json"])
+def test_a_damaged_run_is_not_trained_and_has_taken_no_time(trainer: Trainer, tmp_path: Path, damaged: str) -> None:
+    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+    training = trainings(tmp_path)[0]
+    trainer([training_job(training, Runs(tmp_path / "runs"), 1, None)], 1, tmp_path)
+    runs = Runs(tmp_path / "runs")
+    assert runs.trained(training)
+    assert runs.spent(training) == 60
+    path = runs.run(training).path / damaged
+    path.write_bytes(path.read_bytes()[:-20])
+    runs = Runs(tmp_path / "runs")
+    assert not runs.trained(training)
+    assert runs.spent(training) == 0
+    assert not runs.translated(training)
+
+
+@pytest.mark.parametrize("other", ["a", "z"])
+def test_of_two_folders_of_one_training_the_finished_one_counts(trainer: Trainer, tmp_path: Path, other: str) -> None:
+    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+    training, runs = trainings(tmp_path)[0], Runs(tmp_path / "runs")
+    trainer([training_job(training, runs, 1, None)], 1, tmp_path)
+    unfinished = RunDirectory(tmp_path / "runs" / other)
+    unfinished.create(training.config, prepare(training.config.data))
+    assert Runs(tmp_path / "runs").run(training).path.name == training.key
+    assert Runs(tmp_path / "runs").trained(training)
+
+
 @pytest.mark.commands
 def test_the_shipped_questions_compose_and_fit_into_an_afternoon(tmp_path: Path) -> None:
     asked = load_questions(Path(conf_dir()) / "questions")

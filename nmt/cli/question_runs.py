@@ -109,12 +109,14 @@ class Runs:
 
     @cached_property
     def found(self) -> dict[str, RunDirectory]:
-        """What was trained before, by its key; a damaged run is none."""
-        found = {}
+        """What was trained before, by its key; a damaged run is none, and of two a finished one counts."""
+        found: dict[str, RunDirectory] = {}
         for record in sorted(self.folder.glob("*/run.json")):
             with suppress(UserError):
                 run = RunDirectory.open(str(record.parent))
-                found[key_of(run.config())] = run
+                key = key_of(run.config())
+                if key not in found or (run.finished and not found[key].finished):
+                    found[key] = run
         return found
 
     def run(self, training: Training) -> RunDirectory:
@@ -122,8 +124,8 @@ class Runs:
         return self.found.get(training.key) or RunDirectory(self.folder / training.key)
 
     def trained(self, training: Training) -> bool:
-        run = self.run(training)
-        return run.exists and run.finished
+        run = self.found.get(training.key)
+        return run is not None and run.finished
 
     def scores_path(self, training: Training) -> Path:
         return self.run(training).path / "scores" / f"{training.scores}.json"
@@ -157,8 +159,8 @@ class Runs:
 
     def spent(self, training: Training) -> float:
         """Seconds that the training took so far, times its threads."""
-        run = self.run(training)
-        if not run.exists or not run.record()["starts"]:
+        run = self.found.get(training.key)
+        if run is None or not run.record()["starts"]:
             return 0.0
         threads: int = run.record()["starts"][-1]["threads"]
         return run.facts.get("seconds", 0.0) * threads
