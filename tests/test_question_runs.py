@@ -1,5 +1,6 @@
 """What questions are made of: files that are checked, runs that are known again, and how long the rest will take."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ def test_a_run_is_known_by_what_decides_its_numbers(trainer: Trainer, tmp_path: 
     write_question(tmp_path / "asked", "cells", GOOD, BAD)
     found = trainings(tmp_path)
     assert len({each.key for each in found}) == 4
-    for words in (["data.mirror=null", "machine.threads=2", "tracking.mode=disabled", "train.resume=auto"], []):
+    where = ["data.mirror=null", "data.cache=elsewhere", "data.workers=3", "data.shard_pairs=9"]
+    for words in ([*where, "machine.threads=2", "tracking.mode=disabled", "train.resume=auto"], []):
         write_question(tmp_path / "asked", "cells", GOOD | {"overrides": words}, BAD)
         assert trainings(tmp_path)[0].key == found[0].key
     write_question(tmp_path / "asked", "cells", GOOD | {"overrides": ["train.max_steps=7"]}, BAD)
@@ -93,6 +95,16 @@ def test_of_two_folders_of_one_training_the_finished_one_counts(trainer: Trainer
     unfinished.create(training.config, prepare(training.config.data))
     assert Runs(tmp_path / "runs").run(training).path.name == training.key
     assert Runs(tmp_path / "runs").trained(training)
+
+
+def test_each_finding_of_the_literature_names_its_paper() -> None:
+    """On the page it stands beside a table, not below the finding before."""
+    parts = [part for each in load_questions(Path(conf_dir()) / "questions").values() for part in each.parts]
+    says = [found.says for part in parts for found in part.literature]
+    assert len(says) > 20
+    assert [
+        text for text in says if re.match(r"[A-Z][a-z]+ (et al\.|and [A-Z][a-z]+) (19|20)\d\d ", text) is None
+    ] == []
 
 
 @pytest.mark.commands

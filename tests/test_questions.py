@@ -76,8 +76,8 @@ def test_a_table_shows_what_the_runs_recorded(
     assert line_of(page, "greedy")[1] == "search=greedy"
     assert line_of(page, "greedy")[2].startswith("100.00 ± 0.00")
     assert "| sentences |" in page
-    assert "- A paper found the first better. Found here too (LSTM " in page
-    assert "- Another found the second better. **Contradicted here** (GRU " in page
+    assert "- A paper found the first better. The same direction here (LSTM " in page
+    assert "- Another found the second better. **The opposite** direction here (GRU " in page
     assert origin()["commit"][:7] in page
     assert origin()["processor"] in page
     picture = tmp_path / "docs" / "pictures" / "questions" / "cells.png"

@@ -28,7 +28,7 @@ class Literature:
     """What a paper reports of two rows, of which one is the table's first."""
 
     says: str
-    """The finding, with its source."""
+    """The finding as a direction, which is all that is tested, with its source."""
     better: str
     """Label of the row that it calls better ..."""
     worse: str

@@ -146,7 +146,10 @@ def moved(claim: Claim, measured: Measured) -> list[str]:
 
 
 def verdict(literature: Literature, measured: Measured) -> str:
-    """Whether it was found here too: the same, the opposite, or nothing that is not chance; empty if not measured."""
+    """Which is better here, the same one or the other, or that nothing but chance was found; empty if not measured.
+
+    No more than the direction is tested: not how much better, nor where.
+    """
     first = next(iter(measured.rows), None)
     if first is None or literature.better not in measured.rows or literature.worse not in measured.rows:
         return ""
@@ -155,4 +158,4 @@ def verdict(literature: Literature, measured: Measured) -> str:
     difference = f"{literature.better} {better.mean:.1f}, {literature.worse} {worse.mean:.1f}"
     if not tested.significant:
         return f"Not confirmed here: no difference that could be told from chance ({difference})."
-    return f"{'Found here too' if better.mean > worse.mean else '**Contradicted here**'} ({difference})."
+    return f"{'The same' if better.mean > worse.mean else '**The opposite**'} direction here ({difference})."
