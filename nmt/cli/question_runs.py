@@ -19,7 +19,7 @@ from nmt.cli.jobs import Job
 from nmt.cli.misspelt import explain
 from nmt.config import Config, Question, Row, TrackingConfig, from_hydra
 from nmt.errors import UserError
-from nmt.run import RunDirectory
+from nmt.run import RunDirectory, corpus_settings
 
 START_SECONDS = 20.0
 """Of a core, for a training besides its steps: the start of a process, and the test set."""
@@ -53,16 +53,17 @@ class Training:
 
 
 def key_of(config: Config) -> str:
-    """A hash of all that decides a run's numbers: not where files are, what tracks it or how many threads it has.
+    """A hash of all that decides a run's numbers: not where files are, how they are prepared, what
+    tracks it or how many threads it has.
 
     Of a run it is taken of its configuration as this version reads it, so that a setting that came later and is off
     changes nothing.
     """
-    data = replace(config.data, root=None, mirror=None, cache=None)
     train = replace(config.train, resume=None, resume_step=None)
     machine = replace(config.machine, threads=None)
-    rest = replace(config, data=data, train=train, machine=machine, tracking=TrackingConfig(), seed=0)
-    digest = hashlib.sha256(json.dumps(asdict(rest), sort_keys=True).encode()).hexdigest()[:10]
+    rest = asdict(replace(config, train=train, machine=machine, tracking=TrackingConfig(), seed=0))
+    rest["data"] = corpus_settings(config.data)
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:10]
     return f"{config.data.name}_{digest}_seed{config.seed}"
 
 

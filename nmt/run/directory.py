@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from nmt.config import Config, load_config, path_of, save_config
+from nmt.config import Config, DataConfig, load_config, path_of, save_config
 from nmt.data import Prepared, Tokenizer, read_all, read_json, sha256_of
 from nmt.errors import UserError
 from nmt.run.checkpoint import checksum
@@ -230,12 +230,15 @@ class RunDirectory:
         return src, tgt
 
 
+def corpus_settings(data: DataConfig) -> dict[str, Any]:
+    """What decides the pairs and their order: not where files are, nor how they are prepared."""
+    found = asdict(replace(data, root=None, mirror=None, cache=None))
+    return {key: value for key, value in found.items() if key not in ("workers", "shard_pairs")}
+
+
 def identity(config: Config) -> str:
     """A hash of what must not change within a run: corpus, model and seed, wherever the files are."""
-    data = asdict(replace(config.data, root=None, mirror=None, cache=None))
-    for key in ("workers", "shard_pairs"):  # pairs and their order are the same
-        del data[key]
-    parts = [data, asdict(config.model), config.seed]
+    parts = [corpus_settings(config.data), asdict(config.model), config.seed]
     if config.train.init_from is not None:  # its tokenizers are another run's
         parts.append("fine-tuned")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
