@@ -28,9 +28,11 @@ from scored_run import write_scores
 
 from nmt.cli import question_speed, questions
 from nmt.cli.question_runs import Runs
-from nmt.config import SearchConfig
+from nmt.config import Claim, SearchConfig
 from nmt.errors import UserError
-from nmt.evaluation import draw_question
+from nmt.evaluation import Measured, draw_question
+from nmt.evaluation.comparison import Cell
+from nmt.evaluation.questions import MeasuredRow, contradictions
 from nmt.run import RunDirectory
 
 
@@ -186,6 +188,18 @@ def test_an_answer_is_shown_as_long_as_it_holds(
     write_question(tmp_path / "asked", "cells", GOOD, BAD, answer="The LSTM.", claim=claim | other)
     gru = measured["bleu"]["GRU"]
     assert f"**The LSTM.** (Written from other figures: GRU 99.0, now {gru:.1f}.)\n" in ask(tmp_path)
+
+
+@pytest.mark.parametrize(("now", "complaints"), [(22.0, []), (18.0, ["was significantly better than the first row"])])
+def test_a_row_that_was_better_than_the_first_and_is_worse_contradicts(now: float, complaints: list[str]) -> None:
+    """Though it differs significantly in both, and the best row is the same."""
+    bleu = {"first": Cell(20.0, 0.1), "other": Cell(now, 0.1, None, 0.01, 0.01, 3), "best": Cell(30.0, 0.1)}
+    measured = Measured(
+        {label: MeasuredRow([1], {"bleu": cell}, {}, []) for label, cell in bleu.items()}, {}, 9, [], []
+    )
+    claim = Claim("best", ["other"], {"best": 30.0, "other": 21.0, "first": 20.0})
+    found = contradictions(claim, measured)
+    assert [text.removeprefix("other ").partition(", and is worse")[0] for text in found] == complaints
 
 
 def test_scores_that_change_are_compared_anew(trainer: Trainer, tmp_path: Path) -> None:

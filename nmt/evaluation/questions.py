@@ -73,8 +73,8 @@ def measure(
 
 def fingerprint(scored: ScoredRun) -> list[Any]:
     """Changes with whatever the tests see of a run."""
-    references = scored.run.text("test")
-    return [scored.seed, {name: scored.scores[name] for name in METRICS}, scored.hypotheses, references]
+    texts = scored.run.text("test")  # source and references
+    return [scored.seed, {name: scored.scores[name] for name in METRICS}, scored.hypotheses, texts]
 
 
 def compare(rows: Mapping[str, Sequence[ScoredRun]], by_length: bool) -> Measured:
@@ -124,7 +124,7 @@ def claim_of(measured: Measured) -> Claim:
 
 def contradictions(claim: Claim, measured: Measured) -> list[str]:
     """Where the measurements say something else than the claim; empty: it holds."""
-    now = claim_of(measured)
+    now, first = claim_of(measured), next(iter(measured.rows))
     found = []
     if now.best != claim.best:
         found.append(f"the best row was {claim.best}, and is {now.best}")
@@ -132,6 +132,9 @@ def contradictions(claim: Claim, measured: Measured) -> list[str]:
         then = label in claim.significant
         if then != (label in now.significant):
             found.append(f"{label} {'differed' if then else 'did not differ'} significantly from the first row before")
+        elif then and (claim.bleu[label] - claim.bleu[first]) * (now.bleu[label] - now.bleu[first]) < 0:
+            was, has_become = ("worse", "better") if now.bleu[label] > now.bleu[first] else ("better", "worse")
+            found.append(f"{label} was significantly {was} than the first row, and is {has_become}")
     return found
 
 
@@ -141,7 +144,7 @@ def moved(claim: Claim, measured: Measured) -> list[str]:
     return [
         f"{label} {claim.bleu[label]:.1f}, now {mean:.1f}"
         for label, mean in means.items()
-        if abs(mean - claim.bleu.get(label, float("inf"))) > ROUNDING
+        if abs(mean - claim.bleu[label]) > ROUNDING
     ]
 
 
