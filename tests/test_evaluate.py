@@ -4,12 +4,13 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sacrebleu
 import torch
 
-from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
+from nmt.config import Config, DataConfig, EvaluateConfig, ModelConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare
 from nmt.data.phrasebook import Pair
 from nmt.data.tokenizer import train_tokenizer
@@ -213,3 +214,21 @@ def test_scores_are_printed_one_a_line_each_with_its_signature(capsys: pytest.Ca
     lines = ["BLEU = 34.4 [33.0, 36.0]", "nrefs:1|tok:13a", "TER = 50.0", "tok:t"]
     assert printed.out == "\n".join([*lines, "perplexity = 6.13 [6.00, 6.20]", "unit:piece"]) + "\n"
     assert printed.err == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [
+        ({"name": "test"}, True),
+        ({"name": "valid", "split": "valid"}, True),
+        ({"name": "tests", "split": "valid"}, True),
+        ({"name": "test", "split": "valid"}, False),
+        ({"name": "train"}, False),
+        ({"name": "test", "ensemble": ["runs/other"]}, False),
+        ({"name": "test", "src": "a", "ref": "b"}, False),
+        ({"name": "test", "testset": "wmt14"}, False),
+    ],
+)
+def test_a_runs_own_scores_of_a_split_are_not_written_over(asked: dict[str, Any], allowed: bool) -> None:
+    found = list(EvaluateConfig("runs/one", **asked).problems())
+    assert [(key, "give another name" in text) for key, text in found] == ([] if allowed else [("name", True)])

@@ -131,6 +131,9 @@ class EvaluateConfig:
             yield "testset", "is given and src and ref are too; give one or the other"
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
             yield "name", f"is {self.name!r}; allowed: a file's name of letters, digits, '_', '-' and '.'"
+        own = self.src is None and self.testset is None and not self.ensemble
+        if self.name in ("train", "valid", "test") and not (own and self.name == self.split):
+            yield "name", f"is {self.name!r}, where the run's own scores of that split are kept; give another name"
         yield from checkpoint_problems(self.checkpoint)
 
 
