@@ -135,6 +135,18 @@ def test_a_table_of_unlike_runs_says_so(trainer: Trainer, tmp_path: Path) -> Non
     assert "**Not all runs have the same commits and threads: a difference may be from there.**" in page
 
 
+def test_a_training_that_took_more_than_four_minutes_of_a_core_is_named(trainer: Trainer, tmp_path: Path) -> None:
+    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+    assert "minutes of a core**" not in ask(tmp_path)
+    run = Runs(tmp_path / "runs").run(trainings(tmp_path)[3])
+    run.add_start(origin() | {"threads": 2})
+    run.add_facts(parameters=1, seconds=120, peak_memory_bytes=1)  # of two threads: four minutes
+    assert "minutes of a core**" not in ask(tmp_path)
+    run.add_facts(parameters=1, seconds=123, peak_memory_bytes=1)
+    named = ask(tmp_path).partition("**More than 4 minutes of a core** were taken by:\n\n")[2].split("\n\n")[0]
+    assert named == f"- 4.1: `{' '.join(trainings(tmp_path)[3].overrides)} seed=2`"
+
+
 def test_what_was_not_run_is_said_and_no_answer_stands_on_it(trainer: Trainer, tmp_path: Path) -> None:
     claim = HOLDS | {"bleu": {"LSTM": 1, "GRU": 2}}
     write_question(tmp_path / "asked", "cells", GOOD, BAD, answer="The LSTM.", claim=claim)

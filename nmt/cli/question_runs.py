@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.jobs import Job
 from nmt.cli.misspelt import explain
-from nmt.config import Config, Question, Row, TrackingConfig, from_hydra
+from nmt.config import MOST_MINUTES, Config, Question, Row, TrackingConfig, from_hydra
 from nmt.errors import UserError
 from nmt.run import RunDirectory, corpus_settings
 
@@ -165,6 +165,11 @@ class Runs:
             return 0.0
         threads: int = run.record()["starts"][-1]["threads"]
         return run.facts.get("seconds", 0.0) * threads
+
+    def longer(self, trainings: Sequence[Training]) -> dict[str, float]:
+        """Minutes of a core of those that took more than the answers speak of, by what made them."""
+        minutes = {f"{' '.join(each.overrides)} seed={each.config.seed}": self.spent(each) / 60 for each in trainings}
+        return {made_by: spent for made_by, spent in minutes.items() if spent > MOST_MINUTES}
 
     def seconds(self, trainings: Sequence[Training]) -> dict[str, float]:
         """What each missing training will take of a core still, by its key.

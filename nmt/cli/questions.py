@@ -65,7 +65,7 @@ def command(cfg: DictConfig) -> None:
     everything = trainings_of(table for each in tables.values() for table in each)
     done = [runs.spent(each) for each in everything if runs.trained(each)]
     missing = plan([table for each in tables.values() for table in each], runs)
-    totals = Totals(len(everything), len(done), sum(done) / 3600, missing)
+    totals = Totals(len(everything), len(done), sum(done) / 3600, runs.longer(everything), missing)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(questions_page(entries, totals), encoding="utf-8")
     print(page)

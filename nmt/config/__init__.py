@@ -19,7 +19,7 @@ from nmt.config.model import (
 )
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
 from nmt.config.paths import cache_dir, conf_dir, corpus_note, path_of
-from nmt.config.question import Claim, Literature, Part, Question, QuestionsConfig, Row
+from nmt.config.question import MOST_MINUTES, Claim, Literature, Part, Question, QuestionsConfig, Row
 from nmt.config.report import ReportConfig
 from nmt.config.root import (
     Config,
@@ -48,6 +48,7 @@ from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import BatchUnit, Metric, ObjectiveKind, SamplingDecay, SentenceMetric, TrainConfig
 
 __all__ = [
+    "MOST_MINUTES",
     "Architecture",
     "AttentionKind",
     "BatchUnit",

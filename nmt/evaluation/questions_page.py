@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nmt.config import Claim, Part, Question
+from nmt.config import MOST_MINUTES, Claim, Part, Question
 from nmt.evaluation.comparison import Cell
 from nmt.evaluation.comparison_report import cell_text, cost_text, interval_text, row_of, title_of
 from nmt.evaluation.questions import METRICS, Measured, claim_of, contradictions, moved, verdict
@@ -24,8 +24,9 @@ row, and the rows that differ significantly, are those that it was written from,
     python scripts/questions.py dry=true               # only what is missing, and how many hours it will take
     python scripts/questions.py jobs=0                 # only this page, of what is there
 
-**All answers hold for short trainings**: four minutes of one core at the most, of small models on few sentences. They
-say what helps there, not what is best in the end: what regularises, or learns slowly, has its day later.
+**All answers hold for short trainings**: four minutes of one core at the most (what took more is named below), of small
+models on few sentences. They say what helps there, not what is best in the end: what regularises, or learns slowly, has
+its day later.
 
 A table's first row is what the others are tested against; "sets" is what `scripts/train.py` gets besides the line above
 the table. Scores are of the test set, by the checkpoint that was best on the validation set.
@@ -87,6 +88,8 @@ class Totals:
     done: int
     core_hours: float
     """That those took."""
+    longer: dict[str, float]
+    """Minutes of a core of each training that took more than `MOST_MINUTES`, by what made it."""
     missing: str
     """What is not there yet, and how long it will take."""
 
@@ -95,7 +98,11 @@ def page(entries: Sequence[Answered], totals: Totals) -> str:
     """All of it, as Markdown."""
     state = f"{totals.done} of {totals.trainings} trainings are done, in {totals.core_hours:.1f} core hours"
     names = [f"- [{each.question.title}](#{anchor(each.question.title)}): {answer(each)}" for each in entries]
-    head = ["# Questions and answers", "", HOW, "", f"{state}; {totals.missing}.", "", *names, ""]
+    head = ["# Questions and answers", "", HOW, "", f"{state}; {totals.missing}.", ""]
+    if totals.longer:
+        found = [f"- {minutes:.1f}: `{made_by}`" for made_by, minutes in totals.longer.items()]
+        head += [f"**More than {MOST_MINUTES} minutes of a core** were taken by:", "", *found, ""]
+    head += [*names, ""]
     return "\n".join([*head, *(section(each) for each in entries)])
 
 
