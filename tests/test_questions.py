@@ -235,6 +235,18 @@ def test_a_test_set_that_was_translated_by_another_search_is_translated_anew(tra
     assert trainer.made[4:] == [f"{trainings(tmp_path)[2].key}.test"]
 
 
+def test_a_folder_is_trained_in_by_one_process(trainer: Trainer, tmp_path: Path) -> None:
+    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+    with Runs(tmp_path / "runs").locked():
+        for settings in ({}, {"measure": True}):
+            with pytest.raises(UserError, match=r"runs is worked on by another process; wait for it, or stop it$"):
+                ask(tmp_path, **settings)
+        ask(tmp_path, dry=True)
+        assert "0 of 4 trainings are done" in ask(tmp_path, jobs=0)
+    assert trainer.made == []
+    assert "4 of 4 trainings are done" in ask(tmp_path)
+
+
 def test_only_the_question_that_is_asked_is_trained_for(trainer: Trainer, tmp_path: Path) -> None:
     write_question(tmp_path / "asked", "cells", GOOD, BAD)
     write_question(tmp_path / "asked", "other", BAD, {"label": "RNN", "overrides": ["model.cell=rnn"]})

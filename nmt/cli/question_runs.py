@@ -3,14 +3,15 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+from filelock import FileLock, Timeout
 from hydra import compose
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -107,6 +108,20 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from training here, whose logs would be these, and from being measured meanwhile.
+
+        Raises:
+            UserError: another process is at it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                yield
+        except Timeout:
+            raise UserError(f"{self.folder} is worked on by another process; wait for it, or stop it") from None
 
     @cached_property
     def found(self) -> dict[str, RunDirectory]:

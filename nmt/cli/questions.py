@@ -56,9 +56,11 @@ def command(cfg: DictConfig) -> None:
         return
     failed: dict[str, str] = {}
     if asked.measure:
-        measure_speeds(wanted, runs)
-    else:
-        failed = run_missing(wanted, runs, asked)
+        with runs.locked():
+            measure_speeds(wanted, runs)
+    elif asked.jobs > 0:
+        with runs.locked():
+            failed = run_missing(wanted, runs, asked)
     runs = Runs(runs.folder)
     page = Path(asked.page).expanduser()
     entries = [answered(name, each, tables[name], runs, page.parent) for name, each in questions.items()]
@@ -121,8 +123,6 @@ def plan(tables: Sequence[Table], runs: Runs) -> str:
 def run_missing(tables: Sequence[Table], runs: Runs, asked: QuestionsConfig) -> dict[str, str]:
     """Trains and translates; what failed, with the reason."""
     log.info(plan(tables, runs))
-    if asked.jobs == 0:
-        return {}
     threads = max(1, available_cores() // asked.jobs)
     seconds = runs.seconds(trainings_of(tables))
     missing = [each for each in trainings_of(tables) if each.key in seconds]
