@@ -11,6 +11,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from scored_run import SENTENCES, write_scores
 
@@ -87,6 +88,12 @@ def write_question(folder: Path, name: str, *rows: dict[str, Any], **changes: An
     (folder / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
 
 
+def given_by(words: Sequence[str]) -> dict[str, str]:
+    """What hydra makes of the words of a command line."""
+    found = OverridesParser.create().parse_overrides(list(words))
+    return {each.key_or_group: str(each.value()) for each in found}
+
+
 class Trainer:
     """Makes the runs that commands ask for, without training, unless their name is among the `failing`."""
 
@@ -100,7 +107,7 @@ class Trainer:
             if job.name in self.failing:
                 continue
             self.made.append(job.name)
-            given = dict(word.split("=", 1) for word in job.command[3:])
+            given = given_by(job.command[3:])
             if job.command[2] == "nmt.cli.evaluate":
                 search = [word for word in job.command[3:] if word.startswith("search")]
                 self.translate(RunDirectory.open(given["run"]), given["name"], search)

@@ -1,6 +1,7 @@
 """Questions: nothing is trained twice, and the page says what was measured and nothing else."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -17,6 +18,7 @@ from asked import (  # noqa: F401
     _hydra,
     ask,
     few_trials,
+    given_by,
     line_of,
     make_trainer,
     origin,
@@ -27,8 +29,9 @@ from asked import (  # noqa: F401
 from scored_run import write_scores
 
 from nmt.cli import question_speed, questions
-from nmt.cli.question_runs import Runs
+from nmt.cli.question_runs import Runs, training_job
 from nmt.config import Claim, SearchConfig
+from nmt.config.data import DownloadConfig
 from nmt.errors import UserError
 from nmt.evaluation import Measured, draw_question
 from nmt.evaluation.comparison import Cell
@@ -233,6 +236,22 @@ def test_a_test_set_that_was_translated_by_another_search_is_translated_anew(tra
     assert line_of(ask(tmp_path, jobs=0), "GRU")[2] == "not run yet (1 of 2 seeds)"
     assert line_of(ask(tmp_path), "GRU") == line_of(page, "GRU")
     assert trainer.made[4:] == [f"{trainings(tmp_path)[2].key}.test"]
+
+
+def test_folders_may_have_any_name_that_can_be_quoted(trainer: Trainer, tmp_path: Path) -> None:
+    folder = tmp_path / "a, (b) [c]={d}: ~e f"
+    folder.mkdir()
+    write_question(folder / "asked", "cells", GOOD, GREEDY)
+    trainer.folder = folder
+    assert "2 of 2 trainings are done, in 0.1 core hours; 0 of 2 trainings, 0 of 2 translations" in ask(folder)
+    training = trainings(folder)[0]
+    data = replace(training.config.data, phrasebook=None, download=DownloadConfig("https://example.org"))
+    fetched = replace(training, config=replace(training.config, data=data))
+    words = training_job(fetched, Runs(folder), 1, "{x, y}").command[3:]
+    assert ("data.mirror", "{x, y}") in given_by(words).items()
+    for name in ("it's", "a\\b", "${HOME}"):
+        with pytest.raises(UserError, match=r"has one of \$ ' \\ in its name; give another$"):
+            training_job(training, Runs(folder / name), 1, None)
 
 
 def test_a_folder_is_trained_in_by_one_process(trainer: Trainer, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ TRANSLATION_SECONDS = 30.0
 """Of a core, for a translation by another search."""
 SPEED_SECONDS = 6.0
 """Of all cores, to measure the speed of one translation."""
+UNFIT = frozenset("'\\$")
+"""Characters that mean something in a quoted override."""
 
 
 @dataclass(frozen=True)
@@ -215,18 +217,29 @@ def rows_of(tables: Iterable[Table]) -> list[Training]:
 
 def training_job(training: Training, runs: Runs, threads: int, mirror: str | None) -> Job:
     """Trains, or goes on with what was interrupted."""
-    own = [f"hydra.run.dir={runs.run(training).path}", "train.resume=auto", "tracking.mode=disabled"]
+    own = [set_folder("hydra.run.dir", runs.run(training).path), "train.resume=auto", "tracking.mode=disabled"]
     if mirror is not None and training.config.data.download is not None:
-        own.append(f"data.mirror={mirror}")
+        own.append(set_folder("data.mirror", mirror))
     given = [*training.overrides, f"seed={training.config.seed}", *own, f"machine.threads={threads}"]
     return Job(training.key, [sys.executable, "-m", "nmt.cli.train", *given])
 
 
 def translation_job(training: Training, runs: Runs, threads: int) -> Job:
     given = [
-        f"run={runs.run(training).path}",
+        set_folder("run", runs.run(training).path),
         *training.search,
         f"name={training.scores}",
         f"machine.threads={threads}",
     ]
     return Job(f"{training.key}.{training.scores}", [sys.executable, "-m", "nmt.cli.evaluate", *given])
+
+
+def set_folder(key: str, folder: Path | str) -> str:
+    """KEY='FOLDER', as hydra's grammar has it, whatever it would make of a comma or a bracket.
+
+    Raises:
+        UserError: what the folder's name has in it means something even there.
+    """
+    if UNFIT & set(str(folder)):
+        raise UserError(f"the folder {folder} has one of {' '.join(sorted(UNFIT))} in its name; give another")
+    return f"{key}='{folder}'"
