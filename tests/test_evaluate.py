@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,33 @@ def test_a_split_leaves_its_translations_and_scores_that_sacrebleu_confirms(
     src_sha256, ref_sha256 = (hashlib.sha256(file).hexdigest() for file in files)
     identity = {"name": "test", "src_sha256": src_sha256, "ref_sha256": [ref_sha256]}
     assert record["made_by"]["test_set"] == identity
+
+
+@pytest.mark.parametrize("killed_at", ["again.tmp", "again.hyp", None])
+def test_an_evaluation_that_is_killed_leaves_no_scores_of_other_translations(
+    run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str | None
+) -> None:
+    src, references = run.text("test")
+    test, stem = EvaluationSet("test", src, [references]), tmp_path / "again"
+    old, new = (load_translator(run, checkpoint, SEARCH, CPU)[0] for checkpoint in ("best", "last"))
+    evaluate(test, old, 1, run.config(), stem)
+    write = Path.write_text
+
+    def write_half(path: Path, text: str, encoding: str) -> None:
+        write(path, text[: len(text) // 2] if path.name == killed_at else text, encoding=encoding)
+        if path.name == killed_at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", write_half)
+    with suppress(KeyboardInterrupt):
+        evaluate(test, new, 2, run.config(), stem)
+    found = (tmp_path / "again.json").is_file()
+    assert found == (killed_at != "again.hyp")
+    if found:
+        step = json.loads((tmp_path / "again.json").read_text(encoding="utf-8"))["made_by"]["checkpoint_step"]
+        lines = (tmp_path / "again.hyp").read_text(encoding="utf-8").split("\n")[:-1]
+        assert step == (1 if killed_at else 2)
+        assert lines == [best.text for best, *_ in (old if killed_at else new).translate(src)]
 
 
 def test_references_that_the_model_would_write_score_a_hundred(

@@ -131,6 +131,14 @@ def evaluate(
         "sentences_per_second": len(test.src) / seconds,
         **(chosen or {}),
     }
-    Path(f"{stem}.hyp").write_text("".join(line + "\n" for line in hypotheses), encoding="utf-8")
-    Path(f"{stem}.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    keep(stem, hypotheses, record)
     return scores
+
+
+def keep(stem: Path, hypotheses: Sequence[str], record: Mapping[str, object]) -> None:
+    """Writes both files; whoever is killed meanwhile leaves the old ones or no record, never one of other lines."""
+    path, temporary = Path(f"{stem}.json"), Path(f"{stem}.tmp")
+    temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    path.unlink(missing_ok=True)
+    Path(f"{stem}.hyp").write_text("".join(line + "\n" for line in hypotheses), encoding="utf-8")
+    temporary.replace(path)
