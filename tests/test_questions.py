@@ -1,6 +1,7 @@
 """Questions: nothing is trained twice, and the page says what was measured and nothing else."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -26,7 +27,7 @@ from asked import (  # noqa: F401
     trainings,
     write_question,
 )
-from scored_run import write_scores
+from scored_run import SENTENCES, write_scores
 
 from nmt.cli import question_speed, questions
 from nmt.cli.question_runs import Runs, training_job
@@ -264,6 +265,21 @@ def test_a_folder_is_trained_in_by_one_process(trainer: Trainer, tmp_path: Path)
         assert "0 of 4 trainings are done" in ask(tmp_path, jobs=0)
     assert trainer.made == []
     assert "4 of 4 trainings are done" in ask(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [(5, "has 5 lines for"), (SENTENCES, "has bleu 0.00, and 100.00 was recorded")],
+)
+def test_damaged_translations_of_another_search_are_named(
+    trainer: Trainer, tmp_path: Path, lines: int, said: str
+) -> None:
+    write_question(tmp_path / "asked", "cells", GOOD, GREEDY)
+    ask(tmp_path)
+    (greedy, *_) = sorted((tmp_path / "runs").glob("*/scores/test.*.hyp"))
+    greedy.write_text("x\n" * lines, encoding="utf-8")
+    with pytest.raises(UserError, match=f"^{re.escape(str(greedy))} {said}.* name={greedy.stem}, and the same search$"):
+        ask(tmp_path)
 
 
 def test_only_the_question_that_is_asked_is_trained_for(trainer: Trainer, tmp_path: Path) -> None:

@@ -106,8 +106,8 @@ class Comparison:
             found, recorded = scorer.score(tables[-1].sum(axis=0)), run.scores[name]["score"]
             if abs(found - recorded) > 1e-4:
                 raise UserError(
-                    f"{run.run.path}/scores/{self.test.split}.hyp has {name} {found:.2f}, and {recorded:.2f} was "
-                    f"recorded; score it again: nmt-evaluate run={run.run.path} split={self.test.split}"
+                    f"{run.stem}.hyp has {name} {found:.2f}, and {recorded:.2f} was recorded; score it again: "
+                    f"{run.command}"
                 )
         return tables
 

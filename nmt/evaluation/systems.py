@@ -33,6 +33,10 @@ class ScoredRun:
     scores: dict[str, dict[str, Any]]
     """Of each metric `score`, `signature` and whatever else was recorded."""
     hypotheses: list[str]
+    stem: Path
+    """Of the files of scores, without ending."""
+    command: str
+    """Makes them anew."""
     step: int | None = None
     """Of the checkpoint that made them; None: not recorded."""
 
@@ -49,7 +53,7 @@ class ScoredRun:
             UserError: the split is not scored, not by this metric, or its files are damaged.
         """
         stem, config = run.path / "scores" / (name or split), run.config()
-        command = f"nmt-evaluate run={run.path} split={split}" + (f" name={name}" if name else "")
+        command = f"nmt-evaluate run={run.path} split={split}" + (f" name={name}, and the same search" if name else "")
         if not Path(f"{stem}.json").is_file() or not Path(f"{stem}.hyp").is_file():
             unfinished = "" if run.finished else f"; its training has not ended: nmt-train train.resume={run.path}"
             raise UserError(f"{run.path} has no scores of its {split} set{unfinished}; they are made by: {command}")
@@ -77,7 +81,7 @@ class ScoredRun:
             "precision": made_by.get("precision", "float32"),
         }
         settings = {key: value for key, value in settings.items() if not key.startswith(ASIDE)}
-        return cls(run, seed, settings, scores, hypotheses, made_by.get("checkpoint_step"))
+        return cls(run, seed, settings, scores, hypotheses, stem, command, made_by.get("checkpoint_step"))
 
     @property
     def overrides(self) -> list[str]:
@@ -199,8 +203,8 @@ def refuse_another_test_set(each: ScoredRun, first: ScoredRun, test: TestSet) ->
         )
     if len(each.hypotheses) != len(test.src):
         raise UserError(
-            f"{each.run.path}/scores/{test.split}.hyp has {len(each.hypotheses)} lines for {len(test.src)} sentences; "
-            f"it is made anew by: nmt-evaluate run={each.run.path} split={test.split}"
+            f"{each.stem}.hyp has {len(each.hypotheses)} lines for {len(test.src)} sentences; it is made anew by: "
+            f"{each.command}"
         )
 
 
