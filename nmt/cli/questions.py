@@ -113,10 +113,11 @@ def plan(tables: Sequence[Table], runs: Runs) -> str:
     cores = available_cores()
     of_a_core = sum(seconds.values()) + TRANSLATION_SECONDS * len(untranslated)
     hours = (of_a_core / cores + SPEED_SECONDS * len(unmeasured)) / 3600
+    rough = f", translations roughly, at {TRANSLATION_SECONDS:.0f} s of a core each" if untranslated else ""
     return (
         f"{len(seconds)} of {len(trainings)} trainings, {len(untranslated)} of {len(searches)} translations and "
         f"{len(unmeasured)} of {len(rows)} measurements of speed are missing: about {hours:.1f} hours of "
-        f"{cores} core{'s' * (cores > 1)}"
+        f"{cores} core{'s' * (cores > 1)}{rough}"
     )
 
 
