@@ -23,6 +23,6 @@ class Interrupted(Exception):
         self.remedy = remedy
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: Exception | str) -> str:
     """What a library says, without the lines that only its authors can use."""
     return str(error).split("\n")[0]

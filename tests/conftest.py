@@ -28,6 +28,13 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def numbers_near_zero() -> Iterator[None]:
+    """Commands have the processor take them for zero; hypothesis refuses to draw numbers where it does."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 def pytest_collection_finish() -> None:
     """What the imports have made stays to the end: the garbage collector need not look through it again and again."""
     gc.freeze()

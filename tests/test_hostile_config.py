@@ -80,6 +80,7 @@ def saved(folder: Path, before: str, after: str) -> Path:
         ("seed: 1", "seed: 1" + ":1" * 20_000),
         ("seed: 1", "seed: 1" + ":1" * 20_000 + ".5"),
         ("seed: 1", "seed: .nan"),
+        ("seed: 1", '"a\\nb": 1'),
         ("seed: 1", "seed: 1 #" + "x" * (1 << 20)),
         ("encoder_layers: 1", "encoder_layers: 1000000000"),
         ("hidden_size: 512", "hidden_size: 1000000000"),
@@ -89,7 +90,7 @@ def saved(folder: Path, before: str, after: str) -> Path:
         ("src_lang: en", "src_lang: en/../../x"),
         ("src: []", 'src: ["a\\nb"]'),
     ],
-    ids=range(25),
+    ids=range(26),
 )
 def test_a_run_holds_values_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str) -> None:
     monkeypatch.chdir(tmp_path)

@@ -150,7 +150,7 @@ def test_a_model_with_other_special_symbols_is_refused(tmp_path: Path) -> None:
 def test_a_model_that_rewrites_text_is_refused(tmp_path: Path) -> None:
     """One character could become a million."""
     rules = tmp_path / "rules.tsv"
-    rules.write_text("61\t" + " ".join(["62"] * 1000) + "\n")  # code points: a becomes a thousand times b
+    rules.write_text("61\t" + " ".join(["62"] * 5) + "\n")  # code points: a becomes five times b
     written = io.BytesIO()
     ids = {f"{name}_id": number for number, name in enumerate(("pad", "unk", "bos", "eos"))}
     sentencepiece.SentencePieceTrainer.Train(

@@ -199,10 +199,10 @@ def from_hydra(schema: type[T], *composed: Any, prefix: str = "") -> T:
         if any("${" in text for layer in plain for text in texts_in(layer)):
             OmegaConf.structured(config)  # what a reference gave has not been held against the type of its place
     except MissingMandatoryValue as error:
-        key = f"{prefix}{error.full_key}"
+        key = first_line(f"{prefix}{error.full_key}")
         raise UserError(f"{key} is missing; give it as {key}=...") from None
     except OmegaConfBaseException as error:
-        where = f" key {prefix}{error.full_key}" if error.full_key else ""
+        where = first_line(f" key {prefix}{error.full_key}") if error.full_key else ""  # a key may be of several
         raise UserError(f"configuration{where}: {first_line(error)}") from None
     except (ValueError, OverflowError):  # python's own, for numbers of thousands of digits
         raise UserError("configuration: a number has more digits than a number may have") from None
