@@ -87,6 +87,33 @@ def test_a_multirun_that_is_stopped_goes_on_by_the_same_command(
     assert_same_run(run, plain)
 
 
+def catches(process: int, number: int) -> bool:
+    """Whether the process has a handler for the signal."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8").split("\n")
+    (caught,) = (line.split()[1] for line in status if line.startswith("SigCgt"))
+    return bool(int(caught, 16) >> number - 1 & 1)
+
+
+def test_a_job_that_is_about_to_start_is_stopped_too(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    multirun = start("train", *HERE, "seed=1", f"hydra.sweep.dir={sweep}", cwd=tmp_path)
+    deadline = time.monotonic() + PATIENCE
+    jobs: list[int] = []
+    while not jobs:
+        assert multirun.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+        below = [job for controller in children(multirun.pid) for job in children(controller)]
+        jobs = [job for job in below if catches(job, signal.SIGUSR2)]
+    time.sleep(0.2)  # submitit has loaded the job, which imports torch now
+    multirun.send_signal(signal.SIGTERM)
+    _, error = multirun.communicate(timeout=PATIENCE)
+    assert multirun.returncode == 143
+    assert "Traceback" not in error
+    assert not (sweep / "0" / "metrics.jsonl").exists()
+    assert not Path(f"/proc/{jobs[0]}").exists()
+
+
 def test_a_job_whose_time_is_nearly_over_goes_back_and_on(plain: Path, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     multirun = start("train", *HERE, "seed=1", f"hydra.sweep.dir={sweep}", cwd=tmp_path)

@@ -20,13 +20,13 @@ class Job:
         self.arguments = arguments
 
     def __call__(self) -> None:
-        from nmt.cli import train
-
         queue = share_a_training()
         if queue == Queue.local:
             # As the command itself, where submitit would ignore SIGTERM. Ctrl-C is heard by who sent the job, alone.
             os.setpgrp()
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        from nmt.cli import train  # not before: it takes seconds, in which SIGTERM would be lost
+
         sys.argv = ["train.py", *self.arguments]
         try:
             train.main()
