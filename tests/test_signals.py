@@ -60,6 +60,31 @@ def test_a_queue_may_say_twice_that_the_time_is_over(first: int) -> None:
         assert signals.received == signal.SIGUSR2
 
 
+def test_a_closed_terminal_is_heard_where_that_was_asked_for() -> None:
+    """It is told more than once, by the kernel and by the shell."""
+    before = signal.signal(signal.SIGHUP, usual)
+    try:
+        with StopSignals(hangup=True) as signals:
+            signal.raise_signal(signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
+            assert signals.received == signal.SIGHUP
+        with StopSignals(), pytest.raises(Usual):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_nohup_is_left_alone() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals(hangup=True) as signals:
+            signal.raise_signal(signal.SIGHUP)
+            assert signals.received == 0
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_handlers_are_put_back_at_the_end() -> None:
     with StopSignals():
         assert usual not in handlers()

@@ -24,11 +24,14 @@ from nmt.cli import app
 from nmt.cli.job import Job
 from nmt.config import ClusterConfig, Config, Queue, conf_dir, from_hydra
 from nmt.data import available_cores
-from nmt.errors import UserError
+from nmt.errors import Interrupted, UserError
 from nmt.run import RunDirectory
+from nmt.training import StopSignals
 
 UNFIT = frozenset("'\\$%")
 """Characters that mean something in a batch script or in an override, and are not allowed in the folder's path."""
+
+PAUSE = 0.2  # seconds between looks at the jobs of this machine
 
 log = logging.getLogger(__name__)
 
@@ -213,33 +216,44 @@ def send(executor: Any, jobs: list[Planned], folder: Path) -> None:
 
 
 def run_here(executor: Any, jobs: list[Planned], at_a_time: int) -> None:
-    """Runs the jobs on this machine, and returns when all have ended; a signal ends them first, with checkpoints."""
+    """Runs the jobs on this machine, and returns when all have ended.
+
+    Raises:
+        Interrupted: by a signal, which was handed on as SIGTERM; all have ended, with checkpoints.
+    """
     waiting = list(jobs)
     running: list[Any] = []
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_a_time:
-                job = waiting.pop(0)
-                with deaf_to_the_keyboard():
-                    running.append(executor.submit(Job(job.arguments)))
-                log.info("job %s trains %s", running[-1].job_id, job.run)
-            time.sleep(0.2)
-            running = [handle for handle in running if not handle.done()]
-    finally:
-        for handle in running:
-            os.kill(int(handle.job_id), signal.SIGTERM)  # submitit passes it on to the processes of the job
-        while not all(handle.done() for handle in running):
-            time.sleep(0.2)
+    with StopSignals(hangup=True) as signals:
+        try:
+            while (waiting or running) and not signals.received:
+                while waiting and len(running) < at_a_time and not signals.received:
+                    job = waiting.pop(0)
+                    with deaf_to_the_terminal():
+                        running.append(executor.submit(Job(job.arguments)))
+                    log.info("job %s trains %s", running[-1].job_id, job.run)
+                time.sleep(PAUSE)
+                running = [handle for handle in running if not handle.done()]
+        finally:
+            for handle in running:
+                if not handle.done():
+                    os.kill(int(handle.job_id), signal.SIGTERM)  # submitit passes it on to the processes of the job
+            while not all(handle.done() for handle in running):
+                time.sleep(PAUSE)
+    if signals.received:
+        raise Interrupted(signals.received)
 
 
 @contextmanager
-def deaf_to_the_keyboard() -> Iterator[None]:
-    """What starts meanwhile does not hear Ctrl-C, at which submitit would kill a training before its checkpoint."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def deaf_to_the_terminal() -> Iterator[None]:
+    """What starts meanwhile hears neither Ctrl-C nor a hang-up, which would end it before the checkpoint.
+
+    They are blocked, not ignored: one that comes meanwhile is heard here afterwards.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def finished(path: Path) -> bool:

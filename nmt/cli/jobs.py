@@ -41,7 +41,7 @@ def run_jobs(
     """
     logs.mkdir(parents=True, exist_ok=True)
     waiting, running, failed = list(jobs), dict[subprocess.Popen[bytes], Job](), dict[str, str]()
-    with StopSignals() as signals:
+    with StopSignals(hangup=True) as signals:
         try:
             while (waiting or running) and not signals.received:
                 while waiting and len(running) < at_once:

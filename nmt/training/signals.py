@@ -13,13 +13,18 @@ class StopSignals:
     """While entered, SIGINT, SIGTERM and SIGUSR2 only leave their number in `received`, else 0.
 
     After the first one, SIGINT and SIGTERM act as usual. SIGUSR2 never does: queues send it along with SIGTERM.
+
+    Args:
+        hangup: the same for SIGHUP, which a closed terminal sends more than once; not where nohup has it ignored.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, hangup: bool = False) -> None:
         self.received = 0
+        hangup = hangup and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+        self.heard = (*IMPATIENT, NOTICE, signal.SIGHUP) if hangup else (*IMPATIENT, NOTICE)
 
     def __enter__(self) -> Self:
-        self.before = {number: signal.signal(number, self.receive) for number in (*IMPATIENT, NOTICE)}
+        self.before = {number: signal.signal(number, self.receive) for number in self.heard}
         return self
 
     def __exit__(
