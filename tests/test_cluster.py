@@ -1,11 +1,11 @@
-"""What a multirun sends to a queue, without one; with one it is tested in test_commands_cluster.py."""
+"""What a multirun sends to a queue, without one; with one it is tested in test_commands_cluster.py.
+
+How jobs of this machine are run, and stopped, is in test_cluster_local.py.
+"""
 
 import dataclasses
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from nmt.cli.app import SCHEMAS, stopping
-from nmt.cli.cluster import Planned, executor_of, launch, planned, run_here, threads_of_a_process
+from nmt.cli.app import SCHEMAS
+from nmt.cli.cluster import Planned, executor_of, launch, planned, threads_of_a_process
 from nmt.config import ClusterConfig, Config, Queue, conf_dir, from_hydra
 from nmt.data import available_cores
-from nmt.errors import Interrupted, UserError
+from nmt.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +141,7 @@ def test_a_mistake_in_any_job_is_found_before_one_is_sent() -> None:
         launch(GlobalHydra.instance().config_loader(), config, settings, jobs, 0)
 
 
-@pytest.mark.parametrize("folder", ["a\nb", "a$b", "a%jb", "it's", "a\\b"])
+@pytest.mark.parametrize("folder", ["a\nb", "a$b", "a%jb", "it's", 'a"b', "a\\b"])
 def test_a_folder_that_a_batch_script_cannot_hold_is_refused(folder: str) -> None:
     config = multirun("hydra/launcher=local")
     config.hydra.sweep.dir = folder
@@ -164,13 +164,37 @@ def test_under_torchrun_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_the_package_its_name_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(UserError, match=r"pip install 'nmt-recurrent\[cluster\]'$"):
-        executor_of(ClusterConfig(), tmp_path)
+        executor_of(ClusterConfig(), tmp_path, 1)
 
 
 def test_where_slurm_is_not_the_other_queue_is_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"take hydra/launcher=local$"):
-        executor_of(ClusterConfig(queue=Queue.slurm), tmp_path)
+        executor_of(ClusterConfig(queue=Queue.slurm), tmp_path, 1)
+
+
+def test_no_limit_is_no_limit_of_submitits_either(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="needs the extra cluster: pip install 'nmt-recurrent[cluster]'")
+    for name in ("sbatch", "srun"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SUBMITIT_PREEMPT_SIGNAL", "USR2")  # is set by the function, and put back by the fixture
+    settings = {"queue": "slurm"}
+    jobs = [["seed=1"]] * 300
+    seen = []
+
+    def send(executor: Any, jobs: list[Planned], folder: Path) -> None:
+        seen.append(executor.parameters["array_parallelism"])
+
+    monkeypatch.setattr("nmt.cli.cluster.send", send)
+    monkeypatch.setattr("nmt.cli.cluster.planned", lambda *given: Planned(tmp_path, []))
+    config = multirun("hydra/launcher=slurm")
+    config.hydra.sweep.dir = str(tmp_path / "sweep")
+    loader = GlobalHydra.instance().config_loader()
+    launch(loader, config, settings, jobs, 0)
+    launch(loader, config, settings | {"parallel": 3}, jobs, 0)
+    assert seen == [300, 3]
 
 
 def test_jobs_of_one_machine_share_its_cores() -> None:
@@ -181,108 +205,3 @@ def test_jobs_of_one_machine_share_its_cores() -> None:
     assert threads_of_a_process(ClusterConfig(parallel=1, tasks_per_node=cores), 7) == 1
     assert threads_of_a_process(ClusterConfig(cpus=3), 7) == 3
     assert threads_of_a_process(ClusterConfig(queue=Queue.slurm), 7) is None
-
-
-STAYS = """
-import os, pathlib, signal, time
-def told(number, frame):
-    pathlib.Path("{0}.told").touch()
-    raise SystemExit
-signal.signal(signal.SIGTERM, told)
-os.kill(os.getpid(), signal.SIGINT)
-os.kill(os.getpid(), signal.SIGHUP)
-pathlib.Path("{0}.up").touch()
-time.sleep(60)
-"""
-"""A job that has to be told to end, and would end at once if it heard the terminal."""
-ENDS = """
-import pathlib, time
-while not pathlib.Path("{0}.up").exists():
-    time.sleep(0.01)
-"""
-"""A job that ends when another one is there."""
-
-
-class Sent:
-    """A job as submitit hands it back, of a script instead of a training."""
-
-    def __init__(self, script: str, looked_at: Callable[[subprocess.Popen[bytes]], None]) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", script])
-        self.job_id = str(self.process.pid)
-        self.looked_at = looked_at
-
-    def done(self) -> bool:
-        ended = self.process.poll() is not None
-        self.looked_at(self.process)
-        return ended
-
-
-class Executor:
-    """Starts scripts in order, and is disturbed on the way."""
-
-    def __init__(
-        self,
-        *scripts: str,
-        started: Callable[[], None] = lambda: None,
-        looked_at: Callable[[subprocess.Popen[bytes]], None] = lambda process: None,
-    ) -> None:
-        self.scripts = list(scripts)
-        self.started = started
-        self.looked_at = looked_at
-        self.sent: list[Sent] = []
-
-    def submit(self, job: object) -> Sent:
-        self.sent.append(Sent(self.scripts.pop(0), self.looked_at))
-        self.started()
-        return self.sent[-1]
-
-
-def run_scripts(executor: Executor, folder: Path) -> Interrupted:
-    """Runs all of them at a time, as `launch` does; returns what stopped it."""
-    jobs = [Planned(folder / str(number), []) for number in range(len(executor.scripts))]
-    try:
-        with pytest.raises(Interrupted) as stopped, stopping("again"):
-            run_here(executor, jobs, len(jobs))
-        assert all(sent.process.returncode is not None for sent in executor.sent)
-    finally:
-        for sent in executor.sent:
-            sent.process.kill()
-    return stopped.value
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_between_the_start_of_a_job_and_its_handle_ends_it_too(tmp_path: Path, number: signal.Signals) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-
-    def started() -> None:
-        wait_for(first.with_suffix(".up"))
-        signal.raise_signal(number)
-
-    executor = Executor(STAYS.format(first), STAYS.format(second), started=started)
-    stopped = run_scripts(executor, tmp_path)
-    assert (str(stopped), stopped.exit_code, stopped.remedy) == (number.name, 128 + number, "again")
-    assert first.with_suffix(".told").exists()
-    assert len(executor.sent) == 1
-
-
-def test_a_signal_while_a_job_is_found_to_have_ended_is_handed_on_to_the_others(tmp_path: Path) -> None:
-    stays = tmp_path / "stays"
-    told: list[int] = []
-
-    def looked_at(process: subprocess.Popen[bytes]) -> None:
-        if process.returncode is not None and not told:
-            told.append(process.pid)
-            signal.raise_signal(signal.SIGTERM)
-
-    executor = Executor(ENDS.format(stays), STAYS.format(stays), looked_at=looked_at)
-    stopped = run_scripts(executor, tmp_path)
-    assert stopped.exit_code == 143
-    assert told == [executor.sent[0].process.pid]
-    assert stays.with_suffix(".told").exists()

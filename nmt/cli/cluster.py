@@ -28,7 +28,7 @@ from nmt.errors import Interrupted, UserError
 from nmt.run import RunDirectory
 from nmt.training import StopSignals
 
-UNFIT = frozenset("'\\$%")
+UNFIT = frozenset("\"'\\$%")
 """Characters that mean something in a batch script or in an override, and are not allowed in the folder's path."""
 
 PAUSE = 0.2  # seconds between looks at the jobs of this machine
@@ -76,12 +76,13 @@ def launch(
     folder = multirun.absolute() / "jobs"
     threads = threads_of_a_process(cluster, len(overrides))
     jobs = [planned(loader, config, multirun, given, first + index, threads) for index, given in enumerate(overrides)]
-    executor = executor_of(cluster, folder)
+    at_a_time = cluster.parallel or len(jobs)
+    executor = executor_of(cluster, folder, at_a_time)
     if cluster.queue == Queue.slurm:
         send(executor, jobs, folder)
     else:
         with app.stopping(f"the same command with hydra.sweep.dir={multirun} goes on"):
-            run_here(executor, jobs, cluster.parallel or len(jobs))
+            run_here(executor, jobs, at_a_time)
         if missing := [str(job.run) for job in jobs if not finished(job.run)]:
             raise UserError(
                 f"{len(missing)} of {len(jobs)} jobs did not end their training ({', '.join(missing)}); why is in "
@@ -144,11 +145,11 @@ def threads_of_a_process(cluster: ClusterConfig, jobs: int) -> int | None:
     return max(1, available_cores() // (at_a_time * cluster.tasks_per_node))
 
 
-def executor_of(cluster: ClusterConfig, folder: Path) -> Any:
+def executor_of(cluster: ClusterConfig, folder: Path, at_a_time: int) -> Any:
     """submitit's way to the queue.
 
     Raises:
-        UserError: submitit is not installed, or this is no machine that Slurm takes jobs from.
+        UserError: submitit is not installed, this is no machine that Slurm takes jobs from, or it has too few devices.
     """
     if cluster.queue == Queue.slurm and (shutil.which("sbatch") is None or shutil.which("srun") is None):
         raise UserError(
@@ -171,6 +172,7 @@ def executor_of(cluster: ClusterConfig, folder: Path) -> Any:
             signal_delay_s=cluster.notice_seconds,
             tasks_per_node=cluster.tasks_per_node,
             gpus_per_node=cluster.gpus or 0,
+            visible_gpus=visible_gpus(cluster.gpus or 0),
         )
         return executor
     executor = submitit.SlurmExecutor(folder, max_num_timeout=cluster.requeue)
@@ -178,7 +180,7 @@ def executor_of(cluster: ClusterConfig, folder: Path) -> Any:
         "job_name": cluster.name,
         "time": cluster.minutes,
         "signal_delay_s": cluster.notice_seconds,
-        "array_parallelism": cluster.parallel,
+        "array_parallelism": at_a_time,  # 256 by submitit's default
         "nodes": cluster.nodes,
         "ntasks_per_node": cluster.tasks_per_node,
         "cpus_per_task": cluster.cpus,
@@ -195,6 +197,24 @@ def executor_of(cluster: ClusterConfig, folder: Path) -> Any:
     chosen = {key: value for key, value in wanted.items() if value is not None}
     executor.update_parameters(**chosen, wckey=None)  # submitit's own word there is refused where such keys are checked
     return executor
+
+
+def visible_gpus(wanted: int) -> tuple[int, ...]:
+    """The devices that CUDA_VISIBLE_DEVICES leaves to the jobs of this machine; none: as many as wanted, from 0 on.
+
+    Raises:
+        UserError: it leaves less than `wanted`, or names them otherwise than by numbers, all that submitit knows.
+    """
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is None or not wanted:
+        return ()
+    devices = given.split(",")
+    if len(devices) < wanted or not all(device.strip().isdecimal() for device in devices):
+        raise UserError(
+            f"hydra.launcher.gpus is {wanted}, and the environment has CUDA_VISIBLE_DEVICES={given!r}; "
+            "set it to the numbers of at least so many devices, such as 0,1"
+        )
+    return tuple(int(device) for device in devices)
 
 
 def send(executor: Any, jobs: list[Planned], folder: Path) -> None:
