@@ -65,7 +65,7 @@ def test_jobs_of_this_machine_train_as_the_command_itself(plain: Path, tmp_path:
     assert "seeds" in table
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_multirun_that_is_stopped_goes_on_by_the_same_command(
     plain: Path, tmp_path: Path, number: int, code: int
 ) -> None:
@@ -73,10 +73,10 @@ def test_a_multirun_that_is_stopped_goes_on_by_the_same_command(
     arguments = (*HERE, "seed=1", f"hydra.sweep.dir={sweep}")
     multirun = start("train", *arguments, cwd=tmp_path, start_new_session=True)
     wait_for(8, sweep / "0", multirun)
-    if number == signal.SIGINT:
-        os.killpg(multirun.pid, number)  # as a terminal does at Ctrl-C
-    else:
+    if number == signal.SIGTERM:
         multirun.send_signal(number)
+    else:
+        os.killpg(multirun.pid, number)  # as a terminal does at Ctrl-C, and when it is closed
     _, error = multirun.communicate(timeout=PATIENCE)
     assert multirun.returncode == code
     assert f"stopped by {signal.Signals(number).name}; the same command with hydra.sweep.dir={sweep} goes on" in error
