@@ -199,7 +199,9 @@ def test_another_configuration_needs_another_folder(plain: SweepDirectory) -> No
     for other in (replace(config, seed=2), replace(config, sweep=replace(config.sweep, startup=9))):
         with pytest.raises(UserError, match="holds a sweep of another configuration"):
             go(plain.path, other, TinyTraining())
-    elsewhere = replace(config, machine=replace(config.machine, threads=1), data=replace(config.data, cache="cache"))
+    elsewhere = replace(
+        config, machine=replace(config.machine, threads=1), data=replace(config.data, cache="cache", workers=2)
+    )
     go(plain.path, elsewhere, TinyTraining())
 
 

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from nmt.config import Metric, SweepCommandConfig, load_config, path_of, save_config
 from nmt.data import read_json
 from nmt.errors import UserError
-from nmt.run import is_number, read_metrics, refuse_links_out
+from nmt.run import corpus_settings, is_number, read_metrics, refuse_links_out
 from nmt.sweep.space import Value
 
 
@@ -215,6 +215,5 @@ def write(path: Path, content: object) -> None:
 def essence(asked: SweepCommandConfig) -> dict[str, Any]:
     """What must not change within a sweep: not where files are, who is told, what computes, and when it ends."""
     sweep = replace(asked.sweep, trials=None, folder=None, keep_checkpoints=False)
-    data = replace(asked.data, root=None, mirror=None, cache=None)
-    parts: dict[str, Any] = asdict(replace(asked, sweep=sweep, data=data))
+    parts: dict[str, Any] = asdict(replace(asked, sweep=sweep)) | {"data": corpus_settings(asked.data)}
     return {key: value for key, value in parts.items() if key not in ("tracking", "machine", "report")}
