@@ -1,25 +1,22 @@
 """Questions whose trainings take no time: what a command for one would leave is made up."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
+from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from scored_run import SENTENCES, write_scores
 
 from nmt.cli import questions
-from nmt.cli.app import SCHEMAS
 from nmt.cli.jobs import Job
 from nmt.cli.question_runs import Training, tables_of, trainings_of
-from nmt.config import Config, EvaluateConfig, Question, QuestionsConfig, conf_dir, load_config, with_search
+from nmt.config import Config, EvaluateConfig, Question, QuestionsConfig, load_config, with_search
 from nmt.data import prepare
 from nmt.metrics import significance
 from nmt.run import RunDirectory, provenance
@@ -35,15 +32,6 @@ HOLDS = {"best": "LSTM", "significant": ["GRU"]}
 
 
 @pytest.fixture(autouse=True)
-def _hydra() -> Iterator[None]:
-    for name, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
-    with initialize_config_dir(config_dir=conf_dir(), version_base="1.3"):
-        yield
-    GlobalHydra.instance().clear()
-
-
-@pytest.fixture(autouse=True)
 def few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(significance, "TRIALS", 200)
     monkeypatch.setattr(significance, "RESAMPLES", 80)
@@ -56,7 +44,7 @@ def read_config(text: str, folder: Path) -> Config:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def quick(composing: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A configuration is read once, which takes a tenth of a second; a picture is drawn where a test looks at it."""
     folder = tmp_path_factory.getbasetemp()
     read = lambda run: read_config(run.config_path.read_text(encoding="utf-8"), folder)  # noqa: E731

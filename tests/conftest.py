@@ -2,13 +2,17 @@
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 import torch
+from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 
-from nmt.config import TokenizerConfig
+from nmt.cli.app import SCHEMAS
+from nmt.config import TokenizerConfig, conf_dir
 from nmt.data import Tokenizer
 from nmt.data.phrasebook import Pair, pairs
 from nmt.data.tokenizer import train_tokenizer
@@ -46,6 +50,24 @@ def one_store() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConfigStore, "__deepcopy__", lambda store, memo: store, raising=False)
         yield
+
+
+@pytest.fixture(scope="module")
+def composing() -> Iterator[None]:
+    """Hydra with the shipped files and the schemas of all commands, for `hydra.compose`."""
+    for name, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+    with initialize_config_dir(config_dir=conf_dir(), version_base="1.3"):
+        yield
+    GlobalHydra.instance().clear()
+
+
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """SIGHUP is heard, as at a terminal, also where nohup has the tests ignore it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(autouse=True)

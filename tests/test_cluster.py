@@ -5,32 +5,22 @@ How jobs of this machine are run, and stopped, is in test_cluster_local.py.
 
 import dataclasses
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.conf import ConfigSourceInfo
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from nmt.cli.app import SCHEMAS
 from nmt.cli.cluster import Planned, executor_of, launch, planned, threads_of_a_process
-from nmt.config import ClusterConfig, Config, Queue, conf_dir, from_hydra
+from nmt.config import ClusterConfig, Config, Queue, from_hydra
 from nmt.data import available_cores
 from nmt.errors import UserError
 
-
-@pytest.fixture(autouse=True)
-def _hydra() -> Iterator[None]:
-    for name, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
-    with initialize_config_dir(config_dir=conf_dir(), version_base="1.3"):
-        yield
-    GlobalHydra.instance().clear()
+pytestmark = pytest.mark.usefixtures("composing")
 
 
 def multirun(*overrides: str, command: str = "train") -> DictConfig:

@@ -95,6 +95,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_between_the_start_of_a_job_and_its_handle_ends_it_too(tmp_path: Path, number: signal.Signals) -> None:
     first, second = tmp_path / "first", tmp_path / "second"

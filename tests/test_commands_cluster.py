@@ -65,6 +65,7 @@ def test_jobs_of_this_machine_train_as_the_command_itself(plain: Path, tmp_path:
     assert "seeds" in table
 
 
+@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_multirun_that_is_stopped_goes_on_by_the_same_command(
     plain: Path, tmp_path: Path, number: int, code: int

@@ -1,26 +1,15 @@
 """Hydra's own complaints about real mistakes, told in one line with the key and the remedy."""
 
-from collections.abc import Iterator
-
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
+from hydra import compose
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.app import SCHEMAS
 from nmt.cli.misspelt import explain, keys
-from nmt.config import Config, EvaluateConfig, conf_dir
+from nmt.config import Config, EvaluateConfig
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _hydra() -> Iterator[None]:
-    for name, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
-    with initialize_config_dir(config_dir=conf_dir(), version_base="1.3"):
-        yield
-    GlobalHydra.instance().clear()
+pytestmark = pytest.mark.usefixtures("composing")
 
 
 def explained(command: str, *overrides: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asked import BAD, BY_BOTH, GOOD, HOLDS, Trainer, _hydra, few_trials, make_trainer, quick, trainings, write_question  # noqa: F401
+from asked import BAD, BY_BOTH, GOOD, HOLDS, Trainer, few_trials, make_trainer, quick, trainings, write_question  # noqa: F401
 
 from nmt.cli.question_runs import Runs, rows_of, tables_of, training_job, trainings_of
 from nmt.cli.questions import load_questions, plan

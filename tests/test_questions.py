@@ -16,7 +16,6 @@ from asked import (  # noqa: F401
     GREEDY,
     HOLDS,
     Trainer,
-    _hydra,
     ask,
     few_trials,
     given_by,
