@@ -181,7 +181,7 @@ def test_equal_systems_are_told_apart_by_few_seeds_no_oftener_than_the_test_says
     """Three runs drawn with replacement call a fifth of such pairs significant; a single run that is taken to have no
     variance, 13 % against three and 30 % against five."""
     random = np.random.default_rng(3)
-    found = [paired_bootstrap(*(runs(*random.normal(size=size)) for size in sizes)) for _ in range(400)]
+    found = [paired_bootstrap(*(runs(*random.normal(size=size)) for size in sizes)) for _ in range(200)]
     assert 0.02 < np.mean(np.array(found) < 0.05) < 0.085
 
 
