@@ -90,7 +90,10 @@ def test_the_best_trial_is_trained_again_by_its_experiment_file(plain: Path, tmp
         ("sweep.parameters.model.dropout.high=0.99", "model.dropout is 0.99; allowed: from 0 to 0.95"),
         ("sweep.trails=3", "unknown configuration key sweep.trails; did you mean sweep.trials?"),
         ("sweep.trials=0", "sweep.trials is 0; allowed: at least 1"),
-        ("sweep=baysian", "there is no configuration file sweep/baysian; there are: bayesian grid learning_rate multi30k random"),
+        (
+            "sweep=baysian",
+            "there is no configuration file sweep/baysian; there are: bayesian grid learning_rate multi30k random",
+        ),
         ("train.metric=perplexity", "use train.metric=bleu"),
         ("report=nowhere", "report=nowhere is no sweep"),
     ],

@@ -67,6 +67,8 @@ SETTINGS = [
     "hydra.searchpath=['pkg://antigravity']",
     "hydra.verbose=[antigravity]",
     "hydra.launcher=null",
+    "hydra.job.env_copy=[NOT_THERE]",
+    "hydra.output_subdir=MADE",
 ]
 
 
@@ -169,6 +171,30 @@ def test_a_reference_that_is_harmless_first_is_refused(
     assert "MADE_BY_A_FILE" not in os.environ
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        r"sweeper: {params: {hydra.job: '$\{hydra.runtime.choices.theirs\}'}}",
+        r"overrides: {hydra: ['hydra.job=$\{hydra.runtime.choices.theirs\}']}",
+    ],
+)
+def test_a_reference_above_what_has_to_be_empty_is_refused(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its sign is escaped, so that it is one only after hydra has read it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MADE_BY_A_FILE", raising=False)
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "theirs.yaml").write_text(
+        "# @package _global_\nhydra:\n  mode: MULTIRUN\n  runtime: {choices: {theirs: {name: x, chdir: false, "
+        'override_dirname: "", id: "1", num: 0, config_name: train, env_set: {MADE_BY_A_FILE: theirs}, env_copy: [], '
+        f'config: {{override_dirname: {{kv_sep: "=", item_sep: ",", exclude_keys: []}}}}}}}}}}\n  {way}\n'
+    )
+    line = command(monkeypatch, capsys, f"--config-dir={tmp_path / 'conf'}", "experiment=theirs")
+    assert "reference" in line
+    assert "MADE_BY_A_FILE" not in os.environ
+
+
 PACKAGE = "made_when_imported"
 
 
@@ -203,13 +229,14 @@ def test_no_package_is_searched(
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize("choice", ["../../theirs", "/theirs", "x/../../theirs"])
+@pytest.mark.parametrize("choice", ["../../theirs", "/theirs", "x/../../theirs", "[../../theirs]", "inside"])
 def test_no_choice_leads_out_of_its_folder(
     choice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A sweep makes the name of its folder of them."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a" / "experiment" / "x").mkdir(parents=True)
+    (tmp_path / "a" / "experiment" / "inside.yaml").write_text("# @package _global_\ndefaults: [../../theirs]\n")
     (tmp_path / "theirs.yaml").write_text("# @package _global_\nseed: 3\n")
     line = command(monkeypatch, capsys, f"--config-dir={tmp_path / 'a'}", f"experiment={choice}")
     assert "leads out" in line or "theirs" in line

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asked import BAD, BY_BOTH, GOOD, HOLDS, Trainer, few_trials, make_trainer, quick, trainings, write_question  # noqa: F401
+from asked import BAD, BY_BOTH, GOOD, HOLDS, Trainer, ask, few_trials, make_trainer, quick, trainings, write_question  # noqa: F401
 
+from nmt.cli import questions
 from nmt.cli.question_runs import Runs, rows_of, tables_of, training_job, trainings_of
 from nmt.cli.questions import load_questions, plan
 from nmt.config import Question, conf_dir, load_config
@@ -20,7 +21,7 @@ from nmt.run import RunDirectory
     [
         ({"rows": [GOOD]}, r"parts\.0\.rows has 1 rows"),
         ({"rows": [GOOD, GOOD]}, r"parts\.0\.rows has the label 'LSTM' twice"),
-        ({"rows": [GOOD, BAD | {"minutes": 9}]}, r"rows\.GRU\.minutes is 9.0; allowed: from 0 to 4"),
+        ({"rows": [GOOD, BAD | {"minutes": 9}]}, r"rows\.1\.minutes is 9.0; allowed: from 0 to 4"),
         ({"literature": [BY_BOTH | {"worse": "RNN"}]}, r"literature speaks of .*; allowed: the first row, 'LSTM'"),
         ({"claim": HOLDS | {"bleu": {"LSTM": 3}}}, r"claim\.bleu has LSTM; allowed: every row"),
         ({"answer": "Yes."}, r"parts\.0\.claim is null and there is an answer"),
@@ -120,3 +121,22 @@ def test_the_shipped_questions_compose_and_fit_into_an_afternoon(tmp_path: Path)
     assert "are missing: about" in plan(tables, Runs(tmp_path))
     searched = [each for each in rows_of(tables) if each.search]
     assert len({(each.overrides, each.search) for each in searched}) == len(searched) / 3
+
+
+def test_what_was_trained_is_measured_though_a_training_failed(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_question(tmp_path / "asked", "cell", GOOD, BAD)
+    trainer.failing = [each.key for each in trainings(tmp_path)[3:]]
+    measured: list[int] = []
+    monkeypatch.setattr(questions, "measure_speeds", lambda tables, runs: measured.append(len(runs.found)))
+    with pytest.raises(UserError, match="1 of the runs failed"):
+        ask(tmp_path, then_measure=True)
+    assert measured == [3]
+
+
+@pytest.mark.parametrize("key", ["overrides", "search"])
+def test_a_list_in_the_place_of_a_word_is_named(tmp_path: Path, key: str) -> None:
+    write_question(tmp_path / "asked", "cell", GOOD, BAD | {key: [["a", "b"]]})
+    with pytest.raises(UserError, match=rf"parts\.0\.rows\.1\.{key} holds a list"):
+        ask(tmp_path, dry=True)

@@ -202,7 +202,7 @@ def test_an_answer_is_shown_as_long_as_it_holds(
     other = {"bleu": {"LSTM": measured["bleu"]["LSTM"], "GRU": 99.0}}
     write_question(tmp_path / "asked", "cells", GOOD, BAD, answer="The LSTM.", claim=claim | other)
     gru = measured["bleu"]["GRU"]
-    assert f"**The LSTM.** (Written from other figures: GRU 99.0, now {gru:.1f}.)\n" in ask(tmp_path)
+    assert f"**The LSTM.** (Written from other figures: GRU 99.00, now {gru:.2f}.)\n" in ask(tmp_path)
 
 
 @pytest.mark.parametrize(("now", "complaints"), [(22.0, []), (18.0, ["was significantly better than the first row"])])

@@ -68,6 +68,8 @@ def test_a_closed_terminal_is_heard_where_that_was_asked_for() -> None:
             signal.raise_signal(signal.SIGHUP)
             signal.raise_signal(signal.SIGHUP)
             assert signals.received == signal.SIGHUP
+            signal.raise_signal(signal.SIGTERM)  # of whoever ends what the terminal has left; there is work to end
+            assert signals.received == signal.SIGTERM
         with StopSignals(), pytest.raises(Usual):
             signal.raise_signal(signal.SIGHUP)
     finally:

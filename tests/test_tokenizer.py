@@ -148,7 +148,7 @@ def test_a_model_with_other_special_symbols_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_that_rewrites_text_is_refused(tmp_path: Path) -> None:
-    """One character could become a million."""
+    """One character could become thousands."""
     rules = tmp_path / "rules.tsv"
     rules.write_text("61\t" + " ".join(["62"] * 5) + "\n")  # code points: a becomes five times b
     written = io.BytesIO()
@@ -158,6 +158,21 @@ def test_a_model_that_rewrites_text_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="theirs rewrites text"):
         Tokenizer(written.getvalue(), "theirs")
+    whole = written.getvalue()
+    tags = [at for at, byte in enumerate(whole) if byte == 0x1A]  # field 3 with a length, or anything else
+    # Of a longer tag the parser drops the upper bits.
+    disguised = [whole[:at] + b"\x9a\x80\x80\x80\x10" + whole[at + 1 :] for at in tags]
+    (model,) = filter(reads_b_for_a, disguised)
+    with pytest.raises(UserError, match="theirs rewrites text"):
+        Tokenizer(model, "theirs")
+
+
+def reads_b_for_a(model: bytes) -> bool:
+    try:
+        pieces = sentencepiece.SentencePieceProcessor(model_proto=model).Encode("a", out_type=str)
+    except RuntimeError:
+        return False
+    return "".join(pieces) == "▁bbbbb"
 
 
 def test_a_model_is_read_up_to_a_size(tmp_path: Path) -> None:

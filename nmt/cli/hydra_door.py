@@ -12,6 +12,7 @@ from typing import Any
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import get_args_parser
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.default_element import ResultDefault
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
@@ -24,7 +25,7 @@ PLUGINS = {
     "sweeper": (f"{CORE}.basic_sweeper.BasicSweeper",),
 }
 """What hydra may make; of these, what is installed as its plugin."""
-EMPTY = ("callbacks", "job.env_set", "job.env_copy", "searchpath")
+EMPTY = ("callbacks", "job.env_set", "job.env_copy", "searchpath", "output_subdir")
 LOGGING = ("job_logging", "hydra_logging")
 HARMLESS = {"version", "disable_existing_loggers"}
 """Keys of the standard library's logging that name nothing to be imported."""
@@ -54,6 +55,12 @@ class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not re
         if inside or any(key.lstrip("+~") == "hydra.searchpath" for key in named):
             raise UserError("hydra.searchpath is set; give a folder by --config-dir")
 
+    def _load_single_config(self, default: ResultDefault, repo: Any) -> Any:
+        """Hydra's would read any file that a list of defaults in another file names."""
+        if not default.primary and default.config_path is not None:
+            refuse_way_out(default.config_path, default.config_path)
+        return super()._load_single_config(default, repo)
+
     def load_configuration(
         self, config_name: str | None, overrides: list[str], *args: Any, **kwargs: Any
     ) -> DictConfig:
@@ -63,7 +70,15 @@ class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not re
         """
         try:
             composed: DictConfig = super().load_configuration(config_name, overrides, *args, **kwargs)
-        except (YAMLError, AttributeError, AssertionError, TypeError, RecursionError, UnicodeError) as error:
+        except (
+            YAMLError,
+            AttributeError,
+            AssertionError,
+            LookupError,
+            TypeError,
+            RecursionError,
+            UnicodeError,
+        ) as error:
             raise UserError(f"the configuration cannot be composed: {error}") from None  # what hydra lets through
         refuse_code(composed)
         return composed
@@ -90,10 +105,10 @@ def refuse_code(composed: DictConfig) -> None:
             raise UserError(f"hydra.{key} holds a reference; write its value")
     for key in EMPTY:
         if at(own, key):
-            raise UserError(f"hydra.{key} is set; it could run or load anything, and has to stay empty here")
-    for group, choice in composed.hydra.runtime.choices.items():
-        if ".." in str(choice).split("/") or str(choice).startswith("/"):
-            raise UserError(f"{group}={choice} leads out of its folder; give the name of a file, and --config-dir")
+            raise UserError(f"hydra.{key} is set; it could run, load or overwrite anything, and has to stay empty here")
+    for group, choice in own["runtime"]["choices"].items():
+        for name in choice if isinstance(choice, list) else [choice]:
+            refuse_way_out(f"{group}={name}", str(name))
     for name in LOGGING:
         settings = own[name] or {}
         if not isinstance(settings, dict) or any(settings[key] for key in settings.keys() - HARMLESS):
@@ -110,10 +125,21 @@ def refuse_code(composed: DictConfig) -> None:
             raise UserError(f"{key} names something to be called; no configuration does that here, leave it out")
 
 
+def refuse_way_out(said: str, path: str) -> None:
+    """
+    Raises:
+        UserError: the path, of a file within a folder of configurations, leads out of it.
+    """
+    if ".." in path.split("/") or path.startswith("/"):
+        raise UserError(f"{said} leads out of its folder; give the name of a file, and --config-dir")
+
+
 def at(tree: Any, key: str) -> Any:
-    """What stands under a dotted key; None if nothing does."""
+    """What stands under a dotted key, or in the place of a key above it, as a reference may; None if nothing does."""
     for name in key.split("."):
-        tree = tree.get(name) if isinstance(tree, dict) else None
+        if not isinstance(tree, dict):
+            return tree
+        tree = tree.get(name)
     return tree
 
 

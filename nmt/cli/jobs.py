@@ -44,7 +44,7 @@ def run_jobs(
     with StopSignals(hangup=True) as signals:
         try:
             while (waiting or running) and not signals.received:
-                while waiting and len(running) < at_once:
+                while waiting and len(running) < at_once and not signals.received:
                     job = waiting.pop(0)
                     running[started(job, logs)] = job
                 for process in [each for each in running if each.poll() is not None]:

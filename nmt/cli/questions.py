@@ -61,6 +61,8 @@ def command(cfg: DictConfig) -> None:
     elif asked.jobs > 0:
         with runs.locked():
             failed = run_missing(wanted, runs, asked)
+            if asked.then_measure:
+                measure_speeds(wanted, Runs(runs.folder))
     runs = Runs(runs.folder)
     page = Path(asked.page).expanduser()
     entries = [answered(name, each, tables[name], runs, page.parent) for name, each in questions.items()]

@@ -26,6 +26,9 @@ def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
         child = getattr(config, field.name)
         if dataclasses.is_dataclass(child):
             yield from problems_in(child, f"{prefix}{field.name}.")
+        elif isinstance(child, list) and any(map(dataclasses.is_dataclass, child)):
+            for at, each in enumerate(child):
+                yield from problems_in(each, f"{prefix}{field.name}.{at}.")
         elif any(_REFUSED.search(text) for text in texts_in(child)):
             yield f"{prefix}{field.name} holds control characters or ${{; leave them out"
 

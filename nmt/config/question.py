@@ -22,6 +22,9 @@ class Row:
     minutes: float | None = None
     """As `minutes` of the part, where this training takes another time."""
 
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from number(self, "minutes", 0, MOST_MINUTES)
+
 
 @dataclass
 class Literature:
@@ -44,7 +47,7 @@ class Claim:
     significant: list[str]
     """The rows that differ from the first in BLEU by both paired tests."""
     bleu: dict[str, float]
-    """Mean BLEU of each row, to one digit after the point."""
+    """Mean BLEU of each row, to two digits after the point."""
 
 
 @dataclass
@@ -73,7 +76,6 @@ class Part:
         for row in self.rows:
             if labels.count(row.label) > 1:
                 yield "rows", f"has the label {row.label!r} twice; give each row its own"
-            yield from ((f"rows.{row.label}.{key}", text) for key, text in number(row, "minutes", 0, MOST_MINUTES))
         yield from number(self, "minutes", 0, MOST_MINUTES)
         for each in self.literature:
             pair = (each.better, each.worse)
@@ -106,7 +108,6 @@ class Question:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             yield "seeds", f"is {self.seeds}; allowed: one or more different numbers"
         for number_, part in enumerate(self.parts):
-            yield from ((f"parts.{number_}.{key}", text) for key, text in part.problems())
             if self.answer is not None and part.claim is None:
                 yield f"parts.{number_}.claim", "is null and there is an answer; say which figures it was written from"
 
@@ -125,6 +126,8 @@ class QuestionsConfig:
     measure: bool = False
     """Instead of training: measure how fast the trained models translate, one after the other, each on all cores;
     nothing else should run then."""
+    then_measure: bool = False
+    """Measure it after the training, even if some of it failed."""
     folder: str | None = None
     """Folder with the questions; null: conf/questions."""
     runs: str = "runs/questions"

@@ -31,7 +31,7 @@ class Tokenizer:
 
         Raises:
             UserError: it is none, or one that this program has not made: with other special symbols, or with a map
-                of characters, in which one of the text may stand for a million.
+                of characters, in which one of the text may stand for thousands.
         """
         self.model = model
         self.processor = sentencepiece.SentencePieceProcessor()
@@ -113,7 +113,7 @@ def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
                 at += 4
             case 2:
                 length = varint()
-                yield tag >> 3, message[at : at + length]
+                yield (tag & 0xFFFFFFFF) >> 3, message[at : at + length]  # as the parser, which drops what is beyond
                 at += length
 
 

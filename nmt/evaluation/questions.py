@@ -17,7 +17,7 @@ from nmt.metrics import RESAMPLES, TRIALS
 METRICS = ("bleu", "chrf")
 LENGTHS = 4  # groups of sentences
 FORMAT = 3  # of what is kept, and of how the tests are made
-ROUNDING = 0.05 + 1e-6  # of figures with one digit after the point
+ROUNDING = 0.005 + 1e-6  # of figures with two digits after the point
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def claim_of(measured: Measured) -> Claim:
     """What an answer may be written from."""
     means = {label: row.scores["bleu"].mean for label, row in measured.rows.items()}
     significant = [label for label, row in measured.rows.items() if row.scores["bleu"].significant]
-    return Claim(max(means, key=means.__getitem__), significant, {label: round(v, 1) for label, v in means.items()})
+    return Claim(max(means, key=means.__getitem__), significant, {label: round(v, 2) for label, v in means.items()})
 
 
 def contradictions(claim: Claim, measured: Measured) -> list[str]:
@@ -142,7 +142,7 @@ def moved(claim: Claim, measured: Measured) -> list[str]:
     """Figures of the claim that are others now, in words."""
     means = {label: row.scores["bleu"].mean for label, row in measured.rows.items()}
     return [
-        f"{label} {claim.bleu[label]:.1f}, now {mean:.1f}"
+        f"{label} {claim.bleu[label]:.2f}, now {mean:.2f}"
         for label, mean in means.items()
         if abs(mean - claim.bleu[label]) > ROUNDING
     ]

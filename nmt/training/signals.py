@@ -15,7 +15,8 @@ class StopSignals:
     After the first one, SIGINT and SIGTERM act as usual. SIGUSR2 never does: queues send it along with SIGTERM.
 
     Args:
-        hangup: the same for SIGHUP, which a closed terminal sends more than once; not where nohup has it ignored.
+        hangup: the same for SIGHUP, which a closed terminal sends more than once, and often SIGTERM after it, so that
+            it leaves the others as they are; not where nohup has it ignored.
     """
 
     def __init__(self, *, hangup: bool = False) -> None:
@@ -35,5 +36,7 @@ class StopSignals:
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         self.received = number
+        if number == signal.SIGHUP:
+            return
         for impatient in IMPATIENT:
             signal.signal(impatient, self.before[impatient])
