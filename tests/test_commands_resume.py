@@ -166,7 +166,9 @@ def test_resuming_by_name_takes_the_runs_own_configuration(tmp_path: Path) -> No
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=120)
     step = max(steps(run))
-    output, _ = call("train", f"train.resume={run}", f"train.max_steps={step + 20}", cwd=tmp_path)
+    words = (f"train.resume={run}", f"train.max_steps={step + 20}", "model=lstm_tiny")
+    output, error = call("train", *words, cwd=tmp_path)
+    assert "model=lstm_tiny is not heeded" in error
     assert output.strip().split("\n")[-1] == str(run)
     assert max(steps(run)) == step + 20
     assert not (tmp_path / "runs").exists()

@@ -201,8 +201,13 @@ def overrides() -> list[str]:
 
 def value_overrides() -> list[str]:
     """The overrides that set a value, not those that choose a group's file."""
+    return [given.lstrip("+") for given in overrides() if given not in chosen_files()]
+
+
+def chosen_files() -> list[str]:
+    """The overrides that choose a group's file."""
     groups = set(HydraConfig.get().runtime.choices)
-    return [given.lstrip("+") for given in overrides() if given.lstrip("+~").partition("=")[0] not in groups]
+    return [given for given in overrides() if given.lstrip("+~").partition("=")[0] in groups]
 
 
 def required(cfg: DictConfig, key: str) -> str:

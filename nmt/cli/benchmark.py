@@ -40,6 +40,7 @@ from nmt.config import (
     TrainConfig,
     Variant,
     from_hydra,
+    path_of,
 )
 from nmt.console import progress_bar
 from nmt.errors import UserError
@@ -112,8 +113,8 @@ def command(cfg: DictConfig) -> None:
     configs = [from_hydra(BenchmarkConfig, cfg)]
     if configs[0].versus:
         configs.append(from_hydra(BenchmarkConfig, cfg, OmegaConf.from_dotlist(configs[0].versus)))
-    output = configs[0].output
-    if output is not None and Path(output).exists():
+    output = None if configs[0].output is None else path_of(configs[0].output)
+    if output is not None and output.exists():
         raise UserError(f"output={output} exists already; choose another name or delete it")
     settle(configs[0].machine())
     peaks = {
@@ -129,7 +130,7 @@ def command(cfg: DictConfig) -> None:
         report = summary(found[0]) | peaks | {"threads": torch.get_num_threads(), "precision": precisions[0]}
         if len(found) > 1:
             report |= {"versus": summary(found[1]) | {"precision": precisions[1]}, "ratio": ratios(found)}
-        Path(output).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def summary(figures: dict[str, list[float]]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nmt.cli import app
 from nmt.cli.job import Job
-from nmt.config import ClusterConfig, Config, Queue, conf_dir, from_hydra
+from nmt.config import ClusterConfig, Config, Queue, conf_dir, from_hydra, path_of
 from nmt.data import available_cores
 from nmt.errors import Interrupted, UserError
 from nmt.run import RunDirectory
@@ -125,7 +125,7 @@ def planned(
         arguments.append(f"tracking.group='{multirun.name}'")
     if given.machine.threads is None and threads is not None:
         arguments.append(f"machine.threads={threads}")
-    return Planned(run if given.train.resume in (None, "auto") else Path(given.train.resume), arguments)
+    return Planned(run if given.train.resume in (None, "auto") else path_of(given.train.resume), arguments)
 
 
 def places(config: DictConfig) -> Iterator[str]:

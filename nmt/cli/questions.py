@@ -23,7 +23,7 @@ from nmt.cli.question_runs import (
     translation_job,
 )
 from nmt.cli.question_speed import measure_speeds
-from nmt.config import Part, Question, QuestionsConfig, conf_dir, from_hydra, load_config
+from nmt.config import Part, Question, QuestionsConfig, conf_dir, from_hydra, load_config, path_of
 from nmt.data import available_cores, prepare
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import (
@@ -44,13 +44,13 @@ log = logging.getLogger(__name__)
 
 def command(cfg: DictConfig) -> None:
     asked = from_hydra(QuestionsConfig, cfg)
-    folder = Path(conf_dir()) / "questions" if asked.folder is None else Path(asked.folder).expanduser()
+    folder = Path(conf_dir()) / "questions" if asked.folder is None else path_of(asked.folder)
     questions = load_questions(folder)
     if asked.question is not None and asked.question not in questions:
         raise UserError(f"question={asked.question} is not in {folder}; there are: {', '.join(questions)}")
     tables = {name: tables_of(each, f"{folder / name}.yaml") for name, each in questions.items()}
     wanted = [table for name, each in tables.items() if asked.question in (None, name) for table in each]
-    runs = Runs(Path(asked.runs).expanduser())
+    runs = Runs(path_of(asked.runs))
     if asked.dry:
         show_missing(wanted, runs)
         return
@@ -64,7 +64,7 @@ def command(cfg: DictConfig) -> None:
             if asked.then_measure:
                 measure_speeds(wanted, Runs(runs.folder))
     runs = Runs(runs.folder)
-    page = Path(asked.page).expanduser()
+    page = path_of(asked.page)
     entries = [answered(name, each, tables[name], runs, page.parent) for name, each in questions.items()]
     everything = trainings_of(table for each in tables.values() for table in each)
     done = [runs.spent(each) for each in everything if runs.trained(each)]

@@ -73,6 +73,8 @@ def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
     if resume not in (None, "auto"):
         run = RunDirectory.open(resume)
         overrides = [given for given in app.value_overrides() if not given.startswith("train.resume=")]
+        if ignored := app.chosen_files():
+            log.warning("%s has its own configuration, and %s is not heeded", run.path, ", ".join(ignored))
         config = run.config(overrides)
     else:
         config = grouped(from_hydra(Config, cfg))

@@ -47,8 +47,8 @@ class MachineConfig:
     """auto (cuda if there is one, else cpu), cpu, cuda or cuda:N."""
     precision: Precision = Precision.auto
     """auto: in training bfloat16 where matrices are multiplied in it (AMX, CUDA), else float32; in translation and
-    scoring float32, so that a score is the same on any machine. int8, for translation alone: 1.7 times as fast where
-    the processor multiplies 8-bit integers (VNNI, AMX); it moved BLEU by up to 0.1, either way."""
+    scoring float32, so that a score is the same on any machine. int8, for translation alone: 1.6 times as fast where
+    the processor multiplies 8-bit integers (VNNI, AMX); it moved BLEU by up to 0.2, either way."""
     threads: int | None = None
     """Threads of the processor; null: as many as it has cores. Part of what makes results equal to the bit."""
 

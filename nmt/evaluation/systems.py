@@ -16,9 +16,10 @@ from nmt.run import RunDirectory, is_number
 
 log = logging.getLogger(__name__)
 
-# What makes no other system of a run: the seed, where files are, what is logged, and what it was computed on.
+# What makes no other system of a run: the seed, where files are, how they are prepared, what is logged and computes.
 PLACES = ("data.root", "data.mirror", "data.cache", "machine.device", "machine.threads")
-ASIDE = ("seed", "tracking.", "train.resume", "train.log_every", *PLACES)
+PREPARED = ("data.workers", "data.shard_pairs")
+ASIDE = ("seed", "tracking.", "train.resume", "train.log_every", *PLACES, *PREPARED)
 MOST_IN_A_LABEL = 3
 
 
