@@ -65,3 +65,10 @@ def steps(run: Path) -> list[int]:
 def without_times(run: Path) -> list[dict[str, float]]:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().split("\n") if line]
     return [{key: value for key, value in line.items() if "second" not in key} for line in lines]
+
+
+def assert_same_run(found: Path, expected: Path) -> None:
+    """The same bits, in weights and in metrics."""
+    for name in ("last", "best"):
+        assert weights(found, name) == weights(expected, name)
+    assert without_times(found) == without_times(expected)

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from hydra import initialize_config_dir
+from composing import composing_in
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
 
-from nmt.cli.app import SCHEMAS
 from nmt.config import TokenizerConfig, conf_dir
 from nmt.data import Tokenizer
 from nmt.data.phrasebook import Pair, pairs
@@ -55,11 +53,8 @@ def one_store() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def composing() -> Iterator[None]:
     """Hydra with the shipped files and the schemas of all commands, for `hydra.compose`."""
-    for name, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
-    with initialize_config_dir(config_dir=conf_dir(), version_base="1.3"):
+    with composing_in(conf_dir()):
         yield
-    GlobalHydra.instance().clear()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command import ROOT, SMALL, call, start, steps, weights, without_times
+from command import ROOT, SMALL, assert_same_run, call, start, steps, weights
 from test_commands_processes import train_by
 
 pytest.importorskip("submitit", reason="needs the extra cluster: pip install 'nmt-recurrent[cluster]'")
@@ -26,11 +26,6 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("plain") / "run"
     call("train", *COMMON, f"hydra.run.dir={run}", cwd=run.parent)
     return run
-
-
-def assert_same_run(found: Path, expected: Path) -> None:
-    assert weights(found) == weights(expected)
-    assert without_times(found) == without_times(expected)
 
 
 def wait_for(step: int, run: Path, process: subprocess.Popen[str]) -> None:

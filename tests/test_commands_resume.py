@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command import SMALL, call, start, steps, weights, without_times
+from command import SMALL, assert_same_run, call, start, steps
 
 pytestmark = pytest.mark.commands
 
@@ -20,12 +20,6 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("plain") / "run"
     call("train", *ARGUMENTS, f"hydra.run.dir={run}", cwd=run.parent)
     return run
-
-
-def assert_same_run(found: Path, expected: Path) -> None:
-    for name in ("last", "best"):
-        assert weights(found, name) == weights(expected, name)
-    assert without_times(found) == without_times(expected)
 
 
 def stop_after(step: int, run: Path, number: int, *arguments: str) -> tuple[int, str]:

@@ -46,6 +46,7 @@ DOORS = {
     "optuna": ("sweep/choose.py",),
     "jinja2": ("evaluation/report.py",),
     "safetensors": ("run/checkpoint.py",),
+    "filelock": ("data/locking.py",),
     "submitit": ("cli/cluster.py", "cli/job.py"),
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "runpy", "pkgutil", "code"}

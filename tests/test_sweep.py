@@ -11,15 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
+from composing import composing_in
+from hydra import compose
 from tiny_training import SHORT, SRC, TGT, build, calling
 
 from nmt.cli import app
 from nmt.cli import sweep as cli
 from nmt.cli import train as train_cli
-from nmt.cli.app import SCHEMAS
 from nmt.cli.experiment import write_experiment
 from nmt.cli.machine import Machine
 from nmt.config import (
@@ -262,11 +260,8 @@ def test_the_jobs_of_a_multirun_are_one_group(
 def conf(tmp_path: Path) -> Iterator[Path]:
     """A copy of the configuration's folder, to which a file can be added."""
     folder = Path(shutil.copytree(conf_dir(), tmp_path / "conf"))
-    for name, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
-    with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
+    with composing_in(str(folder)):
         yield folder
-    GlobalHydra.instance().clear()
 
 
 def test_the_report_names_the_best_and_its_experiment_file_composes_to_it(plain: SweepDirectory, conf: Path) -> None:

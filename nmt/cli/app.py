@@ -35,6 +35,7 @@ from nmt.config import (
     SweepCommandConfig,
     TranslateConfig,
     conf_dir,
+    path_of,
 )
 from nmt.console import harmless
 from nmt.errors import Interrupted, UserError
@@ -201,7 +202,8 @@ def overrides() -> list[str]:
 
 def value_overrides() -> list[str]:
     """The overrides that set a value, not those that choose a group's file."""
-    return [given.lstrip("+") for given in overrides() if given not in chosen_files()]
+    chosen = set(chosen_files())
+    return [given.lstrip("+") for given in overrides() if given not in chosen]
 
 
 def chosen_files() -> list[str]:
@@ -219,6 +221,18 @@ def required(cfg: DictConfig, key: str) -> str:
     if OmegaConf.is_missing(cfg, key):
         raise UserError(f"{key} is missing; give it as {key}=...")
     return str(cfg[key])
+
+
+def new_path(given: str, key: str = "output") -> Path:
+    """Where something is to be written.
+
+    Raises:
+        UserError: something is there.
+    """
+    path = path_of(given)
+    if path.exists():
+        raise UserError(f"{key}={given} exists already; choose another name or delete it")
+    return path
 
 
 def as_dict(config: object) -> dict[str, object]:

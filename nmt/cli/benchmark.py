@@ -40,10 +40,8 @@ from nmt.config import (
     TrainConfig,
     Variant,
     from_hydra,
-    path_of,
 )
 from nmt.console import progress_bar
-from nmt.errors import UserError
 from nmt.models.int8 import int8_is_fast
 from nmt.run import RunDirectory
 
@@ -113,9 +111,7 @@ def command(cfg: DictConfig) -> None:
     configs = [from_hydra(BenchmarkConfig, cfg)]
     if configs[0].versus:
         configs.append(from_hydra(BenchmarkConfig, cfg, OmegaConf.from_dotlist(configs[0].versus)))
-    output = None if configs[0].output is None else path_of(configs[0].output)
-    if output is not None and output.exists():
-        raise UserError(f"output={output} exists already; choose another name or delete it")
+    output = None if configs[0].output is None else app.new_path(configs[0].output)
     settle(configs[0].machine())
     peaks = {
         "matmul_peak_flops_float32": matmul_peak(torch.float32),

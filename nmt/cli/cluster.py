@@ -22,13 +22,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nmt.cli import app
 from nmt.cli.job import Job
+from nmt.cli.jobs import UNFIT, set_path
 from nmt.config import ClusterConfig, Config, Queue, conf_dir, from_hydra, path_of
 from nmt.data import available_cores
 from nmt.errors import Interrupted, UserError
 from nmt.run import RunDirectory
 from nmt.training import StopSignals
 
-UNFIT = frozenset("\"'\\$%")
+UNFIT_IN_A_SCRIPT = UNFIT | frozenset('"%')
 """Characters that mean something in a batch script or in an override, and are not allowed in the folder's path."""
 
 PAUSE = 0.2  # seconds between looks at the jobs of this machine
@@ -114,11 +115,11 @@ def planned(
         composed.hydra.job.num = number
     given = from_hydra(Config, OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
     run = multirun / str(composed.hydra.sweep.subdir)
-    if UNFIT & set(str(run.absolute())) or not str(run.absolute()).isprintable():
+    if UNFIT_IN_A_SCRIPT & set(str(run.absolute())) or not str(run.absolute()).isprintable():
         raise UserError(
             f"the folder {run} has characters that a batch script cannot hold; give another hydra.sweep.dir"
         )
-    arguments = [*places(config), *overrides, "hydra.mode=RUN", f"hydra.run.dir='{run}'"]
+    arguments = [*places(config), *overrides, "hydra.mode=RUN", set_path("hydra.run.dir", run)]
     if given.train.resume is None:
         arguments.append("train.resume=auto")
     if given.tracking.group is None:

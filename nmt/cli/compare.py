@@ -9,8 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.config import CompareConfig, from_hydra, path_of
-from nmt.errors import UserError
+from nmt.config import CompareConfig, from_hydra
 from nmt.evaluation import Comparison, draw_comparison, gather, grids, show_grids, write_comparison
 
 log = logging.getLogger(__name__)
@@ -18,9 +17,7 @@ log = logging.getLogger(__name__)
 
 def command(cfg: DictConfig) -> None:
     asked = from_hydra(CompareConfig, cfg)
-    folder = None if asked.output is None else path_of(asked.output)
-    if folder is not None and folder.exists():
-        raise UserError(f"output={asked.output} exists already; choose another name or delete it")
+    folder = None if asked.output is None else app.new_path(asked.output)
     systems, test = gather(asked.runs, asked.split, asked.metric)
     comparison = Comparison(systems, test, asked.metric)
     differences = comparison.differences(asked.sentences) if asked.sentences else []

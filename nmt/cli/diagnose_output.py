@@ -5,7 +5,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from nmt.config import DiagnoseConfig, path_of
+from nmt.cli import app
+from nmt.config import DiagnoseConfig
 from nmt.errors import UserError
 
 
@@ -15,12 +16,9 @@ def output_folder(config: DiagnoseConfig) -> Path:
     Raises:
         UserError: something is.
     """
-    if config.output is None:
-        return Path("runs") / f"{config.task}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
-    folder = path_of(config.output)
-    if folder.exists():
-        raise UserError(f"output={config.output} exists already; choose another name or delete it")
-    return folder
+    if config.output is not None:
+        return app.new_path(config.output)
+    return Path("runs") / f"{config.task}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
 
 
 def save_numbers(folder: Path, name: str, record: Mapping[str, object]) -> None:

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from nmt.cli import app
 from nmt.cli.machine import settle
 from nmt.cli.translate import translate_file
-from nmt.config import DistilConfig, path_of, with_search
+from nmt.config import DistilConfig, with_search
 from nmt.data import locate, normalise
 from nmt.errors import UserError
 from nmt.evaluation import load_translator
@@ -21,9 +21,7 @@ def command(cfg: DictConfig) -> None:
     asked, search = with_search(DistilConfig, cfg, config.search)
     if search.n_best > 1:
         raise UserError(f"search.n_best={search.n_best}: a sentence has one target; set search.n_best=1")
-    folder = path_of(asked.output)
-    if folder.exists():
-        raise UserError(f"output={asked.output} exists already; choose another name or delete it")
+    folder = app.new_path(asked.output)
     others = [RunDirectory.open(path) for path in asked.ensemble]
     machine = settle(asked.machine)
     translator, _ = load_translator(run, asked.checkpoint, search, machine.device, others)

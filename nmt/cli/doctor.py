@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.machine import settle
-from nmt.config import DoctorConfig, from_hydra, path_of
+from nmt.config import DoctorConfig, from_hydra
 from nmt.doctor import Verdict, examine, show_findings, write_findings
 from nmt.errors import UserError
 
@@ -15,9 +15,7 @@ log = logging.getLogger(__name__)
 
 def command(cfg: DictConfig) -> None:
     asked = from_hydra(DoctorConfig, cfg)
-    folder = None if asked.output is None else path_of(asked.output)
-    if folder is not None and folder.exists():
-        raise UserError(f"output={asked.output} exists already; choose another name or delete it")
+    folder = None if asked.output is None else app.new_path(asked.output)
     findings = examine(asked, settle(asked.machine).device)
     show_findings(asked.data.name, findings)
     if folder is not None:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.errors import Interrupted
+from nmt.errors import Interrupted, UserError
 from nmt.training import StopSignals
 
+UNFIT = frozenset("'\\$")
+"""Characters that mean something in a quoted override."""
 PAUSE = 0.1  # seconds between looks at the processes
 
 log = logging.getLogger(__name__)
@@ -76,3 +78,14 @@ def started(job: Job, logs: Path) -> subprocess.Popen[bytes]:
 def last_line(path: Path) -> str:
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def set_path(key: str, path: Path | str) -> str:
+    """KEY='PATH', as hydra's grammar has it, whatever it would make of a comma or a bracket.
+
+    Raises:
+        UserError: what the path has in it means something even there.
+    """
+    if UNFIT & set(str(path)):
+        raise UserError(f"the folder {path} has one of {' '.join(sorted(UNFIT))} in its name; give another")
+    return f"{key}='{path}'"

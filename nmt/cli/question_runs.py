@@ -11,14 +11,14 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from filelock import FileLock, Timeout
 from hydra import compose
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from nmt.cli.jobs import Job
+from nmt.cli.jobs import Job, set_path
 from nmt.cli.misspelt import explain
 from nmt.config import MOST_MINUTES, Config, Question, Row, TrackingConfig, from_hydra
+from nmt.data import locked, read_json
 from nmt.errors import UserError
 from nmt.run import RunDirectory, corpus_settings
 
@@ -28,8 +28,6 @@ TRANSLATION_SECONDS = 30.0
 """Of a core, for a translation by another search; roughly, a beam of 50 takes longer than a greedy search."""
 SPEED_SECONDS = 6.0
 """Of all cores, to measure the speed of one translation."""
-UNFIT = frozenset("'\\$")
-"""Characters that mean something in a quoted override."""
 
 
 @dataclass(frozen=True)
@@ -119,11 +117,8 @@ class Runs:
             UserError: another process is at it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.folder / ".lock", timeout=0):
-                yield
-        except Timeout:
-            raise UserError(f"{self.folder} is worked on by another process; wait for it, or stop it") from None
+        with locked(self.folder / ".lock", f"{self.folder} is worked on by another process"):
+            yield
 
     @cached_property
     def found(self) -> dict[str, RunDirectory]:
@@ -155,7 +150,7 @@ class Runs:
     def speed(self, training: Training) -> dict[str, Any]:
         """What was measured, and on what; empty as long as it was not."""
         try:
-            found: dict[str, Any] = json.loads(self.speed_path(training).read_text(encoding="utf-8"))
+            found: dict[str, Any] = read_json(self.speed_path(training))
         except (OSError, ValueError):
             return {}
         return found
@@ -165,7 +160,7 @@ class Runs:
         if not self.trained(training):
             return False
         try:
-            made_by = json.loads(self.scores_path(training).read_text(encoding="utf-8"))["made_by"]
+            made_by = read_json(self.scores_path(training))["made_by"]
             recorded = made_by["search"]
         except (OSError, ValueError, KeyError, TypeError):
             return False
@@ -217,29 +212,18 @@ def rows_of(tables: Iterable[Table]) -> list[Training]:
 
 def training_job(training: Training, runs: Runs, threads: int, mirror: str | None) -> Job:
     """Trains, or goes on with what was interrupted."""
-    own = [set_folder("hydra.run.dir", runs.run(training).path), "train.resume=auto", "tracking.mode=disabled"]
+    own = [set_path("hydra.run.dir", runs.run(training).path), "train.resume=auto", "tracking.mode=disabled"]
     if mirror is not None and training.config.data.download is not None:
-        own.append(set_folder("data.mirror", mirror))
+        own.append(set_path("data.mirror", mirror))
     given = [*training.overrides, f"seed={training.config.seed}", *own, f"machine.threads={threads}"]
     return Job(training.key, [sys.executable, "-m", "nmt.cli.train", *given])
 
 
 def translation_job(training: Training, runs: Runs, threads: int) -> Job:
     given = [
-        set_folder("run", runs.run(training).path),
+        set_path("run", runs.run(training).path),
         *training.search,
         f"name={training.scores}",
         f"machine.threads={threads}",
     ]
     return Job(f"{training.key}.{training.scores}", [sys.executable, "-m", "nmt.cli.evaluate", *given])
-
-
-def set_folder(key: str, folder: Path | str) -> str:
-    """KEY='FOLDER', as hydra's grammar has it, whatever it would make of a comma or a bracket.
-
-    Raises:
-        UserError: what the folder's name has in it means something even there.
-    """
-    if UNFIT & set(str(folder)):
-        raise UserError(f"the folder {folder} has one of {' '.join(sorted(UNFIT))} in its name; give another")
-    return f"{key}='{folder}'"

@@ -1,6 +1,5 @@
 """How fast the trained models translate: measured apart, one after the other, while nothing else should run."""
 
-import json
 import logging
 import os
 import time
@@ -11,6 +10,7 @@ from omegaconf import OmegaConf
 from nmt.cli.machine import settle
 from nmt.cli.question_runs import Runs, Table, Training, rows_of
 from nmt.config import MachineConfig, SearchConfig, from_hydra
+from nmt.data import read_json, write_json
 from nmt.evaluation import load_translator
 from nmt.run import provenance
 
@@ -39,9 +39,7 @@ def measure_speeds(tables: Sequence[Table], runs: Runs) -> None:
         found = speed(each, runs)
         path = runs.speed_path(each)
         path.parent.mkdir(exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(found | provenance([]), indent=1), encoding="utf-8")
-        temporary.replace(path)
+        write_json(path, found | provenance([]))
         rate = found["sentences_per_second"]
         log.info("%d of %d: %s, %s: %.0f sentences a second", number, len(missing), each.key, each.scores, rate)
 
@@ -59,5 +57,5 @@ def speed(training: Training, runs: Runs) -> dict[str, float]:
 
 def search_of(training: Training, runs: Runs) -> SearchConfig:
     """The search that made the row's scores."""
-    record = json.loads(runs.scores_path(training).read_text(encoding="utf-8"))
+    record = read_json(runs.scores_path(training))
     return from_hydra(SearchConfig, OmegaConf.create(record["made_by"]["search"]))

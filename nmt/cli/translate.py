@@ -36,8 +36,8 @@ def command(cfg: DictConfig) -> None:
     run = RunDirectory.open(app.required(cfg, "run"))
     asked, search = with_search(TranslateConfig, cfg, run.config().search)
     for key, path in (("output", asked.output), ("alignments", asked.alignments)):
-        if path is not None and path_of(path).exists():
-            raise UserError(f"{key}={path} exists already; choose another name or delete it")
+        if path is not None:
+            app.new_path(path, key)
     interactive = asked.input is None and sys.stdin.isatty()
     if asked.alignments is not None and interactive:
         raise UserError("alignments is given and there is no text; give input=FILE or a pipe, or ask for :attention")

@@ -5,6 +5,7 @@ import itertools
 import re
 import typing
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 # No name needs them: a terminal takes control characters for commands, a path ends at the first zero, and what a run
@@ -35,12 +36,19 @@ def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
 
 def containers_in(config: Any) -> Iterator[str]:
     """Fields whose list or mapping is one of plain values by its type and holds more, which OmegaConf lets through."""
-    for name, kind in typing.get_type_hints(type(config)).items():
+    for name in fields_of_plain_containers(config.__class__):
         child = getattr(config, name)
-        if typing.get_args(kind)[-1:] in ((str,), (int,), (float,)) and isinstance(child, (list, dict)):
+        if isinstance(child, (list, dict)):
             values = child.values() if isinstance(child, dict) else child
             if any(isinstance(value, (list, dict)) for value in values):
                 yield name
+
+
+@cache  # to read the hints takes longer than all other checks
+def fields_of_plain_containers(kind: type) -> list[str]:
+    """Those whose type says that they hold strings or numbers."""
+    hints = typing.get_type_hints(kind)
+    return [name for name, hint in hints.items() if typing.get_args(hint)[-1:] in ((str,), (int,), (float,))]
 
 
 def texts_in(value: Any) -> Iterator[str]:

@@ -4,7 +4,8 @@ from nmt.data.batching import Batch, TrainingBatches, gather, in_length_order, m
 from nmt.data.cleaning import normalise
 from nmt.data.corpora import MOST_IN_A_LINE, MOST_IN_MEMORY, read_all, read_lines
 from nmt.data.fetch import sha256_of
-from nmt.data.json_files import read_json
+from nmt.data.json_files import read_json, write_json
+from nmt.data.locking import locked
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.sampling import SubwordSampling, build_sampling
 from nmt.data.sources import locate
@@ -30,6 +31,7 @@ __all__ = [
     "gather",
     "in_length_order",
     "locate",
+    "locked",
     "make_batch",
     "normalise",
     "prepare",
@@ -38,4 +40,5 @@ __all__ = [
     "read_lines",
     "sha256_of",
     "source_tensors",
+    "write_json",
 ]

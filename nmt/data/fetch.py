@@ -14,7 +14,6 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-from filelock import FileLock
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -26,6 +25,7 @@ from rich.progress import (
 )
 
 from nmt.config.data import DownloadConfig
+from nmt.data.locking import locked
 from nmt.errors import UserError
 
 _CHUNK = 1 << 16  # bytes
@@ -117,7 +117,7 @@ def _from_network(file: Path, download: DownloadConfig, path: str, patience: Pat
         if file.is_file() and sha256_of(file) == digest:
             return file
         file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{file}.lock"):
+        with locked(Path(f"{file}.lock")):
             if not (file.is_file() and sha256_of(file) == digest):  # another process may have been faster
                 _download(f"{download.url.rstrip('/')}/{quote(path)}", file, digest, patience)
     except OSError as error:  # the network's errors never get here, so this is the disk

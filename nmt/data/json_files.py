@@ -1,4 +1,4 @@
-"""Reads JSON that anybody may have written."""
+"""JSON files: ours are written whole or not at all, and anybody may have written those we read."""
 
 import json
 from pathlib import Path
@@ -22,3 +22,14 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def write_json(path: Path, content: object) -> None:
+    """Whoever is killed meanwhile leaves the old file or the new one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    temporary.replace(path)

@@ -11,14 +11,13 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from filelock import FileLock
-
 from nmt.config import DataConfig, PhrasebookConfig, TextFiles, cache_dir, path_of
 from nmt.console import progress_bar
 from nmt.data import phrasebook
 from nmt.data.corpora import read_pairs
 from nmt.data.fetch import fetch, sha256_of
 from nmt.data.json_files import read_json
+from nmt.data.locking import locked
 from nmt.errors import Unfinished, UserError
 
 SPLITS = ("train", "valid", "test")
@@ -111,7 +110,7 @@ def make_once(target: Path, fill: Callable[[Path], None], keep: bool = False) ->
         Unfinished: the disk is full, or does not let it write.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{target}.lock"):
+    with locked(Path(f"{target}.lock")):
         if target.exists():
             return
         partial = target.with_name(f"{target.name}.tmp")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nmt.config import Claim, Literature
+from nmt.data import read_json, write_json
 from nmt.evaluation.comparison import Cell, Comparison
 from nmt.evaluation.systems import ScoredRun, System, common_test_set
 from nmt.metrics import RESAMPLES, TRIALS
@@ -63,11 +64,11 @@ def measure(
     parts = [FORMAT, list(marks), marks, by_length, LENGTHS, METRICS, RESAMPLES, TRIALS]
     kept = cache / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}.json"
     try:
-        found = from_record(json.loads(kept.read_text(encoding="utf-8")))
+        found = from_record(read_json(kept))
     except (OSError, ValueError, KeyError, TypeError):
         found = compare(rows, by_length)
         cache.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(asdict(found), ensure_ascii=False), encoding="utf-8")
+        write_json(kept, asdict(found))
     return replace(found, rows={label: replace(row, cost=costs[label]) for label, row in found.rows.items()})
 
 

@@ -12,14 +12,13 @@ from typing import Any
 from nmt.config import path_of
 from nmt.data import read_all, read_json
 from nmt.errors import UserError
-from nmt.run import RunDirectory, is_number
+from nmt.run import CORPUS_PLACES, CORPUS_PREPARATION, RunDirectory, is_number
 
 log = logging.getLogger(__name__)
 
 # What makes no other system of a run: the seed, where files are, how they are prepared, what is logged and computes.
-PLACES = ("data.root", "data.mirror", "data.cache", "machine.device", "machine.threads")
-PREPARED = ("data.workers", "data.shard_pairs")
-ASIDE = ("seed", "tracking.", "train.resume", "train.log_every", *PLACES, *PREPARED)
+OF_THE_CORPUS = tuple(f"data.{key}" for key in (*CORPUS_PLACES, *CORPUS_PREPARATION))
+ASIDE = ("seed", "tracking.", "train.resume", "train.log_every", "machine.device", "machine.threads", *OF_THE_CORPUS)
 MOST_IN_A_LABEL = 3
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from nmt.errors import UserError
+from nmt.errors import UserError, first_line
 from nmt.metrics.bootstrap import Score, score_with_interval
 
 BATCH_SIZE = 16
@@ -39,7 +39,7 @@ class Comet:
             path = model if model.endswith(".ckpt") else download_model(model)
             self.model = load_from_checkpoint(path)
         except Exception as error:  # of what it calls, and bare ones of its own
-            cause = str(error).strip("'\"").split("\n")[0]
+            cause = first_line(error).strip("'\"")
             refused = f" (to unpickle it, code and all, set {WEIGHTS_ONLY}=0)" if "eights only" in cause else ""
             raise UserError(
                 f"comet={model} cannot be loaded: {cause}{refused}; check the name, the network, and whether the "

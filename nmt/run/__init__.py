@@ -11,11 +11,20 @@ from nmt.run.checkpoint import (
     not_finite,
     save_checkpoint,
 )
-from nmt.run.directory import RunDirectory, corpus_settings, identity, newest_unfinished
+from nmt.run.directory import (
+    CORPUS_PLACES,
+    CORPUS_PREPARATION,
+    RunDirectory,
+    corpus_settings,
+    identity,
+    newest_unfinished,
+)
 from nmt.run.provenance import forget_peak_memory, peak_memory, provenance
 from nmt.run.records import is_number, read_metrics, refuse_links_out
 
 __all__ = [
+    "CORPUS_PLACES",
+    "CORPUS_PREPARATION",
     "Checkpoint",
     "RunDirectory",
     "corpus_settings",

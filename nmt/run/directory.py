@@ -17,16 +17,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from nmt.config import Config, DataConfig, load_config, path_of, save_config
-from nmt.data import Prepared, Tokenizer, read_all, read_json, sha256_of
+from nmt.data import Prepared, Tokenizer, locked, read_all, read_json, sha256_of, write_json
 from nmt.errors import UserError
 from nmt.run.checkpoint import checksum
 from nmt.run.records import read_metrics, refuse_links_out, well_formed
 
 FORMAT = 1
 SIDES = ("src", "tgt")
+CORPUS_PLACES = ("root", "mirror", "cache")
+"""Keys of `data` that say where files are."""
+CORPUS_PREPARATION = ("workers", "shard_pairs")
+"""Keys of `data` that say how it is prepared, and change nothing of what comes out."""
 
 
 class RunDirectory:
@@ -133,9 +135,7 @@ class RunDirectory:
     def write_record(self, record: dict[str, Any]) -> None:
         record = {key: value for key, value in record.items() if key != "checksum"}
         record["checksum"] = checksum(record)
-        temporary = self.record_path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding="utf-8")
-        temporary.replace(self.record_path)
+        write_json(self.record_path, record)
 
     def add_start(self, start: dict[str, Any]) -> None:
         record = self.record()
@@ -157,11 +157,8 @@ class RunDirectory:
         Raises:
             UserError: another process is training it.
         """
-        try:
-            with FileLock(self.path / ".lock", timeout=0):
-                yield
-        except Timeout:
-            raise UserError(f"{self.path} is being trained by another process; wait for it, or stop it") from None
+        with locked(self.path / ".lock", f"{self.path} is being trained by another process"):
+            yield
 
     @property
     def in_use(self) -> bool:
@@ -232,8 +229,8 @@ class RunDirectory:
 
 def corpus_settings(data: DataConfig) -> dict[str, Any]:
     """What decides the pairs and their order: not where files are, nor how they are prepared."""
-    found = asdict(replace(data, root=None, mirror=None, cache=None))
-    return {key: value for key, value in found.items() if key not in ("workers", "shard_pairs")}
+    places = dict.fromkeys(CORPUS_PLACES)
+    return {key: value for key, value in (asdict(data) | places).items() if key not in CORPUS_PREPARATION}
 
 
 def identity(config: Config) -> str:

@@ -6,7 +6,6 @@ report.md plots/             made from these at any time
 experiment/best.yaml         the best trial as an experiment file
 """
 
-import json
 import math
 import re
 import shutil
@@ -17,10 +16,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from nmt.config import Metric, SweepCommandConfig, load_config, path_of, save_config
-from nmt.data import read_json
+from nmt.data import locked, read_json, write_json
 from nmt.errors import UserError
 from nmt.run import corpus_settings, is_number, read_metrics, refuse_links_out
 from nmt.sweep.space import Value
@@ -118,7 +115,7 @@ class SweepDirectory:
             temporary = self.config_path.with_suffix(".tmp")
             save_config(asked, temporary)
             temporary.replace(self.config_path)
-            write(self.groups_path, groups)
+            write_json(self.groups_path, groups)
         except OSError as error:
             raise UserError(f"{self.path} cannot be written: {error.strerror}; choose another sweep.folder") from None
 
@@ -149,18 +146,15 @@ class SweepDirectory:
             UserError: another process is at work here.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(self.path / ".lock", timeout=0):
-                yield
-        except Timeout:
-            raise UserError(f"{self.path} is worked on by another process; wait for it, or stop it") from None
+        with locked(self.path / ".lock", f"{self.path} is worked on by another process"):
+            yield
 
     def run_path(self, number: int) -> Path:
         return self.path / "trials" / f"{number:03d}"
 
     def write(self, trial: Trial) -> None:
         self.run_path(trial.number).mkdir(parents=True, exist_ok=True)
-        write(self.run_path(trial.number) / "trial.json", asdict(trial))
+        write_json(self.run_path(trial.number) / "trial.json", asdict(trial))
 
     def trials(self) -> list[Trial]:
         """All trials so far, by number.
@@ -203,13 +197,6 @@ def well_formed(trial: Trial) -> bool:
         and isinstance(trial.reason, str)
         and isinstance(trial.notes, dict)
     )
-
-
-def write(path: Path, content: object) -> None:
-    """Writes JSON; whoever is killed leaves the old file or the new one."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-    temporary.replace(path)
 
 
 def essence(asked: SweepCommandConfig) -> dict[str, Any]:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import TrackingConfig, TrackingMode
+from nmt.data import MOST_IN_A_LINE
 from nmt.errors import UserError, first_line
-
-MOST_IN_A_LINE = 1 << 20  # bytes; a line of metrics has some hundred
 
 log = logging.getLogger(__name__)
 
