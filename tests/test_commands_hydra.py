@@ -14,6 +14,7 @@ from nmt.cli import app
 from nmt.config import Config, from_hydra
 from nmt.errors import UserError
 
+pytestmark = pytest.mark.commands
 SECRET = "a-password-of-somebody"
 
 
