@@ -34,7 +34,7 @@ questions: $(READY)  ## train what docs/questions.md asks and write it (four hou
 test: $(READY)  ## the unit tests, a process a core (under 2 minutes on two)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
-test-commands: $(READY)  ## the real commands on the phrasebook, trainings that must learn included (up to 15 minutes)
+test-commands: $(READY)  ## the real commands, whole trainings, several processes (up to 15 minutes)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "commands and not slow"
 
 fuzz: $(READY)  ## ten thousand random inputs each to readers, configuration, batcher, loaders and translator

@@ -22,6 +22,8 @@ from nmt.run import (
     save_checkpoint,
 )
 
+pytestmark = pytest.mark.commands
+
 
 def config(cache: Path) -> Config:
     corpus = PhrasebookConfig(train=150, valid=4, test=4)

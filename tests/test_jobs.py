@@ -11,6 +11,8 @@ import pytest
 from nmt.cli.jobs import Job, run_jobs
 from nmt.errors import Interrupted
 
+pytestmark = pytest.mark.commands
+
 
 def shell(name: str, script: str) -> Job:
     return Job(name, ["sh", "-c", script])

@@ -13,6 +13,8 @@ from torch import nn
 from nmt.errors import UserError
 from nmt.training.processes import Processes, heard_of_all, joined
 
+pytestmark = pytest.mark.commands
+
 ROOT = Path(__file__).resolve().parent.parent
 TOGETHER = """
 import json, sys

@@ -33,7 +33,6 @@ def assert_same_run(found: Path, expected: Path) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training that was never interrupted."""
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("whole")
     build(folder).train()
     return folder
@@ -165,6 +164,7 @@ MODELS = [
 ]
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize("shape", MODELS, ids=str)
 def test_every_model_gives_the_same_bits_when_it_is_continued(tmp_path: Path, shape: dict[str, Any]) -> None:
     options: dict[str, Any] = {"config": replace(SHORT, max_steps=3), "shape": shape}

@@ -42,6 +42,8 @@ from nmt.sweep import SweepDirectory, Trial, TrialState, best_trial, search_spac
 from nmt.training import Trainer
 from nmt.training.objectives import negative_log_likelihood
 
+pytestmark = pytest.mark.commands
+
 MACHINE = Machine(torch.device("cpu"), False, Precision.float32, False)
 TREE = {
     "optim": {"learning_rate": {"low": 1e-3, "high": 1.0, "log": True}},

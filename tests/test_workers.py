@@ -17,6 +17,8 @@ from nmt.data.sources import Source
 from nmt.data.workers import Task, Workers
 from nmt.errors import Unfinished, UserError
 
+pytestmark = pytest.mark.commands
+
 
 def test_processes_write_what_one_alone_writes(tmp_path: Path) -> None:
     config = corpus(tmp_path / "corpus", shard_pairs=20)
