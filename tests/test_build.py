@@ -81,7 +81,7 @@ def test_every_key_has_its_part_in_the_objective() -> None:
 def test_the_risk_is_in_points_of_the_metric(metric: SentenceMetric, monkeypatch: pytest.MonkeyPatch) -> None:
     """With an alpha of 0 all candidates count the same."""
     drawn = [[[8, 9, 4]], [[10, 11, 4, 7, 6], [5]], [[]], [[8], [7]]]
-    monkeypatch.setattr(risk, "sample", lambda model, batch, count: drawn)
+    monkeypatch.setattr(risk, "sample", lambda *given: drawn)
     train = TrainConfig(objective=ObjectiveKind.risk, risk_metric=metric, risk_samples=2, risk_alpha=0.0)
     total = 0.0
     for reference, own in zip(TGT, drawn, strict=True):

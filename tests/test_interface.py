@@ -87,6 +87,16 @@ def test_a_sentence_has_the_same_logits_alone_and_beside_longer_ones(settings: d
 
 @EVERY_MODEL
 @torch.no_grad()
+def test_several_targets_of_a_sentence_are_read_as_each_with_the_sentence_of_its_own(settings: dict[str, Any]) -> None:
+    model = build(settings)
+    sources, targets = [SRC[b] for b in (0, 0, 0, 1, 1, 1)], [*TGT[:3], TGT[3], TGT[0], []]
+    rows = torch.tensor([[0, 0, 0], [1, 1, 1]])
+    vectors = model.decode(make_batch(sources, targets, range(6)).tgt_in, start(model, SRC[:2]).select(rows))
+    assert_close(model.project(vectors), logits(model, sources, targets))
+
+
+@EVERY_MODEL
+@torch.no_grad()
 def test_what_stands_on_padding_changes_nothing(settings: dict[str, Any]) -> None:
     model = build(settings)
     batch = make_batch(SRC, TGT, range(4))

@@ -37,16 +37,19 @@ def differences(hypotheses: list[list[int]], references: list[list[int]]) -> lis
     ]
 
 
-def test_log_probabilities_of_a_batch_are_those_of_each_sentence_alone() -> None:
+def test_log_probabilities_of_candidates_are_those_of_each_pair_alone() -> None:
     model = tiny_model()
-    found = sequence_log_probs(model, BATCH)
-    torch.testing.assert_close(found, torch.stack([log_prob(model, *pair) for pair in zip(SRC, TGT, strict=True)]))
+    candidates = [DRAWN[0], [[11], [10, 4]]]
+    found, there = sequence_log_probs(model, BATCH, candidates)
+    assert there.tolist() == [[True] * 4, [True, True, False, False]]
+    alone = [log_prob(model, src, ids) for src, drawn in zip(SRC, candidates, strict=True) for ids in drawn]
+    torch.testing.assert_close(found[there], torch.stack(alone))
 
 
-@pytest.mark.parametrize("alpha", [5e-3, 0.5, 1.0])
+@pytest.mark.parametrize("alpha", [0.0, 5e-3, 0.5, 1.0])
 def test_loss_and_gradient_follow_the_equation(alpha: float, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
-    monkeypatch.setattr(module, "sample", lambda model, batch, count: DRAWN)
+    monkeypatch.setattr(module, "sample", lambda *given: DRAWN)
     loss, tokens, logs = risk(differences, 4, alpha)(model, BATCH)
     expected = torch.zeros(())
     for src, tgt, drawn in zip(SRC, TGT, DRAWN, strict=True):
@@ -61,9 +64,26 @@ def test_loss_and_gradient_follow_the_equation(alpha: float, monkeypatch: pytest
     torch.testing.assert_close(logs["nll"], -likelihood.detach())
 
 
+def test_without_the_reference_it_counts_where_it_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in the first sentence's samples, and not in the second's."""
+    model = tiny_model()
+    monkeypatch.setattr(module, "sample", lambda *given: DRAWN)
+    loss, _, logs = risk(differences, 4, 0.5, with_reference=False)(model, BATCH)
+    expected = torch.zeros(())
+    for src, tgt, drawn in zip(SRC, TGT, DRAWN, strict=True):
+        space = [list(ids) for ids in {tuple(ids) for ids in drawn}]
+        weights = [(0.5 * log_prob(model, src, ids)).exp() for ids in space]
+        costs = differences(space, [tgt] * len(space))
+        expected = expected + sum(w * cost for w, cost in zip(weights, costs, strict=True)) / sum(weights)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(gradients(model, loss), gradients(model, expected), atol=1e-5, rtol=1e-4)
+    likelihood = sum(log_prob(model, *pair) for pair in zip(SRC, TGT, strict=True))
+    torch.testing.assert_close(logs["nll"], -likelihood.detach())
+
+
 def test_a_step_against_the_gradient_lowers_the_risk(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
-    monkeypatch.setattr(module, "sample", lambda model, batch, count: DRAWN)
+    monkeypatch.setattr(module, "sample", lambda *given: DRAWN)
     objective = risk(differences, 4, 1.0)
     before = objective(model, BATCH)[0]
     before.backward()
@@ -73,13 +93,14 @@ def test_a_step_against_the_gradient_lowers_the_risk(monkeypatch: pytest.MonkeyP
     assert objective(model, BATCH)[0] < before
 
 
-def test_samples_are_drawn_from_the_model() -> None:
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_samples_are_drawn_from_the_model(temperature: float) -> None:
     model = tiny_model()
     with torch.no_grad():
         model.output_bias[EOS_ID] = 2.0
         model.output_bias[10:] = -1e9
     torch.manual_seed(1)
-    (found,) = sample(model, make_batch([[4, 5]], [[6]], [0]), 6000)
+    (found,) = sample(model, make_batch([[4, 5]], [[6]], [0]), 6000, temperature)
     assert len(found) == 6000
     banned = [PAD_ID, UNK_ID, BOS_ID]
     counts = Counter(map(tuple, found))
@@ -88,6 +109,7 @@ def test_samples_are_drawn_from_the_model() -> None:
         batch = make_batch([[4, 5]], [ids], [0])
         logits = model(batch.src, batch.src_mask, batch.tgt_in)
         logits[:, :, banned] = -math.inf
+        logits /= temperature
         return math.exp(sum(logits.log_softmax(-1)[t, 0, w].item() for t, w in enumerate([*ids, EOS_ID])))
 
     for ids in ([], *([word] for word in range(4, 10)), *map(list, itertools.product([4, 5], repeat=2))):

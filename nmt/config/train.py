@@ -64,6 +64,10 @@ class TrainConfig:
     """risk: translations sampled for each sentence, besides the reference; memory grows with them."""
     risk_alpha: float = 5e-3
     """risk: sharpness of the distribution over them (alpha of Shen et al. 2016)."""
+    risk_temperature: float = 1.0
+    """risk: of the samples; below 1 they are more like what search finds."""
+    risk_reference: bool = True
+    """risk: whether the reference is among them, as in the paper."""
     ar: float = 0.0
     """Strength of the penalty on the size of the decoder's outputs; as 2 (Merity, McCann and Socher 2017)."""
     tar: float = 0.0
@@ -122,6 +126,7 @@ class TrainConfig:
         for name in ("patience", "r_drop_alpha", "risk_alpha", "ar", "tar", "sampling_c"):
             yield from number(self, name, 0)
         yield from number(self, "risk_samples", 1)
+        yield from number(self, "risk_temperature", 0.01, 10)
         yield from number(self, "sampling_least", 0, 1)
         low, high = {"exponential": (0.0, 0.999999), "inverse_sigmoid": (1.0, 1e9)}.get(
             self.scheduled_sampling or "", (0, 2)

@@ -92,7 +92,10 @@ class Seq2Seq(nn.Module):
 
     def vectors(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """The attentional vectors (T, B, E) that `project` turns into logits."""
-        state = self.encode(src, src_mask)
+        return self.decode(tgt_in, self.encode(src, src_mask))
+
+    def decode(self, tgt_in: Tensor, state: AnyState) -> Tensor:
+        """Those of whole target sequences (T, B K), K for each sentence, from a state of as many."""
         vectors: Tensor = with_weight_drop(self.decoder, self.weight_drop, tgt_in, state)[0]
         return vectors
 

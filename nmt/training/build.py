@@ -133,7 +133,7 @@ def build_objective(
         case ObjectiveKind.r_drop:
             objective = r_drop(TokenLoss(train.label_smoothing, train.ar, train.tar), train.r_drop_alpha)
         case ObjectiveKind.risk:
-            objective = risk(loss, train.risk_samples, train.risk_alpha)
+            objective = risk(loss, train.risk_samples, train.risk_alpha, train.risk_temperature, train.risk_reference)
     if train.scheduled_sampling is not None:
         objective = scheduled_sampling(objective, lambda: share_of_truth(train, step()))
     if optim.l1 or optim.l2:
