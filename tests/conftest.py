@@ -27,7 +27,7 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("WANDB_MODE", "offline")
         for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
             patch.setenv(name, str(folder / "wandb"))
-        torch.set_num_threads(1)  # for what a module prepares before its first test
+        torch.set_num_threads(1)  # for what the first module prepares
         yield
 
 
@@ -67,8 +67,10 @@ def terminal() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
-    """More threads would change the order of sums, and with it the last bits."""
+def one_thread() -> Iterator[None]:
+    """More threads would change the order of sums, and with it the last bits; also of what the next module prepares."""
+    torch.set_num_threads(1)
+    yield
     torch.set_num_threads(1)
 
 

@@ -5,7 +5,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Batch, make_batch
+from nmt.config import SearchConfig
+from nmt.data import Batch, make_batch
+from nmt.decoding import sampling
+from nmt.decoding.translator import SYMBOLS
 from nmt.models import Seq2Seq
 from nmt.training.chunks import over_logits
 from nmt.training.objectives import Objective
@@ -20,8 +23,8 @@ def risk(
     loss: Callable[[Sequence[Ids], Sequence[Ids]], list[float]],
     samples: int,
     alpha: float,
-    temperature: float = 1.0,
-    with_reference: bool = True,
+    temperature: float,
+    with_reference: bool,
 ) -> Objective:
     """sum_y Q(y | x) loss(y), Q(y | x) = P(y | x)^alpha / sum_y' P(y' | x)^alpha, summed over sentences x.
 
@@ -33,24 +36,33 @@ def risk(
         samples: drawn for each sentence.
         alpha: sharpness of Q.
         temperature: of the samples; below 1 they are more like what search finds.
+        with_reference: whether the reference is among the y, as in the paper; without, it is where it was drawn.
     """
 
     def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
-        references = [
-            line[keep].tolist()[:-1] for line, keep in zip(batch.tgt_out.t(), batch.tgt_mask.t(), strict=True)
-        ]
+        references = [ids[:-1] for ids in lines(batch.tgt_out, batch.tgt_mask)]
         drawn = sample(model, batch, samples, temperature)
         candidates = [distinct([reference, *some]) for reference, some in zip(references, drawn, strict=True)]
-        log_probs, there = sequence_log_probs(model, batch, candidates)  # (B, K)
+        log_probs = sequence_log_probs(model, batch, candidates)
         flat = [ids for each in candidates for ids in each]
         against = [reference for reference, each in zip(references, candidates, strict=True) for _ in each]
-        costs = log_probs.new_zeros(there.shape).masked_scatter(there, log_probs.new_tensor(loss(flat, against)))
-        if not with_reference:  # unless it was drawn
-            there[:, 0] = torch.tensor([each in some for each, some in zip(references, drawn, strict=True)])
-        q = (alpha * log_probs).masked_fill(~there, float("-inf")).softmax(dim=1)
-        return (q * costs).sum(), batch.tokens, {"nll": -log_probs[:, 0].detach().sum()}
+        costs = torch.split(log_probs[0].new_tensor(loss(flat, against)), [len(each) for each in candidates])
+        firsts = [
+            0 if with_reference or reference in some else 1 for reference, some in zip(references, drawn, strict=True)
+        ]
+        risks = [
+            ((alpha * log_prob[first:]).softmax(dim=0) * cost[first:]).sum()
+            for log_prob, cost, first in zip(log_probs, costs, firsts, strict=True)
+        ]
+        nll = -torch.stack([log_prob[0].detach() for log_prob in log_probs]).sum()
+        return torch.stack(risks).sum(), batch.tokens, {"nll": nll}
 
     return objective
+
+
+def lines(ids: Tensor, mask: Tensor) -> list[Ids]:
+    """The real ids of each column of (T, B)."""
+    return [line[real].tolist() for line, real in zip(ids.t(), mask.t(), strict=True)]
 
 
 def distinct(candidates: Sequence[Ids]) -> list[Ids]:
@@ -58,21 +70,20 @@ def distinct(candidates: Sequence[Ids]) -> list[Ids]:
     return [list(ids) for ids in dict.fromkeys(map(tuple, candidates))]
 
 
-def sequence_log_probs(model: Seq2Seq, batch: Batch, candidates: Sequence[Sequence[Ids]]) -> tuple[Tensor, Tensor]:
-    """log P(y | x) of each sentence's candidates, (B, K), K the most of them; and where there are so many.
+def sequence_log_probs(model: Seq2Seq, batch: Batch, candidates: Sequence[Sequence[Ids]]) -> list[Tensor]:
+    """log P(y | x) of each sentence's candidates, in a tensor a sentence.
 
     Each sentence is read once, with the same dropout for all its candidates.
     """
     sizes = [len(each) for each in candidates]
     most = max(sizes)
     filled = [ids for each in candidates for ids in (*each, *[[]] * (most - len(each)))]
-    there = (torch.arange(most) < torch.tensor(sizes).unsqueeze(1)).to(batch.src.device)  # (B, K)
     targets = make_batch([[]] * len(filled), filled, range(len(filled))).to(batch.src.device)
     rows = torch.arange(len(sizes), device=batch.src.device).unsqueeze(1).expand(-1, most)  # (B, K)
     vectors = model.decode(targets.tgt_in, model.encode(batch.src, batch.src_mask).select(rows))[targets.tgt_mask]
     words = over_logits(model, of_word, vectors, targets.tgt_out[targets.tgt_mask])  # (N,)
     log_probs = words.new_zeros(targets.tgt_mask.shape).masked_scatter(targets.tgt_mask, words).sum(dim=0)
-    return log_probs.view(there.shape), there
+    return [each[:size] for each, size in zip(log_probs.view(-1, most), sizes, strict=True)]
 
 
 def of_word(log_probs: Tensor, word: Tensor) -> Tensor:
@@ -80,31 +91,17 @@ def of_word(log_probs: Tensor, word: Tensor) -> Tensor:
     return log_probs.gather(1, word.unsqueeze(1)).squeeze(1)
 
 
-@torch.no_grad()
-def sample(model: Seq2Seq, batch: Batch, count: int, temperature: float = 1.0) -> list[list[Ids]]:
-    """`count` translations of each sentence drawn from the model without dropout, as ids without eos.
-
-    What has ended is dropped from the batch: a few samples are far longer than most.
-    """
-    sentences = len(batch.indices)
-    found: list[Ids] = [[] for _ in range(sentences * count)]
-    going = torch.arange(len(found), device=batch.src.device)  # which of them each row is
-    tokens = torch.full_like(going, BOS_ID)
+@torch.inference_mode()
+def sample(model: Seq2Seq, batch: Batch, count: int, temperature: float) -> list[list[Ids]]:
+    """`count` translations of each sentence drawn from the model without dropout, as ids without eos."""
+    config = SearchConfig(temperature=temperature, seed=int(torch.randint(2**31, ())))
+    limits = torch.full((len(batch.indices),), LENGTH_RATIO * len(batch.tgt_in), device=batch.src.device)
     training = model.training
     model.eval()
     try:
-        state = model.encode(batch.src, batch.src_mask).select((going // count).unsqueeze(1))
-        for _ in range(LENGTH_RATIO * len(batch.tgt_in)):
-            log_probs, state = model.step(tokens, state)  # (rows, V)
-            log_probs[:, [PAD_ID, UNK_ID, BOS_ID]] = float("-inf")
-            tokens = (log_probs / temperature).softmax(dim=1).multinomial(1).squeeze(1)
-            kept = (tokens != EOS_ID).nonzero()  # (rows left, 1)
-            if not len(kept):
-                break
-            if len(kept) < len(tokens):
-                going, tokens, state = going[kept[:, 0]], tokens[kept[:, 0]], state.select(kept)
-            for each, token in zip(going.tolist(), tokens.tolist(), strict=True):
-                found[each].append(token)
+        state = model.encode(batch.src, batch.src_mask)
+        sources = lines(batch.src, batch.src_mask)
+        found = sampling.sample(model.step, state, sources, limits, SYMBOLS, config, count)
     finally:
         model.train(training)
-    return [found[start : start + count] for start in range(0, len(found), count)]
+    return [[hypothesis.tokens for hypothesis in each] for each in found]
