@@ -58,7 +58,7 @@ def encoded() -> Encoded:
     random = torch.Generator().manual_seed(7)
     outputs = torch.randn(SOURCE, BATCH, HIDDEN, generator=random) * MASK.unsqueeze(-1)
     h, c = torch.randn(2, BATCH, HIDDEN, generator=random)
-    return Encoded(outputs, (h, c))
+    return Encoded(outputs, (h, c), torch.randn(SOURCE, BATCH, EMBED, generator=random))
 
 
 def one_sentence(b: int) -> tuple[Encoded, Tensor]:
@@ -66,7 +66,7 @@ def one_sentence(b: int) -> tuple[Encoded, Tensor]:
     whole = encoded()
     start = SOURCE - LENGTHS[b]
     state = (whole.state[0][b : b + 1], whole.state[1][b : b + 1])
-    return Encoded(whole.outputs[start:, b : b + 1], state), MASK[start:, b : b + 1]
+    return Encoded(whole.outputs[start:, b : b + 1], state, whole.words[start:, b : b + 1]), MASK[start:, b : b + 1]
 
 
 def targets(steps: int = 6) -> Tensor:

@@ -32,6 +32,7 @@ FAMILY: list[dict[str, Any]] = [
     *({"cell": cell, "decoder_layers": 2} for cell in Cell),
     *({"cell": cell, "decoder_layers": 2, "input_feeding": True} for cell in Cell),
     {"attention": None, "cell": Cell.gru, "decoder_layers": 2},
+    *({"decoder": decoder, "lexicon": True} for decoder in DecoderKind),
     *(kind | {"attention": attention, "attention_window": 1} for kind, attention in itertools.product(KINDS, PAST)),
     {"decoder_layers": 3, "residual_from": None, "zoneout_h": 0.2, "zoneout_c": 0.1},
     {"decoder": DecoderKind.luong, "decoder_layers": 3, "residual_from": 3, "input_feeding": True},
@@ -54,14 +55,16 @@ def encoded(decoder: Decoder) -> Encoded:
     random = torch.Generator().manual_seed(7)
     outputs = torch.randn(SOURCE, BATCH, HIDDEN, generator=random) * MASK.unsqueeze(-1)
     states = 1 if decoder.bridge.c is None else 2
-    return Encoded(outputs, tuple(torch.randn(BATCH, HIDDEN, generator=random) for _ in range(states)))
+    state = tuple(torch.randn(BATCH, HIDDEN, generator=random) for _ in range(states))
+    return Encoded(outputs, state, torch.randn(SOURCE, BATCH, EMBED, generator=random))
 
 
 def alone(decoder: Decoder, b: int) -> DecoderState:
     """The start of sentence b without batch and padding."""
     whole = encoded(decoder)
     start = SOURCE - LENGTHS[b]
-    one = Encoded(whole.outputs[start:, b : b + 1], tuple(part[b : b + 1] for part in whole.state))
+    own = (each[start:, b : b + 1] for each in (whole.outputs, whole.words))
+    one = Encoded(next(own), tuple(part[b : b + 1] for part in whole.state), next(own))
     return decoder.start(one, MASK[start:, b : b + 1])
 
 
@@ -94,6 +97,20 @@ def test_a_sentence_in_a_batch_is_decoded_as_if_alone(settings: dict[str, Any]) 
             assert_close(weights[b, :, SOURCE - length :], own[0])
             assert (weights[b, :, : SOURCE - length] == 0).all()
     assert (weights is None) == (decoder.attention is None)
+
+
+@pytest.mark.parametrize("kind", [{"decoder": DecoderKind.gnmt}, *KINDS], ids=str)
+def test_a_lexicon_is_its_equations(kind: dict[str, Any]) -> None:
+    """And what stands beside it is what the same decoder gives without."""
+    decoder, tokens = build(**kind, lexicon=True), targets()
+    vectors, weights = decoder(tokens, decoder.start(encoded(decoder), MASK))
+    words, layer = encoded(decoder).words, decoder.lexicon.hidden.weight
+    for b, t in itertools.product(range(BATCH), range(len(tokens))):
+        f = sum(weights[b, t, s] * words[s, b] for s in range(SOURCE)).tanh()
+        assert_close(vectors[t, b, EMBED:], (layer @ f).tanh() + f)
+    decoder.lexicon = None
+    plain, _ = decoder(tokens, decoder.start(encoded(decoder), MASK))
+    assert torch.equal(vectors[..., :EMBED], plain)
 
 
 @EVERY
@@ -253,6 +270,7 @@ def test_every_decoder_is_built_as_itself() -> None:
         ({"decoder": DecoderKind.bahdanau, "input_feeding": True}, "input_feeding is true and decoder bahdanau"),
         ({"decoder": DecoderKind.conditional, "input_feeding": True}, "input_feeding is true and decoder conditional"),
         ({"cell": Cell.gru, "zoneout_c": 0.1}, "zoneout_c is 0.1 and cell gru, which has no c; allowed: 0"),
+        ({"lexicon": True, "attention": None}, "lexicon is true and attention null; nothing says which source words"),
         ({"weight_drop": 1.0}, "weight_drop is 1.0; allowed: from 0 to 0.95"),
         ({"zoneout_h": -0.1}, "zoneout_h is -0.1; allowed: from 0 to 0.95"),
     ],

@@ -55,7 +55,7 @@ class Tying(StrEnum):
 
 OWN = {
     Architecture.recurrent: (
-        *("cell", "zoneout_h", "zoneout_c", "weight_drop", "decoder", "input_feeding", "reverse_source"),
+        *("cell", "zoneout_h", "zoneout_c", "weight_drop", "decoder", "input_feeding", "lexicon", "reverse_source"),
         *("bidirectional", "bidirectional_layers", "direction_size", "residual_from"),
         *("encoder_transitions", "encoder_feed_forward"),
     ),
@@ -115,6 +115,9 @@ class ModelConfig:
     input_feeding: bool = False
     """Feed the last attentional vector to the next step (Luong et al. 2015, 3.3): one step at a time, slower. For the
     decoders gnmt and luong; in the other two the context enters the recurrence anyway."""
+    lexicon: bool = False
+    """Let the source words that are attended to vote for target words past the recurrent layers (Nguyen and Chiang
+    2018)."""
     feed_forward_size: int = 1024
     """Inner width of the Transformer's feed-forward layers (Vaswani et al. 2017, 3.3)."""
     pre_norm: bool = False
@@ -161,6 +164,8 @@ class ModelConfig:
         yield from self.encoder_problems()
         if self.input_feeding and self.attention is None:
             yield "input_feeding", "is true and attention null; there is no attentional vector to feed"
+        if self.lexicon and self.attention is None:
+            yield "lexicon", "is true and attention null; nothing says which source words are looked at"
         if self.decoder != DecoderKind.gnmt and self.attention is None:
             yield "decoder", f"is {self.decoder} and attention null; allowed: gnmt, or an attention"
         if self.decoder in (DecoderKind.bahdanau, DecoderKind.conditional) and self.input_feeding:

@@ -15,6 +15,7 @@ from nmt.models.cells import build_layer, cell_type
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoded
 from nmt.models.fused import FusedLayer
+from nmt.models.lexicon import Lexicon
 from nmt.models.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout
 
 Masks = list[Tensor | None]
@@ -34,6 +35,8 @@ class DecoderState:
     """What it averages, (B, S, H)."""
     mask: Tensor | None = None
     """True on real source tokens, (B, S)."""
+    words: Tensor | None = None
+    """The source embeddings, (B, S, E); None without lexicon."""
     coverage: Tensor | None = None
     """Sum of the attention's weights so far, (B K, S); None where the attention does not ask for it."""
     time: int = 0
@@ -62,7 +65,8 @@ class DecoderState:
             return state
         assert self.keys is not None
         assert self.values is not None
-        return replace(state, keys=self.keys[kept], values=self.values[kept], mask=self.mask[kept])
+        words = None if self.words is None else self.words[kept]
+        return replace(state, keys=self.keys[kept], values=self.values[kept], mask=self.mask[kept], words=words)
 
 
 Advanced = tuple[Tensor, DecoderState, Tensor | None]  # attentional vectors, state after them, attention's weights
@@ -93,8 +97,8 @@ class Decoder(nn.Module):
     large calls. Without attention it is the decoder of Sutskever et al. 2014.
     """
 
-    bounded = True
-    """Whether the attentional vectors lie between -1 and 1."""
+    vector_bound = 1.0
+    """No attentional vector is larger."""
 
     def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
         super().__init__()
@@ -102,6 +106,7 @@ class Decoder(nn.Module):
         self.input_feeding = config.input_feeding
         self.residual_from = config.residual_from or config.decoder_layers + 1
         self.attention = build_attention(config)
+        self.lexicon = Lexicon(config.embed_size) if config.lexicon else None
         self.stepwise = config.input_feeding or (self.attention is not None and self.attention.stepwise)
         source_size = encoder_widths(config)[1][-1]
         self.bridge = Bridge(source_size, config.hidden_size, config.decoder_layers, cell_type(config.cell).states)
@@ -150,7 +155,8 @@ class Decoder(nn.Module):
         values = encoded.outputs.transpose(0, 1).contiguous()  # (B, S, H)
         keys, summed = self.attention.project_keys(values), self.attention.project_values(values)
         coverage = values.new_zeros(mask.t().shape) if self.attention.stepwise else None
-        return DecoderState(hidden, feed, keys, summed, mask.t(), coverage)
+        words = None if self.lexicon is None else encoded.words.transpose(0, 1).contiguous()
+        return DecoderState(hidden, feed, keys, summed, mask.t(), words, coverage)
 
     def forward(self, tgt_in: Tensor, state: DecoderState) -> tuple[Tensor, Tensor | None]:
         """A whole sequence.
@@ -160,14 +166,15 @@ class Decoder(nn.Module):
             state: from `start`.
 
         Returns:
-            The attentional vectors (T, B, E), and the attention's weights (B, T, S) if there are any.
+            What the output reads, (T, B, E): the attentional vectors, with a lexicon and beside them what that says,
+            (T, B, 2 E). And the attention's weights (B, T, S) if there are any.
         """
         x = self.dropout(self.word_dropout(self.embedding(tgt_in)))  # (T, B, E)
         vectors, _, weights = self.advance(x, state, self.masks(x))
-        return vectors, weights
+        return self.with_lexicon(vectors, state, weights), weights
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """One step of search: tokens (B K,) to attentional vectors (B K, E) and the next state."""
+        """One step of search: tokens (B K,) to what the output reads, (B K, E) or (B K, 2 E), and the next state."""
         vectors, state, _ = self.step_with_weights(tokens, state)
         return vectors, state
 
@@ -175,7 +182,15 @@ class Decoder(nn.Module):
         """`step`, and the attention's weights (B, K, S) if any."""
         x = self.embedding(tokens).unsqueeze(0)  # (1, B K, E)
         vectors, state, weights = self.advance(x, state, [None] * (len(self.layers) + 2))
-        return vectors.squeeze(0), state, weights
+        return self.with_lexicon(vectors, state, weights).squeeze(0), state, weights
+
+    def with_lexicon(self, vectors: Tensor, state: DecoderState, weights: Tensor | None) -> Tensor:
+        """Attentional vectors (T, B K, E), and beside them what the lexicon says, (T, B K, 2 E), if there is one."""
+        if self.lexicon is None:
+            return vectors
+        assert weights is not None
+        assert state.words is not None
+        return torch.cat([vectors, by_step(self.lexicon(weights, state.words), len(vectors))], dim=-1)
 
     def advance(self, x: Tensor, state: DecoderState, masks: Masks) -> Advanced:
         """T steps from a state: the whole sequence, or one step.
@@ -245,7 +260,7 @@ class Decoder(nn.Module):
         coverage = None if state.coverage is None else state.coverage.view(batch, rows // batch, -1)
         past = Past(times, coverage)
         context, weights = self.attention(query, state.keys, state.values, state.mask, past)  # (B, T K, H)
-        return context.view(batch, steps, -1, width).transpose(0, 1).reshape(steps, rows, width), weights
+        return by_step(context, steps), weights
 
     def masks(self, x: Tensor) -> Masks:
         """Dropout masks for one sequence: after each layer, on the context, on the attentional vector."""
@@ -264,6 +279,12 @@ def run(layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerSt
         return state[0].unsqueeze(0), state
     output, state = layer(x, state)
     return output, state
+
+
+def by_step(x: Tensor, steps: int) -> Tensor:
+    """Answers (B, T K, F) to queries of T steps and K hypotheses, as (T, B K, F)."""
+    batch, width = len(x), x.size(-1)
+    return x.view(batch, steps, -1, width).transpose(0, 1).reshape(steps, -1, width)
 
 
 def drop(x: Tensor, mask: Tensor | None) -> Tensor:

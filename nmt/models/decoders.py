@@ -72,7 +72,7 @@ class BahdanauDecoder(DeepOutputDecoder):
     Bahdanau et al. 2015, 3.1 and A.2.2; the output is a maxout of s_t, c_t and E y_{t-1}, with s_t as in their eq. 4.
     """
 
-    bounded = False
+    vector_bound = float("inf")
 
     def input_sizes(self, config: ModelConfig) -> list[int]:
         return [config.embed_size + config.hidden_size, *super().input_sizes(config)[1:]]

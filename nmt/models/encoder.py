@@ -18,6 +18,8 @@ class Encoded(NamedTuple):
     """(S, B, H), zero on padding."""
     state: LayerState
     """Last state of the top layer, both directions side by side: of an LSTM h and c, each (B, H)."""
+    words: Tensor
+    """The source embeddings that the bottom layer reads, after dropout, in the order of the source, (S, B, E)."""
 
 
 class Encoder(nn.Module):
@@ -59,12 +61,13 @@ class Encoder(nn.Module):
             mask: True on real tokens, (S, B).
 
         Returns:
-            The outputs stand in the order of `src`, whichever way it was read.
+            Outputs and words stand in the order of `src`, whichever way it was read.
         """
         mirror = words_reversed(mask) if self.reverse_source else None
         if mirror is not None:
             src = src.gather(0, mirror)
         x = self.dropout(self.word_dropout(self.embedding(src)))  # (S, B, E)
+        words = x
         for depth in range(len(self.forwards)):
             outputs, state = self.layer(depth, x, mask)
             outputs = self.dropout(outputs)
@@ -74,8 +77,8 @@ class Encoder(nn.Module):
         if self.projection is not None:
             x = self.projection(x)
         if mirror is not None:
-            x = x.gather(0, mirror.unsqueeze(-1).expand_as(x))
-        return Encoded(x, state)
+            x, words = (each.gather(0, mirror.unsqueeze(-1).expand_as(each)) for each in (x, words))
+        return Encoded(x, state, words)
 
     def layer(self, depth: int, x: Tensor, mask: Tensor) -> tuple[Tensor, LayerState]:
         """(S, B, I) -> (S, B, H): one layer, forward, and backward from each sentence's end if it is bidirectional."""
