@@ -114,6 +114,11 @@ def test_numbers_that_are_none_are_refused(written: str, value: str) -> None:
         ("download", ["data.download.sha256={a: b0}"], "data.download.sha256 of a is 'b0'; allowed: 64"),
         ("files", ["data.bleu_tokenize=moses"], "data.bleu_tokenize is 'moses'; allowed: 13a, none"),
         ("files", ["data.tokenizer.joint=false"], "model.tying is three_way and data.tokenizer.joint false"),
+        (
+            "files",
+            ["data.tokenizer.joint=false", "model.tying=none", "train.both_directions=2"],
+            "train.both_directions is on and data.tokenizer.joint false; set it to 0",
+        ),
         ("files", ["model.attention=null", "model.input_feeding=true"], "model.input_feeding is true and attention"),
         ("files", ["model.fixed_masks=false", "train.tar=1"], "train.tar is on and model.fixed_masks false"),
         ("files", ["train.objective=risk", "train.ar=2"], "train.objective is risk, which takes no ar"),

@@ -80,6 +80,11 @@ class Config:
             yield "train.subword_sampling", f"is {self.train.subword_sampling}; allowed with bpe: from 0 to 1"
         if self.train.tar and self.model.dropout and not self.model.fixed_masks:
             yield "train.tar", "is on and model.fixed_masks false: it would punish the masks' change; set fixed_masks"
+        if self.train.both_directions and not self.data.tokenizer.joint:
+            yield (
+                "train.both_directions",
+                "is on and data.tokenizer.joint false; set it to 0, or have a joint vocabulary",
+            )
         if self.search.coverage_penalty and self.model.attention is None:
             yield "search.coverage_penalty", "is on and model.attention null: it sums attention's weights; set it to 0"
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:

@@ -51,6 +51,9 @@ class TrainConfig:
     subword_sampling: float | None = None
     """Other pieces for each sentence in each epoch: alpha of the unigram model (Kudo 2018; 0: all equally likely), or
     the probability of dropping a merge of byte-pair encoding (Provilkov et al. 2020; 0.1). Null: always the best."""
+    both_directions: int = 0
+    """Epochs at the beginning in which every other batch is turned round, from target to source, so that encoder and
+    decoder learn both languages (Ding et al. 2021); 0: none."""
     label_smoothing: float = 0.1
     """Share of the probability spread over the whole vocabulary (Szegedy et al. 2016)."""
     objective: ObjectiveKind = ObjectiveKind.cross_entropy
@@ -123,7 +126,7 @@ class TrainConfig:
         ):
             yield from number(self, name, 1)
         yield from number(self, "label_smoothing", 0, 0.9)
-        for name in ("patience", "r_drop_alpha", "risk_alpha", "ar", "tar", "sampling_c"):
+        for name in ("both_directions", "patience", "r_drop_alpha", "risk_alpha", "ar", "tar", "sampling_c"):
             yield from number(self, name, 0)
         yield from number(self, "risk_samples", 1)
         yield from number(self, "risk_temperature", 0.01, 10)

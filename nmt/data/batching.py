@@ -20,6 +20,9 @@ if (
     import torch
     from torch import Tensor
 
+Line = Sequence[int] | NDArray[np.unsignedinteger]
+"""Ids, without bos and eos."""
+
 WINDOW = 1 << 18
 """Pairs whose batches are shuffled together, rounded to whole pools; a smaller corpus is one window."""
 
@@ -74,7 +77,7 @@ class Batch:
         )
 
 
-def source_tensors(lines: Sequence[Sequence[int] | NDArray[np.unsignedinteger]]) -> tuple[Tensor, Tensor]:
+def source_tensors(lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
     """Ids and mask, (S, B), padded on the left, each line followed by eos."""
     import torch
 
@@ -88,12 +91,8 @@ def source_tensors(lines: Sequence[Sequence[int] | NDArray[np.unsignedinteger]])
     return torch.from_numpy(src), torch.from_numpy(mask)
 
 
-def make_batch(
-    src: Sequence[Sequence[int] | NDArray[np.unsignedinteger]],
-    tgt: Sequence[Sequence[int] | NDArray[np.unsignedinteger]],
-    indices: Sequence[int],
-) -> Batch:
-    """Pads lines of ids (without bos and eos) to one batch."""
+def make_batch(src: Sequence[Line], tgt: Sequence[Line], indices: Sequence[int]) -> Batch:
+    """Pads lines to one batch."""
     import torch
 
     source, source_mask = source_tensors(src)
@@ -171,6 +170,7 @@ class TrainingBatches:
         seed: int,
         sampling: SubwordSampling | None = None,
         share: tuple[int, int] = (0, 1),
+        both_directions: int = 0,
     ) -> None:
         """
         Args:
@@ -181,12 +181,14 @@ class TrainingBatches:
             seed: of the order.
             sampling: draws each pair's pieces anew each epoch; lengths are still told by the stored ones.
             share: (r, n) gives of each batch the sentences r, r + n, ..., where n processes train on it together.
+            both_directions: epochs at the beginning in which every other batch is turned round: targets are sources.
         """
         self.store = store
         self.sampling = sampling
         self.unit = unit
         self.seed = seed
         self.share = share
+        self.both_directions = both_directions
         self.pool_batches = pool_batches
         self.resize(size)
 
@@ -237,10 +239,16 @@ class TrainingBatches:
         self.index += 1
         rank, processes = self.share
         indices = self.window[self.index - 1 - self.before][rank::processes]
+        pairs = [self.pair(number) for number in indices.tolist()]
+        if self.epoch < self.both_directions and self.index % 2 == 0:
+            pairs = [(tgt, src) for src, tgt in pairs]
+        return make_batch([src for src, _ in pairs], [tgt for _, tgt in pairs], indices.tolist())
+
+    def pair(self, number: int) -> tuple[Line, Line]:
+        """Source and target of a pair, in this epoch's pieces."""
         if self.sampling is None:
-            return gather(self.store, indices)
-        pairs = [self.sampling.pair(self.epoch, int(i)) for i in indices]
-        return make_batch([src for src, _ in pairs], [tgt for _, tgt in pairs], list(indices))
+            return self.store.src[number], self.store.tgt[number]
+        return self.sampling.pair(self.epoch, number)
 
     def seek(self, epoch: int, index: int) -> None:
         """Goes to a position: the next batch is number `index` of this epoch.

@@ -79,6 +79,7 @@ def build_trainer(
             config.seed,
             sampling,
             (processes.rank, processes.count),
+            config.train.both_directions,
         ),
         validate=validator,
         tracker=tracker,
