@@ -84,8 +84,9 @@ def test_a_bidirectional_word_sees_both_sides_and_a_unidirectional_one_only_the_
 def test_the_gradient_reaches_every_parameter_and_no_padding() -> None:
     encoder = build(2, bidirectional=True)
     src, mask = source_tensors(SENTENCES)
-    outputs, (h, c) = encoder(src, mask)
-    (outputs.square().sum() + h.sum() + c.sum()).backward()
+    encoded = encoder(src, mask)
+    h, c = encoded.state
+    (encoded.outputs.square().sum() + h.sum() + c.sum()).backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.any(), name
