@@ -53,7 +53,7 @@ def recurrent_flops(config: ModelConfig, words: int, work: Work) -> int:
                         attention's keys and values
         sentence        bridge: 2 H for each tensor of each decoder layer's state
         target token    decoder layers and readout, as `decoder_sizes` says; output: 2 E V; the attention's queries and
-                        outputs; a lexicon's layer and output: 2 E E + 2 E V
+                        outputs; a lexicon's layers: 2 . 2 E E
         pair of tokens  the attention's score and context; a lexicon's sum: 2 E
     """
     h, cell = config.hidden_size, cell_type(config.cell)
@@ -73,7 +73,7 @@ def recurrent_flops(config: ModelConfig, words: int, work: Work) -> int:
     inputs, readout = decoder_sizes(config)
     target = sum(layer(reads, h) for reads in inputs) + 2 * readout + 2 * config.embed_size * words + query
     if config.lexicon:
-        target += 2 * config.embed_size**2 + 2 * config.embed_size * words
+        target += 2 * 2 * config.embed_size**2
         pair += 2 * config.embed_size
     return work.src_tokens * source + work.sentences * sentence + work.tgt_tokens * target + work.tokens_squared * pair
 

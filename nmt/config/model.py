@@ -116,8 +116,8 @@ class ModelConfig:
     """Feed the last attentional vector to the next step (Luong et al. 2015, 3.3): one step at a time, slower. For the
     decoders gnmt and luong; in the other two the context enters the recurrence anyway."""
     lexicon: bool = False
-    """Let the source words that are attended to vote for target words past the recurrent layers (Nguyen and Chiang
-    2018)."""
+    """Let the source words that are attended to vote for target words past the recurrent layers (after Nguyen and
+    Chiang 2018)."""
     feed_forward_size: int = 1024
     """Inner width of the Transformer's feed-forward layers (Vaswani et al. 2017, 3.3)."""
     pre_norm: bool = False

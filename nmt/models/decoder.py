@@ -166,15 +166,15 @@ class Decoder(nn.Module):
             state: from `start`.
 
         Returns:
-            What the output reads, (T, B, E): the attentional vectors, with a lexicon and beside them what that says,
-            (T, B, 2 E). And the attention's weights (B, T, S) if there are any.
+            What the output reads, (T, B, E): the attentional vectors, to which a lexicon adds. And the attention's
+            weights (B, T, S) if there are any.
         """
         x = self.dropout(self.word_dropout(self.embedding(tgt_in)))  # (T, B, E)
         vectors, _, weights = self.advance(x, state, self.masks(x))
         return self.with_lexicon(vectors, state, weights), weights
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """One step of search: tokens (B K,) to what the output reads, (B K, E) or (B K, 2 E), and the next state."""
+        """One step of search: tokens (B K,) to what the output reads, (B K, E), and the next state."""
         vectors, state, _ = self.step_with_weights(tokens, state)
         return vectors, state
 
@@ -185,12 +185,12 @@ class Decoder(nn.Module):
         return self.with_lexicon(vectors, state, weights).squeeze(0), state, weights
 
     def with_lexicon(self, vectors: Tensor, state: DecoderState, weights: Tensor | None) -> Tensor:
-        """Attentional vectors (T, B K, E), and beside them what the lexicon says, (T, B K, 2 E), if there is one."""
+        """Attentional vectors (T, B K, E), and what the lexicon adds to them if there is one."""
         if self.lexicon is None:
             return vectors
         assert weights is not None
         assert state.words is not None
-        return torch.cat([vectors, by_step(self.lexicon(weights, state.words), len(vectors))], dim=-1)
+        return vectors + by_step(self.lexicon(weights, state.words), len(vectors))
 
     def advance(self, x: Tensor, state: DecoderState, masks: Masks) -> Advanced:
         """T steps from a state: the whole sequence, or one step.

@@ -62,9 +62,6 @@ class Seq2Seq(nn.Module):
             else tgt_embedding.weight
         )
         self.output_bias = nn.Parameter(torch.zeros(vocabulary.tgt_size))
-        self.lexicon_weight: nn.Parameter | None = None
-        if config.lexicon:  # from zero: first it says nothing
-            self.lexicon_weight = nn.Parameter(torch.zeros(vocabulary.tgt_size, config.embed_size))
         self.int8_output: Int8Linear | None = None
         self.precision = Precision.float32
 
@@ -80,8 +77,8 @@ class Seq2Seq(nn.Module):
             if math.isfinite(self.encoder.bound):
                 self.decoder.round_to_int8(self.encoder.bound)
             if math.isfinite(self.decoder.vector_bound):
-                bound = max(self.decoder.vector_bound, Lexicon.bound * (self.decoder.lexicon is not None))
-                self.int8_output = Int8Linear(*self.projection(), bound)
+                bound = self.decoder.vector_bound + Lexicon.bound * (self.decoder.lexicon is not None)
+                self.int8_output = Int8Linear(self.output_weight, self.output_bias, bound)
             if any(isinstance(module, Int8Linear) for module in self.modules()):
                 self.precision = precision
 
@@ -96,7 +93,7 @@ class Seq2Seq(nn.Module):
         return self.project(self.vectors(src, src_mask, tgt_in))
 
     def vectors(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
-        """What `project` turns into logits: the attentional vectors (T, B, E), with a lexicon (T, B, 2 E)."""
+        """What `project` turns into logits: the attentional vectors (T, B, E)."""
         return self.decode(tgt_in, self.encode(src, src_mask))
 
     def decode(self, tgt_in: Tensor, state: AnyState) -> Tensor:
@@ -125,14 +122,8 @@ class Seq2Seq(nn.Module):
         return logits.float().log_softmax(dim=-1)
 
     def project(self, vectors: Tensor) -> Tensor:
-        """What the decoder returns, (..., E) or (..., 2 E), to logits (..., V)."""
-        return linear(vectors, *self.projection())
-
-    def projection(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the output, (V, E) and (V,); with a lexicon (V, 2 E)."""
-        if self.lexicon_weight is None:
-            return self.output_weight, self.output_bias
-        return torch.cat([self.output_weight, self.lexicon_weight], dim=1), self.output_bias
+        """What the decoder returns, (..., E), to logits (..., V)."""
+        return linear(vectors, self.output_weight, self.output_bias)
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Puts back the parameters by name, each shared one once.

@@ -29,7 +29,8 @@ class TokenLoss:
         """The loss, and the negative log-likelihood of the true words, of vectors (T, B, E)."""
         real = vectors[batch.tgt_mask]  # (N, E), N real tokens
         target = batch.tgt_out[batch.tgt_mask]  # (N,)
-        loss, nll = projected_cross_entropy(real, *model.projection(), target, self.label_smoothing)
+        weight, bias = model.output_weight, model.output_bias
+        loss, nll = projected_cross_entropy(real, weight, bias, target, self.label_smoothing)
         if self.ar or self.tar:
             loss = loss + activation_penalty(vectors, batch.tgt_mask, self.ar, self.tar)
         return loss, nll
