@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 import torch
+import torch.distributed.nn.functional  # its functions' defaults keep the group that there is when it is first imported
 from torch import Tensor, distributed, nn
 
 from nmt.errors import UserError, first_line
