@@ -40,9 +40,9 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("input_feeding", [False, True])
+@pytest.mark.parametrize("settings", [{}, {"input_feeding": True}, {"lexicon": True}], ids=str)
 @torch.inference_mode()
-def test_a_rounded_model_says_nearly_what_the_exact_one_says(input_feeding: bool, layers: int) -> None:
+def test_a_rounded_model_says_nearly_what_the_exact_one_says(settings: dict[str, Any], layers: int) -> None:
     torch.manual_seed(0)
     config = ModelConfig(
         embed_size=32,
@@ -50,7 +50,7 @@ def test_a_rounded_model_says_nearly_what_the_exact_one_says(input_feeding: bool
         encoder_layers=layers,
         decoder_layers=layers,
         attention=AttentionKind.general,
-        input_feeding=input_feeding,
+        **settings,
     )
     model = build_model(config, Vocabulary(90, 90, pad_id=0, bos_id=2)).eval()
     src, mask = torch.randint(4, 90, (7, 6)), torch.ones(7, 6, dtype=torch.bool)
@@ -65,19 +65,6 @@ def test_a_rounded_model_says_nearly_what_the_exact_one_says(input_feeding: bool
         log_probs, state = model.step(row, state)
         error = (log_probs - expected).abs()
         assert 0 < error.pow(2).mean().sqrt() < 0.08 * expected.std()
-
-
-@torch.inference_mode()
-def test_a_model_in_bfloat16_runs() -> None:
-    torch.manual_seed(0)
-    config = ModelConfig(embed_size=16, hidden_size=16)
-    model = build_model(config, Vocabulary(20, 20, pad_id=0, bos_id=2)).eval()
-    src, mask = torch.randint(4, 20, (3, 2)), torch.ones(3, 2, dtype=torch.bool)
-    expected, _ = model.step(torch.tensor([2, 2]), model.encode(src, mask))
-    model.lower_precision(Precision.bfloat16)
-    found, _ = model.step(torch.tensor([2, 2]), model.encode(src, mask))
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, expected, atol=0.1, rtol=0.05)
 
 
 OTHERS = [{"architecture": Architecture.transformer}, {"architecture": Architecture.convolutional}]

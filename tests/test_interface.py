@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from family import MEMBERS
 from torch import Tensor, nn
 
-from nmt.config import Architecture, AttentionKind, ModelConfig, PositionKind, SearchConfig, SearchKind
+from nmt.config import Architecture, AttentionKind, ModelConfig, PositionKind, Precision, SearchConfig, SearchKind
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch
 from nmt.data.phrasebook import Pair
 from nmt.decoding import Translator
@@ -190,6 +191,17 @@ def test_bfloat16_is_nearly_the_same(settings: dict[str, Any]) -> None:
     assert 0 < (narrow - exact).abs().max() < 0.1
     narrow.sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("settings", [*MODELS, *MEMBERS], ids=str)
+@torch.inference_mode()
+def test_weights_in_bfloat16_say_nearly_the_same(settings: dict[str, Any]) -> None:
+    model, tokens = build(settings, std=0.2), torch.tensor([[BOS_ID] * 4, [5, 6, 7, 8]])
+    exact, _ = follow(model, start(model, SRC), tokens)
+    model.lower_precision(Precision.bfloat16)
+    narrow, _ = follow(model, start(model, SRC), tokens)
+    assert narrow.dtype == torch.float32
+    assert 0 < (narrow - exact).abs().max() < 0.1
 
 
 def searches() -> Iterator[SearchConfig]:

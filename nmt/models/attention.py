@@ -177,7 +177,8 @@ class LocalAttention(GeneralAttention):
         centre = self.centre(query, mask.sum(dim=1, keepdim=True), past)
         distance = places(mask).unsqueeze(1) - centre.unsqueeze(2)  # s - p, (B, T, S)
         window = mask.unsqueeze(1) & (distance.abs() <= self.window)
-        return masked_softmax(self.scores(query, keys), window) * self.nearness(distance)
+        weights = masked_softmax(self.scores(query, keys), window)
+        return weights * self.nearness(distance).to(weights.dtype)
 
     def nearness(self, distance: Tensor) -> Tensor:
         """What the weights are multiplied by, at a distance s - p, (B, T, S)."""
@@ -206,7 +207,7 @@ class PredictiveLocalAttention(LocalAttention):
 class MultiHeadAttention(Attention):
     """N attentions, each on its slice of projected query, keys and values; their contexts side by side, projected.
 
-    Vaswani et al. 2017, 3.2.2. The weights are the mean over the heads, to be drawn.
+    Vaswani et al. 2017, 3.2.2. The weights are the mean over the heads: what is drawn, and by what the lexicon reads.
     """
 
     bounded = False

@@ -132,7 +132,7 @@ class DecoderLayer(nn.Module):
         query = (self.query(x) + embedded) * HALF_VARIANCE
         query = query.view(steps, batch, rows // batch, width).transpose(0, 1).reshape(batch, -1, width)
         context, weights = self.attention(query, state.keys, state.values, state.mask)  # (B, T K, E)
-        context = context * state.mask.sum(dim=1).sqrt().view(-1, 1, 1)
+        context = context * state.mask.sum(dim=1).sqrt().to(context.dtype).view(-1, 1, 1)
         context = context.view(batch, steps, -1, width).transpose(0, 1).reshape(steps, rows, width)
         return (self.output(context) + x) * HALF_VARIANCE, weights
 

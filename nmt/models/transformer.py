@@ -137,7 +137,8 @@ class TransformerEncoder(nn.Module):
         sentence is encoded as if it were alone; what stands on padding means nothing.
         """
         positions = self.positions(places(mask.t()).t())
-        x = self.dropout(self.word_dropout(self.embedding(src)) + positions)
+        words = self.word_dropout(self.embedding(src))
+        x = self.dropout(words + positions.to(words.dtype))
         for layer in self.layers:
             x = layer(x, mask.t()[:, None, None])
         encoded: Tensor = self.norm(x)
@@ -250,7 +251,8 @@ class TransformerDecoder(nn.Module):
         """T steps from a state: tokens (T, B K) to vectors (T, B K, E), the next state, the weights (B, T K, S)."""
         before = state.past[0][0].size(2)
         positions = self.positions(torch.arange(before, before + len(tokens), device=tokens.device)).unsqueeze(1)
-        x = self.dropout(self.word_dropout(self.embedding(tokens)) + positions)
+        words = self.word_dropout(self.embedding(tokens))
+        x = self.dropout(words + positions.to(words.dtype))
         mask = state.mask[:, None, None]
         past = []
         for layer, own, source in zip(self.layers, state.past, state.source, strict=True):
