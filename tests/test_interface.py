@@ -193,7 +193,7 @@ def test_bfloat16_is_nearly_the_same(settings: dict[str, Any]) -> None:
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("settings", [*MODELS, *MEMBERS], ids=str)
+@pytest.mark.parametrize("settings", [*MODELS, *(member for member in MEMBERS if member not in MODELS)], ids=str)
 @torch.inference_mode()
 def test_weights_in_bfloat16_say_nearly_the_same(settings: dict[str, Any]) -> None:
     model, tokens = build(settings, std=0.2), torch.tensor([[BOS_ID] * 4, [5, 6, 7, 8]])

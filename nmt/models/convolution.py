@@ -69,8 +69,8 @@ class ConvolutionalEncoder(nn.Module):
         margins, so that a sentence is encoded as if it were alone; what stands on padding means nothing.
         """
         real = mask.unsqueeze(-1)  # (S, B, 1)
-        positions = self.positions(places(mask.t()).t())
-        embedded = self.dropout(self.word_dropout(self.embedding(src)) + positions)  # (S, B, E)
+        words = self.word_dropout(self.embedding(src))
+        embedded = self.dropout(self.positions(words, places(mask.t()).t()))  # (S, B, E)
         x = self.inward(embedded)
         for layer in self.layers:
             seen = pad(self.dropout(x) * real, (0, 0, 0, 0, self.margin, self.margin))  # (S + k - 1, B, H)
@@ -175,9 +175,9 @@ class ConvolutionalDecoder(nn.Module):
 
     def advance(self, tokens: Tensor, state: ConvolutionalState) -> tuple[Tensor, ConvolutionalState, Tensor]:
         """T steps from a state: tokens (T, B K) to vectors (T, B K, E), the next state, the weights (B, T K, S)."""
-        positions = torch.arange(state.time, state.time + len(tokens), device=tokens.device)
-        embedded = self.word_dropout(self.embedding(tokens)) + self.positions(positions).unsqueeze(1)
-        embedded = self.dropout(embedded)  # (T, B K, E)
+        positions = torch.arange(state.time, state.time + len(tokens), device=tokens.device).unsqueeze(1)  # (T, 1)
+        words = self.word_dropout(self.embedding(tokens))
+        embedded = self.dropout(self.positions(words, positions))  # (T, B K, E)
         x, windows, weights = self.inward(embedded), [], []
         for layer, window in zip(self.layers, state.windows, strict=True):
             seen = torch.cat([window, self.dropout(x)])  # (T + k - 1, B K, H)

@@ -42,12 +42,15 @@ class Positions(nn.Module):
             self.table = nn.Embedding(rows, width)
             nn.init.normal_(self.table.weight, std=width**-0.5)
 
-    def forward(self, positions: Tensor) -> Tensor:
-        """Positions (...), counted from 0, to vectors (..., E); the table's last row stands for all that come later."""
+    def forward(self, words: Tensor, positions: Tensor) -> Tensor:
+        """Adds to embeddings (..., E) the vectors of their positions (...), counted from 0, in their type.
+
+        The table's last row stands for all positions that come later.
+        """
         if self.table is None:
-            return waves(positions, self.width)
+            return words + waves(positions, self.width).to(words.dtype)
         vectors: Tensor = self.table(positions.clamp(max=self.rows - 1))
-        return vectors
+        return words + vectors
 
 
 def waves(positions: Tensor, width: int) -> Tensor:

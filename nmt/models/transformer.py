@@ -136,9 +136,7 @@ class TransformerEncoder(nn.Module):
         A position is counted from the sentence's first real token, and no real token looks at padding, so that a
         sentence is encoded as if it were alone; what stands on padding means nothing.
         """
-        positions = self.positions(places(mask.t()).t())
-        words = self.word_dropout(self.embedding(src))
-        x = self.dropout(words + positions.to(words.dtype))
+        x = self.dropout(self.positions(self.word_dropout(self.embedding(src)), places(mask.t()).t()))
         for layer in self.layers:
             x = layer(x, mask.t()[:, None, None])
         encoded: Tensor = self.norm(x)
@@ -250,9 +248,8 @@ class TransformerDecoder(nn.Module):
     def advance(self, tokens: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState, Tensor]:
         """T steps from a state: tokens (T, B K) to vectors (T, B K, E), the next state, the weights (B, T K, S)."""
         before = state.past[0][0].size(2)
-        positions = self.positions(torch.arange(before, before + len(tokens), device=tokens.device)).unsqueeze(1)
-        words = self.word_dropout(self.embedding(tokens))
-        x = self.dropout(words + positions.to(words.dtype))
+        positions = torch.arange(before, before + len(tokens), device=tokens.device).unsqueeze(1)  # (T, 1)
+        x = self.dropout(self.positions(self.word_dropout(self.embedding(tokens)), positions))
         mask = state.mask[:, None, None]
         past = []
         for layer, own, source in zip(self.layers, state.past, state.source, strict=True):
