@@ -36,6 +36,17 @@ def signature(metric: BLEU | CHRF | TER) -> str:
     return str(metric.get_signature())
 
 
+def test_text_that_is_tokenised_on_purpose_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Without being told, sacrebleu says of a hundred lines with a period apart that they look tokenised."""
+    lines = ["we buy bread ."] * 100
+    for tokenize, warned in (("none", False), ("13a", True)):
+        scorer = Scorer.of(all_scores(["a"], ["a"], tokenize)["bleu"].signature)
+        assert scorer is not None
+        caplog.clear()
+        scorer.table(lines, lines)
+        assert bool(caplog.records) == warned
+
+
 @pytest.mark.parametrize(
     ("test", "metrics"),
     [("bs", ("bleu",)), ("ar", ("bleu", "chrf", "ter"))],  # of the other two it fails to print JSON with --paired-bs

@@ -33,7 +33,7 @@ def all_scores(
         labels: what signatures say of the test set: sacrebleu's `test` and `lang`.
     """
     every = [list(references), *(list(others) for others in further_references)]
-    bleu = BLEU(tokenize=bleu_tokenize, force=bleu_tokenize == "none")  # else it warns of tokenised text
+    bleu = bleu_metric(bleu_tokenize)
     metrics: dict[str, Metric] = {"bleu": bleu, "chrf": CHRF(), "chrfpp": CHRF(word_order=2), "ter": TER()}
     scores = {name: corpus_score(metric, hypotheses, every, labels) for name, metric in metrics.items()}
 
@@ -64,9 +64,12 @@ def corpus_score(
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> float:
     """Corpus BLEU on 0 to 100."""
-    return float(
-        BLEU(tokenize=tokenize, force=tokenize == "none").corpus_score(list(hypotheses), [list(references)]).score
-    )
+    return float(bleu_metric(tokenize).corpus_score(list(hypotheses), [list(references)]).score)
+
+
+def bleu_metric(tokenize: str, effective_order: bool = False) -> BLEU:
+    """sacrebleu's BLEU, which is told where text is tokenised on purpose; it would warn of each hundred lines."""
+    return BLEU(tokenize=tokenize, effective_order=effective_order, force=tokenize == "none")
 
 
 def bleu_words(text: str, tokenize: str) -> list[str]:
@@ -89,6 +92,6 @@ def sentence_scores(hypotheses: Sequence[str], references: Sequence[str], metric
         metric: bleu or chrf.
         tokenize: sacrebleu's tokenizer for BLEU.
     """
-    scorer = CHRF() if metric == "chrf" else BLEU(tokenize=tokenize, effective_order=True)
+    scorer = CHRF() if metric == "chrf" else bleu_metric(tokenize, effective_order=True)
     pairs = zip(hypotheses, references, strict=True)
     return [float(scorer.sentence_score(hypothesis, [reference]).score) for hypothesis, reference in pairs]

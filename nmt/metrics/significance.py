@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sacrebleu.metrics import BLEU, CHRF, TER
+from sacrebleu.metrics import CHRF, TER
 from sacrebleu.metrics.base import Metric
 
 from nmt.config.data import BLEU_TOKENIZERS
 from nmt.metrics.bootstrap import RESAMPLES, SEED
+from nmt.metrics.scores import bleu_metric
 
 TRIALS = 10_000  # as in sacrebleu
 SEED_DRAWS = 10
@@ -45,7 +46,7 @@ class Scorer:
         if parts.get("tok", "tercom") not in ("tercom", *BLEU_TOKENIZERS) or parts.get("nw", "0") not in ("0", "2"):
             return None
         if "smooth" in parts and "tok" in parts:
-            scorer = cls(BLEU(tokenize=parts["tok"]), BLEU(tokenize=parts["tok"], effective_order=True))
+            scorer = cls(bleu_metric(parts["tok"]), bleu_metric(parts["tok"], effective_order=True))
         elif "nw" in parts:
             metric = CHRF(word_order=int(parts["nw"]))
             scorer = cls(metric, metric)
