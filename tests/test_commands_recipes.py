@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from command import SMALL, call, refused, weights
 
+from nmt.data.phrasebook import splits
+
 pytestmark = pytest.mark.commands
 
 # Another corpus, with the shape of the model in SMALL.
@@ -48,8 +50,10 @@ def test_a_teacher_writes_a_corpus_that_a_student_trains_on(runs: list[Path], tm
     assert output == "taught\n"
     assert "exists already" in refused("distil", *arguments, "output=taught", cwd=tmp_path)
     lines = {path.name: path.read_text().split("\n")[:-1] for path in (tmp_path / "taught").iterdir()}
-    assert sorted(lines) == ["test.de", "test.en", "train.de", "train.en", "valid.de", "valid.en"]
+    assert sorted(lines) == ["reference.de", "test.de", "test.en", "train.de", "train.en", "valid.de", "valid.en"]
     assert len(lines["train.en"]) == len(lines["train.de"]) == 600
+    trained_on = [(pair.en, pair.de) for pair in splits(train=600, valid=20, test=20, seed=1)["train"]]
+    assert [*zip(lines["train.en"], lines["reference.de"], strict=True)] == trained_on
     assert lines["test.de"] == (runs[0] / "data" / "test.tgt").read_text().split("\n")[:-1]
     given = "\n".join(lines["train.en"][:5]) + "\n"
     translated, _ = call("translate", *arguments, cwd=tmp_path, given=given)

@@ -30,14 +30,20 @@ def command(cfg: DictConfig) -> None:
     languages = {"src": config.data.src_lang, "tgt": config.data.tgt_lang}
     partial = folder.with_name(f"{folder.name}.part")  # gets its name when it is complete
     source, target = (partial / f"train.{language}" for language in languages.values())
+    reference = partial / f"reference.{languages['tgt']}"
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for split in filter(run.has_split, ("valid", "test")):
             for side, language in languages.items():
                 shutil.copyfile(run.path / "data" / f"{split}.{side}", partial / f"{split}.{language}")
-        with source.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(normalise(src) + "\n" for src, _ in pairs)
+        with (
+            source.open("w", encoding="utf-8", newline="\n") as sources,
+            reference.open("w", encoding="utf-8", newline="\n") as references,
+        ):
+            for src, tgt in pairs:
+                sources.write(normalise(src) + "\n")
+                references.write(normalise(tgt) + "\n")
         translate_file(translator, source, str(target))
         partial.rename(folder)
     except OSError as error:
