@@ -25,6 +25,11 @@ def trained(kind: SubwordType, size: int = SIZE, lines: list[str] = TEXT) -> byt
     return train_tokenizer(lines, TokenizerConfig(type=kind, vocab_size=size))
 
 
+def pieces(trained_model: bytes) -> list[tuple[str, float]]:
+    processor = sentencepiece.SentencePieceProcessor(model_proto=trained_model)
+    return [(processor.id_to_piece(number), processor.get_score(number)) for number in range(len(processor))]
+
+
 def refusal(kind: SubwordType, size: int, lines: list[str] = TEXT) -> str:
     with pytest.raises(UserError) as caught:
         trained(kind, size, lines)
@@ -98,6 +103,14 @@ def test_a_vocabulary_too_large_is_refused_with_the_most_it_can_be(kind: Subword
     most = int(re.search(r"set it to (\d+) or less", message)[1])  # type: ignore[index]
     assert Tokenizer(trained(kind, most)).size == most
     assert f"vocab_size={most + 1}" in refusal(kind, most + 1)
+
+
+@each_kind
+def test_without_a_hard_limit_a_corpus_gets_all_the_pieces_it_has_and_no_other_ones_below_it(kind: SubwordType) -> None:
+    most = int(re.search(r"set it to (\d+) or less", refusal(kind, 50_000))[1])  # type: ignore[index]
+    for size, found in ((SIZE, SIZE), (most, most), (50_000, most)):
+        soft = train_tokenizer(TEXT, TokenizerConfig(type=kind, vocab_size=size, hard_vocab_limit=False))
+        assert pieces(soft) == pieces(trained(kind, found))
 
 
 @each_kind

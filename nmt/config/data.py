@@ -114,6 +114,8 @@ class TokenizerConfig:
     """Unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016)."""
     vocab_size: int = 8000
     """Pieces, the four special symbols included; of each side if the vocabularies are not joint."""
+    hard_vocab_limit: bool = True
+    """Whether a corpus that has fewer pieces than vocab_size is refused; false: it gets as many as it has."""
     joint: bool = True
     """One vocabulary for both languages, or one per side."""
     character_coverage: float = 1.0

@@ -118,10 +118,13 @@ def corpus_key(
 ) -> str:
     """A hash of all that decides what `write` writes."""
     files = {split: [fingerprints.of(path) for path in source.paths()] for split, source in sources.items()}
-    settings = [asdict(config.cleaning), asdict(config.tokenizer), config.max_pieces, config.shard_pairs]
+    tokenizer = asdict(config.tokenizer)
+    if tokenizer.pop("hard_vocab_limit") is False:  # else the key is what it was before there was this setting
+        tokenizer["hard_vocab_limit"] = False
+    settings = [asdict(config.cleaning), tokenizer, config.max_pieces, config.shard_pairs]
     layout = {split: [len(source.files.src), len(source.files.tsv)] for split, source in sources.items()}
     parts = [FORMAT, files, layout, settings]
-    if config.most_pairs is not None:  # else the key is what it was before there was this setting
+    if config.most_pairs is not None:  # likewise
         parts.append(config.most_pairs)
     if given is not None:
         parts.append({side: hashlib.sha256(tokenizer.model).hexdigest() for side, tokenizer in given.items()})
@@ -241,7 +244,13 @@ def train_tokenizers(config: DataConfig, folder: Path, kept: list[int], pairs: i
         models = dict.fromkeys(SIDES, joint)
     else:
         models = {side: train_tokenizer(lines, config.tokenizer) for side, lines in zip(SIDES, sides, strict=True)}
-    return {side: Tokenizer(model) for side, model in models.items()}
+    tokenizers = {side: Tokenizer(model) for side, model in models.items()}
+    asked = config.tokenizer.vocab_size
+    if (size := min(tokenizer.size for tokenizer in tokenizers.values())) < asked:
+        log.warning(
+            "%d pieces are all that the corpus has: data.tokenizer.vocab_size=%d is too large for it", size, asked
+        )
+    return tokenizers
 
 
 def sample(folder: Path, side: int, kept: list[int], stride: int) -> Iterator[str]:

@@ -132,6 +132,7 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> bytes:
             model_writer=model,
             model_type=config.type.value,
             vocab_size=config.vocab_size,
+            hard_vocab_limit=config.hard_vocab_limit,
             character_coverage=config.character_coverage,
             normalization_rule_name="identity",
             pad_id=PAD_ID,
@@ -152,7 +153,8 @@ def explain(message: str, vocab_size: int) -> str:
         return "the tokenizer cannot be trained: there is no text; check the files of data.train"
     key = f"data.tokenizer.vocab_size={vocab_size}"
     if most := re.search(r"value <= (\d+)", message):
-        return f"{key} is more than this corpus can fill; set it to {most[1]} or less"
+        remedy = f"set it to {most[1]} or less, or data.tokenizer.hard_vocab_limit=false"
+        return f"{key} is more than this corpus can fill; {remedy}"
     if least := re.search(r"vocab_size.*?(\d+) vs (\d+)|smaller than required_chars\D+(\d+) vs (\d+)", message):
         needed = least[2] or least[4]
         return f"{key} is less than this corpus has characters; set it to more than {needed}, or lower the coverage"
