@@ -11,7 +11,7 @@ import pytest
 
 from nmt.config import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
 from nmt.config.data import CleaningConfig
-from nmt.data import Prepared, Tokenizer, normalise, phrasebook, prepare
+from nmt.data import Prepared, normalise, phrasebook, prepare
 from nmt.errors import UserError
 
 MODULE = importlib.import_module("nmt.data.prepare")  # the package's `prepare` is the function
@@ -273,16 +273,6 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], dict[str, object], str]] = {
         "data.tokenizer.vocab_size=10 is less than this corpus has characters",
     ),
 }
-
-
-def test_without_a_hard_limit_a_vocabulary_too_large_is_what_the_corpus_has(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    config = corpus(tmp_path, tokenizer=replace(SMALL, vocab_size=9000))
-    most = int(refusal(config).split("set it to ")[1].split()[0])
-    prepared = prepare(replace(config, tokenizer=replace(config.tokenizer, hard_vocab_limit=False)))
-    assert Tokenizer.load(prepared.folder / "src.model").size == most
-    assert f"{most} pieces are all that the corpus has: data.tokenizer.vocab_size=9000" in caplog.text
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -2,16 +2,18 @@
 
 import io
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 import sentencepiece
+from dirty_corpus import SMALL, corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import SubwordType, TokenizerConfig
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, normalise, phrasebook
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, normalise, phrasebook, prepare
 from nmt.data.tokenizer import train_tokenizer
 from nmt.errors import UserError
 
@@ -111,6 +113,17 @@ def test_without_a_hard_limit_a_corpus_gets_all_the_pieces_it_has_and_no_other_o
     for size, found in ((SIZE, SIZE), (most, most), (50_000, most)):
         soft = train_tokenizer(TEXT, TokenizerConfig(type=kind, vocab_size=size, hard_vocab_limit=False))
         assert pieces(soft) == pieces(trained(kind, found))
+
+
+def test_a_corpus_prepared_without_a_hard_limit_says_how_many_pieces_it_has(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = corpus(tmp_path / "corpus", tokenizer=replace(SMALL, vocab_size=9000, hard_vocab_limit=False))
+    size = prepare(config).tokenizer("src").size
+    assert f"{size} pieces are all that the corpus has: data.tokenizer.vocab_size=9000" in caplog.text
+    hard = replace(config.tokenizer, hard_vocab_limit=True)
+    with pytest.raises(UserError, match=f"vocab_size=9000 is more than this corpus can fill; set it to {size} or less"):
+        prepare(replace(config, tokenizer=hard))
 
 
 @each_kind
