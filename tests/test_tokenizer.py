@@ -39,6 +39,11 @@ def refusal(kind: SubwordType, size: int, lines: list[str] = TEXT) -> str:
     return str(caught.value)
 
 
+def most_in(message: str) -> int:
+    """The largest vocabulary that a refusal offers."""
+    return int(re.search(r"set it to (\d+) or less", message)[1])  # type: ignore[index]
+
+
 @cache
 def model(kind: SubwordType) -> bytes:
     return trained(kind)
@@ -102,14 +107,14 @@ def test_an_unknown_character_is_unk(kind: SubwordType) -> None:
 def test_a_vocabulary_too_large_is_refused_with_the_most_it_can_be(kind: SubwordType) -> None:
     message = refusal(kind, 50_000)
     assert "data.tokenizer.vocab_size=50000" in message
-    most = int(re.search(r"set it to (\d+) or less", message)[1])  # type: ignore[index]
+    most = most_in(message)
     assert Tokenizer(trained(kind, most)).size == most
     assert f"vocab_size={most + 1}" in refusal(kind, most + 1)
 
 
 @each_kind
 def test_without_a_hard_limit_a_corpus_gets_all_the_pieces_it_has_and_no_other_ones_below_it(kind: SubwordType) -> None:
-    most = int(re.search(r"set it to (\d+) or less", refusal(kind, 50_000))[1])  # type: ignore[index]
+    most = most_in(refusal(kind, 50_000))
     for size, found in ((SIZE, SIZE), (most, most), (50_000, most)):
         soft = train_tokenizer(TEXT, TokenizerConfig(type=kind, vocab_size=size, hard_vocab_limit=False))
         assert pieces(soft) == pieces(trained(kind, found))

@@ -119,12 +119,12 @@ def corpus_key(
     """A hash of all that decides what `write` writes."""
     files = {split: [fingerprints.of(path) for path in source.paths()] for split, source in sources.items()}
     tokenizer = asdict(config.tokenizer)
-    if tokenizer.pop("hard_vocab_limit") is False:  # else the key is what it was before there was this setting
-        tokenizer["hard_vocab_limit"] = False
+    if config.tokenizer.hard_vocab_limit:  # then the key is what it was before there was this setting
+        del tokenizer["hard_vocab_limit"]
     settings = [asdict(config.cleaning), tokenizer, config.max_pieces, config.shard_pairs]
     layout = {split: [len(source.files.src), len(source.files.tsv)] for split, source in sources.items()}
     parts = [FORMAT, files, layout, settings]
-    if config.most_pairs is not None:  # likewise
+    if config.most_pairs is not None:  # else, again, what it was
         parts.append(config.most_pairs)
     if given is not None:
         parts.append({side: hashlib.sha256(tokenizer.model).hexdigest() for side, tokenizer in given.items()})
