@@ -110,6 +110,11 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
     make_once(target, lambda partial: write(config, sources, partial, given), keep=True)
     prepared = Prepared(target)
     prepared.check()
+    asked = config.tokenizer.vocab_size
+    if given is None and (size := min(prepared.tokenizer(side).size for side in SIDES)) < asked:
+        log.warning(
+            "%d pieces are all that the corpus has: data.tokenizer.vocab_size=%d is too large for it", size, asked
+        )
     return prepared
 
 
@@ -244,13 +249,7 @@ def train_tokenizers(config: DataConfig, folder: Path, kept: list[int], pairs: i
         models = dict.fromkeys(SIDES, joint)
     else:
         models = {side: train_tokenizer(lines, config.tokenizer) for side, lines in zip(SIDES, sides, strict=True)}
-    tokenizers = {side: Tokenizer(model) for side, model in models.items()}
-    asked = config.tokenizer.vocab_size
-    if (size := min(tokenizer.size for tokenizer in tokenizers.values())) < asked:
-        log.warning(
-            "%d pieces are all that the corpus has: data.tokenizer.vocab_size=%d is too large for it", size, asked
-        )
-    return tokenizers
+    return {side: Tokenizer(model) for side, model in models.items()}
 
 
 def sample(folder: Path, side: int, kept: list[int], stride: int) -> Iterator[str]:
