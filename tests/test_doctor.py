@@ -85,6 +85,24 @@ def test_what_the_splits_do_not_share(tmp_path: Path) -> None:
     assert cheap(config(tmp_path, TRAIN[:100] * 10))["duplicates"].verdict == Verdict.bad
 
 
+def test_a_side_without_spaces_has_characters_to_look_for_and_no_words(tmp_path: Path) -> None:
+    han = str.maketrans({chr(code): chr(code + 0x4E00) for code in range(0x30, 0x180)} | {" ": ""})
+    one_side, both_sides = (
+        [
+            [(src.translate(han) if both else src, tgt.translate(han)) for src, tgt in pairs]
+            for pairs in (TRAIN, VALID, TEST)
+        ]
+        for both in (False, True)
+    )
+    found = cheap(config(tmp_path, *one_side))
+    assert found["alignment"].verdict == found["words"].verdict == Verdict.ok
+    assert ".src" in found["words"].measured
+    found = cheap(config(tmp_path, *both_sides))
+    assert found["alignment"].verdict == found["words"].verdict == Verdict.ok
+    assert found["words"].value is None
+    assert cheap(config(tmp_path, both_sides[0]))["characters"].verdict == Verdict.bad
+
+
 @pytest.mark.parametrize("damage", ["cut", "bytes", "shorter"])
 def test_damaged_files_are_bad_and_what_comes_before_is_examined(tmp_path: Path, damage: str) -> None:
     asked = config(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from nmt.config import Config, DataConfig, PhrasebookConfig, TokenizerConfig
 from nmt.data import prepare
 from nmt.data.phrasebook import splits
-from nmt.data.words import WordCounts, words_of
+from nmt.data.words import WordCounts, unspaced, words_of
 from nmt.run import RunDirectory
 
 
@@ -27,6 +27,23 @@ from nmt.run import RunDirectory
 )
 def test_words_stand_between_white_space_without_the_punctuation_around_them(line: str, words: list[str]) -> None:
     assert words_of(line) == words
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["我们明天去北京。", "你好！"], True),
+        (["橋はどこですか。", "ここ、あそこ"], True),
+        (["我们 明天 去 北京 。", "你 好 ！"], False),
+        (["สวัสดีครับผมชื่อสมชาย", "วันนี้อากาศดีมาก"], True),
+        (["Das Donaudampfschiff ist da.", "Ja."], False),
+        (["다리가 어디에 있습니까?"], False),
+        (["Ziemlich.", "NBA 我们"], False),
+        ([], False),
+    ],
+)
+def test_text_without_spaces_between_words(lines: list[str], expected: bool) -> None:
+    assert unspaced(lines) == expected
 
 
 def test_only_words_of_the_held_out_sets_are_counted() -> None:

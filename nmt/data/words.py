@@ -1,12 +1,17 @@
 """How often the words of the held-out sets stand in the training data."""
 
 import itertools
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
 from nmt.data.cleaning import normalise
+
+LONG = 14  # characters a word above which text is taken to be written without spaces
+LONG_IN_CJK = 4  # the same for Han and kana: a word has about two of them, a short sentence ten
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 def words_of(line: str) -> list[str]:
@@ -19,6 +24,14 @@ def bare(token: str) -> str:
     """A token without the punctuation and symbols at its ends, case-folded; empty if it has nothing else."""
     inside = [at for at, sign in enumerate(token) if unicodedata.category(sign)[0] not in "PS"]
     return token[inside[0] : inside[-1] + 1].casefold() if inside else ""
+
+
+def unspaced(lines: Iterable[str]) -> bool:
+    """Whether text has no spaces between words, as Chinese, Japanese or Thai before a segmenter puts some there."""
+    words = [word for line in lines for word in words_of(line)]
+    letters = "".join(words)
+    longest = LONG_IN_CJK if 2 * len(_CJK.findall(letters)) > len(letters) else LONG
+    return len(letters) > longest * len(words)
 
 
 class WordCounts:

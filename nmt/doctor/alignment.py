@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.words import words_of
+from nmt.data.words import unspaced, words_of
 
 SHIFTS = (0, 1, -1, 2, -2, 3, -3)
 REACH = max(SHIFTS)
@@ -18,7 +18,6 @@ VOCABULARY = 3000  # most frequent words of a side: their table of translations 
 WORDS = 30  # of a sentence that are looked at
 ROUNDS = 5  # of expectation maximisation
 TRUST = 0.9  # in the table, against the word's frequency
-LONG = 14  # characters a word above which a side is taken to be written without spaces
 FARTHEST = 20_000  # lines that are searched for a border
 CLEAR = 0.75  # agreement from which on sides are taken to belong together
 SURE = 0.9  # agreement from which on no other shift needs a try: neighbours may be alike, and fit too
@@ -77,9 +76,7 @@ class Dictionary:
     """The frequent words of a side, numbered."""
 
     def __init__(self, lines: Sequence[str]) -> None:
-        tokens = [words_of(line) for line in lines]
-        letters = sum(len(word) for line in tokens for word in line)
-        self.characters = letters > LONG * sum(map(len, tokens))
+        self.characters = unspaced(lines)
         frequent = Counter(word for line in map(self.tokens, lines) for word in set(line)).most_common(VOCABULARY)
         self.numbers = {word: number for number, (word, count) in enumerate(frequent) if count > 1}
 
