@@ -110,11 +110,12 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
     make_once(target, lambda partial: write(config, sources, partial, given), keep=True)
     prepared = Prepared(target)
     prepared.check()
-    asked = config.tokenizer.vocab_size
-    if given is None and (size := min(prepared.tokenizer(side).size for side in SIDES)) < asked:
-        log.warning(
-            "%d pieces are all that the corpus has: data.tokenizer.vocab_size=%d is too large for it", size, asked
-        )
+    if given is None and not config.tokenizer.hard_vocab_limit:  # with the limit such a corpus was refused
+        asked = config.tokenizer.vocab_size
+        if (size := min(prepared.tokenizer(side).size for side in SIDES)) < asked:
+            log.warning(
+                "%d pieces are all that the corpus has: data.tokenizer.vocab_size=%d is too large for it", size, asked
+            )
     return prepared
 
 

@@ -1,4 +1,4 @@
-"""How often the words of the held-out sets stand in the training data."""
+"""The words of a line, and how often those of the held-out sets stand in the training data."""
 
 import itertools
 import re
