@@ -45,7 +45,7 @@ def cheap(asked: DoctorConfig) -> dict[str, Finding]:
     found = [examine_files(sources), examine_alignment(sources["train"], scans["train"])]
     found += examine_text(asked, list(scans.values()))
     found += examine_cleaning(asked.data.cleaning, list(scans.values()), 300)
-    found += leakage.findings() + overlap(held_out)
+    found += leakage.findings(asked.data.cleaning) + overlap(held_out)
     found.append(examine_case(list(scans.values())))
     found += examine_coverage(scans["train"], [scans["valid"], scans["test"]], (words[0], words[1]))
     return {finding.check: finding for finding in found}

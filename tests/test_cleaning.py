@@ -144,6 +144,21 @@ def test_repeated_test_pair_counts_as_in_test() -> None:
     assert report.dropped[Reason.duplicate] == 0
 
 
+def test_a_held_out_source_with_another_target_is_dropped_if_asked_for() -> None:
+    held_out = [("The  house!", "das Haus"), ("?!", "was"), ("the garden", "der Garten")]
+    config = CleaningConfig(drop_test_sources=True)
+    for pair in (("the house", "das Gebäude"), ("THE house .", "ein Haus")):
+        assert reason_of(pair, config, held_out) == "source_in_test"
+        assert reason_of(pair, held_out=held_out) is None
+    assert reason_of(GARDEN, config, held_out) == "in_test"
+    assert (
+        reason_of(GARDEN, CleaningConfig(drop_test_sources=True, drop_test_pairs=False), held_out) == "source_in_test"
+    )
+    for pair in (("the houses", "die Häuser"), ("?", "was"), ("das Haus", "the house"), ("a house", "das Haus")):
+        assert reason_of(pair, config, held_out) is None  # of no letters nothing is known, and targets are not compared
+    assert run([("the house", "x")] * 2, config, held_out)[1].dropped[Reason.duplicate] == 0
+
+
 def test_digest_tells_the_sides_apart() -> None:
     assert pair_digest("a b", "c") != pair_digest("a", "b c")
     assert pair_digest("a", "b") != pair_digest("b", "a")
@@ -188,7 +203,15 @@ def test_report_of_a_known_corpus() -> None:
         "read": 5,
         "kept": 2,
         "altered": 1,
-        "dropped": {"empty": 1, "too_long": 0, "ratio": 1, "identical": 0, "in_test": 0, "duplicate": 1},
+        "dropped": {
+            "empty": 1,
+            "too_long": 0,
+            "ratio": 1,
+            "identical": 0,
+            "in_test": 0,
+            "source_in_test": 0,
+            "duplicate": 1,
+        },
         "mean_words": {"src": 2.5, "tgt": 2.0},
         "mean_characters": {"src": 11.5, "tgt": 9.0},
         "examples": {
@@ -197,6 +220,7 @@ def test_report_of_a_known_corpus() -> None:
             "ratio": [{"line": 5, "src": "x" * 80, "tgt": "y"}],
             "identical": [],
             "in_test": [],
+            "source_in_test": [],
             "duplicate": [{"line": 4, "src": "the house", "tgt": "das Haus"}],
         },
     }

@@ -49,11 +49,15 @@ def lstm(layer: FusedLayer, x: Tensor, state: State) -> State:
     return [torch.sigmoid(o) * torch.tanh(c), c]
 
 
+WHOLE = -1
+
+
 def by_hand(model: Seq2Seq, step: Step, part: int) -> list[Tensor]:
     """|dL_t / d state_{t-k}| for k = 0 to K, of every sentence and every t >= K, each by a graph of its own.
 
     Args:
-        part: of the state; 1 is an LSTM's c, of which h = o tanh(c) is made, so that c counts through h too.
+        part: of the state; 1 is an LSTM's c, of which h = o tanh(c) is made, so that c counts through h too. WHOLE is
+            the state as one vector of independent numbers.
     """
     decoder, found = model.decoder, [[] for _ in range(K + 1)]
     for src, tgt in zip(SRC, TGT, strict=True):
@@ -65,6 +69,10 @@ def by_hand(model: Seq2Seq, step: Step, part: int) -> list[Tensor]:
                 state = step(decoder.layers[0], decoder.embedding(batch.tgt_in[position, 0]), state)
                 if position == t - k:
                     state = [value.detach() for value in state]
+                    if part == WHOLE:
+                        marked = torch.cat(state).requires_grad_()
+                        state = list(marked.split(HIDDEN))
+                        continue
                     marked = state[part].clone().requires_grad_()
                     if part == 1:
                         state[0] = state[0] / state[1].tanh() * marked.tanh()
@@ -79,7 +87,9 @@ def by_hand(model: Seq2Seq, step: Step, part: int) -> list[Tensor]:
 def test_norms_are_those_of_cells_written_out_by_hand(cell: Cell, step: Step) -> None:
     model = build(cell)
     decay = measure_decay(model, make_batch(SRC, TGT, range(2)), K)
-    for part, found in enumerate([decay.hidden, decay.memory] if cell == Cell.lstm else [decay.hidden]):
+    assert (decay.state == decay.hidden) == (cell != Cell.lstm)
+    parts = {WHOLE: decay.state, 0: decay.hidden, **({1: decay.memory} if cell == Cell.lstm else {})}
+    for part, found in parts.items():
         for norms, (low, middle, high) in zip(by_hand(model, step, part), found, strict=True):
             assert len(norms) == 4 + 2  # the steps from K on, eos counted
             assert middle == pytest.approx(norms.quantile(0.5).item(), rel=1e-9)
@@ -126,7 +136,7 @@ def test_scaling_is_of_the_decoders_recurrent_matrices_alone() -> None:
     ("last", "verdict"), [(0.002, "vanishes"), (0.02, "holds"), (1.0, "holds"), (30.0, "holds"), (500.0, "explodes")]
 )
 def test_the_verdict_looks_at_the_change_after_the_first_step(last: float, verdict: str) -> None:
-    decay = Decay([[9.0] * 3, [1.0] * 3, [0.5] * 3, [last] * 3], None, whole=4.0)
+    decay = Decay([[9.0] * 3, [1.0] * 3, [0.5] * 3, [last] * 3], [[0.1] * 3] * 4, None, whole=4.0)
     assert decay.change == last
     assert decay.per_step == pytest.approx(math.sqrt(last))
     assert decay.verdict == verdict

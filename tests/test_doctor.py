@@ -9,7 +9,9 @@ import pytest
 import torch
 from damaged_corpus import TEST, TRAIN, VALID, Lines, cheap, config
 
+from nmt.data.cleaning import CleaningReport, clean, digests
 from nmt.doctor import Verdict, examine, write_findings
+from nmt.doctor.leakage import Leakage
 from nmt.errors import UserError
 
 
@@ -69,6 +71,27 @@ def test_leaks_equal_loose_and_near(tmp_path: Path) -> None:
     assert found["held-out pairs in train"].measured.endswith("(10 of 300)")
     assert found["held-out pairs in train"].verdict == Verdict.look  # preparation drops them
     assert found["held-out pairs in train"].lines == ["train:1001", "train:1002", "train:1003"]
+
+
+def test_the_remedy_of_leaked_sources_removes_them(tmp_path: Path) -> None:
+    leaked = [(src.upper(), f"Nein {i}") for i, (src, _) in enumerate(VALID[:45])]
+    leaked += [(src, tgt.lower()) for src, tgt in VALID[45:60]]
+    asked = config(tmp_path, [*TRAIN, *leaked])
+    for name in ("leakage: pairs", "leakage: sources"):
+        assert "data.cleaning.drop_test_sources=true" in cheap(asked)[name].remedy
+    assert cheap(asked)["leakage: sources"].verdict == Verdict.bad
+    asked.data.cleaning.drop_test_sources = True
+    found = cheap(asked)["leakage: sources"]
+    assert found.verdict == Verdict.look
+    assert found.remedy == "preparation drops them: leave data.cleaning.drop_test_sources on"
+    pairs = list(
+        zip(*((tmp_path / f"train.{side}").read_text().split("\n")[:-1] for side in ("en", "de")), strict=True)
+    )
+    kept = list(clean(pairs, asked.data.cleaning, digests([*VALID, *TEST]), CleaningReport()))
+    known = Leakage({"valid": VALID, "test": TEST})
+    for line, pair in enumerate(kept, start=1):
+        known.add(line, *pair)
+    assert known.met["sources"] == {}
 
 
 def test_what_the_splits_do_not_share(tmp_path: Path) -> None:

@@ -96,7 +96,11 @@ def test_the_gradient_is_that_of_finite_differences(settings: dict[str, Any]) ->
     assert_gradients_are_finite_differences(model, batch)
 
 
-@pytest.mark.parametrize("settings", [{"weight_drop": 0.5}, {"zoneout_h": 0.5}, {"zoneout_c": 0.5}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [{"weight_drop": 0.5}, {"zoneout_h": 0.5}, {"zoneout_c": 0.5}, {"recurrent_dropout": 0.5}],
+    ids=str,
+)
 def test_noise_on_the_recurrence_reaches_both_sides_in_training_alone(settings: dict[str, Any]) -> None:
     model, batch = build(settings), make_batch(SRC, TGT, range(4))
     for part in (model.encoder, model.decoder):

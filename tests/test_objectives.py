@@ -34,7 +34,10 @@ def giving(logits: Tensor) -> SimpleNamespace:
     """In place of a model: these logits, whatever is asked, projected by the identity."""
     words = logits.size(-1)
     return SimpleNamespace(
-        vectors=lambda src, src_mask, tgt_in: logits, output_weight=torch.eye(words), output_bias=torch.zeros(words)
+        vectors=lambda src, src_mask, tgt_in: logits,
+        output_weight=torch.eye(words),
+        output_bias=torch.zeros(words),
+        weight_drop=0.0,
     )
 
 

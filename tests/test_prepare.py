@@ -118,6 +118,7 @@ def test_the_second_time_nothing_is_read_or_written(tmp_path: Path, monkeypatch:
         ({"tokenizer": replace(SMALL, vocab_size=121)}, True),
         ({"tokenizer": replace(SMALL, joint=False)}, True),
         ({"cleaning": CleaningConfig(max_words=149)}, True),
+        ({"cleaning": CleaningConfig(drop_test_sources=True)}, True),
         ({"max_pieces": 249}, True),
         ({"test": TextFiles()}, True),
         ({"valid": TextFiles(src=["test.en"], tgt=["test.de"])}, True),
@@ -186,6 +187,7 @@ def test_duplicates_and_test_sentences_are_dropped_and_reported(tmp_path: Path) 
         "ratio": 0,
         "identical": 0,
         "in_test": 3,
+        "source_in_test": 0,
         "duplicate": 3,
     }
     assert report["held_out"] == {"valid": 6, "test": 5}

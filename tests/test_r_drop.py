@@ -7,8 +7,9 @@ import torch
 from test_objectives import WHOLE, WORDS, giving, gradients, tiny_model
 from torch import Tensor
 
-from nmt.data import make_batch
-from nmt.models import Seq2Seq
+from nmt.config import ModelConfig
+from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.training import chunks
 from nmt.training.objectives import TokenLoss, activation_penalty, cross_entropy
 from nmt.training.r_drop import r_drop
@@ -78,6 +79,21 @@ def test_the_two_passes_have_dropout_of_their_own() -> None:
     model.eval()
     one, two = (r_drop(TokenLoss(0.1), alpha)(model, WHOLE)[0].item() for alpha in (5.0, 0.0))
     assert one == pytest.approx(two, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dropout", "word_dropout", "weight_drop", "zoneout_h", "recurrent_dropout"])
+def test_the_two_passes_differ_by_each_kind_of_noise_alone(name: str) -> None:
+    torch.manual_seed(1)
+    config = ModelConfig(embed_size=6, hidden_size=8, **{"dropout": 0.0, name: 0.4})
+    model = build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID)).train()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)  # so that the state matters
+    losses = []
+    for alpha in (5.0, 0.0):
+        torch.manual_seed(2)
+        losses.append(r_drop(TokenLoss(0.1), alpha)(model, WHOLE)[0].item())
+    assert losses[0] > losses[1] + 1e-2
 
 
 def test_without_dropout_it_is_cross_entropy() -> None:

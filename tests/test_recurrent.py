@@ -5,8 +5,18 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Cell, ModelConfig
-from nmt.models.cells import build_layer
-from nmt.models.recurrent import Dropout, RecurrentLayer, WordDropout, reverse_within_length, with_weight_drop
+from nmt.models.cells import LayerNormLSTM, build_layer
+from nmt.models.fused import LSTM, RNN
+from nmt.models.recurrent import (
+    Dropout,
+    LayerState,
+    RecurrentLayer,
+    WordDropout,
+    recurrent_dropout,
+    reverse_within_length,
+    shared_masks,
+    with_weight_drop,
+)
 
 INPUT, HIDDEN = 5, 4
 LENGTHS = [3, 7, 1, 5]
@@ -111,6 +121,102 @@ def test_weights_are_dropped_anew_at_each_call_and_in_training_alone() -> None:
     assert torch.equal(with_weight_drop(layer, 0.0, x)[0], layer(x)[0])
     layer.eval()
     assert torch.equal(with_weight_drop(layer, 0.5, x)[0], layer(x)[0])
+
+
+def masked_step(layer: RecurrentLayer, x: Tensor, state: LayerState, mask: Tensor) -> LayerState:
+    """Take the step of Gal and Ghahramani 2016, eq. 7, by torch's cells: only the recurrent matrix reads the masked h."""
+    h, *c = state
+    weights = {name.removesuffix("_l0"): value for name, value in layer.state_dict().items()}
+    if isinstance(layer, LayerNormLSTM):  # which carries nothing of h over
+        return layer.step(x, (h * mask, *c))
+    if isinstance(layer, LSTM):
+        lstm = nn.LSTMCell(INPUT, HIDDEN)
+        lstm.load_state_dict(weights)
+        return tuple(lstm(x, (h * mask, c[0])))
+    if isinstance(layer, RNN):
+        rnn = nn.RNNCell(INPUT, HIDDEN)
+        rnn.load_state_dict(weights)
+        return (rnn(x, h * mask),)
+    x_r, x_z, x_n = (x @ weights["weight_ih"].t() + weights["bias_ih"]).chunk(3, dim=1)
+    h_r, h_z, h_n = ((h * mask) @ weights["weight_hh"].t() + weights["bias_hh"]).chunk(3, dim=1)
+    z = torch.sigmoid(x_z + h_z)
+    return (
+        (1 - z) * torch.tanh(x_n + torch.sigmoid(x_r + h_r) * h_n) + z * h,
+    )  # torch.nn.GRUCell would carry z h mask
+
+
+@CELLS
+def test_recurrent_dropout_is_one_mask_on_h_at_every_step_in_front_of_the_matrix(cell: Cell) -> None:
+    layer, (x, _) = build(cell), left_padded()
+    state: LayerState = tuple(torch.randn(len(LENGTHS), HIDDEN) for _ in range(layer.states))
+    with recurrent_dropout(layer, 0.4, len(LENGTHS)):
+        mask = layer.recurrent_mask
+        assert mask is not None
+        outputs, last = layer(x, state)
+        stepped = state
+        for t in range(STEPS):  # as a decoder with input feeding does
+            stepped = layer.step(x[t], stepped)
+            torch.testing.assert_close(stepped[0], outputs[t])
+    assert layer.recurrent_mask is None
+    assert sorted(mask.unique().tolist()) == pytest.approx([0.0, 1 / 0.6])
+    for t in range(STEPS):
+        state = masked_step(layer, x[t], state, mask)
+        torch.testing.assert_close(outputs[t], state[0])
+    for found, expected in zip(last, state, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+@CELLS
+def test_recurrent_dropout_reads_a_padded_sentence_as_if_alone(cell: Cell) -> None:
+    torch.manual_seed(0)
+    layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN, masked=True)
+    (inner,) = [each for each in layer.modules() if isinstance(each, RecurrentLayer) and each.recurrent]
+    x, mask = left_padded()
+    with recurrent_dropout(layer, 0.4, len(LENGTHS)):
+        outputs, last = layer(torch.where(mask.unsqueeze(-1), x, 1e6), mask=mask)
+        drawn = inner.recurrent_mask
+        assert drawn is not None
+        assert (outputs[~mask] == 0).all()
+        for b, length in enumerate(LENGTHS):
+            inner.recurrent_mask = drawn[b : b + 1]
+            alone, state = layer(x[STEPS - length :, b : b + 1])
+            torch.testing.assert_close(outputs[STEPS - length :, b : b + 1], alone)
+            for found, expected in zip(last, state, strict=True):
+                torch.testing.assert_close(found[b], expected[0])
+
+
+def test_recurrent_dropout_draws_for_each_sentence_and_transition_and_in_training_alone() -> None:
+    layer = build_layer(ModelConfig(), INPUT, 100, masked=True, transitions=2)
+    inner = [each for each in layer.modules() if isinstance(each, RecurrentLayer) and each.recurrent]
+    with recurrent_dropout(layer, 0.3, 50):
+        masks = [each.recurrent_mask for each in inner]
+        assert len(masks) == 2
+        assert torch.cat(masks).eq(0).float().mean().item() == pytest.approx(0.3, abs=0.02)
+        assert len({tuple(row.tolist()) for row in torch.cat(masks)}) == 100
+    before = torch.get_rng_state()
+    with recurrent_dropout(layer, 0.0, 50):
+        assert [each.recurrent_mask for each in inner] == [None, None]
+    with recurrent_dropout(layer.eval(), 0.3, 50):
+        assert [each.recurrent_mask for each in inner] == [None, None]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_neighbouring_rows_share_masks_of_every_kind_when_asked_to() -> None:
+    torch.manual_seed(0)
+    x = torch.ones(5, 6, 40)
+    zoned = build(Cell.gru, 40, zoneout_h=0.5)
+    zoned_state = (torch.zeros(6, 40),)
+    parts = nn.ModuleList([Dropout(0.5, True), Dropout(0.5, False), WordDropout(0.5), zoned])
+    with shared_masks(parts, 3), recurrent_dropout(zoned, 0.5, 6):
+        found = [part(x) for part in list(parts)[:3]]
+        assert zoned.recurrent_mask is not None
+        found += [zoned.recurrent_mask.unsqueeze(0), zoned.step(torch.ones(6, INPUT), zoned_state)[0].unsqueeze(0)]
+    for each in found:
+        assert torch.equal(each[:, :3], each[:, :1].expand_as(each[:, :3]))
+        assert torch.equal(each[:, 3:], each[:, 3:4].expand_as(each[:, 3:]))
+        assert not torch.equal(each[:, 0], each[:, 3])
+    apart = parts[0](x)
+    assert not torch.equal(apart[:, 0], apart[:, 1])
 
 
 def test_reverse_within_length_reverses_each_sentence_where_it_stands() -> None:

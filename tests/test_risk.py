@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections import Counter
+from typing import Any
 
 import pytest
 import sacrebleu
@@ -10,9 +11,10 @@ import torch
 from test_objectives import gradients, tiny_model
 from torch import Tensor
 
+from nmt.config import Architecture, DecoderKind, ModelConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, make_batch
 from nmt.metrics import sentence_scores
-from nmt.models import Seq2Seq
+from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.training import risk as module
 from nmt.training.risk import risk, sample, sequence_log_probs
 
@@ -44,6 +46,34 @@ def test_log_probabilities_of_candidates_are_those_of_each_pair_alone() -> None:
     assert list(map(len, found)) == [4, 2]
     alone = [log_prob(model, src, ids) for src, drawn in zip(SRC, candidates, strict=True) for ids in drawn]
     torch.testing.assert_close(torch.cat(found), torch.stack(alone))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dropout": 0.5},
+        {"dropout": 0.5, "fixed_masks": False},
+        {"word_dropout": 0.5},
+        {"zoneout_h": 0.5},
+        {"recurrent_dropout": 0.5},
+        {"dropout": 0.5, "input_feeding": True, "decoder": DecoderKind.luong},
+        {"dropout": 0.5, "decoder": DecoderKind.conditional},
+        {"dropout": 0.5, "architecture": Architecture.transformer, "fixed_masks": False},
+        {"dropout": 0.5, "architecture": Architecture.convolutional},
+    ],
+    ids=str,
+)
+def test_candidates_are_scored_with_one_dropout_in_encoder_and_decoder(settings: dict[str, Any]) -> None:
+    """Equal candidates have equal probabilities, and those of another pass are others."""
+    torch.manual_seed(1)
+    config = ModelConfig(embed_size=8, hidden_size=8, decoder_layers=2, **{"dropout": 0.0, **settings})
+    model = build_model(config, Vocabulary(12, 12, PAD_ID, BOS_ID)).train()
+    candidates = [[[8, 9], [8, 9], [8, 4, 9], [8, 9]], [[10], [10]]]
+    first, second = sequence_log_probs(model, BATCH, candidates)
+    assert first[0].item() == pytest.approx(first[1].item(), rel=1e-5)
+    assert first[0].item() == pytest.approx(first[3].item(), rel=1e-5)
+    assert second[0].item() == pytest.approx(second[1].item(), rel=1e-5)
+    assert first[0].item() != pytest.approx(sequence_log_probs(model, BATCH, candidates)[0][0].item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 5e-3, 0.5, 1.0])

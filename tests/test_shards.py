@@ -46,7 +46,15 @@ def test_one_shard_is_the_cleaned_corpus(tmp_path: Path) -> None:
     assert [tokenizer.decode([store.src[i].tolist()])[0] for i in range(len(store))] == [src for src, _ in first]
     report = json.loads((prepared.folder / "report.json").read_text(encoding="utf-8"))
     assert (report["read"], report["kept"], report["altered"]) == (len(DIRTY), len(first), 30)
-    assert report["dropped"] == {"empty": 1, "too_long": 0, "ratio": 0, "identical": 0, "in_test": 1, "duplicate": 22}
+    assert report["dropped"] == {
+        "empty": 1,
+        "too_long": 0,
+        "ratio": 0,
+        "identical": 0,
+        "in_test": 1,
+        "source_in_test": 0,
+        "duplicate": 22,
+    }
 
 
 @pytest.mark.parametrize(("parts", "packed", "every"), [(1, False, 7), (1, True, 40), (3, False, 1), (4, True, 1000)])

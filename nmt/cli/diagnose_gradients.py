@@ -128,7 +128,7 @@ def clipping(config: DiagnoseConfig, prepared: Prepared, norm: float, machine: M
 
 
 def show(panels: dict[str, dict[str, Decay]], distance: int) -> None:
-    title = "norm of the gradient of a step's loss by the state k steps before, in nats"
+    title = "norm of the gradient of a step's loss by the whole state (of an LSTM h and c) k steps before, in nats"
     table = Table("model", "cell", "k = 0", "k = 1", f"k = {distance}", "a step", "verdict", title=title)
     for panel, decays in panels.items():
         for name, decay in decays.items():

@@ -99,6 +99,8 @@ class CleaningConfig:
     """Keep the first of equal pairs."""
     drop_test_pairs: bool = True
     """Drop pairs that also stand in the validation or test set."""
+    drop_test_sources: bool = False
+    """Drop pairs whose source stands there, but for case and punctuation, whatever their target."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from number(self, "max_words", 1, MOST_IN_A_SENTENCE)

@@ -1,7 +1,7 @@
 """What the network is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 from nmt.config.checks import number
@@ -55,7 +55,17 @@ class Tying(StrEnum):
 
 OWN = {
     Architecture.recurrent: (
-        *("cell", "zoneout_h", "zoneout_c", "weight_drop", "decoder", "input_feeding", "lexicon", "reverse_source"),
+        *(
+            "cell",
+            "zoneout_h",
+            "zoneout_c",
+            "weight_drop",
+            "recurrent_dropout",
+            "decoder",
+            "input_feeding",
+            "lexicon",
+            "reverse_source",
+        ),
         *("bidirectional", "bidirectional_layers", "direction_size", "residual_from"),
         *("encoder_transitions", "encoder_feed_forward"),
     ),
@@ -63,6 +73,9 @@ OWN = {
     Architecture.convolutional: ("kernel_width",),
 }
 """Keys that the other architectures have no use for."""
+
+NOISE = ("dropout", "word_dropout", "zoneout_h", "zoneout_c", "weight_drop", "recurrent_dropout")
+"""Probabilities that draw at random in training and nothing in evaluation."""
 
 
 @dataclass
@@ -84,6 +97,9 @@ class ModelConfig:
     """... and a unit of an LSTM's cell."""
     weight_drop: float = 0.0
     """Probability of dropping a weight of the recurrent matrices, for a whole batch (Merity et al. 2018)."""
+    recurrent_dropout: float = 0.0
+    """Probability of dropping a unit of h where the recurrent matrices read it, one mask for all time steps of a
+    sentence (Gal and Ghahramani 2016); slower, the fused kernels cannot do it."""
     encoder_layers: int = 1
     decoder_layers: int = 1
     residual_from: int | None = 2
@@ -135,13 +151,20 @@ class ModelConfig:
     word_dropout: float = 0.0
     """Probability of dropping a whole word's embedding, on both sides (Gal and Ghahramani 2016)."""
 
+    def without_noise(self) -> "ModelConfig":
+        """Return the same model with nothing dropped."""
+        quiet = replace(self)
+        for name in NOISE:
+            setattr(quiet, name, 0.0)
+        return quiet
+
     def problems(self) -> Iterator[tuple[str, str]]:
         for name in ("embed_size", "hidden_size", "feed_forward_size", "heads", "attention_window"):
             yield from number(self, name, 1, 1 << 16)
         for name in ("encoder_layers", "decoder_layers", "kernel_width"):
             yield from number(self, name, 1, 100)
         yield from number(self, "max_positions", 1, 1 << 20)
-        for name in ("dropout", "word_dropout", "zoneout_h", "zoneout_c", "weight_drop"):
+        for name in NOISE:
             yield from number(self, name, 0, 0.95)
         yield from self.foreign_keys()
         match self.architecture:

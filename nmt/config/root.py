@@ -15,11 +15,11 @@ from yaml import YAMLError
 
 from nmt.config.checks import number, problems_in, texts_in
 from nmt.config.data import DataConfig, SubwordType
-from nmt.config.model import ModelConfig, Tying
+from nmt.config.model import NOISE, ModelConfig, Tying
 from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
 from nmt.config.tracking import TrackingConfig
-from nmt.config.train import TrainConfig
+from nmt.config.train import ObjectiveKind, TrainConfig
 from nmt.errors import UserError, first_line
 
 MOST_BYTES = 1 << 20  # of a run's configuration, which has a few thousand
@@ -84,6 +84,11 @@ class Config:
             yield (
                 "train.both_directions",
                 "is on and data.tokenizer.joint false; set it to 0, or have a joint vocabulary",
+            )
+        if self.train.objective == ObjectiveKind.r_drop and not any(getattr(self.model, name) for name in NOISE):
+            yield (
+                "train.objective",
+                "is r_drop and the model drops nothing, so that its two passes are equal; set model.dropout",
             )
         if self.search.coverage_penalty and self.model.attention is None:
             yield "search.coverage_penalty", "is on and model.attention null: it sums attention's weights; set it to 0"

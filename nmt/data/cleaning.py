@@ -18,6 +18,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # exactly category Cc
 # Zero-width space, word joiner and byte order mark show nothing. Zero-width joiner and non-joiner (U+200D,
 # U+200C) stay: they decide how Persian, Indic scripts and emoji look. Half a surrogate pair is no character: it comes
 # from a terminal that is not UTF-8, and neither SentencePiece nor a file takes it.
+_NO_LETTER = re.compile(r"[\W_]+")
+_SOURCE = b"source"  # kind of the digests of sources
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\ud800-\udfff]")
 
 
@@ -29,6 +31,7 @@ class Reason(StrEnum):
     ratio = "ratio"
     identical = "identical"
     in_test = "in_test"
+    source_in_test = "source_in_test"
     duplicate = "duplicate"
 
 
@@ -111,11 +114,11 @@ class CleaningReport:
         """A table in plain text: counts with their share, means, then the examples."""
         counts = {"read": self.read, **{f"  {reason}": count for reason, count in self.dropped.items()}}
         counts |= {"kept": self.kept, "  altered": self.altered}
-        lines = [f"{name:<12}{count:>14,}{count / max(self.read, 1):>8.1%}" for name, count in counts.items()]
+        lines = [f"{name:<18}{count:>14,}{count / max(self.read, 1):>8.1%}" for name, count in counts.items()]
         as_dict = self.to_dict()
         for unit in ("words", "characters"):
             mean = as_dict[f"mean_{unit}"]
-            lines.append(f"{unit:<12}{mean['src']:>14.1f} src{mean['tgt']:>8.1f} tgt, mean of the kept pairs")
+            lines.append(f"{unit:<18}{mean['src']:>14.1f} src{mean['tgt']:>8.1f} tgt, mean of the kept pairs")
         for reason, examples in self.examples.items():
             lines += [f"{reason}, line {example.line}: {example.src} | {example.tgt}" for example in examples]
         return "\n".join(lines)
@@ -135,14 +138,27 @@ def normalise(text: str) -> str:
     return " ".join(text.split())
 
 
+def loose(text: str) -> str:
+    """Return a text's letters and digits, case-folded, with one space for everything between them."""
+    return _NO_LETTER.sub(" ", text.casefold()).strip()
+
+
+def source_digest(src: str) -> int | None:
+    """Return 64 bits that stand for a normalised source but for case and punctuation; None if it has no letter."""
+    letters = loose(src)
+    return digest(letters, _SOURCE) if letters else None
+
+
 def pair_digest(src: str, tgt: str) -> int:
     """Returns 64 bits that stand for a normalised pair."""
     return digest(f"{src}\n{tgt}")
 
 
 def digests(pairs: Iterable[tuple[str, str]]) -> set[int]:
-    """Returns the digests of pairs, normalised as `clean` does: what it takes as `held_out`."""
-    return {pair_digest(normalise(src), normalise(tgt)) for src, tgt in pairs}
+    """Return the digests of held-out pairs and of their sources, normalised as `clean` does: its `held_out`."""
+    normalised = [(normalise(src), normalise(tgt)) for src, tgt in pairs]
+    sources = {source_digest(src) for src, _ in normalised}
+    return {pair_digest(*pair) for pair in normalised} | {found for found in sources if found is not None}
 
 
 def clean(
@@ -150,7 +166,7 @@ def clean(
 ) -> Iterator[tuple[str, str]]:
     """Yields the normalised pairs worth keeping, in order, and counts in `report`.
 
-    `held_out` has the `digests` of the validation and test pairs. Memory grows with the number of kept pairs
+    `held_out` has the `digests` of the validation and test sets. Memory grows with the number of kept pairs
     only if `drop_duplicates` is set, by 12 to 24 bytes each. Pairs are told apart by 64 bits: among ten million
     different ones the chance that any is taken for a duplicate is 3e-6.
     """
@@ -159,11 +175,13 @@ def clean(
         report.read += 1
         src, tgt = normalise(raw_src), normalise(raw_tgt)
         reason = _fault_of(src, tgt, config)
-        if reason is None and (config.drop_test_pairs or config.drop_duplicates):
+        if reason is None and config.drop_test_sources and source_digest(src) in held_out:
+            reason = Reason.source_in_test
+        if reason in (None, Reason.source_in_test) and (config.drop_test_pairs or config.drop_duplicates):
             key = pair_digest(src, tgt)
             if config.drop_test_pairs and key in held_out:
                 reason = Reason.in_test
-            elif config.drop_duplicates and not seen.add(key):
+            elif reason is None and config.drop_duplicates and not seen.add(key):
                 reason = Reason.duplicate
         if reason is not None:
             report.drop(reason, report.read, src, tgt)

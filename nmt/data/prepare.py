@@ -127,7 +127,10 @@ def corpus_key(
     tokenizer = asdict(config.tokenizer)
     if config.tokenizer.hard_vocab_limit:  # then the key is what it was before there was this setting
         del tokenizer["hard_vocab_limit"]
-    settings = [asdict(config.cleaning), tokenizer, config.max_pieces, config.shard_pairs]
+    cleaning = asdict(config.cleaning)
+    if not config.cleaning.drop_test_sources:  # likewise
+        del cleaning["drop_test_sources"]
+    settings = [cleaning, tokenizer, config.max_pieces, config.shard_pairs]
     layout = {split: [len(source.files.src), len(source.files.tsv)] for split, source in sources.items()}
     parts = [FORMAT, files, layout, settings]
     if config.most_pairs is not None:  # else, again, what it was

@@ -1,7 +1,7 @@
 """Vanishing and exploding gradients, measured (Hochreiter and Schmidhuber 1997, 3; Pascanu et al. 2013, 2)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,17 +24,22 @@ HELD = 100.0
 
 @dataclass(frozen=True)
 class Decay:
-    """The gradient of a decoder's loss at step t by its bottom layer's state at step t - k, for k = 0, 1, ..., K."""
+    """The gradient of a decoder's loss at step t by its bottom layer's state at step t - k, for k = 0, 1, ..., K.
 
+    Each list has K + 1 lists of three: quartiles of the norm over the units, with L in nats.
+    """
+
+    state: list[list[float]]
+    """Of the gradient by the whole state: h, and of an LSTM h and c as independent variables, (dL/dh, dL/dc)."""
     hidden: list[list[float]]
-    """Quartiles, K + 1 lists of three, of the norm over the units of dL_t/dh_{t-k}, L in nats."""
+    """Of dL_t/dh_{t-k}, for an LSTM with c held fixed."""
     memory: list[list[float]] | None
-    """The same of an LSTM's c; None for cells without."""
+    """Of an LSTM's dL_t/dc_{t-k}, through h = o tanh(c) too; None for cells without."""
     whole: float
     """Global norm of the gradient of the mean loss by all parameters, which clipping looks at."""
 
     def median(self) -> list[float]:
-        return [middle for _, middle, _ in self.hidden]
+        return [middle for _, middle, _ in self.state]
 
     def clip_factor(self, norm: float) -> float:
         """What all gradients are multiplied by, near and far, when their global norm is clipped to `norm`."""
@@ -49,7 +54,7 @@ class Decay:
     @property
     def per_step(self) -> float:
         """The factor of a step: the geometric mean."""
-        return float(self.change ** (1 / (len(self.hidden) - 2)))
+        return float(self.change ** (1 / (len(self.state) - 2)))
 
     @property
     def verdict(self) -> str:
@@ -65,32 +70,51 @@ def measure_decay(model: Seq2Seq, batch: Batch, most: int) -> Decay:
     """
     model.double().eval()
     model.zero_grad(set_to_none=True)
-    losses, states = unrolled(model, batch)
+    losses, states, carried = unrolled(model, batch)
     norms: list[list[Tensor]] = [[] for _ in states[0]]
+    whole_norms: list[Tensor] = []
     for t in range(most, len(losses)):
         real = batch.tgt_mask[t]
+
+        def gradient_norms(parts: list[Tensor], t: int = t, real: Tensor = real) -> Tensor:
+            """Return the norms of the gradients by states k = 0, ..., K steps before, (K + 1, real)."""
+            gradients = torch.autograd.grad(
+                losses[t][real].sum(), parts, retain_graph=True, allow_unused=True, materialize_grads=True
+            )
+            return torch.stack([gradient[real].norm(dim=-1) for gradient in gradients])
+
+        back = [t - k for k in range(most + 1)]
         for part, found in enumerate(norms):
-            back = [states[t - k][part] for k in range(most + 1)]
-            gradients = torch.autograd.grad(losses[t][real].sum(), back, retain_graph=True)
-            found.append(torch.stack([gradient[real].norm(dim=-1) for gradient in gradients]))  # (K + 1, real)
-    quartiles = [torch.cat(found, dim=1).quantile(QUARTILES, dim=1).t().tolist() for found in norms]
+            found.append(gradient_norms([states[at][part] for at in back]))
+        others = [gradient_norms([carried[at][part] for at in back]) for part in range(len(norms) - 1)]
+        whole_norms.append(torch.stack([norms[0][-1], *others]).norm(dim=0))
+    state, *quartiles = (
+        torch.cat(found, dim=1).quantile(QUARTILES, dim=1).t().tolist() for found in (whole_norms, *norms)
+    )
     (torch.stack(losses)[batch.tgt_mask].sum() / batch.tokens).backward()  # type: ignore[no-untyped-call]
     whole = clip_gradients(model, 0.0).item()
-    return Decay(quartiles[0], quartiles[1] if len(quartiles) > 1 else None, whole)
+    return Decay(state, quartiles[0], quartiles[1] if len(quartiles) > 1 else None, whole)
 
 
-def unrolled(model: Seq2Seq, batch: Batch) -> tuple[list[Tensor], list[tuple[Tensor, ...]]]:
-    """The decoder step by step: the loss (B,) of each step, and the bottom layer's state after it, each (B, H).
+def unrolled(model: Seq2Seq, batch: Batch) -> tuple[list[Tensor], list[tuple[Tensor, ...]], list[tuple[Tensor, ...]]]:
+    """Run the decoder step by step.
 
     What search does at a step is what training does (a test holds them equal), but here every state is a node.
+
+    Returns:
+        The loss (B,) of each step; the bottom layer's state after it, each (B, H); and of that state what follows h,
+        c of an LSTM, as the next step reads it: the gradient by this node leaves out the way through h.
     """
     state = model.encode(batch.src, batch.src_mask)
-    losses, states = [], []
+    losses, states, carried = [], [], []
     for tokens, wanted in zip(batch.tgt_in, batch.tgt_out, strict=True):
         vectors, state = model.decoder.step(tokens, state)
         losses.append(cross_entropy(model.project(vectors), wanted, reduction="none"))
-        states.append(state.hidden[0])
-    return losses, states
+        bottom, *upper = state.hidden
+        states.append(bottom)
+        carried.append(tuple(part.view_as(part) for part in bottom[1:]))
+        state = replace(state, hidden=[(bottom[0], *carried[-1]), *upper])
+    return losses, states, carried
 
 
 @torch.no_grad()

@@ -67,7 +67,7 @@ def examine(config: DoctorConfig, device: torch.device) -> list[Finding]:
         findings += examine_languages(data, {split: found.sample for split, found in scans.items()})
     findings += examine_text(config, list(scans.values()))
     findings += examine_cleaning(data.cleaning, list(scans.values()), sum(map(len, held_out.values())))
-    findings += leakage.findings() + overlap(held_out)
+    findings += leakage.findings(data.cleaning) + overlap(held_out)
     findings += examine_sample(config, scans, (words[0], words[1]), device)
     return findings
 

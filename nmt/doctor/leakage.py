@@ -1,8 +1,9 @@
 """Which held-out sentences the training set has: equal ones, equal but for case and punctuation, and nearly equal."""
 
-import re
 from collections import Counter, defaultdict
 
+from nmt.config.data import CleaningConfig
+from nmt.data.cleaning import loose
 from nmt.doctor.findings import Finding, Limits, Share, Tally, worst_share
 
 GRAM = 5  # words in a row that two sentences share
@@ -10,15 +11,8 @@ RARE = 8  # held-out sentences that have them at the most; commoner ones tell no
 LEAST = 4  # such runs that a sentence must have to be judged
 NEAR = 0.7  # share of a sentence's runs that one training sentence has
 
-_NO_LETTER = re.compile(r"[\W_]+")
-
 Place = tuple[str, int]
 """Split, and line from 1."""
-
-
-def loose(text: str) -> str:
-    """Letters and digits, case-folded, with a space for all between them."""
-    return _NO_LETTER.sub(" ", text.casefold()).strip()
 
 
 class Leakage:
@@ -57,14 +51,19 @@ class Leakage:
         for place in places:
             self.met[kind].setdefault(place, line)
 
-    def findings(self) -> list[Finding]:
+    def findings(self, cleaning: CleaningConfig) -> list[Finding]:
+        """Judge the leaks. Pairs and sources are not bad where `cleaning` drops them from the training set."""
         near = "evaluate on sentences that are further from the training text, or say so beside the scores"
-        drop = "drop the pairs from the files of data.train, or take another data.{split}"
+        drop = (
+            "set data.cleaning.drop_test_sources=true, which drops these training pairs, or take another data.{split}"
+        )
+        bad: tuple[float | None, float | None] = (0.05, 0.2)
+        if cleaning.drop_test_sources:
+            drop, bad = "preparation drops them: leave data.cleaning.drop_test_sources on", (None, None)
+        pairs, sources = "pairs are in train but for case and punctuation", "sources are in train with some target"
         return [
-            self.finding(
-                "leakage: pairs", "pairs", "pairs are in train but for case and punctuation", 0.002, 0.05, drop
-            ),
-            self.finding("leakage: sources", "sources", "sources are in train with some target", 0.02, 0.2, drop),
+            self.finding("leakage: pairs", "pairs", pairs, 0.002, bad[0], drop),
+            self.finding("leakage: sources", "sources", sources, 0.02, bad[1], drop),
             self.finding("leakage: near", "near", f"sources share {NEAR:.0%} of their {GRAM}-grams", 0.05, None, near),
         ]
 

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -49,7 +48,7 @@ def examine_overfit(
     if not lines:
         return Finding("one batch", Verdict.look, f"not judged: no pair of at most {PIECES} pieces in the sample")
     torch.manual_seed(seed)
-    still = replace(config, dropout=0.0, word_dropout=0.0, zoneout_h=0.0, zoneout_c=0.0, weight_drop=0.0)
+    still = config.without_noise()
     vocabulary = Vocabulary(tokenizers[0].size, tokenizers[1].size, PAD_ID, BOS_ID)
     model = build_model(still, vocabulary).to(device)
     optimizer, objective, batch = build_optimizer(model, OPTIM), cross_entropy(0.0), batch.to(device)

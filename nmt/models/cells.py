@@ -39,7 +39,7 @@ class StepwiseLayer(RecurrentLayer):
         return product
 
     def state_product(self, h: Tensor) -> Tensor:
-        product: Tensor = self.state(h)
+        product: Tensor = self.state(self.drop_state(h))
         return product
 
 
@@ -129,6 +129,7 @@ class ReferenceLSTM(Recorder[Gates], LSTM):
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
         h, c = state
         x_i, x_f, x_g, x_o = inputs.chunk(4, dim=-1)
+        h = self.drop_state(h)
         u_i, u_f, u_g, u_o = self.weight_hh_l0.chunk(4)
         b_i, b_f, b_g, b_o = (None,) * 4 if self.bias_hh_l0 is None else self.bias_hh_l0.chunk(4)
         forget = torch.sigmoid(x_f + linear(h, u_f, b_f))
@@ -151,9 +152,10 @@ class ReferenceGRU(Recorder[GRUGates], GRU):
         x_r, x_z, x_n = inputs.chunk(3, dim=-1)
         u_r, u_z, u_n = self.weight_hh_l0.chunk(3)
         b_r, b_z, b_n = (None,) * 3 if self.bias_hh_l0 is None else self.bias_hh_l0.chunk(3)
-        reset = torch.sigmoid(x_r + linear(h, u_r, b_r))
-        update = torch.sigmoid(x_z + linear(h, u_z, b_z))
-        candidate = torch.tanh(x_n + reset * linear(h, u_n, b_n))
+        read = self.drop_state(h)
+        reset = torch.sigmoid(x_r + linear(read, u_r, b_r))
+        update = torch.sigmoid(x_z + linear(read, u_z, b_z))
+        candidate = torch.tanh(x_n + reset * linear(read, u_n, b_n))
         if self.recorded is not None:
             self.recorded.append(GRUGates(reset, update, candidate))
         return ((1 - update) * candidate + update * h,)

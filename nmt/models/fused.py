@@ -57,13 +57,17 @@ class FusedLayer(RecurrentLayer):
         return super().input_product(x) if self.int8 is None else self.int8[0](x)
 
     def state_product(self, h: Tensor) -> Tensor:
+        h = self.drop_state(h)
         return linear(h, self.weight_hh_l0, self.bias_hh_l0) if self.int8 is None else self.int8[1](h)
 
     def forward(
         self, x: Tensor, state: LayerState | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, LayerState]:
-        """As in the loop, which is taken where the kernel cannot do it: with zoneout, or a mask (see MaskedLayer)."""
-        if self.zoneout or mask is not None:
+        """As in the loop, which is taken where the kernel cannot do it.
+
+        That is with zoneout, with recurrent dropout, or with a padding mask (see MaskedLayer).
+        """
+        if self.zoneout or self.recurrent_mask is not None or mask is not None:
             return super().forward(x, state, mask)
         weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0]
         if self.bias_ih_l0 is not None and self.bias_hh_l0 is not None:

@@ -3,7 +3,8 @@
 Sequences are time-major, (T, B, features), which is how the fused kernels read them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,7 +25,11 @@ class RecurrentLayer(nn.Module):
     states = 2
     """How many tensors a state has: h and c of an LSTM, or h alone."""
     recurrent: tuple[str, ...] = ()
-    """The names of the parameters that multiply h, for weight drop."""
+    """The names of the parameters that multiply h, for weight drop; empty where another layer inside has them."""
+    recurrent_mask: Tensor | None = None
+    """Recurrent dropout's mask on h, (B, H), during one sequence; `recurrent_dropout` sets it. None: no dropout."""
+    rows_per_mask: int = 1
+    """Neighbouring rows of a batch that share the masks of zoneout; `shared_masks` sets it."""
 
     def __init__(self, hidden_size: int, zoneout: tuple[float, ...] = ()) -> None:
         """`zoneout` has the probability of each tensor of the state (Krueger et al. 2017); empty: none."""
@@ -41,8 +46,15 @@ class RecurrentLayer(nn.Module):
         return linear(x, *self.input_weights())
 
     def state_product(self, h: Tensor) -> Tensor:
-        """(B, H) -> (B, G)."""
+        """Product of the recurrent matrix and h after `drop_state`, (B, H) -> (B, G)."""
         raise NotImplementedError
+
+    def drop_state(self, h: Tensor) -> Tensor:
+        """Return h, (B, H), as the recurrent matrix reads it; what a cell carries over without a product stays whole.
+
+        With z_h the mask of a sentence, the same at all its steps: U (z_h h_{t-1}) (Gal and Ghahramani 2016, eq. 7).
+        """
+        return h if self.recurrent_mask is None else h * self.recurrent_mask.to(h.dtype)
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
         """The equations of a step: input products (B, G) and the state before, each (B, H), to the state after."""
@@ -86,7 +98,7 @@ class RecurrentLayer(nn.Module):
         """d before + (1 - d) after, d drawn for each unit in training, and its mean else (Krueger et al. 2017)."""
         kept = torch.full_like(after, probability)
         if self.training:
-            kept = kept.bernoulli()
+            kept = repeat_rows(kept[:: self.rows_per_mask].bernoulli(), self.rows_per_mask, dim=0)
         return kept * before + (1 - kept) * after
 
     def reader(self, x: Tensor) -> Callable[[int, Tensor], Tensor]:
@@ -122,6 +134,32 @@ def with_weight_drop(module: Any, probability: float, *inputs: Any) -> Any:
     return functional_call(module, dropped, inputs)
 
 
+@contextmanager
+def recurrent_dropout(module: Any, probability: float, rows: int) -> Iterator[None]:
+    """Drop units of h in all recurrent layers of `module` for one batch, in training (Gal and Ghahramani 2016, eq. 7).
+
+    Each layer gets one mask for each row of the batch, the same at all time steps and for all gates. No fused kernel
+    does that: the layers loop over time meanwhile.
+
+    Args:
+        module: the encoder or the decoder, of any architecture.
+        probability: of dropping a unit; with 0, nothing is drawn.
+        rows: number of rows of the batch.
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, RecurrentLayer) and layer.recurrent]
+    if not module.training or probability == 0.0:
+        layers = []
+    try:
+        for layer in layers:
+            shared = layer.rows_per_mask
+            mask = layer.get_parameter(layer.recurrent[0]).new_empty(rows // shared, layer.hidden_size)
+            layer.recurrent_mask = repeat_rows(keep(mask, probability), shared, dim=0)
+        yield
+    finally:
+        for layer in layers:
+            layer.recurrent_mask = None
+
+
 def reverse_within_length(mask: Tensor) -> Tensor:
     """Indices that reverse each left-padded column of (T, B) within its own length and leave the padding in place."""
     steps, _ = mask.shape
@@ -137,13 +175,16 @@ class Dropout(nn.Module):
         super().__init__()
         self.probability = probability
         self.fixed_masks = fixed_masks
+        self.rows_per_mask = 1
 
     def mask(self, like: Tensor) -> Tensor | None:
         """A mask that broadcasts over `like`, (T, B, F), scaled to keep the mean; None where nothing is dropped."""
         if not self.training or self.probability == 0.0:
             return None
         steps, batch, features = like.shape
-        return keep(like.new_empty(1 if self.fixed_masks else steps, batch, features), self.probability)
+        shared = self.rows_per_mask
+        mask = like.new_empty(1 if self.fixed_masks else steps, batch // shared, features)
+        return repeat_rows(keep(mask, self.probability), shared, dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         mask = self.mask(x)
@@ -159,13 +200,34 @@ class WordDropout(nn.Module):
     def __init__(self, probability: float) -> None:
         super().__init__()
         self.probability = probability
+        self.rows_per_mask = 1
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.probability == 0.0:
             return x
-        return x * keep(x.new_empty(*x.shape[:2], 1), self.probability)
+        steps, batch, _ = x.shape
+        mask = keep(x.new_empty(steps, batch // self.rows_per_mask, 1), self.probability)
+        return x * repeat_rows(mask, self.rows_per_mask, dim=1)
 
 
 def keep(out: Tensor, probability: float) -> Tensor:
     """Fills `out` with 0 (with this probability) and 1 / (1 - probability)."""
     return out.bernoulli_(1 - probability).div_(1 - probability)
+
+
+def repeat_rows(masks: Tensor, times: int, dim: int) -> Tensor:
+    """Return each mask `times` times in a row along the batch dimension."""
+    return masks if times == 1 else masks.repeat_interleave(times, dim=dim)
+
+
+@contextmanager
+def shared_masks(module: Any, rows: int) -> Iterator[None]:
+    """Draw one dropout mask for each `rows` neighbouring rows of a batch: hypotheses of one sentence then share it."""
+    layers = [layer for layer in module.modules() if isinstance(layer, Dropout | WordDropout | RecurrentLayer)]
+    try:
+        for layer in layers:
+            layer.rows_per_mask = rows
+        yield
+    finally:
+        for layer in layers:
+            layer.rows_per_mask = 1

@@ -17,7 +17,7 @@ from nmt.models.encoder import Encoder
 from nmt.models.int8 import Int8Linear
 from nmt.models.interface import AnyDecoder, AnyState
 from nmt.models.lexicon import Lexicon
-from nmt.models.recurrent import with_weight_drop
+from nmt.models.recurrent import recurrent_dropout, shared_masks, with_weight_drop
 from nmt.models.transformer import TransformerDecoder, TransformerEncoder
 
 EXPONENTS = {Architecture.recurrent: 0.25, Architecture.transformer: 0.5, Architecture.convolutional: 0.0}
@@ -56,6 +56,7 @@ class Seq2Seq(nn.Module):
                 self.encoder = ConvolutionalEncoder(config, src_embedding)
                 self.decoder = ConvolutionalDecoder(config, tgt_embedding)
         self.weight_drop = config.weight_drop
+        self.recurrent_dropout = config.recurrent_dropout
         self.output_weight = (
             nn.Parameter(Embedding(vocabulary.tgt_size, config.embed_size).weight.detach())
             if config.tying == Tying.none
@@ -84,7 +85,8 @@ class Seq2Seq(nn.Module):
 
     def encode(self, src: Tensor, src_mask: Tensor) -> AnyState:
         """Source ids and mask, (S, B), padded on the left, to the decoder's state before the first token."""
-        encoded = with_weight_drop(self.encoder, self.weight_drop, src, src_mask)
+        with recurrent_dropout(self.encoder, self.recurrent_dropout, src.size(1)):
+            encoded = with_weight_drop(self.encoder, self.weight_drop, src, src_mask)
         state: AnyState = self.decoder.start(encoded, src_mask)
         return state
 
@@ -96,9 +98,17 @@ class Seq2Seq(nn.Module):
         """What `project` turns into logits: the attentional vectors (T, B, E)."""
         return self.decode(tgt_in, self.encode(src, src_mask))
 
-    def decode(self, tgt_in: Tensor, state: AnyState) -> Tensor:
-        """Those of whole target sequences (T, B K), K for each sentence, from a state of as many."""
-        vectors: Tensor = with_weight_drop(self.decoder, self.weight_drop, tgt_in, state)[0]
+    def decode(self, tgt_in: Tensor, state: AnyState, hypotheses: int = 1) -> Tensor:
+        """Return the vectors (T, B K, E) of whole target sequences (T, B K), from a state of as many.
+
+        Args:
+            tgt_in: target tokens.
+            state: from `encode` and `select`.
+            hypotheses: K, of each sentence. They share their sentence's dropout masks.
+        """
+        shared = shared_masks(self.decoder, hypotheses)
+        with shared, recurrent_dropout(self.decoder, self.recurrent_dropout, tgt_in.size(1)):
+            vectors: Tensor = with_weight_drop(self.decoder, self.weight_drop, tgt_in, state)[0]
         return vectors
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:

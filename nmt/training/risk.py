@@ -73,14 +73,15 @@ def distinct(candidates: Sequence[Ids]) -> list[Ids]:
 def sequence_log_probs(model: Seq2Seq, batch: Batch, candidates: Sequence[Sequence[Ids]]) -> list[Tensor]:
     """log P(y | x) of each sentence's candidates, in a tensor a sentence.
 
-    Each sentence is read once, with the same dropout for all its candidates.
+    Each sentence is read once, and all its candidates are scored with the same dropout masks, in encoder and decoder.
     """
     sizes = [len(each) for each in candidates]
     most = max(sizes)
     filled = [ids for each in candidates for ids in (*each, *[[]] * (most - len(each)))]
     targets = make_batch([[]] * len(filled), filled, range(len(filled))).to(batch.src.device)
     rows = torch.arange(len(sizes), device=batch.src.device).unsqueeze(1).expand(-1, most)  # (B, K)
-    vectors = model.decode(targets.tgt_in, model.encode(batch.src, batch.src_mask).select(rows))[targets.tgt_mask]
+    state = model.encode(batch.src, batch.src_mask).select(rows)
+    vectors = model.decode(targets.tgt_in, state, hypotheses=most)[targets.tgt_mask]
     words = over_logits(model, of_word, vectors, targets.tgt_out[targets.tgt_mask])  # (N,)
     log_probs = words.new_zeros(targets.tgt_mask.shape).masked_scatter(targets.tgt_mask, words).sum(dim=0)
     return [each[:size] for each, size in zip(log_probs.view(-1, most), sizes, strict=True)]
