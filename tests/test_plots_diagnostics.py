@@ -29,7 +29,8 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
 
 
 def decay(factor: float, whole: float = 0.5) -> Decay:
-    return Decay([[factor**k / 2, factor**k, factor**k * 2] for k in range(7)], None, whole)
+    quartiles = [[factor**k / 2, factor**k, factor**k * 2] for k in range(7)]
+    return Decay(quartiles, quartiles, None, whole)
 
 
 def page(unclipped: list[float]) -> GradientPage:

@@ -102,7 +102,7 @@ def test_each_finding_of_the_literature_names_its_paper() -> None:
     """On the page it stands beside a table, not below the finding before."""
     parts = [part for each in load_questions(Path(conf_dir()) / "questions").values() for part in each.parts]
     says = [found.says for part in parts for found in part.literature]
-    assert len(says) > 20
+    assert len(says) > 5
     assert [
         text for text in says if re.match(r"[A-Z][a-z]+ (et al\.|and [A-Z][a-z]+) (19|20)\d\d ", text) is None
     ] == []
@@ -113,7 +113,7 @@ def test_the_shipped_questions_compose_and_fit_into_an_afternoon(tmp_path: Path)
     asked = load_questions(Path(conf_dir()) / "questions")
     tables = [table for name, each in asked.items() for table in tables_of(each, name)]
     everything = trainings_of(tables)
-    assert len(everything) <= 144
+    assert len(everything) <= 180
     seconds = sum(Runs(tmp_path).seconds(everything).values())
     assert seconds <= 2 * 4 * 3600  # two cores
     assert all(each.seeds == [1, 2, 3] for each in asked.values())

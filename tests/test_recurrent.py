@@ -124,7 +124,7 @@ def test_weights_are_dropped_anew_at_each_call_and_in_training_alone() -> None:
 
 
 def masked_step(layer: RecurrentLayer, x: Tensor, state: LayerState, mask: Tensor) -> LayerState:
-    """Take the step of Gal and Ghahramani 2016, eq. 7, by torch's cells: only the recurrent matrix reads the masked h."""
+    """Take a step of Gal and Ghahramani 2016, eq. 7, by torch's cells: only the matrix of h reads the masked h."""
     h, *c = state
     weights = {name.removesuffix("_l0"): value for name, value in layer.state_dict().items()}
     if isinstance(layer, LayerNormLSTM):  # which carries nothing of h over

@@ -46,7 +46,7 @@ def draw_gradients(page: GradientPage, picture: Path) -> None:
             draw_decay(axes, decay, name, names.index(name), decay.clip_factor(page.clip_norm))
         axes.set(title=title, xlabel="distance k, in steps", yscale="log")
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel(r"norm of $\partial L_t / \partial h_{t-k}$")
+    panels[0].set_ylabel(r"norm of $\partial L_t / \partial s_{t-k}$, s the whole state")
     handles = [line for axes in panels for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
     unique = {str(line.get_label()): line for line in handles}
     unique |= {f"dashed: clipped to norm {page.clip_norm:g}": dashes()}
