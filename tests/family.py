@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nmt.config import AttentionKind, Cell, DecoderKind
+from nmt.config import AttentionKind, BridgeKind, Cell, DecoderKind
 from nmt.data import Batch
 from nmt.models import Seq2Seq
 
@@ -37,6 +37,7 @@ MEMBERS: list[dict[str, Any]] = [
     {"weight_drop": 0.3},
     {"weight_drop": 0.3, "cell": Cell.layer_norm_lstm, "decoder": DecoderKind.luong, "input_feeding": True},
     {"weight_drop": 0.3, "zoneout_h": 0.1, "cell": Cell.reference_lstm, "decoder": DecoderKind.conditional},
+    *({"bridge": BridgeKind.zero, "decoder": decoder} for decoder in DecoderKind),
     *({"recurrent_dropout": 0.3, "decoder": decoder} for decoder in DecoderKind),
     *({"recurrent_dropout": 0.3, "cell": cell, "decoder": DecoderKind.luong, "input_feeding": True} for cell in Cell),
     {"recurrent_dropout": 0.3, "weight_drop": 0.3, "zoneout_h": 0.1, "encoder_transitions": 2},

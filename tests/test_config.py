@@ -132,6 +132,11 @@ def test_numbers_that_are_none_are_refused(written: str, value: str) -> None:
         ("files", ["search.coverage_penalty=-1"], "search.coverage_penalty is -1.0; allowed: from 0 to 100"),
         (
             "files",
+            ["train.mean_over=sentences", "optim.l2=1e-5"],
+            "train.mean_over is sentences, which takes no optim.l1 or optim.l2; use optim.weight_decay",
+        ),
+        (
+            "files",
             ["train.objective=r_drop", "model.dropout=0"],
             "train.objective is r_drop and the model drops nothing, so that its two passes are equal",
         ),

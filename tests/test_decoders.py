@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import AttentionKind, Cell, DecoderKind, ModelConfig
-from nmt.models.decoder import Decoder, DecoderState
+from nmt.config import AttentionKind, BridgeKind, Cell, DecoderKind, ModelConfig
+from nmt.models.decoder import Decoder, DecoderState, build_bridge
 from nmt.models.decoders import BahdanauDecoder, ConditionalDecoder, LuongDecoder, build_decoder
 from nmt.models.embedding import Embedding
 from nmt.models.encoder import Encoded
@@ -253,6 +253,17 @@ def test_coverage_is_the_sum_of_the_weights_and_time_the_number_of_steps(kind: d
         _, state = decoder.step(tokens[t], state)
 
 
+@pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru])
+def test_a_zero_bridge_starts_from_zeros(cell: Cell) -> None:
+    bridge = build_bridge(ModelConfig(bridge=BridgeKind.zero, cell=cell, hidden_size=HIDDEN, decoder_layers=3))
+    start = bridge((torch.randn(BATCH, 5), torch.randn(BATCH, 5)))
+    assert list(bridge.parameters()) == []
+    assert len(start) == 3
+    for layer in start:
+        assert len(layer) == (2 if cell == Cell.lstm else 1)
+        assert all(torch.equal(part, torch.zeros(BATCH, HIDDEN)) for part in layer)
+
+
 def test_every_decoder_is_built_as_itself() -> None:
     assert {kind: type(build(decoder=kind)) for kind in DecoderKind} == {
         DecoderKind.gnmt: Decoder,
@@ -270,6 +281,7 @@ def test_every_decoder_is_built_as_itself() -> None:
         ({"decoder": DecoderKind.conditional, "input_feeding": True}, "input_feeding is true and decoder conditional"),
         ({"cell": Cell.gru, "zoneout_c": 0.1}, "zoneout_c is 0.1 and cell gru, which has no c; allowed: 0"),
         ({"lexicon": True, "attention": None}, "lexicon is true and attention null; nothing says which source words"),
+        ({"bridge": "zero", "attention": None}, "bridge is zero and attention null; the decoder would see nothing"),
         ({"weight_drop": 1.0}, "weight_drop is 1.0; allowed: from 0 to 0.95"),
         ({"zoneout_h": -0.1}, "zoneout_h is -0.1; allowed: from 0 to 0.95"),
     ],

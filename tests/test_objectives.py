@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 
-from nmt.config import ModelConfig
+from nmt.config import BatchUnit, ModelConfig
 from nmt.data import BOS_ID, PAD_ID, Batch, make_batch
 from nmt.models import Seq2Seq, Vocabulary, build_model
+from nmt.training.gradients import add_gradients
 from nmt.training.objectives import cross_entropy, negative_log_likelihood
 
 WORDS = 12
@@ -61,6 +62,18 @@ def test_loss_tokens_and_gradients_are_those_of_torch(smoothing: float) -> None:
     torch.testing.assert_close(logs["nll"], torch_loss(logits, WHOLE, 0.0).detach())
     assert tokens == sum(len(line) + 1 for line in TGT)
     torch.testing.assert_close(gradients(model, loss), gradients(model, expected))
+
+
+@pytest.mark.parametrize("mean_over", list(BatchUnit))
+def test_the_gradient_of_a_step_is_of_the_mean_over_tokens_or_sentences_of_all_its_batches(
+    mean_over: BatchUnit,
+) -> None:
+    model, parts = tiny_model(), [make_batch(SRC[:1], TGT[:1], [0]), make_batch(SRC[1:], TGT[1:], range(1, 4))]
+    sums = add_gradients(model, cross_entropy(0.0), parts, bfloat16=False, mean_over=mean_over)
+    found = [parameter.grad for parameter in model.parameters()]
+    whole = torch_loss(model(WHOLE.src, WHOLE.src_mask, WHOLE.tgt_in), WHOLE, 0.0)
+    assert (sums.tokens, sums.loss) == (12, pytest.approx(whole.item()))
+    torch.testing.assert_close(found, gradients(model, whole / (12 if mean_over == BatchUnit.tokens else 4)))
 
 
 def test_loss_of_one_word_computed_by_hand() -> None:

@@ -71,6 +71,13 @@ def test_cosine_is_torchs_and_ends_at_its_last_ratio() -> None:
     assert rates.learning_rate(max_steps + 5) == pytest.approx(PEAK * ratio)
 
 
+def test_halving_follows_its_timetable() -> None:
+    rates = schedule("halving", warmup=0, halve_after=6, halve_every=3)
+    found = [rates.learning_rate(step) / PEAK for step in range(1, 15)]
+    assert found == [1] * 6 + [1 / 2] * 3 + [1 / 4] * 3 + [1 / 8] * 2
+    assert [key for key, _ in OptimConfig(schedule=ScheduleKind.halving).problems()] == ["halve_every"]
+
+
 def test_plateau_halves_after_one_validation_more_than_its_patience() -> None:
     rates = schedule("plateau", plateau_patience=2)
     found = []

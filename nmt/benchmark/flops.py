@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nmt.config import Architecture, AttentionKind, DecoderKind, ModelConfig, encoder_widths
+from nmt.config import Architecture, AttentionKind, BridgeKind, DecoderKind, ModelConfig, encoder_widths
 from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models.cells import StepwiseLayer, cell_type
@@ -51,7 +51,7 @@ def recurrent_flops(config: ModelConfig, words: int, work: Work) -> int:
         source token    encoder layers in each direction, of which a fused one reads a 1 too, for the mask that is the
                         bias; further transitions, which read a 1; feed-forward blocks; the projection to H; the
                         attention's keys and values
-        sentence        bridge: 2 H for each tensor of each decoder layer's state
+        sentence        a learned bridge: 2 H for each tensor of each decoder layer's state
         target token    decoder layers and readout, as `decoder_sizes` says; output: 2 E V; the attention's queries and
                         outputs; a lexicon's layers: 2 . 2 E E
         pair of tokens  the attention's score and context; a lexicon's sum: 2 E
@@ -69,7 +69,8 @@ def recurrent_flops(config: ModelConfig, words: int, work: Work) -> int:
     for two, width, reads in zip(both, widths, [config.embed_size, *widths[:-1]], strict=True):
         own = width // 2 if two else width
         source += (1 + two) * (layer(reads + masked, own) + more * layer(1, own)) + 2 * 2 * width * block
-    sentence = 2 * cell.states * widths[-1] * h * config.decoder_layers
+    learned = config.bridge == BridgeKind.learned
+    sentence = 2 * cell.states * widths[-1] * h * config.decoder_layers * learned
     inputs, readout = decoder_sizes(config)
     target = sum(layer(reads, h) for reads in inputs) + 2 * readout + 2 * config.embed_size * words + query
     if config.lexicon:

@@ -10,6 +10,7 @@ from nmt.config.doctor import DoctorConfig
 from nmt.config.model import (
     Architecture,
     AttentionKind,
+    BridgeKind,
     Cell,
     DecoderKind,
     ModelConfig,
@@ -53,6 +54,7 @@ __all__ = [
     "AttentionKind",
     "BatchUnit",
     "BenchmarkConfig",
+    "BridgeKind",
     "Cell",
     "Claim",
     "ClusterConfig",

@@ -23,6 +23,11 @@ class DecoderKind(StrEnum):
     conditional = "conditional"
 
 
+class BridgeKind(StrEnum):
+    learned = "learned"
+    zero = "zero"
+
+
 class Architecture(StrEnum):
     recurrent = "recurrent"
     transformer = "transformer"
@@ -65,6 +70,7 @@ OWN = {
             "input_feeding",
             "lexicon",
             "reverse_source",
+            "bridge",
         ),
         *("bidirectional", "bidirectional_layers", "direction_size", "residual_from"),
         *("encoder_transitions", "encoder_feed_forward"),
@@ -119,6 +125,9 @@ class ModelConfig:
     decoder: DecoderKind = DecoderKind.gnmt
     """Who asks the attention: gnmt, the bottom layer; luong, the top; bahdanau, the state before; conditional, the
     first of the bottom layer's two cells."""
+    bridge: BridgeKind = BridgeKind.learned
+    """The decoder's first state: learned, from the encoder's last one; zero (the released configuration of Britz et al.
+    2017)."""
     attention: AttentionKind | None = AttentionKind.additive
     """The recurrent decoder's; null: it knows of the source only what the bridge hands over (Sutskever et al. 2014)."""
     heads: int = 4
@@ -189,6 +198,8 @@ class ModelConfig:
             yield "input_feeding", "is true and attention null; there is no attentional vector to feed"
         if self.lexicon and self.attention is None:
             yield "lexicon", "is true and attention null; nothing says which source words are looked at"
+        if self.bridge == BridgeKind.zero and self.attention is None:
+            yield "bridge", "is zero and attention null; the decoder would see nothing of the source"
         if self.decoder != DecoderKind.gnmt and self.attention is None:
             yield "decoder", f"is {self.decoder} and attention null; allowed: gnmt, or an attention"
         if self.decoder in (DecoderKind.bahdanau, DecoderKind.conditional) and self.input_feeding:

@@ -18,6 +18,7 @@ class ScheduleKind(StrEnum):
     inverse_sqrt = "inverse_sqrt"
     cosine = "cosine"
     plateau = "plateau"
+    halving = "halving"
 
 
 @dataclass
@@ -40,7 +41,8 @@ class OptimConfig:
     l2: float = 0.0
     """Added likewise: half of this times the sum of the weights' squares."""
     schedule: ScheduleKind = ScheduleKind.cosine
-    """After the warm-up: constant; inverse square root of the step; cosine to `final_ratio`; lower on a plateau."""
+    """After the warm-up: constant; inverse square root of the step; cosine to `final_ratio`; lower on a plateau;
+    halved on a timetable."""
     warmup_steps: int = 200
     """Steps of linear warm-up from zero."""
     final_ratio: float = 0.01
@@ -49,6 +51,10 @@ class OptimConfig:
     """The plateau schedule multiplies the learning rate by this ..."""
     plateau_patience: int = 2
     """... after more than this many validations in a row without improvement."""
+    halve_after: int = 0
+    """The halving schedule halves the learning rate after this many steps ..."""
+    halve_every: int = 0
+    """... and again after each time this many more (Sutskever et al. 2014, 3.4; Luong et al. 2015, 4.1)."""
     clip_norm: float = 1.0
     """Gradients are scaled down to this global norm (Pascanu et al. 2013); 0 turns clipping off."""
 
@@ -59,5 +65,7 @@ class OptimConfig:
         for name in ("eps", "weight_decay", "l1", "l2", "warmup_steps", "clip_norm", "plateau_patience"):
             yield from number(self, name, 0)
         yield from number(self, "momentum", 0, 1)
+        yield from number(self, "halve_after", 0)
+        yield from number(self, "halve_every", 1 if self.schedule == ScheduleKind.halving else 0)
         yield from number(self, "final_ratio", 0, 1)
         yield from number(self, "plateau_factor", 0.01, 1)

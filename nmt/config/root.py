@@ -19,7 +19,7 @@ from nmt.config.model import NOISE, ModelConfig, Tying
 from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
 from nmt.config.tracking import TrackingConfig
-from nmt.config.train import ObjectiveKind, TrainConfig
+from nmt.config.train import BatchUnit, ObjectiveKind, TrainConfig
 from nmt.errors import UserError, first_line
 
 MOST_BYTES = 1 << 20  # of a run's configuration, which has a few thousand
@@ -90,6 +90,8 @@ class Config:
                 "train.objective",
                 "is r_drop and the model drops nothing, so that its two passes are equal; set model.dropout",
             )
+        if self.train.mean_over == BatchUnit.sentences and (self.optim.l1 or self.optim.l2):
+            yield "train.mean_over", "is sentences, which takes no optim.l1 or optim.l2; use optim.weight_decay"
         if self.search.coverage_penalty and self.model.attention is None:
             yield "search.coverage_penalty", "is on and model.attention null: it sums attention's weights; set it to 0"
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:

@@ -48,6 +48,9 @@ class TrainConfig:
     """Batches' worth of shuffled sentences that are sorted by length together."""
     accumulate: int = 1
     """Batches whose gradients are added up for one step."""
+    mean_over: BatchUnit = BatchUnit.tokens
+    """What the loss of a step is a mean over: target tokens, or sentences (Sutskever et al. 2014; Luong et al. 2015).
+    With sentences the gradient is longer by the mean number of target tokens, which clipping and SGD notice."""
     subword_sampling: float | None = None
     """Other pieces for each sentence in each epoch: alpha of the unigram model (Kudo 2018; 0: all equally likely), or
     the probability of dropping a merge of byte-pair encoding (Provilkov et al. 2020; 0.1). Null: always the best."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig, encoder_widths
+from nmt.config import BridgeKind, ModelConfig, encoder_widths
 from nmt.models.attention import Past, build_attention
 from nmt.models.cells import build_layer, cell_type
 from nmt.models.embedding import Embedding
@@ -89,6 +89,28 @@ class Bridge(nn.Module):
         return list(zip(h, self.c(state[1]).chunk(self.layers, -1), strict=True))
 
 
+class ZeroBridge(nn.Module):
+    """First states of zeros: the decoder sees the source through its attention alone."""
+
+    def __init__(self, hidden_size: int, decoder_layers: int, states: int) -> None:
+        super().__init__()
+        self.hidden_size, self.layers, self.states = hidden_size, decoder_layers, states
+
+    def forward(self, state: LayerState) -> list[LayerState]:
+        """The encoder's state, each (B, H), to zeros for each layer."""
+        zeros = state[0].new_zeros(len(state[0]), self.hidden_size)
+        return [(zeros,) * self.states] * self.layers
+
+
+def build_bridge(config: ModelConfig) -> Bridge | ZeroBridge:
+    states = cell_type(config.cell).states
+    match config.bridge:
+        case BridgeKind.learned:
+            return Bridge(encoder_widths(config)[1][-1], config.hidden_size, config.decoder_layers, states)
+        case BridgeKind.zero:
+            return ZeroBridge(config.hidden_size, config.decoder_layers, states)
+
+
 class Decoder(nn.Module):
     """Stacked recurrent layers, of which the bottom one asks the attention; residual connections from the second on.
 
@@ -108,8 +130,7 @@ class Decoder(nn.Module):
         self.attention = build_attention(config)
         self.lexicon = Lexicon(config.embed_size) if config.lexicon else None
         self.stepwise = config.input_feeding or (self.attention is not None and self.attention.stepwise)
-        source_size = encoder_widths(config)[1][-1]
-        self.bridge = Bridge(source_size, config.hidden_size, config.decoder_layers, cell_type(config.cell).states)
+        self.bridge = build_bridge(config)
         self.layers = nn.ModuleList(build_layer(config, size, config.hidden_size) for size in self.input_sizes(config))
         self.hidden_size = config.hidden_size
         self.readout = self.build_readout(config)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from nmt.config import BatchUnit
 from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq
@@ -38,9 +39,16 @@ class DoesNotFit(Exception):
 
 
 def add_gradients(
-    model: Seq2Seq, objective: Objective, batches: Sequence[Batch], bfloat16: bool, processes: Processes = ALONE
+    model: Seq2Seq,
+    objective: Objective,
+    batches: Sequence[Batch],
+    bfloat16: bool,
+    processes: Processes = ALONE,
+    mean_over: BatchUnit = BatchUnit.tokens,
 ) -> Sums:
-    """Adds the gradient of the mean loss per token, of all processes' batches, to the parameters' of each process.
+    """Adds the gradient of the mean loss, of all processes' batches, to the parameters' of each process.
+
+    The mean is over target tokens or over sentences.
 
     A batch that there is no memory for is split in two, and the step begun again: what a broken-off backward pass
     had added is dropped. The gradient is the same but for rounding and the dropout drawn.
@@ -49,18 +57,20 @@ def add_gradients(
         UserError: there is no memory for a single pair.
     """
     parts = list(batches)
-    tokens = int(*processes.sum(sum(batch.tokens for batch in batches)))
+    counts = sum(batch.tokens for batch in batches), sum(len(batch.indices) for batch in batches)
+    tokens, sentences = map(int, processes.sum(*counts))
+    divisor = tokens if mean_over == BatchUnit.tokens else sentences
     while True:
         try:
-            sums = add_all(model, objective, parts, tokens, bfloat16)
+            sums = add_all(model, objective, parts, divisor, bfloat16)
             break
         except DoesNotFit as error:
             number = error.number
         model.zero_grad(set_to_none=True)
         too_large = parts[number]
-        sentences = len(too_large.indices)
-        size = f"{sentences} pairs of {len(too_large.src)} source and {len(too_large.tgt_in)} target tokens"
-        if sentences == 1:
+        pairs = len(too_large.indices)
+        size = f"{pairs} pairs of {len(too_large.src)} source and {len(too_large.tgt_in)} target tokens"
+        if pairs == 1:
             raise UserError(f"no memory for a batch of {size}; lower data.max_pieces or the model's size")
         log.warning("no memory for a batch of %s: split in two; a lower train.batch_size would train faster", size)
         parts[number : number + 1] = too_large.halves()
@@ -68,9 +78,9 @@ def add_gradients(
     return Sums(tokens, *processes.sum(sums.loss, sums.nll))
 
 
-def add_all(model: Seq2Seq, objective: Objective, batches: Sequence[Batch], tokens: int, bfloat16: bool) -> Sums:
-    """Adds the gradient of these batches' loss over so many tokens."""
-    sums = Sums(tokens)
+def add_all(model: Seq2Seq, objective: Objective, batches: Sequence[Batch], divisor: int, bfloat16: bool) -> Sums:
+    """Add the gradient of these batches' summed loss divided by `divisor`, and return the loss and nll."""
+    sums = Sums()
     device = next(model.parameters()).device
     for number, batch in enumerate(batches):
         if not batch.indices:  # a batch of fewer sentences than processes
@@ -78,7 +88,7 @@ def add_all(model: Seq2Seq, objective: Objective, batches: Sequence[Batch], toke
         try:
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
                 loss, _, logs = objective(model, batch)
-            (loss / tokens).backward()  # type: ignore[no-untyped-call]
+            (loss / divisor).backward()  # type: ignore[no-untyped-call]
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise

@@ -99,6 +99,9 @@ class Schedule:
                 share = config.final_ratio + (1 - config.final_ratio) * (1 + math.cos(math.pi * done)) / 2
             case ScheduleKind.plateau:
                 share = self.lowered
+            case ScheduleKind.halving:
+                since = step - 1 - config.halve_after  # whole steps taken since the first halving
+                share = 0.5 ** (1 + since // config.halve_every) if since >= 0 and config.halve_every else 1.0
         return config.learning_rate * share
 
     def validated(self, improved: bool) -> None:

@@ -157,9 +157,10 @@ class Trainer:
             return self.processes.from_first(self.validate() if self.processes.first else {})
 
     def update(self, batches: list[Batch]) -> None:
-        """One step: the mean gradient over all processes' tokens of these batches, clipped, and an update."""
+        """Update the weights by the clipped gradient of the mean loss over all processes' batches."""
         progress, window = self.progress, self.progress.window
-        sums = add_gradients(self.model, self.objective, batches, self.bfloat16, self.processes)
+        mean_over = self.config.mean_over
+        sums = add_gradients(self.model, self.objective, batches, self.bfloat16, self.processes, mean_over)
         norm = clip_gradients(self.model, self.clip_norm).item()
         if math.isfinite(norm) and math.isfinite(sums.loss):
             self.optimizer.step()
