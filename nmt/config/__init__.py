@@ -45,7 +45,15 @@ from nmt.config.sweep import (
     with_values,
 )
 from nmt.config.tracking import TrackingConfig, TrackingMode
-from nmt.config.train import BatchUnit, Metric, ObjectiveKind, SamplingDecay, SentenceMetric, TrainConfig
+from nmt.config.train import (
+    BatchUnit,
+    IntervalUnit,
+    Metric,
+    ObjectiveKind,
+    SamplingDecay,
+    SentenceMetric,
+    TrainConfig,
+)
 
 __all__ = [
     "MOST_MINUTES",
@@ -70,6 +78,7 @@ __all__ = [
     "MachineConfig",
     "MbrCandidates",
     "MbrReferences",
+    "IntervalUnit",
     "Metric",
     "ModelConfig",
     "ObjectiveKind",

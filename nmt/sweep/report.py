@@ -8,7 +8,11 @@ from nmt.sweep.choose import FEWEST, importance
 from nmt.sweep.space import Parameter, search_space, text, trials_of
 from nmt.sweep.trials import SweepDirectory, Trial, TrialState, best_trial
 
-NAMES = {Metric.bleu: "validation BLEU", Metric.perplexity: "validation perplexity"}
+NAMES = {
+    Metric.bleu: "validation BLEU",
+    Metric.perplexity: "validation perplexity",
+    Metric.loss: "validation loss",
+}
 
 
 def write_report(sweep: SweepDirectory) -> str:

@@ -59,6 +59,7 @@ def build_trainer(
         (src, tgt),
         config.search,
         config.data.bleu_tokenize,
+        config.train.label_smoothing,
     )
     pairs, strength = prepared.store("train"), config.train.subword_sampling
     kind = config.data.tokenizer.type
