@@ -211,12 +211,12 @@ def checked(folder: Path, link: str, names: Collection[str], run: str) -> tuple[
 def not_finite(state: Any, name: str = "state") -> str:
     """The name of a leaf of a checkpoint's state that is no finite number, empty if there is none.
 
-    The best score alone may be null, before there is one.
+    The best score and its perplexity may be null: before there is one, or where perplexity is not finite.
     """
     if isinstance(state, dict):
         found = (not_finite(child, str(key)) for key, child in state.items())
         return next(filter(None, found), "")
-    if name == "best" and state is None:
+    if name in ("best", "best_perplexity") and state is None:
         return ""
     return "" if isinstance(state, (int, float)) and math.isfinite(state) else name
 

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from nmt.errors import Interrupted, UserError
 from nmt.models import Seq2Seq
 from nmt.run import Checkpoint, not_finite, save_checkpoint
 from nmt.training.average import WeightAverage
-from nmt.training.gradients import Sums, add_gradients
+from nmt.training.best import record_validation, with_missing_fields
+from nmt.training.gradients import add_gradients
 from nmt.training.objectives import Objective
 from nmt.training.optim import (
     Schedule,
@@ -27,42 +28,12 @@ from nmt.training.optim import (
     set_learning_rate,
 )
 from nmt.training.processes import ALONE, Processes
-from nmt.training.progress import TrainingProgress, perplexity
+from nmt.training.progress import Progress, TrainingProgress, Window, perplexity
 from nmt.training.random_states import random_states, set_random_states
 from nmt.training.signals import StopSignals
 from nmt.training.tracking import Tracker
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Window(Sums):
-    """Sums over the steps taken since the last line of metrics; a skipped one adds its seconds alone."""
-
-    steps: int = 0
-    norm: float = 0.0
-    seconds: float = 0.0
-
-
-@dataclass
-class Progress:
-    """How far training is."""
-
-    step: int = 0
-    best: float | None = None
-    """The best validation score so far, in the metric that chooses."""
-    best_step: int = 0
-    since_best: int = 0
-    """Validations without improvement."""
-    stopped: bool = False
-    """Patience ran out, or the scores are poor beside others'."""
-    skipped: int = 0
-    """Steps not taken because the loss or the gradient was not finite."""
-    skipped_in_a_row: int = 0
-    """Of these the latest, without a good step since."""
-    seconds: float = 0.0
-    """Of training, over all starts, validation and checkpoints included."""
-    window: Window = field(default_factory=Window)
 
 
 class Trainer:
@@ -107,8 +78,8 @@ class Trainer:
         self.progress = Progress()
         self.saved_step: int | None = None
         """Step of the last checkpoint on the disk."""
-        self.saved_best: tuple[float | None, int] = (None, 0)
-        """Score and step of the best checkpoint on the disk."""
+        self.saved_best: tuple[float | None, int, float | None] = (None, 0, None)
+        """Score, step and perplexity of the best checkpoint on the disk."""
         self.unscheduled_step: int | None = None
         """Step of the last checkpoint if only an interruption wrote it; the next checkpoint replaces it."""
 
@@ -205,30 +176,27 @@ class Trainer:
         return metrics
 
     def judge(self, metrics: dict[str, float]) -> bool:
-        """Keeps count of the best score; returns whether this one is it."""
-        progress = self.progress
-        score = metrics[f"valid/{self.config.metric}"] * (1 if self.config.metric == Metric.bleu else -1)
-        improved = math.isfinite(score) and (progress.best is None or score > progress.best)
-        if improved:
-            progress.best, progress.best_step, progress.since_best = score, progress.step, 0
-        else:
-            progress.since_best += 1
+        """Enter a validation by the rule of `nmt.training.best`; return whether its checkpoint is the best."""
+        progress, metric = self.progress, self.config.metric
+        verdict = record_validation(metrics, progress, metric)
         progress.stopped = 0 < self.config.patience <= progress.since_best
-        self.schedule.validated(improved)
+        self.schedule.validated(verdict.progress)
         self.tracker.log(progress.step, {**metrics, "valid/seconds": progress.seconds})
+        noise = metric == Metric.bleu and not progress.bleu_means_something
         log.info(
-            "step %d  valid perplexity %.3f  BLEU %.2f%s",
+            "step %d  valid perplexity %.3f  BLEU %.2f%s%s",
             progress.step,
             metrics["valid/perplexity"],
             metrics["valid/bleu"],
-            "  best so far" if improved else "",
+            "  best so far" if verdict.best else "",
+            ", by perplexity while BLEU is noise" if verdict.best and noise else "",
         )
         if progress.stopped:
             log.info("no improvement in %d validations; stopping at step %d", progress.since_best, progress.step)
         elif self.poor():
             progress.stopped = True
             log.info("poorer than other trials; stopping at step %d", progress.step)
-        return improved
+        return verdict.best
 
     def save(self, improved: bool, scheduled: bool = True) -> None:
         """Writes a checkpoint, as `last`, and as `best` too if it is.
@@ -250,10 +218,10 @@ class Trainer:
             failure = str(error)
         if failure := self.processes.from_first(failure):
             log.warning("%s. Training goes on", failure)
-            progress.best, progress.best_step = self.saved_best
+            progress.best, progress.best_step, progress.best_perplexity = self.saved_best
             return
         self.saved_step = progress.step
-        self.saved_best = (progress.best, progress.best_step)
+        self.saved_best = (progress.best, progress.best_step, progress.best_perplexity)
         self.unscheduled_step = None if scheduled else progress.step
 
     def diverged(self) -> UserError:
@@ -312,8 +280,9 @@ class Trainer:
         self.shares = state.get("processes", 1)
         self.batches.resize(self.config.batch_size * self.shares)
         self.batches.seek(**state["position"])
-        progress = dict(state["progress"])
+        progress = with_missing_fields(state["progress"], self.config.metric)
         self.progress = Progress(**(progress | {"window": Window(**progress["window"])}))
-        self.saved_step, self.saved_best = self.progress.step, (self.progress.best, self.progress.best_step)
+        self.saved_step = self.progress.step
+        self.saved_best = (self.progress.best, self.progress.best_step, self.progress.best_perplexity)
         self.unscheduled_step = None if state.get("scheduled", True) else self.saved_step
         self.tracker.rewind(self.progress.step)

@@ -48,16 +48,18 @@ class Validator:
         self.objective = cross_entropy(label_smoothing)
 
     def __call__(self) -> dict[str, float]:
-        """Return `valid/loss`, `valid/perplexity` and `valid/bleu`.
+        """Return `valid/loss`, `valid/perplexity`, `valid/bleu` and its `valid/matching_4grams`.
 
         The loss is the cross-entropy in nats per token with the training's label smoothing, the perplexity is that of
         the references without it.
         """
         loss, nll, tokens = self.likelihood()
+        score, matches = self.bleu(len(self.src))
         return {
             "valid/loss": loss / tokens,
             "valid/perplexity": perplexity(nll, tokens),
-            "valid/bleu": self.bleu(len(self.src)),
+            "valid/bleu": score,
+            "valid/matching_4grams": matches,
         }
 
     def check(self) -> None:
@@ -79,6 +81,6 @@ class Validator:
         self.model.train()
         return loss, nll, tokens
 
-    def bleu(self, sentences: int) -> float:
+    def bleu(self, sentences: int) -> tuple[float, int]:
         hypotheses = [best.text for best, *_ in self.translator.translate(self.src[:sentences])]
         return bleu(hypotheses, self.references[:sentences], self.bleu_tokenize)
