@@ -3,7 +3,7 @@
 from nmt.metrics.bootstrap import RESAMPLES, SEED, Score, score_with_interval
 from nmt.metrics.comet import Comet
 from nmt.metrics.pairwise import pairwise
-from nmt.metrics.scores import all_scores, bleu, bleu_words, sentence_scores
+from nmt.metrics.scores import all_scores, bleu, sentence_scores
 from nmt.metrics.significance import (
     TRIALS,
     Resampled,
@@ -27,7 +27,6 @@ __all__ = [
     "all_scores",
     "approximate_randomisation",
     "bleu",
-    "bleu_words",
     "fetch_test_set",
     "paired_bootstrap",
     "pairwise",
