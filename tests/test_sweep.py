@@ -293,8 +293,7 @@ def test_a_report_says_so_if_the_best_bleu_is_noise(tmp_path: Path, score: float
     config = replace(config, train=replace(config.train, metric=Metric.bleu))
     sweep = SweepDirectory(tmp_path / "one")
     sweep.begin(config, {})
-    sweep.run_path(1).mkdir(parents=True)
-    sweep.write(Trial(1, {"model.dropout": 0.1}, TrialState.complete, score, [(2, score)]))
+    sweep.write(Trial(1, {"model.dropout": 0.1}, TrialState.complete, [(2, score)], score))
     assert ("is noise: no trial is known to be better" in write_report(sweep)) == noise
 
 

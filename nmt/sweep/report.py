@@ -54,14 +54,13 @@ def winner(sweep: SweepDirectory, best: Trial, metric: Metric) -> str:
     noise = ""
     if metric == Metric.bleu and (best.score or 0) < LEAST_BLEU:
         noise = (
-            f"**A BLEU below {LEAST_BLEU:g} is noise: no trial is known to be better than another.** Train longer, give "
-            "data.bleu_tokenize for the script, or search with train.metric=perplexity.\n\n"
+            f"**A BLEU below {LEAST_BLEU:g} is noise: no trial is known to be better than another.** Train longer, "
+            "give data.bleu_tokenize for the script, or search with train.metric=perplexity.\n\n"
         )
     return (
         f"{noise}Best: trial {best.number}, {NAMES[metric]} {best.score:.2f}, at step {step}. It is the best of "
-        "several, on the "
-        "data that it was chosen by and with one seed: train it with other seeds before believing a difference, and "
-        f"score it on the test set.\n\n    python scripts/train.py --config-dir {sweep.path} experiment=best"
+        "several, on the data that it was chosen by and with one seed: train it with other seeds before believing a "
+        f"difference, and score it on the test set.\n\n    python scripts/train.py --config-dir {sweep.path} experiment=best"
     )
 
 
