@@ -60,7 +60,8 @@ def winner(sweep: SweepDirectory, best: Trial, metric: Metric) -> str:
     return (
         f"{noise}Best: trial {best.number}, {NAMES[metric]} {best.score:.2f}, at step {step}. It is the best of "
         "several, on the data that it was chosen by and with one seed: train it with other seeds before believing a "
-        f"difference, and score it on the test set.\n\n    python scripts/train.py --config-dir {sweep.path} experiment=best"
+        "difference, and score it on the test set.\n\n"
+        f"    python scripts/train.py --config-dir {sweep.path} experiment=best"
     )
 
 
