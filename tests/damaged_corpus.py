@@ -8,7 +8,13 @@ from nmt.data.phrasebook import pairs
 from nmt.data.sources import locate
 from nmt.data.words import WordCounts
 from nmt.doctor import Finding
-from nmt.doctor.examine import examine_alignment, examine_cleaning, examine_files, examine_text
+from nmt.doctor.examine import (
+    examine_alignment,
+    examine_bleu,
+    examine_cleaning,
+    examine_files,
+    examine_text,
+)
 from nmt.doctor.leakage import Leakage, overlap
 from nmt.doctor.scan import Readable, SplitScan, scan
 from nmt.doctor.vocabulary import examine_case, examine_coverage
@@ -44,6 +50,7 @@ def cheap(asked: DoctorConfig) -> dict[str, Finding]:
         scans[split] = scan(split, readable, settings, known if more else set(), (2000, 1), lambda count: None, *more)
     found = [examine_files(sources), examine_alignment(sources["train"], scans["train"])]
     found += examine_text(asked, list(scans.values()))
+    found.append(examine_bleu(asked.data.bleu_tokenize, [tgt for lines in held_out.values() for _, tgt in lines]))
     found += examine_cleaning(asked.data.cleaning, list(scans.values()), 300)
     found += leakage.findings(asked.data.cleaning) + overlap(held_out)
     found.append(examine_case(list(scans.values())))

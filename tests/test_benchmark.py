@@ -19,6 +19,7 @@ from nmt.benchmark import (
 from nmt.config import (
     Config,
     DataConfig,
+    IntervalUnit,
     ModelConfig,
     PhrasebookConfig,
     SearchConfig,
@@ -69,6 +70,13 @@ def test_a_checkpoints_share_is_of_the_time_between_two(config: Config, tmp_path
     share = figures["seconds_per_checkpoint"] / (between + figures["seconds_per_checkpoint"])
     assert figures["share_of_time"] == pytest.approx(share)
     assert (benchmark.trainer.checkpoints / "last" / "model.safetensors").is_file()
+
+
+def test_a_checkpoint_of_each_epoch_comes_after_its_steps(config: Config, tmp_path: Path) -> None:
+    train = replace(config.train, interval_unit=IntervalUnit.epochs, checkpoint_every=2, accumulate=2)
+    benchmark = CheckpointBenchmark(replace(config, train=train), tmp_path / "run", CPU, False, steps=1)
+    batches = -(-len(benchmark.trainer.batches.store) // config.train.batch_size)
+    assert benchmark.repeat()["checkpoint_every_steps"] == batches
 
 
 @pytest.mark.parametrize("beam", [1, 3])

@@ -18,7 +18,7 @@ def arguments(folder: Path) -> tuple[str, ...]:
 def test_exit_codes_and_files(tmp_path: Path) -> None:
     config(tmp_path)
     output, _ = call("doctor", *arguments(tmp_path), cwd=tmp_path)
-    assert "27 ok, 0 look, 0 bad" in output
+    assert "28 ok, 0 look, 0 bad" in output
     config(tmp_path, [(tgt, src) for src, tgt in TRAIN])
     output, _ = call("doctor", *arguments(tmp_path), "output=found", cwd=tmp_path, code=1)
     assert "swap src and tgt of data.train" in output

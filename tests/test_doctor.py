@@ -18,7 +18,7 @@ from nmt.errors import UserError
 def test_a_clean_corpus_has_nothing_bad_and_every_check_has_a_row(tmp_path: Path) -> None:
     findings = examine(config(tmp_path), torch.device("cpu"))
     assert [finding for finding in findings if finding.verdict != Verdict.ok] == []
-    assert len({finding.check for finding in findings}) == len(findings) == 27
+    assert len({finding.check for finding in findings}) == len(findings) == 28
     (tmp_path / "out").mkdir()
     write_findings("corpus", findings, tmp_path / "out")
     saved = json.loads((tmp_path / "out" / "doctor.json").read_text(encoding="utf-8"))

@@ -53,3 +53,15 @@ def test_sutskever_2014_has_32_million_recurrent_weights_on_each_side() -> None:
     assert count(model.encoder.forwards) == pytest.approx(32e6, rel=0.002)
     assert count(model.decoder.layers) == pytest.approx(32e6, rel=0.002)
     assert count(model) == pytest.approx(384e6, rel=0.03)
+
+
+def test_transformer_tiny_has_the_parameters_of_fairseqs() -> None:
+    """4 + 4 layers and the embeddings once; fairseq has biases of keys, which cancel out, and no bias of the output.
+
+    Wu et al. 2021 give 2.6 million.
+    """
+    width, inner, words = 128, 256, 9712
+    attention, feed_forward, norm = 4 * (width + 1) * width, 2 * width * inner + inner + width, 2 * width
+    fairseq = words * width + 4 * (attention + feed_forward + 2 * norm) + 4 * (2 * attention + feed_forward + 3 * norm)
+    assert fairseq == 2_568_192
+    assert count(build("transformer_tiny", words, words)) == fairseq - 12 * width + words

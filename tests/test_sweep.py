@@ -23,6 +23,7 @@ from nmt.cli.machine import Machine
 from nmt.config import (
     Config,
     DataConfig,
+    IntervalUnit,
     Metric,
     OptimConfig,
     PhrasebookConfig,
@@ -283,6 +284,24 @@ def test_the_report_names_the_best_and_its_experiment_file_composes_to_it(plain:
     expected = with_values(config.base(), best.parameters)
     for part in ("data", "model", "optim", "train", "search", "seed"):
         assert getattr(composed, part) == getattr(expected, part), part
+
+
+@pytest.mark.parametrize(("score", "noise"), [(0.4, True), (0.0, True), (30.0, False)])
+def test_a_report_says_so_if_the_best_bleu_is_noise(tmp_path: Path, score: float, noise: bool) -> None:
+    tree = {"model": {"dropout": {"choices": [0.1, 0.2]}}}
+    config = asked(sampler=SamplerKind.grid, parameters=tree, trials=None)
+    config = replace(config, train=replace(config.train, metric=Metric.bleu))
+    sweep = SweepDirectory(tmp_path / "one")
+    sweep.begin(config, {})
+    sweep.write(Trial(1, {"model.dropout": 0.1}, TrialState.complete, [(2, score)], score))
+    assert ("is noise: no trial is known to be better" in write_report(sweep)) == noise
+
+
+def test_hyperband_counts_steps_alone() -> None:
+    train = replace(asked().train, interval_unit=IntervalUnit.epochs)
+    for kind, problems in ((PrunerKind.median, 0), (PrunerKind.hyperband, 1)):
+        config = replace(asked(pruner=kind), train=train)
+        assert sum(name == "sweep.pruner" for name, _ in config.problems()) == problems
 
 
 def test_a_grid_is_reported_before_it_has_begun(tmp_path: Path) -> None:

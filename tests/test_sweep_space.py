@@ -133,6 +133,8 @@ def test_perplexities_of_other_tokenizers_are_not_compared() -> None:
     assert len(space(tree)) == 1
     with pytest.raises(UserError, match=r"use train.metric=bleu"):
         space(tree, replace(BASE, train=TrainConfig(metric=Metric.perplexity)))
+    with pytest.raises(UserError, match=r"train.metric is loss"):
+        space(tree, replace(BASE, train=TrainConfig(metric=Metric.loss)))
     with pytest.raises(UserError, match="init_from brings its own"):
         space(tree, replace(BASE, train=TrainConfig(init_from="runs/one")))
 

@@ -196,3 +196,16 @@ def test_dropout_stands_on_the_embedding_and_on_each_sublayers_output(fixed_mask
         assert set(share[share.isfinite()].unique().tolist()) == {0.0, 2.0}, name
         kept = share == share[:1]
         assert bool((kept | share.isnan()).all()) == fixed_masks, name
+
+
+def test_projections_start_as_torchs_and_fairseqs_attention_does() -> None:
+    """Queries, keys and values uniform within sqrt(6 / (E + 3E)), the output within sqrt(6 / 2E)."""
+    encoder, decoder = build(ModelConfig(**{**vars(config()), "embed_size": 128}))
+    theirs = nn.MultiheadAttention(128, HEADS)
+    expected = theirs.in_proj_weight.detach().abs().max().item()
+    assert expected == pytest.approx(math.sqrt(6 / (4 * 128)), rel=0.01)
+    layer = decoder.layers[0]
+    for attention in (encoder.layers[0].attention, layer.attention, layer.source_attention):
+        for projection in (attention.query, attention.key, attention.value):
+            assert projection.weight.abs().max().item() == pytest.approx(expected, rel=0.01)
+        assert attention.output.weight.abs().max().item() == pytest.approx(math.sqrt(6 / (2 * 128)), rel=0.01)

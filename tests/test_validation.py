@@ -62,12 +62,27 @@ def test_perplexity_is_that_of_all_words_one_sentence_at_a_time(
     assert found["valid/perplexity"] == pytest.approx(words.mean().exp().item(), rel=1e-5)
 
 
+def test_loss_is_that_of_training_with_its_label_smoothing(model: Seq2Seq, text: Sides, tokenizer: Tokenizer) -> None:
+    src, tgt = (tokenizer.encode(lines) for lines in text)
+    found = Validator(model, PairStore.of(src, tgt), text, (tokenizer, tokenizer), BEAM, "13a", 0.2)()
+    loss, tokens = 0.0, 0
+    for one, other in zip(src, tgt, strict=True):
+        batch = make_batch([one], [other], [0])
+        with torch.no_grad():
+            logits = model.eval()(batch.src, batch.src_mask, batch.tgt_in).flatten(0, 1)
+        loss += cross_entropy(logits, batch.tgt_out.flatten(), reduction="sum", label_smoothing=0.2).item()
+        tokens += batch.tokens
+    assert found["valid/loss"] == pytest.approx(loss / tokens, rel=1e-5)
+    assert found["valid/perplexity"] != pytest.approx(math.exp(found["valid/loss"]), rel=1e-3)
+
+
 def test_bleu_is_sacrebleus_of_greedy_translations(
     validator: Validator, model: Seq2Seq, text: Sides, tokenizer: Tokenizer
 ) -> None:
     found = validator()
     translations = [best.text for best, *_ in Translator(model, tokenizer, tokenizer, GREEDY).translate(text[0])]
-    assert found["valid/bleu"] == sacrebleu.corpus_bleu(translations, [text[1]], tokenize="13a").score
+    expected = sacrebleu.corpus_bleu(translations, [text[1]], tokenize="13a")
+    assert (found["valid/bleu"], found["valid/matching_4grams"]) == (expected.score, expected.counts[3])
 
 
 def test_a_model_that_writes_the_references_has_a_bleu_of_a_hundred(
@@ -111,7 +126,7 @@ def test_the_check_before_training_reads_two_batches_and_decodes_four_sentences(
     monkeypatch.setattr(validator.translator, "translate", lambda lines: decoded.append(len(lines)) or translate(lines))
     validator.check()
     assert decoded == [4]
-    assert validator.likelihood(most_batches=1)[1] < validator.likelihood(most_batches=2)[1]
+    assert validator.likelihood(most_batches=1)[2] < validator.likelihood(most_batches=2)[2]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 
 from nmt.benchmark.figures import Figures, timed
 from nmt.benchmark.training import new_trainer
-from nmt.config import Config
+from nmt.config import Config, IntervalUnit
 
 
 class CheckpointBenchmark:
@@ -24,7 +24,9 @@ class CheckpointBenchmark:
 
         step = timed(train) / self.steps
         seconds = timed(lambda: trainer.save(improved=False))
-        every = trainer.config.checkpoint_every
+        every: float = trainer.config.checkpoint_every
+        if trainer.config.interval_unit == IntervalUnit.epochs:
+            every *= sum(map(len, trainer.batches.windows_of(0))) / trainer.config.accumulate
         return {
             "seconds_per_step": step,
             "seconds_per_checkpoint": seconds,

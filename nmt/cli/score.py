@@ -1,14 +1,18 @@
 """nmt-score: scores of a file of translations, whoever made them."""
 
+import logging
+
 import torch
 from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.config import ScoreConfig, from_hydra, path_of
-from nmt.data import read_all
+from nmt.data import read_all, tokenizer_advice
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, show_scores
 from nmt.metrics import Comet, all_scores
+
+log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
@@ -27,6 +31,8 @@ def command(cfg: DictConfig) -> None:
         raise UserError(f"hyp={asked.hyp} has no line; there is nothing to score")
     comet = Comet(asked.comet, torch.cuda.is_available()) if asked.comet else None
     reference, *others = test.references
+    if advice := tokenizer_advice(reference, asked.bleu_tokenize, "use bleu_tokenize={better}"):
+        log.warning(advice)
     scores = all_scores(hypotheses, reference, asked.bleu_tokenize, others, test.labels)
     if comet is not None:
         scores["comet"] = comet(test.src, hypotheses, reference, test.labels)

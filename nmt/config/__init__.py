@@ -46,7 +46,15 @@ from nmt.config.sweep import (
     with_values,
 )
 from nmt.config.tracking import TrackingConfig, TrackingMode
-from nmt.config.train import BatchUnit, Metric, ObjectiveKind, SamplingDecay, SentenceMetric, TrainConfig
+from nmt.config.train import (
+    BatchUnit,
+    IntervalUnit,
+    Metric,
+    ObjectiveKind,
+    SamplingDecay,
+    SentenceMetric,
+    TrainConfig,
+)
 
 __all__ = [
     "MOST_MINUTES",
@@ -67,6 +75,7 @@ __all__ = [
     "DistilConfig",
     "DoctorConfig",
     "EvaluateConfig",
+    "IntervalUnit",
     "LengthPenalty",
     "Literature",
     "MachineConfig",

@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.config.checks import number, problems_in
 from nmt.config.root import Config
+from nmt.config.train import IntervalUnit
 from nmt.errors import UserError, first_line
 
 
@@ -111,6 +112,8 @@ class SweepCommandConfig(Config):
         yield from super().problems()
         if self.train.resume is not None:
             yield "train.resume", "is given; leave it out, the same command continues a sweep"
+        if self.sweep.pruner == PrunerKind.hyperband and self.train.interval_unit == IntervalUnit.epochs:
+            yield "sweep.pruner", "is hyperband, which counts steps, and train.interval_unit is epochs; use median"
 
     def base(self) -> Config:
         """What all trials have in common."""

@@ -12,7 +12,13 @@ class BatchUnit(StrEnum):
     tokens = "tokens"
 
 
+class IntervalUnit(StrEnum):
+    steps = "steps"
+    epochs = "epochs"
+
+
 class Metric(StrEnum):
+    loss = "loss"
     perplexity = "perplexity"
     bleu = "bleu"
 
@@ -87,10 +93,13 @@ class TrainConfig:
     """c of scheduled_sampling=linear, a step."""
     sampling_least: float = 0.0
     """Least share of true words, whatever the decay."""
+    interval_unit: IntervalUnit = IntervalUnit.steps
+    """Unit of `validate_every` and `checkpoint_every`: steps, or epochs. An epoch ends with the step that reads the
+    last batch of the corpus. `patience` counts validations, so that it is in the same unit."""
     validate_every: int = 250
-    """Steps between validations."""
+    """Steps or epochs between validations."""
     checkpoint_every: int = 250
-    """Steps between checkpoints, besides the one after each validation."""
+    """Steps or epochs between checkpoints, besides the one after each validation."""
     log_every: int = 20
     """Steps between lines of metrics."""
     metric: Metric = Metric.bleu

@@ -11,6 +11,7 @@ from nmt.data.sampling import SubwordSampling, build_sampling
 from nmt.data.sources import locate
 from nmt.data.store import PairStore
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
+from nmt.data.unspaced import tokenizer_advice
 from nmt.data.workers import available_cores
 
 __all__ = [
@@ -40,5 +41,6 @@ __all__ = [
     "read_lines",
     "sha256_of",
     "source_tensors",
+    "tokenizer_advice",
     "write_json",
 ]

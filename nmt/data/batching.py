@@ -230,12 +230,23 @@ class TrainingBatches:
                 batches.extend(split_sorted(own[pool][by_length], longer[by_length], self.unit, self.size))
             yield [batches[i] for i in random.permutation(len(batches))]
 
-    def next(self) -> Batch:
+    @property
+    def finished_epochs(self) -> int:
+        """Number of epochs whose batches were all returned."""
+        return self.epoch + self.at_epoch_end()
+
+    def at_epoch_end(self) -> bool:
+        """Return whether the epoch has no further batch; load the window of the next batch if it has one."""
         while self.index >= self.before + len(self.window):
+            if not (window := next(self.windows, [])):
+                return True
             self.before += len(self.window)
-            self.window = next(self.windows, [])
-            if not self.window:
-                self.begin(self.epoch + 1)
+            self.window = window
+        return False
+
+    def next(self) -> Batch:
+        while self.at_epoch_end():
+            self.begin(self.epoch + 1)
         self.index += 1
         rank, processes = self.share
         indices = self.window[self.index - 1 - self.before][rank::processes]

@@ -9,7 +9,7 @@ import torch
 from nmt.config import DoctorConfig
 from nmt.config.data import CleaningConfig
 from nmt.console import progress_bar
-from nmt.data import MOST_IN_MEMORY, locate
+from nmt.data import MOST_IN_MEMORY, locate, tokenizer_advice
 from nmt.data.cleaning import Reason, digests
 from nmt.data.words import WordCounts
 from nmt.doctor.alignment import CLEAR, WINDOW, Comparison, Stretch, agreement, border, windows_of
@@ -66,6 +66,7 @@ def examine(config: DoctorConfig, device: torch.device) -> list[Finding]:
         progress.add_task("languages", total=None)
         findings += examine_languages(data, {split: found.sample for split, found in scans.items()})
     findings += examine_text(config, list(scans.values()))
+    findings.append(examine_bleu(data.bleu_tokenize, [tgt for pairs in held_out.values() for _, tgt in pairs]))
     findings += examine_cleaning(data.cleaning, list(scans.values()), sum(map(len, held_out.values())))
     findings += leakage.findings(data.cleaning) + overlap(held_out)
     findings += examine_sample(config, scans, (words[0], words[1]), device)
@@ -162,6 +163,15 @@ def examine_text(config: DoctorConfig, scans: Sequence[SplitScan]) -> Iterator[F
         shares = [replace_small(share) for found in scans for share in found.shares(name)]
         remedy = "look at the lines: targets of other sentences? Compare with the check of alignment"
         yield worst_share(name, f"{what} have other ones", shares, Limits(0.25, 0.7), remedy)
+
+
+def examine_bleu(tokenize: str, references: Sequence[str]) -> Finding:
+    """Judge whether BLEU's tokenizer splits the held-out references into words."""
+    limits = "bad where data.bleu_tokenize does not split text without spaces"
+    if advice := tokenizer_advice(references, tokenize):
+        text, _, remedy = advice.rpartition("; ")
+        return Finding("bleu tokenizer", Verdict.bad, text, limits, remedy=remedy)
+    return Finding("bleu tokenizer", Verdict.ok, f"data.bleu_tokenize={tokenize} suits the references", limits)
 
 
 def replace_small(share: Share, least: int = 20) -> Share:

@@ -1,6 +1,7 @@
 """Scores of a run, with everything that is needed to repeat them."""
 
 import json
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,7 +12,7 @@ import torch
 
 from nmt.config import Config, SearchConfig
 from nmt.console import progress_bar
-from nmt.data import BOS_ID, PAD_ID
+from nmt.data import BOS_ID, PAD_ID, tokenizer_advice
 from nmt.decoding import Candidate, Ensemble, Translator
 from nmt.errors import UserError
 from nmt.evaluation.perplexity import perplexities
@@ -19,6 +20,12 @@ from nmt.evaluation.sets import EvaluationSet
 from nmt.metrics import RESAMPLES, SEED, Comet, Score, all_scores
 from nmt.models import Seq2Seq, Vocabulary, build_model, refuse_too_large
 from nmt.run import RunDirectory, load_average, load_weights
+
+SCORE_AGAIN = (
+    "score these translations with scripts/score.py bleu_tokenize={better}, or train with data.bleu_tokenize={better}"
+)
+
+log = logging.getLogger(__name__)
 
 
 def load_translator(
@@ -108,6 +115,8 @@ def evaluate(
         UserError: the sides are of different length.
     """
     test.check()
+    if advice := tokenizer_advice(test.references[0], config.data.bleu_tokenize, SCORE_AGAIN):
+        log.warning(advice)
     begun = time.perf_counter()
     hypotheses = [best.text for best, *_ in translate_with_bar(translator, test.src)]
     seconds = time.perf_counter() - begun

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric, Signature
+from sacrebleu.metrics.bleu import BLEUScore
 
 from nmt.metrics.bootstrap import Score, score_with_interval
 from nmt.metrics.rouge import rouge_l
@@ -62,9 +63,11 @@ def corpus_score(
     )
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> float:
-    """Corpus BLEU on 0 to 100."""
-    return float(bleu_metric(tokenize).corpus_score(list(hypotheses), [list(references)]).score)
+def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> tuple[float, int]:
+    """Return corpus BLEU on 0 to 100, and the number of 4-grams that match: without any, smoothing made the score."""
+    found = bleu_metric(tokenize).corpus_score(list(hypotheses), [list(references)])
+    assert isinstance(found, BLEUScore)
+    return float(found.score), int(found.counts[-1])
 
 
 def bleu_metric(tokenize: str, effective_order: bool = False) -> BLEU:

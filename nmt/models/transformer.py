@@ -259,9 +259,17 @@ class TransformerDecoder(nn.Module):
 
 
 def initialise(layers: nn.Module) -> None:
-    """Glorot-uniform weights and zero biases, in place, as in the paper's own code."""
+    """Initialise weights Glorot-uniform and biases zero, in place, as in the paper's own code.
+
+    Queries, keys and values are initialised as one matrix (3E, E), as in `torch.nn.MultiheadAttention` and fairseq.
+    """
     for module in layers.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    for module in layers.modules():
+        if isinstance(module, MultiHead):
+            for projection in (module.query, module.key, module.value):
+                with torch.no_grad():  # the limit sqrt(6 / (E + 3E)) instead of sqrt(6 / 2E)
+                    projection.weight.div_(math.sqrt(2))

@@ -47,10 +47,12 @@ class Checkpoint:
     """Identity of the run it belongs to."""
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, links: Collection[str], keep: int = 1) -> None:
+def save_checkpoint(
+    folder: Path, checkpoint: Checkpoint, links: Collection[str], keep: int = 1, superseded: Collection[int] = ()
+) -> None:
     """Writes a checkpoint and points `links` (of `last` and `best`) to it in order.
 
-    What no link points to is deleted, but for the `keep` newest.
+    What no link points to is deleted, but for the `keep` newest that are not among the steps of `superseded`.
 
     Raises:
         UserError: the disk is full, or not writable; what was there before is intact.
@@ -73,7 +75,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, links: Collection[str]
         raise UserError(
             f"{folder}: step {checkpoint.step} cannot be saved: {error}; mend that, the one before is whole"
         ) from None
-    kept = {*linked(folder).values(), *(folder_name(step) for step in steps(folder)[:keep])}
+    newest = [step for step in steps(folder) if step == checkpoint.step or step not in superseded][:keep]
+    kept = {*linked(folder).values(), *map(folder_name, newest)}
     for old in folder.glob("step-*"):
         if old.name not in kept:
             shutil.rmtree(old, ignore_errors=True)
@@ -208,12 +211,12 @@ def checked(folder: Path, link: str, names: Collection[str], run: str) -> tuple[
 def not_finite(state: Any, name: str = "state") -> str:
     """The name of a leaf of a checkpoint's state that is no finite number, empty if there is none.
 
-    The best score alone may be null, before there is one.
+    The best score and its perplexity may be null: before there is one, or where perplexity is not finite.
     """
     if isinstance(state, dict):
         found = (not_finite(child, str(key)) for key, child in state.items())
         return next(filter(None, found), "")
-    if name == "best" and state is None:
+    if name in ("best", "best_perplexity") and state is None:
         return ""
     return "" if isinstance(state, (int, float)) and math.isfinite(state) else name
 

@@ -7,8 +7,13 @@ from nmt.evaluation.plots_sweep import Axis, Points, draw_history, draw_importan
 from nmt.sweep.choose import FEWEST, importance
 from nmt.sweep.space import Parameter, search_space, text, trials_of
 from nmt.sweep.trials import SweepDirectory, Trial, TrialState, best_trial
+from nmt.training.best import LEAST_BLEU
 
-NAMES = {Metric.bleu: "validation BLEU", Metric.perplexity: "validation perplexity"}
+NAMES = {
+    Metric.bleu: "validation BLEU",
+    Metric.perplexity: "validation perplexity",
+    Metric.loss: "validation loss",
+}
 
 
 def write_report(sweep: SweepDirectory) -> str:
@@ -21,7 +26,7 @@ def write_report(sweep: SweepDirectory) -> str:
     best = best_trial(trials, metric)
     parts = [f"# Sweep {sweep.path.name}", summary(asked, over, trials_of(asked.sweep, space))]
     if best is not None:
-        parts.append(winner(sweep, best, NAMES[metric]))
+        parts.append(winner(sweep, best, metric))
     parts += [parameters(space, shares, best), table(space, over, metric)]
     scored = [trial for trial in over if trial.score is not None]
     if scored:
@@ -44,12 +49,19 @@ def summary(asked: SweepCommandConfig, over: Sequence[Trial], total: int) -> str
     )
 
 
-def winner(sweep: SweepDirectory, best: Trial, name: str) -> str:
+def winner(sweep: SweepDirectory, best: Trial, metric: Metric) -> str:
     step = next(step for step, score in best.scores if score == best.score)
+    noise = ""
+    if metric == Metric.bleu and (best.score or 0) < LEAST_BLEU:
+        noise = (
+            f"**A BLEU below {LEAST_BLEU:g} is noise: no trial is known to be better than another.** Train longer, "
+            "give data.bleu_tokenize for the script, or search with train.metric=perplexity.\n\n"
+        )
     return (
-        f"Best: trial {best.number}, {name} {best.score:.2f}, at step {step}. It is the best of several, on the "
-        "data that it was chosen by and with one seed: train it with other seeds before believing a difference, and "
-        f"score it on the test set.\n\n    python scripts/train.py --config-dir {sweep.path} experiment=best"
+        f"{noise}Best: trial {best.number}, {NAMES[metric]} {best.score:.2f}, at step {step}. It is the best of "
+        "several, on the data that it was chosen by and with one seed: train it with other seeds before believing a "
+        "difference, and score it on the test set.\n\n"
+        f"    python scripts/train.py --config-dir {sweep.path} experiment=best"
     )
 
 

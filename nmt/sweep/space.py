@@ -91,10 +91,10 @@ def search_space(sweep: SweepConfig, base: Config) -> list[Parameter]:
     tokenizers = any(each.key.startswith("data.tokenizer.") for each in found)
     if tokenizers and base.train.init_from is not None:
         raise UserError("sweep.parameters has data.tokenizer keys, and train.init_from brings its own; leave one out")
-    if tokenizers and base.train.metric == Metric.perplexity:
+    if tokenizers and base.train.metric != Metric.bleu:
         raise UserError(
-            "sweep.parameters has data.tokenizer keys and train.metric is perplexity, which is per piece and cannot be "
-            "compared between tokenizers; use train.metric=bleu"
+            f"sweep.parameters has data.tokenizer keys and train.metric is {base.train.metric}, which is per piece and "
+            "cannot be compared between tokenizers; use train.metric=bleu"
         )
     return found
 

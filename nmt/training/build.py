@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from nmt.config import Config, ObjectiveKind, OptimConfig, TrainConfig
-from nmt.data import BOS_ID, PAD_ID, Tokenizer, TrainingBatches, build_sampling, prepare
+from nmt.data import BOS_ID, PAD_ID, Tokenizer, TrainingBatches, build_sampling, prepare, tokenizer_advice
 from nmt.errors import UserError
 from nmt.metrics import sentence_scores
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -51,6 +51,8 @@ def build_trainer(
     if not processes.first:  # each draws its own dropout
         torch.manual_seed(config.seed + (processes.rank << 32))
     source, reference = run.text("valid")
+    if processes.first and (advice := tokenizer_advice(reference, config.data.bleu_tokenize)):
+        log.warning(advice)
     most = config.train.valid_sentences
     validator = Validator(
         model,
@@ -59,6 +61,7 @@ def build_trainer(
         (src, tgt),
         config.search,
         config.data.bleu_tokenize,
+        config.train.label_smoothing,
     )
     pairs, strength = prepared.store("train"), config.train.subword_sampling
     kind = config.data.tokenizer.type

@@ -1,17 +1,55 @@
-"""The progress bar of a training: on a terminal a bar, elsewhere a line of log now and then."""
+"""How far a training is, and its progress bar: on a terminal a bar, elsewhere a line of log now and then."""
 
 import logging
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rich.progress import TextColumn
 
 from nmt.console import progress_bar
+from nmt.training.gradients import Sums
 
 LOG_SECONDS = 60
 
 log = logging.getLogger(__name__)
+
+
+@dataclass
+class Window(Sums):
+    """Sums over the steps taken since the last line of metrics; a skipped one adds its seconds alone."""
+
+    steps: int = 0
+    norm: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass
+class Progress:
+    """How far training is."""
+
+    step: int = 0
+    best: float | None = None
+    """The best validation score so far, in the metric that chooses."""
+    best_step: int = 0
+    best_perplexity: float | None = None
+    """Perplexity of that validation; null: not finite, or a run of a version before this field."""
+    bleu_means_something: bool = False
+    """BLEU chooses the best checkpoint; false: perplexity does, because BLEU has been noise so far."""
+    highest_bleu: float = 0.0
+    """Highest validation BLEU so far, that of the best checkpoint or not."""
+    since_best: int = 0
+    """Validations without progress, by the rule of `nmt.training.best`."""
+    stopped: bool = False
+    """Patience ran out, or the scores are poor beside others'."""
+    skipped: int = 0
+    """Steps not taken because the loss or the gradient was not finite."""
+    skipped_in_a_row: int = 0
+    """Of these the latest, without a good step since."""
+    seconds: float = 0.0
+    """Of training, over all starts, validation and checkpoints included."""
+    window: Window = field(default_factory=Window)
 
 
 class TrainingProgress:

@@ -4,20 +4,21 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 
-from nmt.config import Metric, TrainConfig
+from nmt.config import IntervalUnit, Metric, TrainConfig
 from nmt.data import Batch, TrainingBatches
 from nmt.errors import Interrupted, UserError
 from nmt.models import Seq2Seq
 from nmt.run import Checkpoint, not_finite, save_checkpoint
 from nmt.training.average import WeightAverage
-from nmt.training.gradients import Sums, add_gradients
+from nmt.training.best import record_validation, with_missing_fields
+from nmt.training.gradients import add_gradients
 from nmt.training.objectives import Objective
 from nmt.training.optim import (
     Schedule,
@@ -27,42 +28,12 @@ from nmt.training.optim import (
     set_learning_rate,
 )
 from nmt.training.processes import ALONE, Processes
-from nmt.training.progress import TrainingProgress, perplexity
+from nmt.training.progress import Progress, TrainingProgress, Window, perplexity
 from nmt.training.random_states import random_states, set_random_states
 from nmt.training.signals import StopSignals
 from nmt.training.tracking import Tracker
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Window(Sums):
-    """Sums over the steps taken since the last line of metrics; a skipped one adds its seconds alone."""
-
-    steps: int = 0
-    norm: float = 0.0
-    seconds: float = 0.0
-
-
-@dataclass
-class Progress:
-    """How far training is."""
-
-    step: int = 0
-    best: float | None = None
-    """The best validation score so far, in the metric that chooses."""
-    best_step: int = 0
-    since_best: int = 0
-    """Validations without improvement."""
-    stopped: bool = False
-    """Patience ran out, or the scores are poor beside others'."""
-    skipped: int = 0
-    """Steps not taken because the loss or the gradient was not finite."""
-    skipped_in_a_row: int = 0
-    """Of these the latest, without a good step since."""
-    seconds: float = 0.0
-    """Of training, over all starts, validation and checkpoints included."""
-    window: Window = field(default_factory=Window)
 
 
 class Trainer:
@@ -107,12 +78,20 @@ class Trainer:
         self.progress = Progress()
         self.saved_step: int | None = None
         """Step of the last checkpoint on the disk."""
-        self.saved_best: tuple[float | None, int] = (None, 0)
-        """Score and step of the best checkpoint on the disk."""
+        self.saved_best: tuple[float | None, int, float | None] = (None, 0, None)
+        """Score, step and perplexity of the best checkpoint on the disk."""
+        self.unscheduled_step: int | None = None
+        """Step of the last checkpoint if only an interruption wrote it; the next checkpoint replaces it."""
 
     @property
     def finished(self) -> bool:
         return self.progress.stopped or self.progress.step >= self.config.max_steps
+
+    @property
+    def elapsed(self) -> int:
+        """Steps taken or epochs finished, in the unit of `validate_every` and `checkpoint_every`."""
+        epochs = self.config.interval_unit == IntervalUnit.epochs
+        return self.batches.finished_epochs if epochs else self.progress.step
 
     def train(self) -> None:
         """Trains to the end.
@@ -126,7 +105,7 @@ class Trainer:
         bar = TrainingProgress(progress.step, config.max_steps, shown=self.processes.first)
         with StopSignals() as signals, bar:
             while not self.finished:
-                started = time.perf_counter()
+                started, before = time.perf_counter(), self.elapsed
                 set_learning_rate(self.optimizer, self.schedule.learning_rate(progress.step + 1))
                 self.update([self.batches.next().to(self.device) for _ in range(config.accumulate)])
                 progress.step += 1
@@ -138,18 +117,22 @@ class Trainer:
                     bar.show(progress.step, self.log_window())
 
                 improved = False
-                validation_due = progress.step % config.validate_every == 0 or progress.step == config.max_steps
+                validation_due = self.due(config.validate_every, before) or progress.step == config.max_steps
                 if validation_due:
                     improved = self.judge(self.validated())
                 progress.seconds += time.perf_counter() - started
-                checkpoint_due = validation_due or progress.step % config.checkpoint_every == 0
+                checkpoint_due = validation_due or self.due(config.checkpoint_every, before)
                 stopped_by = self.processes.largest(signals.received)
                 if stopped_by or self.finished or (checkpoint_due and not progress.skipped_in_a_row):
-                    self.save(improved)
+                    self.save(improved, scheduled=checkpoint_due)
                 if stopped_by:
                     raise Interrupted(stopped_by)
         if self.saved_step != progress.step:
             raise UserError(f"training ended, but its last checkpoint could not be written to {self.checkpoints}")
+
+    def due(self, every: int, before: int) -> bool:
+        """Return whether a multiple of `every` was reached since `elapsed` was `before`."""
+        return self.elapsed // every > before // every
 
     def validated(self) -> dict[str, float]:
         """What validation finds in the average of the weights; one process measures, and all know."""
@@ -194,63 +177,65 @@ class Trainer:
         return metrics
 
     def judge(self, metrics: dict[str, float]) -> bool:
-        """Keeps count of the best score; returns whether this one is it."""
-        progress = self.progress
-        score = metrics["valid/bleu"] if self.config.metric == Metric.bleu else -metrics["valid/perplexity"]
-        improved = math.isfinite(score) and (progress.best is None or score > progress.best)
-        if improved:
-            progress.best, progress.best_step, progress.since_best = score, progress.step, 0
-        else:
-            progress.since_best += 1
+        """Enter a validation by the rule of `nmt.training.best`; return whether its checkpoint is the best."""
+        progress, metric = self.progress, self.config.metric
+        verdict = record_validation(metrics, progress, metric)
         progress.stopped = 0 < self.config.patience <= progress.since_best
-        self.schedule.validated(improved)
+        self.schedule.validated(verdict.progress)
         self.tracker.log(progress.step, {**metrics, "valid/seconds": progress.seconds})
+        noise = metric == Metric.bleu and not progress.bleu_means_something
         log.info(
-            "step %d  valid perplexity %.3f  BLEU %.2f%s",
+            "step %d  valid perplexity %.3f  BLEU %.2f%s%s",
             progress.step,
             metrics["valid/perplexity"],
             metrics["valid/bleu"],
-            "  best so far" if improved else "",
+            "  best so far" if verdict.best else "",
+            ", by perplexity while BLEU is noise" if verdict.best and noise else "",
         )
         if progress.stopped:
             log.info("no improvement in %d validations; stopping at step %d", progress.since_best, progress.step)
         elif self.poor():
             progress.stopped = True
             log.info("poorer than other trials; stopping at step %d", progress.step)
-        return improved
+        return verdict.best
 
-    def save(self, improved: bool) -> None:
+    def save(self, improved: bool, scheduled: bool = True) -> None:
         """Writes a checkpoint, as `last`, and as `best` too if it is.
+
+        One that is not `scheduled`, because a signal asked to stop, is deleted once the next is there: with it among
+        those that are kept, an interrupted training would end with another average than an uninterrupted one.
 
         `best` comes first: whoever goes on from a `last` that knows of a best score also has its weights. Where it
         cannot be written, as on a full disk, training goes on without, and the best score is the one on the disk again.
         """
-        progress, checkpoint, failure = self.progress, self.checkpoint(), ""
+        progress, checkpoint, failure = self.progress, self.checkpoint(scheduled), ""
+        superseded = () if self.unscheduled_step is None else (self.unscheduled_step,)
         links = ["best", "last"] if improved else ["last"]
         try:
             self.tracker.flush()
             if self.processes.first:
-                save_checkpoint(self.checkpoints, checkpoint, links, self.config.keep_checkpoints)
+                save_checkpoint(self.checkpoints, checkpoint, links, self.config.keep_checkpoints, superseded)
         except UserError as error:
             failure = str(error)
         if failure := self.processes.from_first(failure):
             log.warning("%s. Training goes on", failure)
-            progress.best, progress.best_step = self.saved_best
+            progress.best, progress.best_step, progress.best_perplexity = self.saved_best
             return
         self.saved_step = progress.step
-        self.saved_best = (progress.best, progress.best_step)
+        self.saved_best = (progress.best, progress.best_step, progress.best_perplexity)
+        self.unscheduled_step = None if scheduled else progress.step
 
     def diverged(self) -> UserError:
         """Why training stops; the weights of the last checkpoint, or of this one, are from before."""
         if self.saved_step is None:
-            self.save(improved=False)
+            self.save(improved=False, scheduled=False)
         return UserError(
             f"the loss or gradient of the last {self.progress.skipped_in_a_row} steps was not finite, and training "
             f"stopped at step {self.progress.step}; the checkpoint of step {self.saved_step} is from before: continue "
             "it with a lower optim.learning_rate, or look at the training pairs that the log names"
         )
 
-    def checkpoint(self) -> Checkpoint:
+    def checkpoint(self, scheduled: bool = True) -> Checkpoint:
         tensors = {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
         tensors |= {f"random.{name}": value for name, value in random_states(self.device, self.processes).items()}
         weights: dict[str, Tensor] = dict(self.model.named_parameters())
@@ -259,6 +244,7 @@ class Trainer:
             weights = self.average.average
         state: dict[str, Any] = {
             "processes": self.shares,
+            "scheduled": scheduled,
             "progress": asdict(self.progress),
             "position": {"epoch": self.batches.epoch, "index": self.batches.index},
             "schedule": self.schedule.state_dict(),
@@ -295,7 +281,9 @@ class Trainer:
         self.shares = state.get("processes", 1)
         self.batches.resize(self.config.batch_size * self.shares)
         self.batches.seek(**state["position"])
-        progress = dict(state["progress"])
+        progress = with_missing_fields(state["progress"], self.config.metric)
         self.progress = Progress(**(progress | {"window": Window(**progress["window"])}))
-        self.saved_step, self.saved_best = self.progress.step, (self.progress.best, self.progress.best_step)
+        self.saved_step = self.progress.step
+        self.saved_best = (self.progress.best, self.progress.best_step, self.progress.best_perplexity)
+        self.unscheduled_step = None if state.get("scheduled", True) else self.saved_step
         self.tracker.rewind(self.progress.step)

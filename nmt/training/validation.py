@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
+
 from nmt.config import SearchConfig, SearchKind
 from nmt.data import PairStore, Tokenizer, in_length_order
 from nmt.decoding import Translator
 from nmt.metrics import bleu
 from nmt.models import Seq2Seq
-from nmt.training.objectives import negative_log_likelihood
+from nmt.training.objectives import cross_entropy
 from nmt.training.progress import perplexity
 
 BATCH_SIZE = 64
@@ -25,6 +27,7 @@ class Validator:
         tokenizers: tuple[Tokenizer, Tokenizer],
         search: SearchConfig,
         bleu_tokenize: str,
+        label_smoothing: float = 0.0,
     ) -> None:
         """
         Args:
@@ -34,6 +37,7 @@ class Validator:
             tokenizers: of the source and of the target.
             search: the run's, whose length limits hold here too.
             bleu_tokenize: sacrebleu's tokenizer.
+            label_smoothing: the training's, for the loss alone.
         """
         greedy = replace(search, kind=SearchKind.greedy, n_best=1)
         self.model = model
@@ -41,14 +45,21 @@ class Validator:
         self.src, self.references = text
         self.translator = Translator(model, *tokenizers, greedy)
         self.bleu_tokenize = bleu_tokenize
+        self.objective = cross_entropy(label_smoothing)
 
     def __call__(self) -> dict[str, float]:
-        """Returns `valid/loss` (nats a token), `valid/perplexity` and `valid/bleu`."""
-        nll, tokens = self.likelihood()
+        """Return `valid/loss`, `valid/perplexity`, `valid/bleu` and its `valid/matching_4grams`.
+
+        The loss is the cross-entropy in nats per token with the training's label smoothing, the perplexity is that of
+        the references without it.
+        """
+        loss, nll, tokens = self.likelihood()
+        score, matches = self.bleu(len(self.src))
         return {
-            "valid/loss": nll / tokens,
+            "valid/loss": loss / tokens,
             "valid/perplexity": perplexity(nll, tokens),
-            "valid/bleu": self.bleu(len(self.src)),
+            "valid/bleu": score,
+            "valid/matching_4grams": matches,
         }
 
     def check(self) -> None:
@@ -56,17 +67,20 @@ class Validator:
         self.likelihood(most_batches=2)
         self.bleu(4)
 
-    def likelihood(self, most_batches: int | None = None) -> tuple[float, int]:
+    @torch.inference_mode()
+    def likelihood(self, most_batches: int | None = None) -> tuple[float, float, int]:
+        """Return the sums of the loss and of the negative log-likelihood, in nats, and the number of tokens."""
         self.model.eval()
-        nll, tokens = 0.0, 0
+        loss, nll, tokens = 0.0, 0.0, 0
         for number, batch in enumerate(in_length_order(self.store, BATCH_SIZE)):
             if number == most_batches:
                 break
-            nll += negative_log_likelihood(self.model, batch.to(self.translator.device))
+            batch_loss, _, logs = self.objective(self.model, batch.to(self.translator.device))
+            loss, nll = loss + float(batch_loss), nll + float(logs["nll"])
             tokens += batch.tokens
         self.model.train()
-        return nll, tokens
+        return loss, nll, tokens
 
-    def bleu(self, sentences: int) -> float:
+    def bleu(self, sentences: int) -> tuple[float, int]:
         hypotheses = [best.text for best, *_ in self.translator.translate(self.src[:sentences])]
         return bleu(hypotheses, self.references[:sentences], self.bleu_tokenize)
