@@ -228,10 +228,14 @@ def test_files_give_each_line_its_own_demand(tokenizer: Tokenizer, tmp_path: Pat
 def test_files_that_do_not_go_together_are_refused(
     tokenizer: Tokenizer, tmp_path: Path, files: dict[str, str], said: str
 ) -> None:
-    with pytest.raises(UserError, match=said):
-        asked = ask(tmp_path, **files)
+    asked = ask(tmp_path, **files)
+
+    def translate() -> None:
         demands = read_demands(asked, tokenizer)
         translate_file(build(tokenizer), Path(asked.input or "-"), str(tmp_path / "out"), None, demands)
+
+    with pytest.raises(UserError, match=said):
+        translate()
     assert not (tmp_path / "out").exists()
 
 

@@ -19,6 +19,7 @@ from nmt.data.text_files import (
     read_all,
     read_available,
     read_lines,
+    read_scored,
     write_lines,
     written,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "read_available",
     "read_json",
     "read_lines",
+    "read_scored",
     "sha256_of",
     "source_tensors",
     "write_json",

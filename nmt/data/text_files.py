@@ -5,6 +5,7 @@ A text is a file, a pipe or standard input (`-`). It is read once, from its begi
 
 import gzip
 import io
+import logging
 import os
 import re
 import sys
@@ -16,9 +17,10 @@ from io import BufferedReader
 from itertools import chain, islice
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import TextIO
+from typing import Any, TextIO
 
 from nmt.config.paths import path_of
+from nmt.data.cleaning import normalise_characters
 from nmt.errors import Unfinished, UserError
 
 STANDARD = "-"
@@ -46,6 +48,9 @@ _OTHERS = (
     (re.compile(rb"\xff\xfe|\xfe\xff"), "UTF-16", "iconv -f UTF-16 -t UTF-8"),
 )
 """Formats that are told by their first bytes and not decoded here, and the command that does."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,24 @@ def read_available(path: Path, most: float = float("inf")) -> Iterator[list[str]
 def read_all(path: Path, most: float = MOST_IN_MEMORY) -> list[str]:
     """Return the lines of a text that is kept in memory; raise as `read_lines`, for a large one too."""
     return list(read_lines(path, most))
+
+
+def read_scored(path: Path) -> list[str]:
+    """Return the lines of references, or of translations to score, in the normal form that a model's output has.
+
+    Unicode NFC, no invisible characters; white space stays. A warning says what this alters, because scores of the
+    text as it is would be others, mostly lower.
+    """
+    lines = read_all(path)
+    normal = [normalise_characters(line) for line in lines]
+    altered = [number for number, pair in enumerate(zip(lines, normal, strict=True), start=1) if pair[0] != pair[1]]
+    if altered:
+        log.warning(
+            "%s: %d of %d lines, the first of them line %d, are not in Unicode NFC or have invisible characters; "
+            "they are scored in NFC without these",
+            *(named(path), len(altered), len(lines), altered[0]),
+        )
+    return normal
 
 
 def read_stretch(stretch: Stretch) -> Iterator[str]:
@@ -232,8 +255,8 @@ def _opened(path: Path) -> Iterator[BufferedReader]:
     elif sys.stdin is None:
         raise UserError("standard input is closed; give the name of a file")
     else:
-        buffer = sys.stdin.buffer
-        yield buffer if isinstance(buffer, BufferedReader) else BufferedReader(buffer)  # type: ignore[type-var]
+        buffer: Any = sys.stdin.buffer
+        yield buffer if isinstance(buffer, BufferedReader) else BufferedReader(buffer)
 
 
 def _unpacked(file: BufferedReader) -> BufferedReader | gzip.GzipFile:

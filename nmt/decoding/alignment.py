@@ -67,8 +67,8 @@ def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Seq
     return [[pharaoh([link for i in span for link in links[i]]) for span in of_line] for of_line in spans]
 
 
-def source_words(line: str, parts: Sequence[Part]) -> list[list[int]]:
-    """Return the words of a line as it came that each of its pieces belongs to.
+def source_words(line: str, parts: Sequence[Part], characters: bool = True) -> list[list[int]]:
+    """Return the words of a line as it came that each of its pieces belongs to; `characters` as in `word_numbers`.
 
     A word as it came may be several to the tokenizer, which takes a control character or a `▁` for a space, or none,
     where nothing in it is visible. There are no words in a line without such.
@@ -76,8 +76,8 @@ def source_words(line: str, parts: Sequence[Part]) -> list[list[int]]:
     owners: list[int] = []
     count = 0
     for word in line.split():
-        units = sum(word_numbers([each])[1] for each in normalise(word).replace(SPACE, " ").split())
-        if any(map(is_unspaced, normalise(word))):
+        units = sum(word_numbers([each], characters)[1] for each in normalise(word).replace(SPACE, " ").split())
+        if characters and any(map(is_unspaced, normalise(word))):
             owners += range(count, count + units)
             count += units
         else:
@@ -88,13 +88,14 @@ def source_words(line: str, parts: Sequence[Part]) -> list[list[int]]:
         for part in parts
         for at, piece in enumerate(part.pieces)
     ]
-    return [[owners[number] for number in numbers] for numbers in word_numbers(pieces)[0]] if owners else []
+    return [[owners[number] for number in numbers] for numbers in word_numbers(pieces, characters)[0]] if owners else []
 
 
-def word_numbers(pieces: Sequence[str]) -> tuple[list[list[int]], int]:
+def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[list[int]], int]:
     """Return the numbers of the words that each piece belongs to, and how many words there are.
 
-    A word is what stands between spaces; in scripts without spaces each character is one. A piece belongs to the word
+    A word is what stands between spaces; with `characters` each character of a script without spaces
+    is one. A piece belongs to the word
     of its last letter, and to all characters that are words behind its last space; a piece of spaces alone belongs to
     the next word, or at the end to the last.
     """
@@ -109,7 +110,7 @@ def word_numbers(pieces: Sequence[str]) -> tuple[list[list[int]], int]:
                 continue
             if spaced:
                 own, spaced = [], False
-            alone = is_unspaced(letter) or is_unspaced(before)
+            alone = characters and (is_unspaced(letter) or is_unspaced(before))
             words += before == SPACE or (alone and not unicodedata.category(letter).startswith("M"))
             before = letter
             if own[-1:] != [words - 1]:

@@ -1,4 +1,4 @@
-"""Cuts a line that is too long to translate at once: at the ends of sentences, and only where one is too long inside."""
+"""Cuts a line that is too long to translate at once: at the ends of sentences, inside one only if it is too long."""
 
 import re
 from collections.abc import Sequence

@@ -4,9 +4,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from nmt.config import SearchConfig
 from nmt.data import normalise
 from nmt.decoding import AttentionMap, Translator
-from nmt.config import SearchConfig
 from nmt.evaluation.mistakes import KINDS, Coverage, Kind, Reading, coverage
 from nmt.metrics import sentence_scores
 
