@@ -294,3 +294,43 @@ def test_the_prompt_takes_prefix_and_words(tokenizer: Tokenizer, capsys: pytest.
     answer(":prefix 家")
     prompt.answer("the house")
     assert "cannot write '家'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("\udcff\udcfe", ":hold \udcff | Haus", ":prefix \udce4", ":nbest \udcff", ":\udcff", ":nbest " + "9" * 5000),
+        *(
+            ":nbest \u0663\u0663\u0663",
+            ":hold\u200b a",
+            "\ufeff:help",
+            ":attention \x00",
+            "\x1b[2J",
+            ":quit\udcff x",
+            ":hold a|",
+            "▁",
+        ),
+    ],
+)
+def test_nothing_typed_ends_the_prompt(
+    tokenizer: Tokenizer, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter([line, "the house", "\u200b:quit "])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    monkeypatch.setenv("XDG_STATE_HOME", "/nowhere")
+    Prompt(build(tokenizer)).loop()
+    said = capsys.readouterr()
+    said.out.encode()
+    assert "Traceback" not in said.err
+    assert next(typed, None) is None
+
+
+def test_a_fault_of_the_program_does_not_end_the_prompt_either(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter(["the house", ":quit"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    prompt = Prompt(build(tokenizer))
+    monkeypatch.setattr(prompt.translator, "translate", lambda *_, **__: 1 / 0)
+    prompt.loop()
+    assert "this cannot be answered: ZeroDivisionError" in capsys.readouterr().err

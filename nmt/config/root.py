@@ -156,8 +156,8 @@ class TranslateConfig:
     ensemble: list[str] = field(default_factory=list)
     """Further runs of the same tokenizers, whose models decode together with the first one's."""
     input: str | None = None
-    """Text to translate, one sentence a line: a file, a pipe, or - for standard input; null: that too, or a prompt if it
-    is a terminal."""
+    """Text to translate, one sentence a line: a file, a pipe, or - for standard input; null: that too, or a prompt if
+    it is a terminal."""
     output: str | None = None
     """File for the translations, which must not exist, or a pipe; null or -: standard output."""
     alignments: str | None = None
