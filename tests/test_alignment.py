@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from nmt.cli.translate import translate_file
 from nmt.config import AttentionKind, ModelConfig, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer, make_batch, normalise
 from nmt.data.phrasebook import Pair
-from nmt.decoding import Candidate, Translator, align, alignment, translator
+from nmt.decoding import Candidate, Translator, align, alignment
 from nmt.decoding.alignment import links, pharaoh, source_words, word_numbers
-from nmt.decoding.translator import cut
+from nmt.decoding.parts import cut_lines
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
 
@@ -42,6 +43,10 @@ class ByHand:
             padding = int((~mask).sum())
             weights[row, : len(own), padding : padding + own.shape[1]] = torch.from_numpy(own)
         return weights
+
+
+def unspaced(word: str) -> bool:
+    return re.search("[\u3040-\u30ff\u4e00-\u9fff]", word) is not None
 
 
 def candidate(tokenizer: Tokenizer, text: str) -> Candidate:
@@ -83,19 +88,20 @@ def test_pharaoh_is_sorted_by_source_word() -> None:
     ],
 )
 def test_words_of_pieces(pieces: list[str], numbers: list[int], words: int) -> None:
-    assert word_numbers(pieces) == (numbers, words)
+    assert word_numbers(pieces) == ([[number] for number in numbers], words)
 
 
 @pytest.mark.parametrize("line", [*STRANGE.values(), "▁", "a▁", "x ▁ y", "a\x07b \u200b c", "e\u0301 \u0301x"])
 def test_every_piece_belongs_to_the_word_that_spells_it(tokenizer: Tokenizer, line: str) -> None:
-    pieces = tokenizer.pieces(tokenizer.encode([normalise(line)])[0])
-    found = source_words(line, pieces)
+    [parts] = cut_lines([normalise(line)], tokenizer, "en", 8)
+    pieces = [piece for part in parts for piece in part.pieces]
+    found = source_words(line, parts)
     assert found == sorted(found)
-    for piece, number in zip(pieces, found, strict=bool(found)):
-        known = piece.replace("▁", "") if piece != "<unk>" else ""
-        assert known in normalise(line.split()[number])
-    visible = [i for i, word in enumerate(line.split()) if normalise(word).strip("▁")]
-    assert sorted(set(found)) == visible
+    words = [unit for word in line.split() for unit in (normalise(word) if unspaced(word) else [normalise(word)])]
+    for piece, numbers in zip(pieces, found, strict=bool(found)):
+        assert piece.replace("▁", "") in "".join(words[number] for number in numbers)
+    visible = [i for i, word in enumerate(words) if word.strip("▁")]
+    assert sorted({number for numbers in found for number in numbers}) == visible
 
 
 def test_attention_made_by_hand_over_words_of_several_pieces(tokenizer: Tokenizer) -> None:
@@ -127,13 +133,10 @@ def test_attention_made_by_hand_over_words_of_several_pieces(tokenizer: Tokenize
     assert align(ready, sources, found) == expected
 
 
-def test_the_parts_of_a_long_line_are_aligned_each_in_its_place(
-    tokenizer: Tokenizer, phrases: list[Pair], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(translator, "MAX_SOURCE_PIECES", 12)
-    ready = build(tokenizer)
-    line = " ".join(pair.en for pair in phrases[:6])
-    parts = tokenizer.decode(cut(tokenizer.encode([line])[0], ready.starts_word))
+def test_the_parts_of_a_long_line_are_aligned_each_in_its_place(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
+    ready = build(tokenizer, max_source_pieces=24)
+    line = " ".join(pair.en for pair in phrases[:8])
+    parts = tokenizer.decode([part.ids for part in ready.parts([line])[0]])
     assert len(parts) > 6
     assert sum(len(part.split()) for part in parts) == len(line.split())
     expected, src_before, tgt_before = [], 0, 0
@@ -162,7 +165,7 @@ def test_every_word_of_every_candidate_has_a_link_whatever_stands_beside_it(
         for best, text in zip(candidates, texts, strict=True):
             pairs = [tuple(map(int, link.split("-"))) for link in text.split()]
             assert sorted(tgt for _, tgt in pairs) == list(range(len(best.text.split())))
-            assert all(0 <= src < len(line.split()) for src, _ in pairs)
+            assert all(0 <= src < len(line.split()) + len(re.findall("[家は赤い]", line)) for src, _ in pairs)
 
 
 def test_a_file_of_alignments_has_a_line_for_each_line_of_output(

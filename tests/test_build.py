@@ -9,7 +9,7 @@ import torch
 from test_objectives import TGT, WHOLE, tiny_model
 from tiny_training import assert_same, weights
 
-from nmt.cli.train import fine_tuned
+from nmt.cli.train import fine_tuned, lay_out
 from nmt.config import (
     Config,
     DataConfig,
@@ -25,6 +25,7 @@ from nmt.config import (
     TrackingMode,
     TrainConfig,
 )
+from nmt.config.data import CleaningConfig, TextFiles
 from nmt.data import UNK_ID, prepare
 from nmt.data.sampling import BPEDropout, UnigramSampler
 from nmt.errors import UserError
@@ -163,11 +164,55 @@ def test_the_configuration_takes_over_the_tokenizer_and_only_probabilities_may_d
     taken = fine_tuned(own, str(base.path))
     assert taken.data.tokenizer == base.config().data.tokenizer != own.data.tokenizer
     assert taken.model == own.model
-    own.model.hidden_size = 10
-    with pytest.raises(
-        UserError, match=r"^train\.init_from=.* has model\.hidden_size=8, here it is 10; give the same$"
-    ):
+    own.model.hidden_size, own.model.embed_size = 10, 12
+    said = r"^train\.init_from=.* has model\.embed_size=8 \(here 12\), model\.hidden_size=8 \(here 10\); give the same$"
+    with pytest.raises(UserError, match=said):
         fine_tuned(own, str(base.path))
+
+
+def test_a_vocabulary_of_ones_own_beside_that_of_the_base_is_refused(base: RunDirectory, tmp_path: Path) -> None:
+    own = config(tmp_path, init_from=str(base.path))
+    same = own.data.tokenizer.vocab_size
+    assert fine_tuned(own, str(base.path), [f"data.tokenizer.vocab_size={same}", "data.name=x"]).data.tokenizer
+    own.data.tokenizer.vocab_size = 777
+    said = rf"^data\.tokenizer\.vocab_size=777 has no effect: .* with vocab_size={same}; leave the key out$"
+    with pytest.raises(UserError, match=said):
+        fine_tuned(own, str(base.path), ["data.tokenizer.vocab_size=777"])
+    assert fine_tuned(own, str(base.path)).data.tokenizer.vocab_size == same  # of a file, which is for other trainings
+
+
+def test_text_that_the_vocabulary_of_the_base_cannot_write_is_refused(
+    base: RunDirectory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, _ = tuning(base, tmp_path / "other")
+    for split in ("train", "valid"):
+        (tmp_path / f"{split}.en").write_text("the door is open\n" * 30 + "the 家 house\n", encoding="utf-8")
+        (tmp_path / f"{split}.de").write_text("die Tür ist offen\n" * 30 + "das 家 Haus\n", encoding="utf-8")
+    files, held_out = (
+        {key: [f"{split}.{lang}"] for key, lang in (("src", "en"), ("tgt", "de"))} for split in ("train", "valid")
+    )
+    cleaning = CleaningConfig(drop_duplicates=False, drop_test_pairs=False)
+    settings.data = replace(
+        settings.data,
+        phrasebook=None,
+        root=str(tmp_path),
+        train=TextFiles(**files),
+        valid=TextFiles(**held_out),
+        cleaning=cleaning,
+    )
+    ids = base.tokenizer("src").encode(["the door is open"] * 30 + ["the 家 house"])
+    share = sum(line.count(UNK_ID) for line in ids) / sum(map(len, ids))
+    settings.train.max_unknown = share * 0.99
+    run = RunDirectory(tmp_path / "made")
+    with pytest.raises(
+        UserError, match=rf"{share:.1%} of the pieces of the source text are unknown .* without init_from"
+    ):
+        lay_out(run, settings)
+    assert not run.exists
+    settings.train.max_unknown = 0.5
+    lay_out(run, settings)
+    assert run.exists
+    assert f"{100 * share:.2f} % of the pieces of the source text are unknown" in caplog.text
 
 
 def test_weights_that_do_not_fit_are_refused(base: RunDirectory, tmp_path: Path) -> None:

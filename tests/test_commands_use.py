@@ -157,9 +157,8 @@ def test_a_pipe_answers_each_line_before_the_next_is_sent(run: Path, tmp_path: P
 
 
 def test_a_file_is_translated_to_a_file_and_none_is_overwritten(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "in.txt").write_bytes("The key is here.\nno utf-8: \xff\n".encode("latin-1") + b"last")
-    _, error = call("translate", f"run={run}", "input=in.txt", "output=out.txt", cwd=tmp_path)
-    assert "in.txt, line 2: not UTF-8" in error
+    (tmp_path / "in.txt").write_bytes(b"The key is here.\n\nlast")
+    call("translate", f"run={run}", "input=in.txt", "output=out.txt", cwd=tmp_path)
     assert (tmp_path / "out.txt").read_text().count("\n") == 3
     _, error = call("translate", f"run={run}", "input=in.txt", "output=out.txt", cwd=tmp_path, code=2)
     assert "exists already" in error

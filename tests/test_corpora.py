@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config.data import TextFiles
-from nmt.data.corpora import read_lines, read_pairs
+from nmt.data.corpora import read_pairs
+from nmt.data.text_files import read_lines
 from nmt.errors import UserError
 
 

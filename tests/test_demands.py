@@ -2,6 +2,7 @@
 
 import logging
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from test_ensemble import members
 
 from nmt.cli.demands import read_demands
 from nmt.cli.prompt import Prompt
+from nmt.cli.translate import translate_file
 from nmt.config import AttentionKind, LengthPenalty, ModelConfig, SearchConfig, SearchKind, TranslateConfig
-from nmt.data import BOS_ID, PAD_ID, Tokenizer
+from nmt.data import BOS_ID, PAD_ID, Tokenizer, normalise, normalise_characters
 from nmt.data.phrasebook import Pair
-from nmt.decoding import Candidate, Demand, Demands, Ensemble, Translator, translator
+from nmt.decoding import Candidate, Demand, Demands, Ensemble, Translator
 from nmt.decoding.rules import Prefix
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
@@ -161,12 +163,11 @@ def test_constraints_that_blocking_makes_impossible_are_told_and_left_out(
     assert "words.txt, line 2: no translation holds all constraints" in caplog.text
 
 
-def test_the_first_part_of_a_long_line_takes_its_demand(
-    tokenizer: Tokenizer, phrases: list[Pair], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(translator, "MAX_SOURCE_PIECES", 12)
+def test_the_first_part_of_a_long_line_takes_its_demand(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
     line = " ".join(pair.en for pair in phrases[:4])
-    [[candidate]] = build(tokenizer).translate([line], demands=[Demands(tokenizer).make("Wo", ["Haus"])])
+    [[candidate]] = build(tokenizer, max_source_pieces=12).translate(
+        [line], demands=[Demands(tokenizer).make("Wo", ["Haus"])]
+    )
     assert candidate.text.startswith("Wo")
     assert holds(candidate.text, "Haus")
 
@@ -183,7 +184,7 @@ def test_a_coverage_penalty_without_attention_is_refused(tokenizer: Tokenizer) -
         build(tokenizer, attention=None, coverage_penalty=0.1).translate(["a line"])
 
 
-@pytest.mark.parametrize("text", ["Haus 家", "\x00", "a▁b", "<s>"])
+@pytest.mark.parametrize("text", ["Haus 家", "a▁b", "<s>"])
 def test_what_the_vocabulary_cannot_write_is_refused_by_name(tokenizer: Tokenizer, text: str) -> None:
     for prefix, phrases in ((text, []), ("", [text])):
         with pytest.raises(UserError, match=r"^f.txt, line 3: the model's vocabulary cannot write '.+'; leave it out$"):
@@ -198,19 +199,20 @@ def ask(folder: Path, **files: str) -> TranslateConfig:
 
 def test_files_give_each_line_its_own_demand(tokenizer: Tokenizer, tmp_path: Path) -> None:
     make = Demands(tokenizer).make
-    asked = ask(tmp_path, input="a\nb\n\n", prefixes="Der\n\nDas \n", constraints="\nHaus\tWo ist\n\u2028kalt")
+    asked = ask(tmp_path, prefixes="Der\n\nDas \n", constraints="\nHaus\tWo ist\n\u2028kalt")
     demands = read_demands(asked, tokenizer)
     assert demands is not None
-    for prefix, phrases in (("Der", []), ("", ["Haus", "Wo ist"]), ("Das ", ["kalt"])):
-        found, expected = next(demands), make(prefix, phrases)
-        assert found.prefix == expected.prefix
-        assert found.phrases.phrases == expected.phrases.phrases
-    with pytest.raises(UserError, match="there are 3 lines, and the input has more"):
-        next(demands)
+    assert demands.count == 3
+    expected = [make("Der", []), make("", ["Haus", "Wo ist"]), make("Das ", ["kalt"])]
+    for found, wanted in zip(demands.take(0, 3, "input"), expected, strict=True):
+        assert found.prefix == wanted.prefix
+        assert found.phrases.phrases == wanted.phrases.phrases
+    with pytest.raises(UserError, match="has 3 lines, and input has more; give as many"):
+        demands.take(2, 2, "input")
     assert read_demands(TranslateConfig(run="run"), tokenizer) is None
     both = ask(tmp_path, constraints="Haus\n")
     both.prefix = "Der"
-    found = next(read_demands(both, tokenizer) or iter([]))
+    [found] = read_demands(both, tokenizer).take(0, 1, "input")
     assert (len(found.prefix), len(found.phrases.phrases)) == (len(make("Der").prefix), 1)
 
 
@@ -218,6 +220,7 @@ def test_files_give_each_line_its_own_demand(tokenizer: Tokenizer, tmp_path: Pat
     ("files", "said"),
     [
         ({"input": "a\nb\n", "prefixes": "Der\n"}, r"prefixes=\S+ has 1 lines, input=\S+ has 2 lines; give as many"),
+        ({"input": "a\n", "prefixes": "Der\n\n"}, r"prefixes=\S+ has 2 lines, input=\S+ has 1 lines; give as many"),
         ({"prefixes": "Der\n", "constraints": "a\n\n"}, r"prefixes=\S+ has 1 lines, constraints=\S+ has 2 lines"),
         ({"constraints": "Haus\n家\n"}, "constraints, line 2: the model's vocabulary cannot write '家'"),
     ],
@@ -225,16 +228,49 @@ def test_files_give_each_line_its_own_demand(tokenizer: Tokenizer, tmp_path: Pat
 def test_files_that_do_not_go_together_are_refused(
     tokenizer: Tokenizer, tmp_path: Path, files: dict[str, str], said: str
 ) -> None:
+    asked = ask(tmp_path, **files)
+
+    def translate() -> None:
+        demands = read_demands(asked, tokenizer)
+        translate_file(build(tokenizer), Path(asked.input or "-"), str(tmp_path / "out"), None, demands)
+
     with pytest.raises(UserError, match=said):
-        read_demands(ask(tmp_path, **files), tokenizer)
+        translate()
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_files_and_other_encodings_are_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nowhere: No such file"):
+    with pytest.raises(UserError, match=r"nowhere: cannot be read \(No such file"):
         read_demands(TranslateConfig(run="run", prefixes=str(tmp_path / "nowhere")), tokenizer)
     (tmp_path / "latin").write_bytes("gut\nmöchte\n".encode("latin-1"))
-    with pytest.raises(UserError, match="latin, line 2: not UTF-8"):
+    with pytest.raises(UserError, match="latin: line 2 is not UTF-8"):
         read_demands(TranslateConfig(run="run", prefixes=str(tmp_path / "latin")), tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "phrase"),
+    [
+        ("Tür", "\ufeffTür"),
+        (unicodedata.normalize("NFD", "Tür"), unicodedata.normalize("NFD", "Tür ist")),
+        ("Tü\u200br", "Tür\u2060 ist"),
+        ("Tür\u00a0", "Tür\x07ist"),
+        ("Tür\t\u200b", "Tür\r"),
+    ],
+)
+def test_demands_are_normalised_as_sources_are(tokenizer: Tokenizer, prefix: str, phrase: str) -> None:
+    make = Demands(tokenizer).make
+    ended = " " * normalise_characters(prefix).endswith((" ", "\u00a0"))
+    found, expected = make(prefix, [phrase]), make(f"Tür{ended}", [normalise(phrase)])
+    assert found.prefix == expected.prefix
+    assert found.phrases.phrases == expected.phrases.phrases
+
+
+def test_line_ends_and_marks_of_windows_are_no_part_of_a_prefix(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    text = "\ufeffDas\r\nDie \r\n"
+    asked = ask(tmp_path, prefixes=text)
+    make = Demands(tokenizer).make
+    found = read_demands(asked, tokenizer).take(0, 2, "input")
+    assert [each.prefix for each in found] == [make("Das").prefix, make("Die ").prefix]
 
 
 def test_the_prompt_takes_prefix_and_words(tokenizer: Tokenizer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,3 +294,43 @@ def test_the_prompt_takes_prefix_and_words(tokenizer: Tokenizer, capsys: pytest.
     answer(":prefix 家")
     prompt.answer("the house")
     assert "cannot write '家'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("\udcff\udcfe", ":hold \udcff | Haus", ":prefix \udce4", ":nbest \udcff", ":\udcff", ":nbest " + "9" * 5000),
+        *(
+            ":nbest \u0663\u0663\u0663",
+            ":hold\u200b a",
+            "\ufeff:help",
+            ":attention \x00",
+            "\x1b[2J",
+            ":quit\udcff x",
+            ":hold a|",
+            "▁",
+        ),
+    ],
+)
+def test_nothing_typed_ends_the_prompt(
+    tokenizer: Tokenizer, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter([line, "the house", "\u200b:quit "])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    monkeypatch.setenv("XDG_STATE_HOME", "/nowhere")
+    Prompt(build(tokenizer)).loop()
+    said = capsys.readouterr()
+    said.out.encode()
+    assert "Traceback" not in said.err
+    assert next(typed, None) is None
+
+
+def test_a_fault_of_the_program_does_not_end_the_prompt_either(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter(["the house", ":quit"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    prompt = Prompt(build(tokenizer))
+    monkeypatch.setattr(prompt.translator, "translate", lambda *_, **__: 1 / 0)
+    prompt.loop()
+    assert "this cannot be answered: ZeroDivisionError" in capsys.readouterr().err

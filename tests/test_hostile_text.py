@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from nmt.cli import app, prompt
-from nmt.cli.translate import blocks, decoded, read_available
+from nmt.cli.translate import blocks
 from nmt.config import TextFiles
 from nmt.console import harmless
 from nmt.data import MOST_IN_A_LINE, fetch, read_all, read_lines
@@ -68,7 +68,7 @@ def test_what_is_kept_in_memory_is_bounded(tmp_path: Path, line: bytes) -> None:
 
 
 def test_a_bomb_of_lines_is_refused_where_lines_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.corpora.MOST_UNCHECKED", MEGABYTE)
+    monkeypatch.setattr("nmt.data.text_files.MOST_UNCHECKED", MEGABYTE)
     path = bomb(tmp_path / "lines.gz", (b"x" * 1023 + b"\n") * 1024, 4)
     with pytest.raises(UserError, match=r"lines\.gz: holds 100 times"):
         list(read_lines(path))
@@ -88,29 +88,10 @@ def test_pairs_are_bounded_where_they_are_kept(tmp_path: Path) -> None:
         list(read_pairs(TextFiles(tsv=["pairs", "pairs"]), tmp_path, most=128))
 
 
-@pytest.mark.parametrize("cut_at", [None, 65_536])
-def test_translation_leaves_out_what_is_too_long_and_keeps_every_line(
-    cut_at: int | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    long = "ü".encode() * MEGABYTE
-    text = b"one\n" + long + b"\n" + b"three\n" + b"y" * MOST_IN_A_LINE + b"\n" + long
-
-    class Pipe(io.BytesIO):
-        def read1(self, size: int | None = -1) -> bytes:
-            return super().read1(cut_at)
-
-    batches = blocks(io.BytesIO(text)) if cut_at is None else read_available(io.BufferedReader(Pipe(text)))
-    with caplog.at_level(logging.WARNING):
-        lines = [line for batch in decoded(batches, "text") for line in batch]
-    assert len(lines) == 5
-    assert (lines[0], lines[2], lines[3]) == ("one", "three", "y" * MOST_IN_A_LINE)
-    assert lines[1] == lines[4] == "ü" * (MOST_IN_A_LINE // 2)
-    assert caplog.text.count("the rest is left out") == 2
-
-
-def test_a_block_is_bounded_in_bytes() -> None:
-    text = (b"z" * (MEGABYTE // 4 - 1) + b"\n") * 10
-    assert [len(block) for block in blocks(io.BytesIO(text))] == [4, 4, 2]
+def test_a_block_is_bounded() -> None:
+    line = "z" * (MEGABYTE // 4 - 1)
+    assert [len(block) for block in blocks([[line] * 7, [line] * 3])] == [4, 4, 2]
+    assert [len(block) for block in blocks([["z"] * 1500, ["z"] * 600])] == [1024, 1024, 52]
 
 
 def silent(text: str) -> bool:

@@ -2,19 +2,21 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
-from nmt.cli.translate import blocks, decoded, filter_lines
+from nmt.cli.translate import filter_lines, translate_file
 from nmt.config import MbrCandidates, MbrReferences, ModelConfig, Precision, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer
 from nmt.decoding import Demands, Translator, align
+from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
 
 MEGABYTE = 1 << 20
 LINES = [
-    *(b"", b" ", b"\r", b"\x00", b"tea\x00tea", b"\xff\xfe", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\t", b"x" * 2000),
+    *(b"", b" ", b"\r", b"\x00", b"tea\x00tea", b"\xef\xbb\xbf", b"\t", b"x" * 2000),
     *(
         text.encode()
         for text in ("a\u2028b\u2029c\x85d\x0be", "\u200b\u200d\u202e", "e\u0301" * 300, "\U0010ffff", "▁ ▁")
@@ -46,21 +48,22 @@ def made(tokenizer: Tokenizer, search: str, value: float | None = None) -> Trans
     return Translator(model, tokenizer, tokenizer, config)
 
 
-def translated(translator: Translator, content: bytes) -> list[str]:
-    output = io.StringIO(newline="\n")
-    filter_lines(translator, decoded(blocks(io.BytesIO(content)), "text"), output, None)
-    *lines, rest = output.getvalue().split("\n")
+def translated(translator: Translator, content: bytes, folder: Path) -> list[str]:
+    (folder / "text").write_bytes(content)
+    translate_file(translator, folder / "text", str(folder / "out"))
+    *lines, rest = (folder / "out").read_text(encoding="utf-8").split("\n")
+    (folder / "out").unlink()
     assert rest == ""
     return lines
 
 
 @pytest.mark.parametrize("precision", [Precision.float32, Precision.bfloat16, Precision.int8])
 @pytest.mark.parametrize("search", SEARCHES)
-def test_any_bytes_are_a_line(tokenizer: Tokenizer, search: str, precision: Precision) -> None:
+def test_any_text_is_a_line(tokenizer: Tokenizer, search: str, precision: Precision, tmp_path: Path) -> None:
     translator = made(tokenizer, search)
     translator.model.lower_precision(precision)
     assert translator.model.precision == precision
-    assert len(translated(translator, b"\n".join(LINES))) == len(LINES)
+    assert len(translated(translator, b"\n".join(LINES), tmp_path)) == len(LINES)
 
 
 def test_candidates_are_numbered_over_the_whole_text(tokenizer: Tokenizer) -> None:
@@ -74,10 +77,10 @@ def test_candidates_are_numbered_over_the_whole_text(tokenizer: Tokenizer) -> No
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30])
 @pytest.mark.parametrize("search", SEARCHES)
 def test_a_model_without_finite_scores_gives_lines(
-    tokenizer: Tokenizer, search: str, value: float, caplog: pytest.LogCaptureFixture
+    tokenizer: Tokenizer, search: str, value: float, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     translator = made(tokenizer, search, value)
-    assert len(translated(translator, b"tea\n\nThe door is open.\n" + b"tea " * 500)) == 4
+    assert len(translated(translator, b"tea\n\nThe door is open.\n" + b"tea " * 500, tmp_path)) == 4
     found = translator.translate(["tea", ""])
     assert [len(links) for links in align(translator, ["tea", ""], found)] == [len(each) for each in found]
     if value != 1e30:
@@ -92,18 +95,28 @@ def test_demands_of_a_model_without_numbers_are_left_out(tokenizer: Tokenizer) -
     assert len(translator.translate(["tea"] * 3, demands=asked)) == 3
 
 
-@pytest.mark.parametrize("line", [b"\xff" * MEGABYTE, b"a" * (MEGABYTE + 9), "\u200b".encode() * (MEGABYTE // 3)])
-def test_a_megabyte_is_a_line(tokenizer: Tokenizer, line: bytes) -> None:
+@pytest.mark.parametrize("line", [b"a" * (MEGABYTE - 9), "\u200b".encode() * (MEGABYTE // 3)])
+def test_a_megabyte_is_a_line(tokenizer: Tokenizer, line: bytes, tmp_path: Path) -> None:
     translator = made(tokenizer, "greedy")
     translator.src = Few(tokenizer.model)
-    assert len(translated(translator, b"one\n" + line + b"\nthree")) == 3
+    assert len(translated(translator, b"one\n" + line + b"\nthree", tmp_path)) == 3
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe", b"\xed\xa0\x80", b"caf\xe9", b"a" * (MEGABYTE + 1)])
+def test_what_is_not_text_is_refused_and_nothing_is_made_up(tokenizer: Tokenizer, line: bytes, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"text: line 2 is (not UTF-8|longer than)"):
+        translated(made(tokenizer, "greedy"), b"one\n" + line + b"\nthree", tmp_path)
+    assert not (tmp_path / "out").exists()
 
 
 class Few(Tokenizer):
-    """Reads a line as a whole, and gives its beginning alone: thousands of parts are translated as one is."""
+    """Reads the beginning of a line alone: thousands of parts are translated as one is."""
 
     def encode(self, lines: list[str]) -> list[list[int]]:  # type: ignore[override]
         return [ids[:900] for ids in super().encode(lines)]
+
+    def surfaces(self, lines: list[str]) -> list[list[str]]:  # type: ignore[override]
+        return [pieces[:900] for pieces in super().surfaces(lines)]
 
 
 def test_half_a_character_is_a_line_too(tokenizer: Tokenizer) -> None:

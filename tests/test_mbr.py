@@ -15,11 +15,10 @@ from nmt.config import MbrCandidates, MbrReferences, SearchConfig, SearchKind, S
 from nmt.config.checks import problems_in
 from nmt.data import Tokenizer, normalise
 from nmt.data.phrasebook import Pair
-from nmt.decoding import Candidate, Ensemble, Translator, translator
+from nmt.decoding import Candidate, Ensemble, Translator
 from nmt.decoding.mbr import by_expected_utility, minimum_risk
 from nmt.decoding.sampling import sample
 from nmt.decoding.search import Hypothesis, search
-from nmt.decoding.translator import cut
 
 KINDS = pytest.mark.parametrize(
     "search",
@@ -102,12 +101,11 @@ def test_every_line_has_the_result_that_it_has_alone(tokenizer: Tokenizer, searc
 
 @KINDS
 def test_the_parts_of_a_long_line_are_translated_each(
-    tokenizer: Tokenizer, phrases: list[Pair], search: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    tokenizer: Tokenizer, phrases: list[Pair], search: dict[str, object]
 ) -> None:
-    monkeypatch.setattr(translator, "MAX_SOURCE_PIECES", 12)
-    ready = build(tokenizer, **search)
-    line = " ".join(pair.en for pair in phrases[:6])
-    parts = tokenizer.decode(cut(tokenizer.encode([line])[0], ready.starts_word))
+    ready = build(tokenizer, **search, max_source_pieces=24)
+    line = " ".join(pair.en for pair in phrases[:8])
+    parts = tokenizer.decode([part.ids for part in ready.parts([line])[0]])
     alone = ready.translate(parts)
     assert len(parts) > 6
     for rank, whole in enumerate(ready.translate([line])[0]):

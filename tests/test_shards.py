@@ -14,10 +14,11 @@ from dirty_corpus import DIRTY, PAIRS, SMALL, corpus, files, write
 from nmt.config import TextFiles
 from nmt.config.data import CleaningConfig
 from nmt.data import PairStore, Prepared, prepare, shards
-from nmt.data.corpora import Stretch, read_lines, read_shard, read_stretch
+from nmt.data.corpora import read_shard
 from nmt.data.cutting import cut, shards_of
 from nmt.data.duplicates import find_repeated, read_repeated, write_digests
 from nmt.data.sources import Source
+from nmt.data.text_files import Stretch, read_lines, read_stretch
 from nmt.errors import UserError
 
 MODULE = importlib.import_module("nmt.data.prepare")
@@ -154,7 +155,7 @@ def test_stopped_as_it_takes_its_work_away(tmp_path: Path, monkeypatch: pytest.M
 def test_a_file_is_cut_at_each_so_manyth_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, every: int, block: int
 ) -> None:
-    monkeypatch.setattr("nmt.data.corpora._BLOCK", block)
+    monkeypatch.setattr("nmt.data.text_files._BLOCK", block)
     (tmp_path / "text").write_bytes(text)
     _, result = cut(tmp_path, 0, str(tmp_path / "text"), every, [].append)
     lines = text.split(b"\n")[: None if not text.endswith(b"\n") and text else -1]

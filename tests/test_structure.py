@@ -46,6 +46,7 @@ DOORS = {
     "optuna": ("sweep/choose.py",),
     "jinja2": ("evaluation/report.py",),
     "safetensors": ("run/checkpoint.py",),
+    "sentencex": ("data/sentence_ends.py",),
     "filelock": ("data/locking.py",),
     "submitit": ("cli/cluster.py", "cli/job.py"),
 }

@@ -1,5 +1,6 @@
 """Lines to lines: one result for each, whatever they hold, and the same one whatever stands beside them."""
 
+import itertools
 import logging
 import random
 
@@ -11,8 +12,8 @@ from nmt.config.model import AttentionKind, ModelConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise
 from nmt.data.phrasebook import pairs
 from nmt.data.tokenizer import train_tokenizer
-from nmt.decoding import Candidate, Hypothesis, Translator, translator
-from nmt.decoding.translator import cut
+from nmt.decoding import Candidate, Hypothesis, Translator
+from nmt.decoding.parts import cut_sentence
 from nmt.models import Vocabulary, build_model
 
 PAIRS = list(pairs(300, seed=1))
@@ -97,19 +98,18 @@ def test_a_line_of_ten_thousand_words_is_one_line(tokenizer: Tokenizer, caplog: 
     with caplog.at_level(logging.WARNING):
         before, result, after = texts(fast.translate([PAIRS[0].en, long, PAIRS[1].en], done.append))
     pieces = len(tokenizer.encode([long])[0])
-    assert f"a line of {pieces} pieces is translated in {sum(done) - 2} parts" in caplog.text
-    assert sum(done) - 2 >= pieces / translator.MAX_SOURCE_PIECES
+    assert f"line 2: its {pieces} pieces are translated in {sum(done) - 2} parts" in caplog.text
+    assert sum(done) - 2 >= pieces / fast.config.max_source_pieces
     assert [before, after] == texts(fast.translate([PAIRS[0].en, PAIRS[1].en]))
     assert "\n" not in result
 
 
 def test_the_parts_of_a_long_line_are_translated_in_order(
-    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+    tokenizer: Tokenizer,
 ) -> None:
-    monkeypatch.setattr(translator, "MAX_SOURCE_PIECES", 12)
-    short = build(tokenizer, n_best=2)
-    line = " ".join(pair.en for pair in PAIRS[:6])
-    parts = tokenizer.decode(cut(tokenizer.encode([line])[0], short.starts_word))
+    short = build(tokenizer, n_best=2, max_source_pieces=24)
+    line = " ".join(pair.en for pair in PAIRS[:8])
+    parts = tokenizer.decode([part.ids for part in short.parts([line])[0]])
     assert len(parts) > 6
     assert " ".join(parts) == line
     alone = short.translate(parts)
@@ -119,24 +119,21 @@ def test_the_parts_of_a_long_line_are_translated_in_order(
         assert whole.score == pytest.approx(sum(c[rank].score for c in alone) / len(parts), rel=1e-4)
 
 
-def test_cut_keeps_every_id_and_cuts_before_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(translator, "MAX_SOURCE_PIECES", 10)
+def test_a_sentence_is_cut_behind_commas_or_before_words() -> None:
     numbers = random.Random(4)
     for _ in range(300):
-        ids = [numbers.randrange(100) for _ in range(numbers.randrange(60))]
-        share = numbers.choice([1, 3, 10])
-        parts = cut(ids, lambda i, share=share: i % share == 0)
-        assert [i for part in parts for i in part] == ids
-        start = 0
-        for part in parts[:-1]:
-            assert 5 < len(part) <= 10
-            # The last place in the second half where a word starts, or the limit if there is none.
-            places = [n for n in range(6, 11) if ids[start + n] % share == 0]
-            assert len(part) == max(places, default=10)
-            start += len(part)
-        assert len(parts[-1] if parts else []) <= 10
-    assert cut([], lambda i: True) == []
-    assert cut([1] * 10, lambda i: True) == [[1] * 10]
+        pieces = numbers.choices(["▁a", "b", ",", "▁", "家"], [1, numbers.choice([1, 5, 20]), 1, 1, 1], k=60)
+        pieces = pieces[: numbers.randrange(60)]
+        ends = cut_sentence(pieces, 10)
+        assert ends == sorted(set(ends))
+        assert ends[-1:] == [len(pieces)] * bool(pieces)
+        for start, end in itertools.pairwise([0, *ends[:-1]]):
+            assert 5 < end - start <= 10
+            words = [n for n in range(start + 6, start + 11) if pieces[n] in ("▁a", "▁", "家")]
+            commas = [n for n in words if pieces[n - 1] == ","]
+            assert end == max(commas or words, default=start + 10)
+    assert cut_sentence([], 10) == []
+    assert cut_sentence(["a"] * 10, 10) == [10]
 
 
 def test_whatever_the_pieces_say_a_translation_is_one_line(tokenizer: Tokenizer) -> None:

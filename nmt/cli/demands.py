@@ -1,79 +1,85 @@
-"""Reads what is demanded of translations: a prefix for all, or files with prefixes and constraints a line."""
+"""Reads what is demanded of translations: a prefix for all, or texts with prefixes and constraints for each line."""
 
-import itertools
-from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from nmt.config import TranslateConfig, path_of
-from nmt.data import MOST_IN_A_LINE, Tokenizer
+from nmt.data import Tokenizer, named, read_all
 from nmt.decoding import Demand, Demands
 from nmt.errors import UserError
 
+MOST_IN_MEMORY = 1 << 30
+"""Bytes of prefixes, of constraints, and of the input that goes with them, each of which is kept in memory."""
 
-def read_demands(asked: TranslateConfig, tgt: Tokenizer) -> Iterator[Demand] | None:
-    """What is demanded of each line of the input; None where nothing is.
+
+@dataclass
+class LineDemands:
+    """Demands for the lines of an input."""
+
+    demands: Demands
+    prefixes: Sequence[str] | None
+    constraints: Sequence[str] | None
+    prefix: str
+    """The prefix of all lines, where there are no `prefixes`."""
+    name: str
+    """What messages call the texts with the demands."""
+    most_bytes: int = MOST_IN_MEMORY
+
+    @property
+    def count(self) -> int | None:
+        """Number of lines that there are demands for; None if all lines have the same."""
+        counts = [len(lines) for lines in (self.prefixes, self.constraints) if lines is not None]
+        return min(counts) if counts else None
+
+    def make(self, number: int) -> Demand:
+        """Return the demand of the line with this number, from 0.
+
+        Raises:
+            UserError: the vocabulary cannot write it.
+        """
+        prefix = self.prefix if self.prefixes is None else self.prefixes[number]
+        phrases = [] if self.constraints is None else self.constraints[number].split("\t")
+        where = "prefix" if self.count is None else f"{self.name}, line {number + 1}"
+        return self.demands.make(prefix, phrases, where)
+
+    def take(self, before: int, lines: int, name: str) -> list[Demand]:
+        """Return the demands of the next lines.
+
+        Raises:
+            UserError: there are not as many.
+        """
+        if self.count is None:
+            return [self.make(0)] * lines
+        if before + lines > self.count:
+            raise UserError(f"{self.name} has {self.count} lines, and {name} has more; give as many")
+        return [self.make(number) for number in range(before, before + lines)]
+
+    def check_count(self, lines: int, name: str) -> None:
+        """
+        Raises:
+            UserError: an input of this number of lines has more or fewer than there are demands.
+        """
+        if lines != self.count:
+            raise UserError(f"{self.name} has {self.count} lines, {name} has {lines} lines; give as many")
+
+
+def read_demands(asked: TranslateConfig, tgt: Tokenizer) -> LineDemands | None:
+    """Return what is demanded of each line of the input; None if nothing is.
 
     Raises:
-        UserError: a file cannot be read, has another number of lines than the input, or holds what the vocabulary
-            cannot write; at once, but that a pipe has more lines is known only when they come.
+        UserError: a text cannot be read, the texts have different numbers of lines, or hold what the vocabulary
+            cannot write. A mistake in the last line is told before the first is translated.
     """
-    demands = Demands(tgt)
-    if asked.prefixes is None and asked.constraints is None:
-        return None if asked.prefix is None else itertools.repeat(demands.make(asked.prefix, where="prefix"))
-    named = {"prefixes": asked.prefixes, "constraints": asked.constraints, "input": asked.input}
-    files = {f"{key}={name}": path_of(name) for key, name in named.items() if name is not None}
-    try:
-        counts = {name: count_lines(path) for name, path in files.items()}
-        if len(set(counts.values())) > 1:
-            raise UserError(", ".join(f"{name} has {count} lines" for name, count in counts.items()) + "; give as many")
-        for _ in itertools.islice(from_files(asked, demands), min(counts.values())):
-            pass  # a mistake in the last line is told before the first is translated
-    except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}; check prefixes, constraints and input") from None
-    return from_files(asked, demands)
-
-
-def from_files(asked: TranslateConfig, demands: Demands) -> Iterator[Demand]:
-    """The demand of each line, as long as the files have lines.
-
-    Raises:
-        UserError: after the last one.
-    """
-    prefixes = itertools.repeat(asked.prefix or "") if asked.prefixes is None else lines_of("prefixes", asked.prefixes)
-    constraints = itertools.repeat("") if asked.constraints is None else lines_of("constraints", asked.constraints)
-    name = " and ".join(str(name) for name in (asked.prefixes, asked.constraints) if name is not None)
-    number = 0
-    for prefix, phrases in zip(prefixes, constraints, strict=False):
-        number += 1
-        yield demands.make(prefix, phrases.split("\t"), f"{name}, line {number}")
-    raise UserError(f"{name}: there are {number} lines, and the input has more; give as many")
-
-
-def lines_of(key: str, name: str) -> Iterator[str]:
-    """Lines of a text file that a key names.
-
-    Raises:
-        UserError: it is not UTF-8, or a line is too long.
-    """
-    with path_of(name).open("rb") as file:
-        for number, line in enumerate(cut_lines(file), start=1):
-            if len(line.removesuffix(b"\n")) > MOST_IN_A_LINE:
-                raise UserError(f"{key}={name}, line {number}: longer than {MOST_IN_A_LINE:,} bytes; shorten it")
-            try:
-                yield line.decode("utf-8").removesuffix("\n")
-            except UnicodeDecodeError:
-                raise UserError(f"{key}={name}, line {number}: not UTF-8; convert the file") from None
-
-
-def cut_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file; of one that is too long the beginning, which has one byte too many."""
-    while line := file.readline(MOST_IN_A_LINE + 1):
-        yield line
-        while len(line) > MOST_IN_A_LINE and not line.endswith(b"\n"):
-            line = file.readline(MOST_IN_A_LINE + 1)
-
-
-def count_lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(1 for _ in cut_lines(file))
+    texts = {"prefixes": asked.prefixes, "constraints": asked.constraints}
+    lines = {key: read_all(path_of(given), MOST_IN_MEMORY) for key, given in texts.items() if given is not None}
+    if not lines and asked.prefix is None:
+        return None
+    names = {key: f"{key}={named(given)}" for key, given in texts.items() if given is not None}
+    if len({len(each) for each in lines.values()}) > 1:
+        counts = [f"{names[key]} has {len(each)} lines" for key, each in lines.items()]
+        raise UserError(f"{', '.join(counts)}; give as many")
+    name = " and ".join(names.values())
+    found = LineDemands(Demands(tgt), lines.get("prefixes"), lines.get("constraints"), asked.prefix or "", name)
+    for number in range(1 if found.count is None else found.count):
+        found.make(number)
+    return found

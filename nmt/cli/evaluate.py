@@ -1,6 +1,7 @@
 """nmt-evaluate: scores of a run on a split, on a test set of sacrebleu's, or on files of your own."""
 
 import hashlib
+import json
 import logging
 from pathlib import Path
 
@@ -8,7 +9,8 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.machine import settle
-from nmt.config import Config, EvaluateConfig, with_search
+from nmt.config import Config, EvaluateConfig, path_of, with_search
+from nmt.data import is_regular
 from nmt.evaluation import EvaluationSet, evaluate, load_translator, show_scores
 from nmt.metrics import Comet
 from nmt.run import RunDirectory
@@ -38,7 +40,11 @@ def command(cfg: DictConfig) -> None:
 def what_to_score(asked: EvaluateConfig, run: RunDirectory, config: Config) -> tuple[str, EvaluationSet]:
     """The name of the files of scores, and what they are about: own files, a named test set, or a split."""
     if asked.src is not None and asked.ref is not None:
-        return f"{Path(asked.src).name}.{digest(asked.src, asked.ref)}", EvaluationSet.of_files(asked.src, asked.ref)
+        paths = [asked.src, asked.ref, *asked.further_refs]
+        test = EvaluationSet.of_files(*paths)
+        if not all(is_regular(path_of(path)) for path in paths):  # the next pipe may have the same name
+            return f"pipe.{digest_of(json.dumps(test.identity()))}", test
+        return f"{Path(asked.src).name}.{digest(*paths)}", test
     if asked.testset is not None:
         pair = f"{config.data.src_lang}-{config.data.tgt_lang}"
         return f"{asked.testset.replace('/', '_')}.{pair}", EvaluationSet.of_sacrebleu(asked.testset, pair)
@@ -48,8 +54,11 @@ def what_to_score(asked: EvaluateConfig, run: RunDirectory, config: Config) -> t
 
 def digest(*paths: str) -> str:
     """What tells files and runs from namesakes in another folder."""
-    joined = "\n".join(str(Path(path).absolute()) for path in paths)
-    return hashlib.sha256(joined.encode()).hexdigest()[:8]
+    return digest_of("\n".join(str(Path(path).absolute()) for path in paths))
+
+
+def digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nmt.console import harmless
+from nmt.data import normalise, normalise_characters
 from nmt.decoding import AttentionMap, Demands, Translator
 from nmt.errors import UserError
 
@@ -45,7 +46,7 @@ class Prompt:
             print("A sentence, or :help", file=sys.stderr)
             while True:
                 try:
-                    line = input("> ").lstrip()
+                    line = input("> ")
                 except KeyboardInterrupt:
                     print()
                     continue
@@ -55,15 +56,20 @@ class Prompt:
                 except UnicodeDecodeError:
                     print("that was not UTF-8; set the terminal to UTF-8", file=sys.stderr)
                     continue
-                if line.rstrip() in (":quit", ":q"):
+                if normalise(line) in (":quit", ":q"):
                     return
                 try:
                     self.answer(line)
                 except KeyboardInterrupt:
                     print("stopped", file=sys.stderr)
+                except BrokenPipeError:
+                    raise
+                except Exception as error:  # nothing that is typed ends the session
+                    print(f"this cannot be answered: {harmless(repr(error))}", file=sys.stderr)
 
     def answer(self, line: str) -> None:
-        """One line typed: a command, or a sentence to translate."""
+        """Answer one line typed: a command, or a sentence to translate."""
+        line = normalise_characters(line).lstrip()
         command, _, argument = line.partition(" ")
         match command:
             case "":
@@ -98,7 +104,7 @@ class Prompt:
             print(f"{rank}. {candidate.score:8.4f}  {candidate.text}")
 
     def set_n_best(self, argument: str) -> None:
-        if not argument.isdecimal() or not 1 <= int(argument) <= self.most:
+        if not argument.isdecimal() or len(argument) > 9 or not 1 <= int(argument) <= self.most:
             print(f":nbest takes a number from 1 to {self.most}, what the search keeps", file=sys.stderr)
             return
         self.n_best = int(argument)
@@ -134,12 +140,12 @@ def history() -> Iterator[None]:
         yield
         return
     path = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "nmt" / "history"
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         readline.read_history_file(path)
     readline.set_history_length(HISTORY_LINES)
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             path.parent.mkdir(parents=True, exist_ok=True)
             readline.write_history_file(path)

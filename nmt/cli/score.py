@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.config import ScoreConfig, from_hydra, path_of
-from nmt.data import read_all, tokenizer_advice
+from nmt.data import read_scored, tokenizer_advice
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, show_scores
 from nmt.metrics import Comet, all_scores
@@ -23,7 +23,8 @@ def command(cfg: DictConfig) -> None:
         test = EvaluationSet.of_sacrebleu(asked.testset, asked.pair)
     else:
         assert asked.ref is not None
-        test = EvaluationSet(asked.ref, lines_of(asked.src) if asked.src else hypotheses, [lines_of(asked.ref)])
+        references = [lines_of(ref) for ref in (asked.ref, *asked.further_refs)]
+        test = EvaluationSet(asked.ref, lines_of(asked.src) if asked.src else hypotheses, references)
     for name, side in [("src", test.src), *(("ref", lines) for lines in test.references)]:
         if len(side) != len(hypotheses):
             raise UserError(f"hyp has {len(hypotheses)} lines and {name} {len(side)}; give parallel files")
@@ -40,7 +41,7 @@ def command(cfg: DictConfig) -> None:
 
 
 def lines_of(path: str) -> list[str]:
-    return read_all(path_of(path))
+    return read_scored(path_of(path))
 
 
 def main() -> None:

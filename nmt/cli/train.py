@@ -1,8 +1,8 @@
 """nmt-train: prepare, train, validate, keep the best, score the test set."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from nmt.cli import app
 from nmt.cli.machine import Machine, settle
 from nmt.config import Config, from_hydra
-from nmt.data import prepare
+from nmt.data import UNK_ID, PairStore, prepare
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split, load_translator, show_scores
 from nmt.run import (
@@ -79,7 +79,7 @@ def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
     else:
         config = grouped(from_hydra(Config, cfg))
         if config.train.init_from is not None:
-            config = fine_tuned(config, config.train.init_from)
+            config = fine_tuned(config, config.train.init_from, app.value_overrides())
         run = RunDirectory(app.run_dir())
         if resume == "auto" and (unfinished := newest_unfinished(app.other_runs(), config)):
             run = unfinished
@@ -107,17 +107,35 @@ def grouped(config: Config) -> Config:
     return replace(config, tracking=replace(config.tracking, group=app.multirun_name()))
 
 
-def fine_tuned(config: Config, base: str) -> Config:
-    """The configuration with the tokenizer of the run that it starts from.
+def fine_tuned(config: Config, base: str, overrides: Sequence[str] = ()) -> Config:
+    """Return the configuration with the tokenizer of the run that it starts from.
+
+    Args:
+        config: of the new run.
+        base: the run that it starts from.
+        overrides: what the command line sets.
 
     Raises:
-        UserError: the models differ in more than probabilities.
+        UserError: the models differ in more than probabilities, or the command line sets another tokenizer.
     """
     given = RunDirectory.open(base).config()
-    for field in fields(given.model):
-        theirs, own = getattr(given.model, field.name), getattr(config.model, field.name)
-        if theirs != own and not isinstance(theirs, float):
-            raise UserError(f"train.init_from={base} has model.{field.name}={theirs}, here it is {own}; give the same")
+    pairs = [
+        (field.name, getattr(given.model, field.name), getattr(config.model, field.name))
+        for field in fields(given.model)
+    ]
+    other = [(name, theirs, own) for name, theirs, own in pairs if theirs != own and not isinstance(theirs, float)]
+    if other:
+        said = ", ".join(f"model.{name}={theirs} (here {own})" for name, theirs, own in other)
+        raise UserError(f"train.init_from={base} has {said}; give the same")
+    for override in overrides:
+        key = override.partition("=")[0].removeprefix("data.tokenizer.")
+        if key in asdict(given.data.tokenizer) and override.startswith("data.tokenizer."):
+            theirs, own = getattr(given.data.tokenizer, key), getattr(config.data.tokenizer, key)
+            if theirs != own:
+                raise UserError(
+                    f"data.tokenizer.{key}={own} has no effect: train.init_from={base} brings its own tokenizer, with "
+                    f"{key}={theirs}; leave the key out"
+                )
     return replace(config, data=replace(config.data, tokenizer=given.data.tokenizer))
 
 
@@ -129,9 +147,35 @@ def warn_of_other_threads(run: RunDirectory, threads: int) -> None:
 
 
 def lay_out(run: RunDirectory, config: Config) -> None:
-    """Prepares the corpus, and makes a new run of it."""
+    """Prepare the corpus, and make a new run of it.
+
+    Raises:
+        UserError: the corpus cannot be prepared, or the vocabulary of the run to start from cannot write it.
+    """
     base = config.train.init_from
-    run.create(config, prepare(config.data, RunDirectory.open(base).tokenizers() if base else None))
+    prepared = prepare(config.data, RunDirectory.open(base).tokenizers() if base else None)
+    if base is not None:
+        check_unknown(prepared.store("train"), base, config.train.max_unknown)
+    run.create(config, prepared)
+
+
+def check_unknown(pairs: PairStore, base: str, most: float) -> None:
+    """Report the share of pieces that the vocabulary of a run does not have.
+
+    Raises:
+        UserError: it is larger than `most` on a side.
+    """
+    for name, side in (("source", pairs.src), ("target", pairs.tgt)):
+        unknown, total = side.share_of(UNK_ID)
+        share = unknown / max(total, 1)
+        if share > most:
+            raise UserError(
+                f"train.init_from={base}: {share:.1%} of the pieces of the {name} text are unknown to its vocabulary "
+                f"(train.max_unknown={most:g}); train without init_from, which makes a vocabulary of this corpus, or "
+                "remove the lines in other scripts"
+            )
+        if unknown:
+            log.warning("%.2f %% of the pieces of the %s text are unknown to %s's vocabulary", 100 * share, name, base)
 
 
 def train(config: Config, run: RunDirectory, machine: Machine, processes: Processes = ALONE) -> None:

@@ -71,6 +71,16 @@ def number(config: Any, field: str, low: float, high: float = float("inf")) -> I
     yield field, f"is {'far too much' if huge else value}; allowed: {allowed}"
 
 
+def one_standard_input(**given: str | list[str] | None) -> Iterator[tuple[str, str]]:
+    """Yield a problem if several fields name standard input, which can be read once."""
+    names = [
+        (key, name) for key, value in given.items() for name in ([value] if isinstance(value, str) else value or [])
+    ]
+    keys = [key for key, name in names if name in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")]
+    if len(keys) > 1:
+        yield keys[0], f"and {keys[1]} are both standard input, which can be read once; give a file for one of them"
+
+
 def one_of(config: Any, field: str, allowed: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yields a problem unless the field holds one of `allowed`."""
     if getattr(config, field) not in allowed:

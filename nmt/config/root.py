@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
-from nmt.config.checks import number, problems_in, texts_in
+from nmt.config.checks import number, one_standard_input, problems_in, texts_in
 from nmt.config.data import DataConfig, SubwordType
 from nmt.config.model import NOISE, ModelConfig, Tying
 from nmt.config.optim import OptimConfig
@@ -122,6 +122,8 @@ class EvaluateConfig:
     """Instead of a split: a file with source sentences ..."""
     ref: str | None = None
     """... and one with their reference translations."""
+    further_refs: list[str] = field(default_factory=list)
+    """Further files of reference translations."""
     testset: str | None = None
     """Instead of a split: a test set by the name that sacrebleu gives it, such as wmt14; fetched by sacrebleu."""
     name: str | None = None
@@ -139,6 +141,9 @@ class EvaluateConfig:
             yield "split", f"is {self.split!r}; allowed: valid, test, or own files by src=FILE ref=FILE"
         if (self.src is None) != (self.ref is None):
             yield "src", "and ref go together; give both or neither"
+        if self.further_refs and self.ref is None:
+            yield "further_refs", "go with src and ref; give these too"
+        yield from one_standard_input(src=self.src, ref=self.ref, further_refs=self.further_refs)
         if self.testset is not None and self.src is not None:
             yield "testset", "is given and src and ref are too; give one or the other"
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
@@ -158,9 +163,10 @@ class TranslateConfig:
     ensemble: list[str] = field(default_factory=list)
     """Further runs of the same tokenizers, whose models decode together with the first one's."""
     input: str | None = None
-    """File to translate, one sentence a line; null: standard input."""
+    """Text to translate, one sentence a line: a file, a pipe, or - for standard input; null: that too, or a prompt if
+    it is a terminal."""
     output: str | None = None
-    """File for the translations, which must not exist; null: standard output."""
+    """File for the translations, which must not exist, or a pipe; null or -: standard output."""
     alignments: str | None = None
     """File for alignments of words by attention, which must not exist: for each line of output one in Pharaoh's format,
     as `0-0 1-2`, numbers of a source word and of a target word."""
@@ -177,6 +183,10 @@ class TranslateConfig:
     machine: MachineConfig = field(default_factory=MachineConfig)
 
     def problems(self) -> Iterator[tuple[str, str]]:
+        texts = {"input": self.input or "-", "prefixes": self.prefixes, "constraints": self.constraints}
+        yield from one_standard_input(**texts)
+        if self.alignments == "-" and self.output in (None, "-"):
+            yield "alignments", "and the translations are both standard output; give a file for one of them"
         if self.output is not None and self.input is None:
             yield "output", "is given and input is not; give input=FILE, or redirect standard output"
         if self.alignments is not None and self.alignments == self.output:

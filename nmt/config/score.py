@@ -1,9 +1,9 @@
 """What `score` needs to know."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from nmt.config.checks import one_of
+from nmt.config.checks import one_of, one_standard_input
 from nmt.config.data import BLEU_TOKENIZERS
 
 
@@ -15,6 +15,8 @@ class ScoreConfig:
     """The translations, detokenised, one a line."""
     ref: str | None = None
     """File of reference translations, one a line."""
+    further_refs: list[str] = field(default_factory=list)
+    """Further files of references; of several the signature says how many."""
     src: str | None = None
     """File of the source sentences, which COMET alone reads."""
     testset: str | None = None
@@ -29,6 +31,9 @@ class ScoreConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         if (self.ref is None) == (self.testset is None):
             yield "ref", "or testset says what the translations are compared with; give one of them"
+        if self.further_refs and self.ref is None:
+            yield "further_refs", "go with ref; give the first of the references as ref=FILE"
+        yield from one_standard_input(hyp=self.hyp, ref=self.ref, src=self.src, further_refs=self.further_refs)
         if (self.testset is None) != (self.pair is None):
             yield "testset", "and pair go together; give both, such as testset=wmt14 pair=en-de, or neither"
         if self.testset is not None and self.src is not None:

@@ -53,6 +53,12 @@ class SearchConfig:
     """A hypothesis ends after this times the source length ..."""
     max_length_offset: int = 10
     """... plus this many pieces."""
+    min_length: int = 0
+    """Number of pieces, those that write nothing but a space not counted, before which a hypothesis may not end; 1: no
+    translation is empty. A hypothesis that has reached its greatest length ends all the same."""
+    max_source_pieces: int = 200
+    """A line with more pieces is translated sentence by sentence: models are not trained on longer ones, and lose
+    content before that if they were trained on single short sentences."""
     batch_size: int | None = None
     """Sentences searched at once; null: as many as make 320 hypotheses."""
     groups: int = 5
@@ -120,6 +126,8 @@ class SearchConfig:
         yield from number(self, "alpha", 0, 10)
         yield from number(self, "max_length_ratio", 0, 100)
         yield from number(self, "max_length_offset", 1, 10_000)
+        yield from number(self, "min_length", 0, 10_000)
+        yield from number(self, "max_source_pieces", 8, 10_000)
         yield from number(self, "batch_size", 1, 10_000)
         yield from number(self, "diversity", 0, 1000)
         yield from number(self, "block_ngrams", 0, 1000)

@@ -117,6 +117,9 @@ class TrainConfig:
     """Steps in a row with a loss or gradient that is not finite, after which training stops; each is skipped."""
     init_from: str | None = None
     """Fine-tuning: a run whose best weights and tokenizers the new run starts with; the model must be the same."""
+    max_unknown: float = 0.01
+    """Fine-tuning: the largest share of the training text's pieces, on either side, that the vocabulary of `init_from`
+    may not be able to write; a corpus with more is refused."""
     resume: str | None = None
     """auto: continue the run in hydra.run.dir, or without one the newest unfinished run of the same configuration, if
     there is any; a run directory: continue that one."""
@@ -151,5 +154,6 @@ class TrainConfig:
             yield "objective", "is risk, which takes no ar, tar or scheduled_sampling; leave those out"
         yield from number(self, "subword_sampling", 0, 100)
         yield from number(self, "ema_decay", 0, 0.999999)
+        yield from number(self, "max_unknown", 0, 1)
         if self.resume_step is not None and self.resume is None:
             yield "resume_step", "is given and resume is not; give train.resume=auto or train.resume=RUN too"

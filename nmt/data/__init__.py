@@ -1,8 +1,7 @@
 """From corpus files to batches of ids."""
 
 from nmt.data.batching import Batch, TrainingBatches, gather, in_length_order, make_batch, source_tensors
-from nmt.data.cleaning import normalise
-from nmt.data.corpora import MOST_IN_A_LINE, MOST_IN_MEMORY, read_all, read_lines
+from nmt.data.cleaning import normalise, normalise_characters
 from nmt.data.fetch import sha256_of
 from nmt.data.json_files import read_json, write_json
 from nmt.data.locking import locked
@@ -10,6 +9,20 @@ from nmt.data.prepare import Prepared, prepare
 from nmt.data.sampling import SubwordSampling, build_sampling
 from nmt.data.sources import locate
 from nmt.data.store import PairStore
+from nmt.data.text_files import (
+    MOST_IN_A_LINE,
+    MOST_IN_MEMORY,
+    STANDARD,
+    is_regular,
+    named,
+    new_text_file,
+    read_all,
+    read_available,
+    read_lines,
+    read_scored,
+    write_lines,
+    written,
+)
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
 from nmt.data.unspaced import tokenizer_advice
 from nmt.data.workers import available_cores
@@ -20,6 +33,7 @@ __all__ = [
     "MOST_IN_A_LINE",
     "MOST_IN_MEMORY",
     "PAD_ID",
+    "STANDARD",
     "UNK_ID",
     "Batch",
     "PairStore",
@@ -31,16 +45,24 @@ __all__ = [
     "build_sampling",
     "gather",
     "in_length_order",
+    "is_regular",
     "locate",
     "locked",
     "make_batch",
+    "named",
+    "new_text_file",
     "normalise",
+    "normalise_characters",
     "prepare",
     "read_all",
+    "read_available",
     "read_json",
     "read_lines",
+    "read_scored",
     "sha256_of",
     "source_tensors",
     "tokenizer_advice",
     "write_json",
+    "write_lines",
+    "written",
 ]

@@ -131,11 +131,15 @@ def normalise(text: str) -> str:
     Unicode NFC, then each run of white space (of any kind, U+00A0 too) becomes one space and none is left at the ends.
     Idempotent.
     """
+    return " ".join(normalise_characters(text).split())
+
+
+def normalise_characters(text: str) -> str:
+    """Return the text with `normalise` done but for its white space: invisible characters and Unicode NFC."""
     if not text.isprintable():  # printable text has neither of the two, and is nearly all there is
         text = _INVISIBLE.sub("", _CONTROL.sub(" ", text))
     # NFC comes after the deletions: they can bring a letter and its accent together.
-    text = unicodedata.normalize("NFC", text)
-    return " ".join(text.split())
+    return unicodedata.normalize("NFC", text)
 
 
 def loose(text: str) -> str:

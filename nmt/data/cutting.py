@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from nmt.data.corpora import Stretch, is_packed, read_blocks, unequal, without_pairs
+from nmt.data.corpora import unequal, without_pairs
 from nmt.data.sources import Source
+from nmt.data.text_files import Stretch, is_packed, read_blocks
 from nmt.errors import UserError
 
 WORK = "work"  # folder, in that of the corpus, of what is needed only while it is prepared

@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,6 @@ import numpy as np
 from nmt.config import DataConfig, cache_dir
 from nmt.console import progress_bar
 from nmt.data.cleaning import CleaningReport, normalise
-from nmt.data.corpora import MOST_IN_MEMORY
 from nmt.data.cutting import WORK, Result, shards_of
 from nmt.data.duplicates import find_repeated
 from nmt.data.fetch import sha256_of
@@ -28,6 +27,7 @@ from nmt.data.json_files import read_json
 from nmt.data.shards import encode, finish, finished, repeated_in, text_files, words_file
 from nmt.data.sources import Fingerprints, Source, locate, make_once
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
+from nmt.data.text_files import MOST_IN_MEMORY, write_lines
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.data.workers import Task, Workers
 from nmt.errors import UserError
@@ -286,11 +286,6 @@ def sum_counts(folder: Path, shards: int) -> dict[str, dict[str, int]]:
             for word, count in own[side].items():
                 sums[word] = sums.get(word, 0) + count
     return total
-
-
-def write_lines(path: Path, lines: Iterable[str]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(line + "\n" for line in lines)
 
 
 def one_line(report: CleaningReport) -> str:

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from nmt.config.data import CleaningConfig
 from nmt.data.cleaning import CleaningReport, Reason, clean, digests, pair_digest
-from nmt.data.corpora import Stretch, read_lines, read_shard
+from nmt.data.corpora import read_shard
 from nmt.data.cutting import WORK, Result, cut
 from nmt.data.duplicates import read_repeated, write_digests
 from nmt.data.fetch import sha256_of
 from nmt.data.sources import stopped
 from nmt.data.store import SIDES, StoreWriter, shard_name, store_files
+from nmt.data.text_files import Stretch, read_lines
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.words import WordCounts
 

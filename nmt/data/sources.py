@@ -157,7 +157,10 @@ class Fingerprints:
         try:
             stat = path.stat()
             if not S_ISREG(stat.st_mode):
-                raise UserError(f"{path} is no file; name one that holds text in the data configuration")
+                raise UserError(
+                    f"{path} is not a file: a corpus is read several times, and again when a training is continued; "
+                    "write the pipe to a file and name that in the data configuration"
+                )
             # The second time cannot be set: a copy or an archive may bring another file with the same first one.
             mark: list[object] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
             entry = self.known.get(str(path.absolute()))

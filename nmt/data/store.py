@@ -86,6 +86,12 @@ class Side:
         """Pieces of each sentence, or of some."""
         return self.offsets[1:][which] - self.offsets[:-1][which]
 
+    def share_of(self, piece: int) -> tuple[int, int]:
+        """Return how often a piece stands in all sentences, and the number of all their pieces."""
+        total = int(self.offsets[-1])
+        parts = (self.ids[start : min(start + PART, total)] for start in range(0, total, PART))
+        return sum(int((part == piece).sum()) for part in parts), total
+
     def release(self) -> None:
         """Takes the offsets out of this process' memory; they are mapped again where they are looked at."""
         if self.mapped is not None:
@@ -106,6 +112,11 @@ class JoinedSides:
         number = int(index)
         shard = bisect_right(self.starts, number) - 1
         return self.sides[shard][number - self.starts[shard]]
+
+    def share_of(self, piece: int) -> tuple[int, int]:
+        """Return how often a piece stands in all sentences, and the number of all their pieces."""
+        counts, totals = zip(*(side.share_of(piece) for side in self.sides), strict=True)
+        return sum(counts), sum(totals)
 
     def lengths(self, which: slice | NDArray[np.integer] = EVERY) -> NDArray[np.int64]:
         """Pieces of each sentence, or of some."""

@@ -69,6 +69,11 @@ class Tokenizer:
         encoded: list[list[int]] = self.processor.Encode(list(lines), num_threads=threads)
         return encoded
 
+    def surfaces(self, lines: Sequence[str]) -> list[list[str]]:
+        """Return the pieces of each line as the line has them, unknown ones too; a leading ▁ for a space."""
+        encoded: list[list[str]] = self.processor.Encode(list(lines), out_type=str)
+        return encoded
+
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Text of each list of ids."""
         return [self.processor.Decode(list(line)) for line in ids]

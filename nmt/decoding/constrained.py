@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import SearchConfig
-from nmt.decoding.phrases import Phrases, State
+from nmt.decoding.phrases import Constraints, State
 from nmt.decoding.search import (
     LEAVE_TOGETHER,
     Hypothesis,
@@ -45,7 +45,7 @@ class Sentence:
     """Most tokens of its hypotheses."""
     norm: float
     """The largest divisor that the length penalty can reach."""
-    phrases: Phrases
+    phrases: Constraints
     states: list[State]
     """Of its live hypotheses; those beyond have no probability."""
     open: bool = True
@@ -58,7 +58,7 @@ def constrained_search(
     max_lengths: Tensor,
     symbols: Symbols,
     config: SearchConfig,
-    constraints: Sequence[Phrases],
+    constraints: Sequence[Constraints],
     rules: Sequence[Rule] = (),
     bonus: Callable[[S], Tensor] | None = None,
 ) -> list[list[Hypothesis]]:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from nmt.data import EOS_ID, Tokenizer
-from nmt.decoding.phrases import Phrases
+from nmt.data import EOS_ID, Tokenizer, normalise, normalise_characters
+from nmt.data.scripts import is_unspaced
+from nmt.decoding.character_phrases import CharacterPhrases
+from nmt.decoding.phrases import Constraints, Phrases
 from nmt.decoding.rules import Prefix
 from nmt.errors import UserError
 
@@ -20,7 +22,7 @@ class Demand:
 
     prefix: Prefix = ()
     """How it begins, in pieces."""
-    phrases: Phrases = field(default_factory=lambda: Phrases([]))
+    phrases: Constraints = field(default_factory=lambda: Phrases([]))
     """The constraints."""
     where: str = "a line"
     """What a warning calls it."""
@@ -65,14 +67,27 @@ class Demands:
         Args:
             prefix: what the translation begins with, to the byte, white space counting as one space. Its last word may
                 go on ("Ma" to "Mann"); a space behind it ends the word, and another one follows.
-            phrases: words and phrases that it holds, as whole words.
+            phrases: words and phrases that it holds, as whole words; in scripts without spaces anywhere.
             where: what errors and warnings call this line.
 
         Raises:
             UserError: the vocabulary cannot write something.
         """
-        constraints = Phrases([self.encode(phrase, where) for phrase in phrases if phrase.strip()], self.continues)
-        return Demand(self.beginning(prefix, where), constraints, where)
+        texts = [text for phrase in phrases if (text := normalise(phrase))]
+        return Demand(self.beginning(normalise_characters(prefix), where), self.constraints(texts, where), where)
+
+    @cached_property
+    def unspaced(self) -> bool:
+        """Whether the vocabulary is of a script without spaces between words."""
+        letters = [piece for piece in self.pieces if any(map(str.isalpha, piece))]
+        return 2 * sum(any(map(is_unspaced, piece)) for piece in letters) > len(letters)
+
+    def constraints(self, texts: Sequence[str], where: str) -> Constraints:
+        """Return phrases that are found by their pieces, or by their characters in scripts without spaces."""
+        encoded = [self.encode(text, where) for text in texts]
+        if self.unspaced or any(is_unspaced(letter) for text in texts for letter in text):
+            return CharacterPhrases([text.replace(" ", "▁") for text in texts], self.ids, self.pieces)
+        return Phrases(encoded, self.continues)
 
     def beginning(self, text: str, where: str) -> Prefix:
         """A prefix in pieces: those of its words as the tokenizer cuts them; an open last word in any pieces.

@@ -1,13 +1,33 @@
 """Phrases that a hypothesis must hold: how far it is with them, and how many tokens the rest takes at least."""
 
 from collections.abc import Sequence, Set
+from typing import Any, Protocol
 
 Phrase = tuple[int, ...]
-State = tuple[frozenset[int], Phrase]
+State = tuple[frozenset[int], tuple[Any, ...]]
 """What matters of a hypothesis' tokens: the phrases that are in it for good, by number, and its longest end that begins
 a phrase. A phrase at the very end is in it too, but the next token may take it back by going on with its last word."""
 EXACT = 6
 """Up to so many phrases the shortest text that holds them all is found exactly, else by setting them in a row."""
+
+
+class Constraints(Protocol):
+    """What search knows of the phrases of one sentence."""
+
+    start: State
+    all: frozenset[int]
+    length: int
+
+    @property
+    def words(self) -> Sequence[int]: ...
+    @property
+    def continues(self) -> Set[int]: ...
+    def after(self, state: State, word: int) -> State: ...
+    def missing(self, state: State) -> frozenset[int]: ...
+    def progress(self, state: State) -> int: ...
+    def advances(self, state: State) -> set[int]: ...
+    def need(self, state: State) -> int: ...
+    def fitting(self, state: State, room: int) -> tuple[set[int], bool, bool]: ...
 
 
 class Phrases:
@@ -23,9 +43,9 @@ class Phrases:
         """
         each = list(dict.fromkeys(tuple(phrase) for phrase in phrases if phrase))
         self.phrases = [one for one in each if not any(one != all_ and holds(all_, one, continues) for all_ in each)]
-        self.continues = continues
+        self.continues: Set[int] = continues
         self.all = frozenset(range(len(self.phrases)))
-        self.words = sorted({word for phrase in self.phrases for word in phrase})
+        self.words: Sequence[int] = sorted({word for phrase in self.phrases for word in phrase})
         self.beginnings = {(), *(phrase[:n] for phrase in self.phrases for n in range(1, len(phrase) + 1))}
         self.length = sum(map(len, self.phrases))
         """Tokens of all phrases."""

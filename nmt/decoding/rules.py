@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from nmt.decoding.search import Rule
+from nmt.decoding.search import Rule, Symbols
 
 Prefix = Sequence[Mapping[int, int]]
 """An automaton: in each state the words that may come next, and the state after each, a later one. It begins in state
@@ -34,6 +34,28 @@ class BlockNgrams:
         last = words[:, :, before - self.n + 1 :].unsqueeze(2)  # (B, K, 1, n - 1): the next word makes them n
         line, rank, place = (ngrams[..., :-1] == last).all(dim=3).nonzero().unbind(1)
         log_probs[line, rank, ngrams[line, rank, place, -1]] = float("-inf")
+
+
+class MinLength:
+    """A hypothesis does not end before it has written a number of pieces, unless it has reached its greatest length."""
+
+    def __init__(self, least: int, limits: Tensor, symbols: Symbols) -> None:
+        """
+        Args:
+            least: number of pieces.
+            limits: the greatest length of each sentence's hypotheses, (B,).
+            symbols: the end, and the pieces that do not count.
+        """
+        self.least = least
+        self.limits = limits
+        self.eos_id = symbols.eos_id
+        self.blank = torch.tensor(symbols.blank, dtype=torch.long, device=limits.device)
+
+    def __call__(self, log_probs: Tensor, history: Tensor, sentences: Tensor) -> None:
+        words = history[:, :, 1:]  # (B, K, t)
+        written = torch.isin(words, self.blank, invert=True).sum(dim=2)  # (B, K)
+        early = (written < self.least) & (words.size(2) < self.limits[sentences]).unsqueeze(1)
+        log_probs[:, :, self.eos_id].masked_fill_(early, float("-inf"))
 
 
 class ForcedPrefix:

@@ -47,6 +47,8 @@ class Symbols:
     eos_id: int
     banned: tuple[int, ...] = ()
     """Words that are never chosen: padding, bos, the unknown word."""
+    blank: tuple[int, ...] = ()
+    """Words that write nothing but spaces."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from nmt.decoding.demands import Demand
 from nmt.decoding.diverse import diverse_search
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.mbr import minimum_risk
-from nmt.decoding.phrases import Phrases
-from nmt.decoding.rules import BlockNgrams, ForcedPrefix
+from nmt.decoding.phrases import Constraints, Phrases
+from nmt.decoding.rules import BlockNgrams, ForcedPrefix, MinLength
 from nmt.decoding.sampling import sample
 from nmt.decoding.search import Hypothesis, Rule, Symbols, search
 from nmt.errors import UserError
@@ -55,6 +55,8 @@ def find(
     prefixes = torch.tensor([len(demand.prefix) for demand in demands], dtype=torch.long, device=src.device)
     max_lengths = torch.maximum(max_lengths, prefixes)
     rules: list[Rule] = [BlockNgrams(config.block_ngrams)] if config.block_ngrams else []
+    if config.min_length:
+        rules.append(MinLength(config.min_length, max_lengths, symbols))
     if any(demand.prefix for demand in demands):
         rules = [ForcedPrefix([demand.prefix for demand in demands], rules)]
 
@@ -94,7 +96,7 @@ def find(
             return minimum_risk(step, state, sources, max_lengths, symbols, config, text, tokenize, rules, bonus)
 
 
-def fitting(demand: Demand, most: int) -> Phrases:
+def fitting(demand: Demand, most: int) -> Constraints:
     """A sentence's constraints, if they fit behind its prefix into its longest hypothesis; none if not."""
     phrases = demand.phrases
     if not phrases.all:
@@ -111,7 +113,7 @@ def needed(demand: Demand) -> int:
     """Tokens of the shortest hypothesis that begins with the prefix and holds the constraints."""
     prefix, phrases = demand.prefix, demand.phrases
     found: list[int] = []
-    reached, length = {(0, Phrases.start)}, 0
+    reached, length = {(0, phrases.start)}, 0
     while reached:
         found += [length + phrases.need(state) for place, state in reached if place == len(prefix)]
         on_the_way = [(place, state) for place, state in reached if place < len(prefix)]

@@ -11,15 +11,14 @@ from torch import Tensor
 
 from nmt.config import DataConfig, SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, source_tensors
+from nmt.data.scripts import join_sentences
 from nmt.decoding.demands import NOTHING, Demand
 from nmt.decoding.ensemble import TranslationModel
+from nmt.decoding.parts import SPACE, Part, cut_lines
 from nmt.decoding.search import Hypothesis, Symbols
 from nmt.decoding.strategies import find
 
 SYMBOLS = Symbols(BOS_ID, EOS_ID, banned=(PAD_ID, UNK_ID, BOS_ID))
-MAX_SOURCE_PIECES = 200
-"""Longer lines are translated in parts: no model here was trained on longer ones, and memory grows with the length."""
-
 HYPOTHESES = 320
 """Searched at once unless the configuration says otherwise: more are hardly faster."""
 
@@ -61,6 +60,7 @@ class Translator:
         tgt: Tokenizer,
         config: SearchConfig,
         bleu_tokenize: str = DataConfig.bleu_tokenize,
+        src_lang: str = DataConfig.src_lang,
     ) -> None:
         """
         Args:
@@ -69,12 +69,14 @@ class Translator:
             tgt: the target's.
             config: how to search.
             bleu_tokenize: sacrebleu's tokenizer, for minimum Bayes risk with BLEU.
+            src_lang: language code of the source, whose sentences a long line is cut into.
         """
         self.model = model
         self.src = src
         self.tgt = tgt
         self.config = config
         self.bleu_tokenize = bleu_tokenize
+        self.src_lang = src_lang
         self.device = next(model.parameters()).device
 
     def translate(
@@ -82,15 +84,18 @@ class Translator:
         lines: Sequence[str],
         on_progress: Callable[[int], None] = lambda lines: None,
         demands: Sequence[Demand] | None = None,
+        places: Sequence[str] | None = None,
     ) -> list[list[Candidate]]:
         """The n best translations of each line, best first (samples as drawn); an empty line has one, the empty text.
 
         A segment of which the model gives no finite score is left out of its line, with a warning.
 
         Args:
-            lines: any text, one sentence each. What is longer than the model can read is translated in parts.
+            lines: any text, one sentence each. A line of more pieces than `search.max_source_pieces` is translated
+                sentence by sentence.
             on_progress: called with the number of source segments that were just finished.
             demands: what each line's translation must hold; of a line in parts, that of its first part.
+            places: what warnings call each line, as `FILE, line 3`.
 
         Raises:
             UserError: the search or the model cannot do what is asked.
@@ -99,12 +104,13 @@ class Translator:
         asked: list[Demand] = []
         spans: list[range] = []
         demands = demands or [NOTHING] * len(lines)
-        for ids, demand in zip(self.src.encode([normalise(line) for line in lines]), demands, strict=True):
-            parts = cut(ids, self.starts_word)
+        places = places or [f"line {number}" for number in range(1, len(lines) + 1)]
+        for parts, demand, place in zip(self.parts(lines), demands, places, strict=True):
             if len(parts) > 1:
-                log.warning("a line of %d pieces is translated in %d parts", len(ids), len(parts))
+                pieces = sum(len(part.ids) for part in parts)
+                log.warning("%s: its %d pieces are translated in %d parts", place, pieces, len(parts))
             spans.append(range(len(segments), len(segments) + len(parts)))
-            segments.extend(parts)
+            segments.extend(part.ids for part in parts)
             asked.extend([demand, *[NOTHING] * (len(parts) - 1)][: len(parts)])
         found = self.search(segments, on_progress, asked)
         if lost := found.count([]):
@@ -116,8 +122,9 @@ class Translator:
         """How many translations of each line to return from now on."""
         self.config = replace(self.config, n_best=n_best)
 
-    def starts_word(self, piece_id: int) -> bool:
-        return self.src.pieces([piece_id])[0].startswith("▁")
+    def parts(self, lines: Sequence[str]) -> list[list[Part]]:
+        """Return the parts that each line is translated in."""
+        return cut_lines([normalise(line) for line in lines], self.src, self.src_lang, self.config.max_source_pieces)
 
     def search(
         self,
@@ -167,10 +174,16 @@ class Translator:
     @torch.inference_mode()
     def search_batch(self, sources: list[list[int]], demands: Sequence[Demand]) -> list[list[Hypothesis]]:
         src, mask = (tensor.to(self.device) for tensor in source_tensors(sources))
+        symbols = replace(SYMBOLS, blank=self.blank_pieces()) if self.config.min_length else SYMBOLS
         max_lengths = self.max_lengths(sources, mask)
         return find(
-            self.model, sources, src, mask, max_lengths, SYMBOLS, self.config, demands, self.text_of, self.bleu_tokenize
+            self.model, sources, src, mask, max_lengths, symbols, self.config, demands, self.text_of, self.bleu_tokenize
         )
+
+    def blank_pieces(self) -> tuple[int, ...]:
+        """Return the pieces that write nothing but spaces."""
+        pieces = self.tgt.pieces(range(self.tgt.size))
+        return tuple(i for i, piece in enumerate(pieces) if not piece.replace(SPACE, "").strip())
 
     def max_lengths(self, sources: list[list[int]], mask: Tensor) -> Tensor:
         """Most tokens of a translation of each source, (B,); `mask` is True on real source tokens, (S, B)."""
@@ -193,7 +206,7 @@ class Translator:
 
     def text_of(self, *parts: list[int]) -> str:
         """One line of the parts' ids, whatever their pieces hold: no line ends, no control characters."""
-        return normalise(" ".join(self.tgt.decode(parts)))
+        return normalise(join_sentences([normalise(text) for text in self.tgt.decode(parts)]))
 
     def attention(self, src: str, tgt: str) -> AttentionMap | None:
         """Where the model looks while it reads this translation; None for a model without attention.
@@ -222,17 +235,3 @@ class Translator:
             )
             for own_src, own_tgt, own in zip(src_ids, tgt_ids, weights.float(), strict=True)
         ]
-
-
-def cut(ids: list[int], starts_word: Callable[[int], bool]) -> list[list[int]]:
-    """Parts of at most MAX_SOURCE_PIECES ids, cut before a word where there is one in the second half of a part."""
-    parts = []
-    start = 0
-    while start < len(ids):
-        end = min(start + MAX_SOURCE_PIECES, len(ids))
-        if end < len(ids):
-            words = (i for i in range(end, start + MAX_SOURCE_PIECES // 2, -1) if starts_word(ids[i]))
-            end = next(words, end)
-        parts.append(ids[start:end])
-        start = end
-    return parts

@@ -36,7 +36,8 @@ def examine(config: DoctorConfig, device: torch.device) -> list[Finding]:
     sources = {split: Readable(source) for split, source in locate(data).items()}
     for path in itertools.chain.from_iterable(readable.source.paths() for readable in sources.values()):
         if not path.is_file():
-            raise UserError(f"{path} does not exist; check the path in the data configuration")
+            said = "is not a file, which a corpus must be," if path.exists() else "does not exist"
+            raise UserError(f"{path} {said}; check the path in the data configuration".replace(",;", ";"))
     held_out: dict[str, list[tuple[str, str]]] = {
         split: list(sources[split].pairs(MOST_IN_MEMORY)) for split in ("valid", "test") if split in sources
     }

@@ -54,7 +54,8 @@ def load_translator(
             raise UserError(f"ensemble: {other.path} has other tokenizers than {run.path}; train both on one corpus")
     members = [model.to(device).eval() for model in models]
     model = Ensemble(members) if others else members[0]
-    return Translator(model, src, tgt, search, run.config().data.bleu_tokenize), steps[0]
+    data = run.config().data
+    return Translator(model, src, tgt, search, data.bleu_tokenize, data.src_lang), steps[0]
 
 
 def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:
@@ -76,11 +77,15 @@ def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:
     return model, step
 
 
-def translate_with_bar(translator: Translator, lines: Sequence[str]) -> list[list[Candidate]]:
-    """The n best translations of each line, with a progress bar on standard error if that is a terminal."""
+def translate_with_bar(translator: Translator, lines: Sequence[str], name: str = "") -> list[list[Candidate]]:
+    """Return the n best translations of each line, with a progress bar on standard error if that is a terminal.
+
+    `name` is what warnings call the text.
+    """
+    places = [f"{name}{', ' * bool(name)}line {number}" for number in range(1, len(lines) + 1)]
     with progress_bar() as bar:
         task = bar.add_task("translating", total=len(lines))
-        return translator.translate(lines, lambda done: bar.advance(task, done))
+        return translator.translate(lines, lambda done: bar.advance(task, done), places=places)
 
 
 def evaluate_split(
@@ -118,7 +123,7 @@ def evaluate(
     if advice := tokenizer_advice(test.references[0], config.data.bleu_tokenize, SCORE_AGAIN):
         log.warning(advice)
     begun = time.perf_counter()
-    hypotheses = [best.text for best, *_ in translate_with_bar(translator, test.src)]
+    hypotheses = [best.text for best, *_ in translate_with_bar(translator, test.src, test.name)]
     seconds = time.perf_counter() - begun
     reference, *others = test.references
     scores = all_scores(hypotheses, reference, config.data.bleu_tokenize, others, test.labels)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nmt.data.words import words_of
 from nmt.decoding import AttentionMap
 from nmt.decoding.alignment import source_words, word_numbers
+from nmt.decoding.parts import Part
 
 TOO_SHORT, TOO_LONG, LEAST_CHARACTERS = 0.7, 1.4, 10
 IN_A_ROW, AGAIN = 4, 3
@@ -132,7 +133,9 @@ def coverage(src: str, attention: AttentionMap) -> Coverage:
         src: the line as it came; its words are those between white space.
         attention: of this line.
     """
-    owners, (numbers, count) = source_words(src, attention.src[:-1]), word_numbers(attention.tgt[:-1])
+    owners = [words[-1] for words in source_words(src, [Part([], attention.src[:-1])], characters=False)]
+    of_pieces, count = word_numbers(attention.tgt[:-1], characters=False)
+    numbers = [words[-1] for words in of_pieces]
     sums = np.zeros((count, len(src.split())))  # (T, S)
     if owners and count:
         weights = np.array(attention.weights)[:-1, :-1]

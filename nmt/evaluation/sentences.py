@@ -4,9 +4,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from nmt.config import SearchConfig
 from nmt.data import normalise
 from nmt.decoding import AttentionMap, Translator
-from nmt.decoding.translator import MAX_SOURCE_PIECES
 from nmt.evaluation.mistakes import KINDS, Coverage, Kind, Reading, coverage
 from nmt.metrics import sentence_scores
 
@@ -93,7 +93,7 @@ def show(chosen: Sequence[tuple[str, Sentence]], translator: Translator | None) 
 def readable(translator: Translator, src: str, tgt: str) -> bool:
     """Whether there is something, and no side is so long that it would have been translated in parts."""
     lengths = (len(translator.src.encode([normalise(src)])[0]), len(translator.tgt.encode([tgt])[0]))
-    return min(lengths) > 0 and max(lengths) <= MAX_SOURCE_PIECES
+    return min(lengths) > 0 and max(lengths) <= SearchConfig.max_source_pieces
 
 
 def coverages(translator: Translator, src: Sequence[str], tgt: Sequence[str]) -> list[Coverage | None]:

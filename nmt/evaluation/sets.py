@@ -1,14 +1,17 @@
 """What a system is scored on."""
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nmt.config import path_of
-from nmt.data import read_all
+from nmt.data import is_regular, named, normalise_characters, read_all, read_scored
 from nmt.errors import UserError
 from nmt.metrics import fetch_test_set
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,14 @@ class EvaluationSet:
     """What signatures say of it: sacrebleu's `test` and `lang`."""
 
     @classmethod
-    def of_files(cls, src: str, ref: str) -> "EvaluationSet":
-        """
+    def of_files(cls, src: str, *refs: str) -> "EvaluationSet":
+        """Return the set of a source text and one or several texts of references.
+
         Raises:
-            UserError: a file cannot be read.
+            UserError: a text cannot be read.
         """
-        src_lines, references = (read_all(path_of(path)) for path in (src, ref))
-        return cls(Path(src).name, src_lines, [references])
+        references = [read_scored(path_of(ref)) for ref in refs]
+        return cls(Path(src).name if is_regular(Path(src)) else named(src), read_all(path_of(src)), references)
 
     @classmethod
     def of_sacrebleu(cls, name: str, pair: str) -> "EvaluationSet":
@@ -45,6 +49,11 @@ class EvaluationSet:
             raise UserError(
                 f"testset={name}: its files in {src.parent} are of different length, some of them cut off; delete that "
                 "folder, and it is fetched again"
+            )
+        other = sum(normalise_characters(line) != line for side in lines[1:] for line in side)
+        if other:
+            log.warning(
+                "testset=%s: %d lines are not in Unicode NFC; they are scored as sacrebleu has them", name, other
             )
         return cls(name, lines[0], lines[1:], {"test": name, "lang": pair})
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Config, DataConfig, load_config, path_of, save_config
-from nmt.data import Prepared, Tokenizer, locked, read_all, read_json, sha256_of, write_json
+from nmt.data import Prepared, Tokenizer, locked, read_all, read_json, read_scored, sha256_of, write_json
 from nmt.errors import UserError
 from nmt.run.checkpoint import checksum
 from nmt.run.records import read_metrics, refuse_links_out, well_formed
@@ -216,15 +216,15 @@ class RunDirectory:
         return (self.path / "data" / f"{split}.src").is_file()
 
     def text(self, split: str) -> tuple[list[str], list[str]]:
-        """Source and reference lines of a held-out split.
+        """Return source and reference lines of a held-out split, references as `read_scored` does.
 
         Raises:
             UserError: the run has no such split.
         """
         if not self.has_split(split):
             raise UserError(f"{self.path} has no {split} set; give your own files by src=FILE ref=FILE")
-        src, tgt = (read_all(self.path / "data" / f"{split}.{side}") for side in SIDES)
-        return src, tgt
+        folder = self.path / "data"
+        return read_all(folder / f"{split}.src"), read_scored(folder / f"{split}.tgt")
 
 
 def corpus_settings(data: DataConfig) -> dict[str, Any]:
