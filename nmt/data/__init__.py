@@ -11,7 +11,6 @@ from nmt.data.sampling import SubwordSampling, build_sampling
 from nmt.data.sources import locate
 from nmt.data.store import PairStore
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
-from nmt.data.workers import available_cores
 
 __all__ = [
     "BOS_ID",
@@ -26,7 +25,6 @@ __all__ = [
     "SubwordSampling",
     "Tokenizer",
     "TrainingBatches",
-    "available_cores",
     "build_sampling",
     "gather",
     "in_length_order",
