@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/complete
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo questions test test-commands test-slow fuzz test-all check format clean
+.PHONY: help install demo questions test test-commands test-processors test-kernels test-slow fuzz test-all check format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,23 @@ test: $(READY)  ## the unit tests, a process a core (under 2 minutes on two)
 
 test-commands: $(READY)  ## the real commands, whole trainings, several processes (up to 15 minutes)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "commands and not slow"
+
+# Each emulates a processor with fewer instructions than this one has; a setting above what it has changes nothing.
+PROCESSORS := ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX512_CORE ATEN_CPU_CAPABILITY=avx2 \
+	ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2
+# What depends on the processor's kernels: bfloat16, 8-bit integers, benchmark.
+KERNEL_TESTS := $(addprefix tests/test_,benchmark.py cells.py fused.py int8.py interface.py output.py resume.py \
+	scheduled_sampling.py hostile_translation.py)
+
+test-processors: $(READY)  ## the unit tests on emulated processors: without AVX-512, without VNNI, ... (15 minutes)
+	@for setting in $(PROCESSORS); do \
+		echo "== $$setting"; env $$setting OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile || exit 1; \
+	done
+
+test-kernels: $(READY)  ## of the unit tests on emulated processors, those of bfloat16, 8-bit integers and the benchmark
+	@for setting in $(PROCESSORS); do \
+		echo "== $$setting"; env $$setting OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(KERNEL_TESTS) || exit 1; \
+	done
 
 fuzz: $(READY)  ## ten thousand random inputs each to readers, configuration, batcher, loaders and translator
 	NMT_FUZZ=10000 $(BIN)/python -m pytest -n auto -v --hypothesis-seed=$(SEED) tests/test_fuzz_input.py tests/test_fuzz_runs.py

@@ -1,5 +1,7 @@
 """Benchmarks measure the real classes; what they measure is checked here, not how fast it is."""
 
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from nmt.benchmark import (
     DecodingBenchmark,
     PreparationBenchmark,
     TrainingBenchmark,
+    busy_neighbours,
     matmul_peak,
     median,
     spread,
@@ -114,6 +117,43 @@ def test_a_preparation_that_fails_says_why(config: Config) -> None:
 def test_the_peak_is_above_what_a_small_product_reaches() -> None:
     torch.set_num_threads(1)
     assert matmul_peak(torch.float32, repeats=1) > 1e8
+
+
+@pytest.mark.parametrize(
+    ("seconds_at_64", "size"),
+    [(1e-6, 2048), (2.5e-4, 512), (1e-2, 128), (2.0, 64)],
+)
+def test_the_peak_is_of_the_largest_product_that_is_soon_done(seconds_at_64: float, size: int) -> None:
+    """With a clock on which a product takes time by the cube of its size, as where bfloat16 is emulated."""
+    seen: list[float] = []
+
+    def clock(action: Callable[[], object]) -> float:
+        result = action()
+        assert isinstance(result, torch.Tensor)
+        seen.append(seconds_at_64 * (len(result) / 64) ** 3)
+        return seen[-1]
+
+    torch.set_num_threads(1)
+    assert matmul_peak(torch.float32, repeats=2, clock=clock) == pytest.approx(2 * 64**3 / seconds_at_64)
+    assert seen[-1] == pytest.approx(seconds_at_64 * (size / 64) ** 3)
+    assert sum(seen) <= 4.0
+
+
+def test_a_type_without_products_has_no_peak() -> None:
+    def clock(action: Callable[[], object]) -> float:
+        raise RuntimeError("not implemented for this type")
+
+    assert matmul_peak(torch.float32, clock=clock) == 0.0
+
+
+def test_neighbours_are_there_for_a_block_alone() -> None:
+    def children() -> set[str]:
+        return set(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text(encoding="utf-8").split())
+
+    before = children()
+    with busy_neighbours(2):
+        assert len(children() - before) == 2
+    assert children() <= before
 
 
 def test_median_and_spread() -> None:

@@ -17,8 +17,8 @@ from omegaconf import DictConfig
 
 from nmt.cli.cluster import Planned, executor_of, launch, planned, threads_of_a_process
 from nmt.config import ClusterConfig, Config, Queue, from_hydra
-from nmt.data import available_cores
 from nmt.errors import UserError
+from nmt.processor import available_cores
 
 pytestmark = pytest.mark.usefixtures("composing")
 

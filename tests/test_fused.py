@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.models.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
+from nmt.models.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer, bfloat16_kernel_works
 
 INPUT, HIDDEN = 5, 4
 LENGTHS = [3, 7, 1, 5]
@@ -100,6 +100,55 @@ def test_outputs_on_padding_are_exactly_zero_and_on_words_are_not(kind: type[Fus
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
         outputs, _ = masked(kind)(x, mask=mask)
     assert torch.equal(outputs != 0, mask.unsqueeze(-1).expand_as(outputs))
+
+
+@KINDS
+def test_without_a_kernel_in_bfloat16_it_computes_in_float32(
+    kind: type[FusedLayer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a processor without AVX-512, whichever one this is: the same values rounded, the same gradients."""
+    x, mask = left_padded()
+
+    def run(autocast: bool) -> tuple[Tensor, Tensor]:
+        layer = masked(kind)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            outputs, state = layer(x, mask=mask)
+        assert {part.dtype for part in (outputs, *state)} == {torch.bfloat16 if autocast else torch.float32}
+        outputs.float().square().sum().backward()
+        gradient = layer.layer.weight_hh_l0.grad
+        assert gradient is not None
+        return outputs.detach(), gradient
+
+    expected, expected_gradient = run(autocast=False)
+    real = kind.kernel
+
+    def without_bfloat16(x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool) -> tuple[Tensor, ...]:
+        lowered = torch.is_autocast_enabled("cpu") or torch.bfloat16 in {x.dtype, *(w.dtype for w in weights)}
+        if lowered:
+            raise RuntimeError("could not create a primitive descriptor for the forward propagation primitive")
+        return real(x, state, weights, training)
+
+    monkeypatch.setattr(kind, "kernel", staticmethod(without_bfloat16))
+    bfloat16_kernel_works.cache_clear()
+    try:
+        outputs, gradient = run(autocast=True)
+        layer = masked(kind).eval().bfloat16()
+        with torch.no_grad():
+            lowered, _ = layer(x.bfloat16(), mask=mask)
+    finally:
+        bfloat16_kernel_works.cache_clear()
+    assert torch.equal(outputs, expected.bfloat16())
+    torch.testing.assert_close(gradient, expected_gradient, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(lowered.float(), expected, rtol=0.05, atol=0.05)
+
+
+@KINDS
+def test_looking_for_the_kernel_draws_no_random_numbers(kind: type[FusedLayer]) -> None:
+    before = torch.get_rng_state()
+    bfloat16_kernel_works.cache_clear()
+    for autocast in (True, False):
+        bfloat16_kernel_works(kind, "cpu", autocast)  # type: ignore[arg-type]
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def by_hand(kind: type[FusedLayer], x: list[float], u: list[float], h: float, c: float) -> tuple[float, ...]:

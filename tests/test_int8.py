@@ -11,9 +11,11 @@ from torch.nn.functional import linear
 from nmt.config import Architecture, Precision
 from nmt.config.model import AttentionKind, ModelConfig
 from nmt.models import Vocabulary, build_model
-from nmt.models.int8 import Int8Linear, int8_is_fast
+from nmt.models.int8 import Int8Linear, int8_products_are_exact
 
-pytestmark = pytest.mark.skipif(not int8_is_fast(), reason="needs a processor with VNNI")
+pytestmark = pytest.mark.skipif(
+    not int8_products_are_exact(), reason="needs a processor with exact 8-bit products (VNNI or AMX)"
+)
 
 
 @pytest.mark.parametrize("rows", [1, 5, 33, 200])

@@ -29,7 +29,7 @@ ORDER = [
     "benchmark",
     "cli",
 ]
-FREE = {"errors", "console"}  # modules beside the packages, for all of them
+FREE = {"errors", "console", "processor"}  # modules beside the packages, for all of them
 
 # Each outside library, and what the paths of the files begin with that may import it.
 DOORS = {

@@ -2,7 +2,7 @@
 
 from nmt.benchmark.checkpoint import CheckpointBenchmark
 from nmt.benchmark.decoding import DecodingBenchmark
-from nmt.benchmark.figures import Benchmark, Figures, matmul_peak, median, spread
+from nmt.benchmark.figures import Benchmark, Figures, busy_neighbours, matmul_peak, median, spread
 from nmt.benchmark.preparation import PreparationBenchmark
 from nmt.benchmark.startup import StartupBenchmark
 from nmt.benchmark.training import TrainingBenchmark
@@ -15,6 +15,7 @@ __all__ = [
     "PreparationBenchmark",
     "StartupBenchmark",
     "TrainingBenchmark",
+    "busy_neighbours",
     "matmul_peak",
     "median",
     "spread",

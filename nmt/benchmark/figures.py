@@ -1,8 +1,11 @@
-"""What a benchmark is, and how its repeated figures are summed up."""
+"""Interface of a benchmark, and the statistics of its repeated measurements."""
 
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -10,16 +13,20 @@ import torch
 Figures = dict[str, float]
 """Measurements by name, in base units; the name says which."""
 PEAK_SIZE = 2048
-"""Rows and columns of the matrices whose product is timed: large enough to be bound by arithmetic."""
+"""Rows and columns of the largest matrices whose product is timed: large enough to be bound by arithmetic."""
+SMALLEST_SIZE = 64
+"""Rows and columns of the first product timed, small enough for an emulated type."""
+PRODUCT_SECONDS = 0.5
+"""Longest expected time of a product that is still started."""
 
 
 class Benchmark(Protocol):
     def repeat(self) -> Figures:
-        """Measures once; the first time warms up and is not counted."""
+        """Measure once; the first call warms up and is not counted."""
 
 
 def timed(action: Callable[[], object]) -> float:
-    """Seconds that it takes."""
+    """Return the seconds that an action takes."""
     begin = time.perf_counter()
     action()
     return time.perf_counter() - begin
@@ -30,15 +37,52 @@ def median(values: list[float]) -> float:
 
 
 def spread(values: list[float]) -> float:
-    """Half the distance between the quartiles; zero for a single value."""
+    """Return half the distance between the quartiles; zero for a single value."""
     if len(values) < 2:
         return 0.0
     low, _, high = statistics.quantiles(values, n=4, method="inclusive")
     return (high - low) / 2
 
 
-def matmul_peak(dtype: torch.dtype, repeats: int = 7) -> float:
-    """Floating-point operations a second of a matrix product, the best of some: what the machine can do."""
-    a, b = (torch.randn(PEAK_SIZE, PEAK_SIZE, dtype=torch.float32).to(dtype) for _ in range(2))
+def matmul_peak(dtype: torch.dtype, repeats: int = 7, clock: Callable[[Callable[[], object]], float] = timed) -> float:
+    """Return the floating-point operations per second of a large matrix product, the best of some; 0 if unsupported.
+
+    The size doubles from a small one up to `PEAK_SIZE` and stops before a product that would take over
+    `PRODUCT_SECONDS`. Where a type is emulated, the result is the low figure of a smaller product.
+
+    Args:
+        dtype: of the matrices and of their product.
+        repeats: number of products timed at the final size.
+        clock: times an action, in seconds.
+    """
+    size = SMALLEST_SIZE
+    try:
+        seconds = clock(product(size, dtype))
+        while size < PEAK_SIZE and 8 * seconds <= PRODUCT_SECONDS:
+            size *= 2
+            seconds = clock(product(size, dtype))
+        action = product(size, dtype)
+        best = min(seconds, *(clock(action) for _ in range(repeats if seconds <= PRODUCT_SECONDS else 1)))
+    except RuntimeError:  # the type has no matrix product here
+        return 0.0
+    return 2 * size**3 / best
+
+
+def product(size: int, dtype: torch.dtype) -> Callable[[], object]:
+    """Return an action that multiplies two square matrices."""
+    a, b = (torch.randn(size, size, dtype=torch.float32).to(dtype) for _ in range(2))
     out = torch.empty_like(a)
-    return max(2 * PEAK_SIZE**3 / timed(lambda: torch.mm(a, b, out=out)) for _ in range(repeats))
+    return lambda: torch.mm(a, b, out=out)
+
+
+@contextmanager
+def busy_neighbours(number: int) -> Iterator[None]:
+    """Run other processes beside this one, each busy on one core, until the block ends."""
+    command = [sys.executable, "-c", "while True: pass"]
+    processes = [subprocess.Popen(command) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()

@@ -1,4 +1,4 @@
-"""Target tokens a second through the real loop's update."""
+"""Target tokens per second through the update of the real training loop."""
 
 from pathlib import Path
 
@@ -10,6 +10,10 @@ from nmt.config import Config
 from nmt.data import prepare
 from nmt.run import RunDirectory, peak_memory
 from nmt.training import Tracker, Trainer, build_trainer
+from nmt.training.progress import Window
+
+REPETITION_SECONDS = 12.0
+"""Longest expected time of a repetition: on a slow machine it has fewer steps."""
 
 
 class TrainingBenchmark:
@@ -19,13 +23,15 @@ class TrainingBenchmark:
         """
         Args:
             config: of the run to train, in `folder`.
-            steps: updates in a repetition.
-            peak: the machine's matrix-product peak in the precision of the training, in FLOP/s.
+            steps: updates per repetition, at most; fewer where they would take over `REPETITION_SECONDS`.
+            peak: of matrix products in the precision of the training, in FLOP/s; 0 if unknown.
         """
         self.trainer = new_trainer(config, folder, device, bfloat16)
         self.model = config.model
-        self.steps = steps
         self.peak = peak
+        first = timed(lambda: self.trainer.update([self.trainer.batches.next()]))
+        self.trainer.progress.window = Window()
+        self.steps = max(1, min(steps, int(REPETITION_SECONDS / first)))
 
     def repeat(self) -> Figures:
         trainer, work = self.trainer, Work()
@@ -45,7 +51,7 @@ class TrainingBenchmark:
             "target_tokens_per_second": speed,
             "seconds_per_step": seconds / self.steps,
             "flops_per_target_token": flops,
-            "utilisation": flops * speed / self.peak,
+            "utilisation": flops * speed / self.peak if self.peak else 0.0,
             "peak_rss_bytes": peak_memory(),
         }
 

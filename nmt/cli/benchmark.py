@@ -1,6 +1,7 @@
 """scripts/benchmark.py: figures of speed, as a table and as JSON."""
 
 import json
+import logging
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from nmt.benchmark import (
     PreparationBenchmark,
     StartupBenchmark,
     TrainingBenchmark,
+    busy_neighbours,
     matmul_peak,
     median,
     spread,
@@ -42,8 +44,10 @@ from nmt.config import (
     from_hydra,
 )
 from nmt.console import progress_bar
-from nmt.models.int8 import int8_is_fast
+from nmt.models.int8 import int8_products_are_exact
 from nmt.run import RunDirectory
+
+log = logging.getLogger(__name__)
 
 
 def standard(config: BenchmarkConfig) -> Config:
@@ -97,7 +101,7 @@ def precision(config: BenchmarkConfig) -> Precision:
     if config.precision != Precision.auto:
         return config.precision
     if config.task == Task.decode:
-        return Precision.int8 if int8_is_fast() else Precision.float32
+        return Precision.int8 if int8_products_are_exact() else Precision.float32
     return Precision.bfloat16 if fast_bfloat16(torch.device("cpu")) else Precision.float32
 
 
@@ -111,16 +115,19 @@ def command(cfg: DictConfig) -> None:
     configs = [from_hydra(BenchmarkConfig, cfg)]
     if configs[0].versus:
         configs.append(from_hydra(BenchmarkConfig, cfg, OmegaConf.from_dotlist(configs[0].versus)))
+    elif configs[0].neighbours:
+        configs.append(replace(configs[0], neighbours=0))
     output = None if configs[0].output is None else app.new_path(configs[0].output)
     settle(configs[0].machine())
-    peaks = {
-        "matmul_peak_flops_float32": matmul_peak(torch.float32),
-        "matmul_peak_flops_bfloat16": matmul_peak(torch.bfloat16),
-    }
+    peaks = {}
+    for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        peak = peaks[f"matmul_peak_flops_{name}"] = matmul_peak(dtype)
+        log.info("peak of matrix products in %s: %s", name, f"{peak / 1e9:,.1f} GFLOP/s" if peak else "not supported")
     found = measure(configs, peaks)
     precisions = [str(precision(config)) for config in configs]
     what = f"{configs[0].task} on {configs[0].data.name}"
-    title = f"{what} in {' versus '.join(precisions)}, {torch.get_num_threads()} threads"
+    shown = [precision + beside(config) for precision, config in zip(precisions, configs, strict=True)]
+    title = f"{what} in {' versus '.join(shown)}, {torch.get_num_threads()} threads"
     show(found, peaks, title)
     if output is not None:
         report = summary(found[0]) | peaks | {"threads": torch.get_num_threads(), "precision": precisions[0]}
@@ -141,11 +148,21 @@ def measure(configs: list[BenchmarkConfig], peaks: Mapping[str, float]) -> list[
     with tempfile.TemporaryDirectory(prefix="nmt-benchmark-") as folder, progress_bar() as bar:
         benchmarks = [build(config, Path(folder) / str(number), peaks) for number, config in enumerate(configs)]
         for repetition in bar.track(range(configs[0].repeats + 1), description="repetitions"):
-            for benchmark, figures in zip(benchmarks, found, strict=True):
-                for name, value in benchmark.repeat().items():
-                    if repetition > 0:
+            for config, benchmark, figures in zip(configs, benchmarks, found, strict=True):
+                with busy_neighbours(config.neighbours):
+                    measured = benchmark.repeat()
+                name, value = next(iter(measured.items()))
+                part = f"repetition {repetition} of {config.repeats}" if repetition else "warm-up"
+                log.info("%s%s: %s %s", part, beside(config), name.replace("_", " "), f"{value:,.5g}")
+                if repetition > 0:
+                    for name, value in measured.items():
                         figures.setdefault(name, []).append(value)
     return found
+
+
+def beside(config: BenchmarkConfig) -> str:
+    """Return the part of a title that names the neighbours."""
+    return f" beside {config.neighbours} busy process{'es' * (config.neighbours > 1)}" if config.neighbours else ""
 
 
 def ratios(found: list[dict[str, list[float]]]) -> dict[str, float]:

@@ -24,8 +24,8 @@ from nmt.cli import app
 from nmt.cli.job import Job
 from nmt.cli.jobs import UNFIT, set_path
 from nmt.config import ClusterConfig, Config, Queue, conf_dir, from_hydra, path_of
-from nmt.data import available_cores
 from nmt.errors import Interrupted, UserError
+from nmt.processor import available_cores
 from nmt.run import RunDirectory
 from nmt.training import StopSignals
 

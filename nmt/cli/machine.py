@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 
 from nmt.config import MachineConfig, Precision
-from nmt.data import available_cores
 from nmt.decoding import Translator
 from nmt.errors import UserError
-from nmt.models.int8 import int8_is_fast
+from nmt.models.int8 import int8_products_are_exact
+from nmt.processor import available_cores, requested_threads
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def settle(config: MachineConfig) -> Machine:
         UserError: a device or a precision is asked for that is not there.
     """
     keeps_memory = keep_memory()
-    torch.set_num_threads(config.threads or max(1, available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    torch.set_num_threads(number_of_threads(config))
     torch.set_flush_denormal(True)  # numbers near zero are hundreds of times slower otherwise
     name = config.device
     if name == "auto":  # of several processes each has a device of its own, if there are any
@@ -57,9 +57,19 @@ def settle(config: MachineConfig) -> Machine:
         raise UserError(f"machine.device={name} cannot be used here: {str(error).split(chr(10))[0]}") from None
     bfloat16 = config.precision == Precision.bfloat16 or (config.precision == Precision.auto and fast_bfloat16(device))
     translate_in = Precision.float32 if config.precision == Precision.auto else config.precision
-    if translate_in == Precision.int8 and not (device.type == "cpu" and int8_is_fast()):
-        raise UserError("machine.precision=int8 needs a processor that has VNNI; use auto or float32")
+    if translate_in == Precision.int8 and not (device.type == "cpu" and int8_products_are_exact()):
+        raise UserError(
+            "machine.precision=int8 needs a processor whose 8-bit products are exact (VNNI or AMX); use auto or float32"
+        )
     return Machine(device, bfloat16, translate_in, keeps_memory)
+
+
+def number_of_threads(config: MachineConfig) -> int:
+    """Return `machine.threads`, else OMP_NUM_THREADS, else this process's share of the available cores."""
+    requested = requested_threads()
+    if config.threads is not None and requested not in (None, config.threads):
+        log.warning("machine.threads=%d overrides OMP_NUM_THREADS=%d", config.threads, requested)
+    return config.threads or requested or max(1, available_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def fast_bfloat16(device: torch.device) -> bool:

@@ -24,7 +24,7 @@ from nmt.cli.question_runs import (
 )
 from nmt.cli.question_speed import measure_speeds
 from nmt.config import Part, Question, QuestionsConfig, conf_dir, from_hydra, load_config, path_of
-from nmt.data import available_cores, prepare
+from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import (
     Answered,
@@ -38,6 +38,7 @@ from nmt.evaluation import (
     measure,
     questions_page,
 )
+from nmt.processor import available_cores
 
 log = logging.getLogger(__name__)
 

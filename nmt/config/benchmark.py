@@ -45,6 +45,9 @@ class BenchmarkConfig:
     """Training steps a repetition."""
     repeats: int = 5
     """Repetitions, of which the median counts, after one that does not."""
+    neighbours: int = 0
+    """Number of other processes that keep one core busy each while the first configuration is measured. Without `vs`,
+    the same configuration without neighbours is the second: the ratio is the share of the quiet speed that is kept."""
     versus: list[str] = field(default_factory=list)
     """Settings of a second configuration, measured in turns with the first: what stands behind the word `vs`."""
     output: str | None = None
@@ -56,6 +59,7 @@ class BenchmarkConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         for name in ("threads", "batch_size", "beam_size", "steps", "repeats"):
             yield from number(self, name, 1)
+        yield from number(self, "neighbours", 0, 1024)
         if any(setting.startswith("threads=") for setting in self.versus):
             yield "versus", "sets threads, which are one for the whole process; measure one number after the other"
         if self.precision == Precision.int8 and self.task != Task.decode:

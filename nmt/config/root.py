@@ -50,7 +50,8 @@ class MachineConfig:
     scoring float32, so that a score is the same on any machine. int8, for translation alone: 1.6 times as fast where
     the processor multiplies 8-bit integers (VNNI, AMX); it moved BLEU by up to 0.2, either way."""
     threads: int | None = None
-    """Threads of the processor; null: as many as it has cores. Part of what makes results equal to the bit."""
+    """Number of threads; null: OMP_NUM_THREADS if it is set, else the number of cores that the process may use
+    (affinity and the control group's quota). Results are equal to the bit only at the same number of threads."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.device not in ("auto", "cpu") and not self.device.startswith("cuda"):

@@ -25,7 +25,6 @@ from nmt.data.text_files import (
 )
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
 from nmt.data.unspaced import tokenizer_advice
-from nmt.data.workers import available_cores
 
 __all__ = [
     "BOS_ID",
@@ -41,7 +40,6 @@ __all__ = [
     "SubwordSampling",
     "Tokenizer",
     "TrainingBatches",
-    "available_cores",
     "build_sampling",
     "gather",
     "in_length_order",

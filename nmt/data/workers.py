@@ -23,6 +23,7 @@ from typing import Any
 from nmt.data.cutting import WORK, Result
 from nmt.data.shards import Advance, perform
 from nmt.errors import Unfinished, UserError
+from nmt.processor import available_cores
 
 COMMAND = "from nmt.data.worker import main; main()"
 Process = subprocess.Popen[str]
@@ -52,11 +53,6 @@ class Meter:
 
     def rest(self, index: int) -> None:
         self.part(index, self.left[index])
-
-
-def available_cores() -> int:
-    """Cores this process may run on, which a container may limit."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Workers:

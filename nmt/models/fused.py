@@ -1,5 +1,6 @@
-"""Torch's own recurrent layers, fused over time, and the same exact under padding."""
+"""PyTorch's fused LSTM, GRU and RNN layers, and a wrapper that makes them exact on left-padded batches."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -73,12 +74,66 @@ class FusedLayer(RecurrentLayer):
         if self.bias_ih_l0 is not None and self.bias_hh_l0 is not None:
             weights += [self.bias_ih_l0, self.bias_hh_l0]
         state = state or (x.new_zeros(x.size(1), self.hidden_size),) * self.states
-        outputs, *last = self.kernel(x, [part.unsqueeze(0) for part in state], weights)
+        initial = [part.unsqueeze(0) for part in state]
+        run = self.kernel if self.kernel_reads(x) else self.kernel_in_float32
+        outputs, *last = run(x, initial, weights, self.training)
         return outputs, tuple(part.squeeze(0) for part in last)
 
-    def kernel(self, x: Tensor, state: list[Tensor], weights: list[Tensor]) -> tuple[Tensor, ...]:
-        """Torch's function, for one layer in one direction: the outputs and the last state, each (1, B, H)."""
+    def kernel_reads(self, x: Tensor) -> bool:
+        """Return whether the kernel exists in the type in which it would compute; float32 always does."""
+        autocast = torch.is_autocast_enabled(x.device.type)
+        dtype = torch.get_autocast_dtype(x.device.type) if autocast else x.dtype
+        if dtype != torch.bfloat16:
+            return True
+        return bfloat16_kernel_works(type(self), x.device.type, autocast)  # type: ignore[arg-type]
+
+    @staticmethod
+    def kernel(x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool) -> tuple[Tensor, ...]:
+        """Call torch's function for one layer in one direction.
+
+        Args:
+            x: (T, B, I).
+            state: initial state, each tensor (1, B, H).
+            weights: input and recurrent weights, and their biases if the layer has any.
+            training: whether gradients will be taken.
+
+        Returns:
+            The outputs (T, B, H) and the last state, each tensor (1, B, H).
+        """
         raise NotImplementedError
+
+    def kernel_in_float32(
+        self, x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool
+    ) -> tuple[Tensor, ...]:
+        """Compute in float32 what the kernel cannot compute in bfloat16, and round the results to bfloat16."""
+        with torch.autocast(x.device.type, enabled=False):
+            results = self.kernel(
+                x.float(), [part.float() for part in state], [weight.float() for weight in weights], training
+            )
+        return tuple(result.bfloat16() for result in results)
+
+
+@cache
+def bfloat16_kernel_works(layer: type[FusedLayer], device: str, autocast: bool) -> bool:
+    """Return whether a layer's kernel runs in bfloat16 on this device, forward and backward: it is run once.
+
+    Without AVX-512, oneDNN has no LSTM in bfloat16. Autocast and tensors in bfloat16 take different paths in torch.
+    """
+    dtype = torch.float32 if autocast else torch.bfloat16
+    shapes = [(layer.gates * 2, 3), (layer.gates * 2, 2)]
+    weights = [torch.zeros(shape, dtype=dtype, device=device, requires_grad=True) for shape in shapes]
+    x = torch.zeros(2, 2, 3, dtype=dtype, device=device)
+    state = [torch.zeros(1, 2, 2, dtype=dtype, device=device)] * layer.states
+    try:
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=autocast):
+            with torch.inference_mode(False), torch.enable_grad():
+                outputs = layer.kernel(x, state, weights, True)[0]
+                outputs.float().sum().backward()  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                layer.kernel(x, state, weights, False)
+    except RuntimeError:  # could not create a primitive descriptor
+        return False
+    return True
 
 
 class LSTM(FusedLayer):
@@ -101,8 +156,9 @@ class LSTM(FusedLayer):
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         return o.sigmoid() * c.tanh(), c
 
-    def kernel(self, x: Tensor, state: list[Tensor], weights: list[Tensor]) -> tuple[Tensor, ...]:
-        return torch.lstm(x, state, weights, len(weights) == 4, 1, 0.0, self.training, False, False)
+    @staticmethod
+    def kernel(x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool) -> tuple[Tensor, ...]:
+        return torch.lstm(x, state, weights, len(weights) == 4, 1, 0.0, training, False, False)
 
 
 class GRU(FusedLayer):
@@ -120,8 +176,9 @@ class GRU(FusedLayer):
         n = (x_n + (x_r + h_r).sigmoid() * h_n).tanh()
         return (n + (x_z + h_z).sigmoid() * (h - n),)
 
-    def kernel(self, x: Tensor, state: list[Tensor], weights: list[Tensor]) -> tuple[Tensor, ...]:
-        return torch.gru(x, state[0], weights, len(weights) == 4, 1, 0.0, self.training, False, False)
+    @staticmethod
+    def kernel(x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool) -> tuple[Tensor, ...]:
+        return torch.gru(x, state[0], weights, len(weights) == 4, 1, 0.0, training, False, False)
 
 
 class RNN(FusedLayer):
@@ -132,8 +189,9 @@ class RNN(FusedLayer):
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
         return ((inputs + self.state_product(state[0])).tanh(),)
 
-    def kernel(self, x: Tensor, state: list[Tensor], weights: list[Tensor]) -> tuple[Tensor, ...]:
-        return torch.rnn_tanh(x, state[0], weights, len(weights) == 4, 1, 0.0, self.training, False, False)
+    @staticmethod
+    def kernel(x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool) -> tuple[Tensor, ...]:
+        return torch.rnn_tanh(x, state[0], weights, len(weights) == 4, 1, 0.0, training, False, False)
 
 
 class MaskedLayer(RecurrentLayer):

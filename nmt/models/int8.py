@@ -5,20 +5,17 @@ exact integers. The inputs' scale is fixed by a bound that the model guarantees 
 1) instead of being taken from the data, so that a sentence's translation does not depend on its neighbours'.
 """
 
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 LEVELS = 127
 """Steps from zero to the largest number."""
 OFFSET = 128
 """The kernel wants inputs without a sign: zero is at 128."""
-
-
-def int8_is_fast() -> bool:
-    """Whether this processor multiplies 8-bit integers faster than floats, and torch can make it."""
-    return bool(torch.cpu._is_vnni_supported()) and hasattr(torch.ops.onednn, "qlinear_pointwise")
 
 
 class Int8Linear(nn.Module):
@@ -51,3 +48,17 @@ class Int8Linear(nn.Module):
             *(1.0, 0, torch.float32, "none", [], ""),  # the output stays in float, nothing is fused behind
         )
         return product.view(*x.shape[:-1], -1)
+
+
+@cache
+def int8_products_are_exact() -> bool:
+    """Return whether torch has the kernel, and whether this processor sums the largest inputs without overflow.
+
+    Processors with VNNI or AMX add up products in 32 bits. Others add pairs of products in 16 bits, which saturate.
+    """
+    weight, x = torch.full((32, 64), float(LEVELS)), torch.full((16, 64), float(LEVELS))
+    try:
+        product: Tensor = Int8Linear(weight, None, float(LEVELS))(x)
+    except (AttributeError, RuntimeError):
+        return False
+    return torch.equal(product, linear(x, weight))

@@ -18,6 +18,7 @@ from nmt.models import Seq2Seq
 from nmt.run import Checkpoint, not_finite, save_checkpoint
 from nmt.training.average import WeightAverage
 from nmt.training.best import record_validation, with_missing_fields
+from nmt.training.contention import ContentionMonitor
 from nmt.training.gradients import add_gradients
 from nmt.training.objectives import Objective
 from nmt.training.optim import (
@@ -75,6 +76,7 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.poor: Callable[[], bool] = lambda: False
         """Whether the validations so far are too poor to go on; a sweep decides so by its other trials."""
+        self.contention = ContentionMonitor()
         self.progress = Progress()
         self.saved_step: int | None = None
         """Step of the last checkpoint on the disk."""
@@ -173,6 +175,7 @@ class Trainer:
             "train/skipped_steps": self.progress.skipped,
         }
         self.tracker.log(self.progress.step, metrics)
+        self.contention.check(window.seconds)
         self.progress.window = Window()
         return metrics
 

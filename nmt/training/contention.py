@@ -1,0 +1,38 @@
+"""A warning for a training whose processor time goes to other processes."""
+
+import logging
+import time
+
+import torch
+
+from nmt.processor import ContentionMeter
+
+WARN_ABOVE = 0.15
+"""Share of time without a processor that is worth a warning."""
+PAUSE = 600.0
+"""Seconds between two warnings."""
+
+log = logging.getLogger(__name__)
+
+
+class ContentionMonitor:
+    """Measures how long the threads of this process wait for a processor, and warns at most every ten minutes."""
+
+    def __init__(self, meter: ContentionMeter | None = None) -> None:
+        self.meter = meter or ContentionMeter()
+        self.warned: float | None = None
+
+    def check(self, seconds: float) -> None:
+        """Warn if other processes took much of the last `seconds` of training."""
+        threads = torch.get_num_threads()
+        share = self.meter.share(seconds, threads)
+        now = time.monotonic()
+        if share < WARN_ABOVE or (self.warned is not None and now - self.warned < PAUSE):
+            return
+        self.warned = now
+        log.warning(
+            "other processes slow this training down: its %d threads waited for a processor %.0f %% of the time; "
+            "stop them, or give this training fewer threads (machine.threads)",
+            threads,
+            100 * share,
+        )
