@@ -62,7 +62,7 @@ UNSAFE_CALLS |= {
 }
 UNSAFE_CALLS |= {"distributed.all_gather_object", "OmegaConf.register_new_resolver", "importlib.import_module"}
 UNSAFE_NAMES = ("importlib.import_module", "importlib.util", "hydra.utils")
-MOST_LINES = 300
+MOST_LINES = 400
 
 
 @cache
