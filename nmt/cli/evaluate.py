@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from nmt.cli import app
 from nmt.cli.machine import settle
 from nmt.config import Config, EvaluateConfig, with_search
-from nmt.evaluation import EvaluationSet, evaluate, load_translator, show_scores
+from nmt.evaluation import EvaluationSet, evaluate, load_translator, scores_name, show_scores
 from nmt.metrics import Comet
 from nmt.run import RunDirectory
 
@@ -41,7 +41,7 @@ def what_to_score(asked: EvaluateConfig, run: RunDirectory, config: Config) -> t
         return f"{Path(asked.src).name}.{digest(asked.src, asked.ref)}", EvaluationSet.of_files(asked.src, asked.ref)
     if asked.testset is not None:
         pair = f"{config.data.src_lang}-{config.data.tgt_lang}"
-        return f"{asked.testset.replace('/', '_')}.{pair}", EvaluationSet.of_sacrebleu(asked.testset, pair)
+        return scores_name(asked.testset, pair), EvaluationSet.of_sacrebleu(asked.testset, pair)
     src, references = run.text(asked.split)
     return asked.split, EvaluationSet(asked.split, src, [references])
 
