@@ -1,7 +1,7 @@
 """Size and power of the tests over several seeds, by simulation with correlated seeds.
 
-Each score of a sentence is (system x sentence) + (seed x sentence): the first part is shared by the seeds of a system, so
-that the sentence-seed pairs are not independent. The share of the first part in the variance is the argument `shared`.
+Each score of a sentence is (system x sentence) + (seed x sentence): the first part is shared by the seeds of a system,
+so that the sentence-seed pairs are not independent. The argument `shared` is its share of the variance.
 """
 
 import numpy as np

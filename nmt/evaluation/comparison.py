@@ -287,7 +287,7 @@ def verdict_of(p: float, first: float, other: float, lower_is_better: bool) -> C
 
 
 def source_lengths(lines: Sequence[str]) -> tuple[str, NDArray[np.int64]]:
-    """Return the unit by which sentences are measured (word or, in a script without spaces, character) and the lengths."""
+    """Return the unit of sentence lengths, character in a script without spaces and word otherwise, and the lengths."""
     if unspaced(lines):
         return "character", np.array([len("".join(line.split())) for line in lines])
     return "word", np.array([len(line.split()) for line in lines])
