@@ -156,7 +156,7 @@ class Comparison:
         """Return the cells of a score, each but the first with both tests and the verdict."""
         scorer = self.scorers[name]
         own = [(each, None if each is None else resample(scorer, each)) for each in tables]
-        cells: list[Cell | None] = [resampled and interval_cell(resampled) for _, resampled in own]
+        cells = [None if resampled is None else interval_cell(resampled) for _, resampled in own]
         first_tables, first = own[0]
         if first_tables is None or first is None:
             return cells
