@@ -9,7 +9,6 @@ from io import StringIO
 from pathlib import Path
 from statistics import mean, stdev
 
-import numpy as np
 import pytest
 import sacrebleu
 from rich.console import Console
