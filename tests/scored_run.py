@@ -56,10 +56,19 @@ def scores_of(lines: tuple[str, ...], references: tuple[str, ...], tokenize: str
     return all_scores(lines, references, tokenize)
 
 
-def write_scores(run: RunDirectory, lines: Sequence[str], seed: int, tokenize: str = "13a", **made_by: Any) -> None:
-    scores = scores_of(tuple(lines), tuple(run.text("test")[1]), tokenize)
+def write_scores(
+    run: RunDirectory,
+    lines: Sequence[str],
+    seed: int,
+    tokenize: str = "13a",
+    split: str = "test",
+    name: str | None = None,
+    **made_by: Any,
+) -> None:
+    """Write the scores of translations of a split, under the split's name or another."""
+    scores = scores_of(tuple(lines), tuple(run.text(split)[1]), tokenize)
     record: dict[str, Any] = {name: asdict(score) for name, score in scores.items()}
     record["made_by"] = {"checkpoint_step": 9, "seed": seed, "search": asdict(SearchConfig()), **made_by}
-    folder = run.folder("scores")
-    (folder / "test.hyp").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    (folder / "test.json").write_text(json.dumps(record), encoding="utf-8")
+    stem = run.folder("scores") / (name or split)
+    Path(f"{stem}.hyp").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    Path(f"{stem}.json").write_text(json.dumps(record), encoding="utf-8")

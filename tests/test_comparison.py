@@ -4,12 +4,11 @@ import json
 import struct
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from io import StringIO
 from pathlib import Path
 from statistics import mean, stdev
 
-import numpy as np
 import pytest
 import sacrebleu
 from rich.console import Console
@@ -19,12 +18,21 @@ from nmt.cli.compare import with_runs_as_key
 from nmt.config import Cell, ModelConfig
 from nmt.data.words import words_of
 from nmt.errors import UserError
-from nmt.evaluation import Comparison, comparison_report, draw_comparison, gather, grids, show_grids, write_comparison
+from nmt.evaluation import (
+    Comparison,
+    EvaluationSet,
+    comparison_report,
+    draw_comparison,
+    gather,
+    grids,
+    show_grids,
+    write_comparison,
+)
 from nmt.evaluation.comparison import Cell as Score
-from nmt.evaluation.comparison import alike
+from nmt.evaluation.comparison import ComparisonVerdict
 from nmt.evaluation.comparison_report import cell_text, markdown, p_text
 from nmt.evaluation.systems import ScoredRun, System, TestSet
-from nmt.metrics import paired_bootstrap, resample, significance
+from nmt.metrics import all_scores, holm, paired_bootstrap, resample, significance
 from nmt.run import RunDirectory
 
 LSTM, GRU, RNN = (ModelConfig(cell=cell) for cell in (Cell.lstm, Cell.gru, Cell.rnn))
@@ -51,6 +59,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunDirectory]:
         made("bad1", GRU, 1, lambda at: at != 5),
         made("bad2", GRU, 2, lambda at: at % 4 != 0),
         made("twin", RNN, 1, lambda at: at % 7 == 0),
+        made("middling", ModelConfig(cell=Cell.gru, encoder_layers=2), 1, lambda at: at % 3 == 0),
     ]
 
 
@@ -80,23 +89,46 @@ def test_a_system_has_the_mean_and_the_deviation_of_its_runs(runs: list[RunDirec
         assert bad.randomisation_p is not None
         assert bad.bootstrap_p is not None
         assert bad.randomisation_p < 0.05 < bad.bootstrap_p  # two seeds that are not alike prove nothing
-        assert not bad.significant
+        assert bad.corrected_p == bad.bootstrap_p  # the larger of two, and one row is tested
+        assert (good.verdict, bad.verdict) == (None, "undecided")
+        assert bad.detectable is not None
+        assert bad.detectable > abs(bad.mean - good.mean)
         assert bad.pairs == 2
         alone = compared(runs[0], runs[2]).cells[name][1]
         assert alone is not None
-        assert alone.significant
+        assert alone.verdict == "worse"  # of TER too, where a bad system has the higher score
+        assert alone.detectable is not None
+        back = compared(runs[2], runs[0]).cells[name][1]
+        assert back is not None
+        assert back.verdict == "better"
 
 
 def test_no_test_is_made_where_chance_has_no_part(runs: list[RunDirectory]) -> None:
     """sacrebleu's formula has the smallest p for two systems that translate alike."""
     good, twin = compared(runs[0], runs[4]).cells["bleu"]
-    assert good == twin
-    assert not twin.significant
+    assert good is not None
+    assert twin == replace(good, verdict="undecided")
+    assert cell_text(twin).split("\n")[2:] == ["undecided, same translations"]
+
+
+def test_p_is_corrected_for_the_rows_of_the_table_that_are_tested(runs: list[RunDirectory]) -> None:
+    """Against the first row stand two that are tested, and one of the same translations, which is not."""
+    column = compared(runs[0], runs[4], runs[2], runs[5]).cells["bleu"]
+    tested = [cell for cell in column if cell is not None and cell.corrected_p is not None]
+    raw = [max(cell.bootstrap_p or 0, cell.randomisation_p or 0) for cell in tested]
+    assert len(tested) == 2
+    assert [cell.corrected_p for cell in tested] == pytest.approx(holm(raw))
+    alone = compared(runs[0], runs[2]).cells["bleu"][1]
+    assert alone is not None
+    assert alone.detectable is not None
+    assert tested[0].detectable is not None
+    assert alone.bootstrap_p == tested[0].bootstrap_p
+    assert tested[0].detectable > alone.detectable  # at half the level
 
 
 def test_translations_by_the_same_models_are_tested_by_what_changed(runs: list[RunDirectory]) -> None:
     """A bad run and a good one against another such pair, once as another search of the same two would leave them."""
-    good, _, bad, bad2, twin = (ScoredRun.open(run, "test") for run in runs)
+    good, _, bad, bad2, twin = (ScoredRun.open(run, "test") for run in runs[:5])
     first, apart = System([bad, good], "first"), System([bad2, twin], "apart")
     search = System([replace(bad2, run=bad.run), replace(twin, run=good.run)], "search")
     test = TestSet("test", *runs[0].text("test"))
@@ -136,20 +168,61 @@ def test_translations_that_do_not_have_the_recorded_score_are_refused(runs: list
         compared(run)
 
 
-@pytest.mark.parametrize(
-    ("values", "buckets", "expected"),
-    [
-        ([5, 1, 3, 2, 4, 6], 3, [(1, 2), (3, 4), (5, 6)]),
-        ([1, 1, 1, 1, 1, 9], 3, [(1, 1), (9, 9)]),
-        ([7, 7, 7], 4, [(7, 7)]),
-        ([2, 8], 4, [(2, 2), (8, 8)]),
-        ([0, 0, 3, 10, 11, 12, 40], 2, [(0, 3), (10, 40)]),
-    ],
-)
-def test_groups_have_about_as_many_members_and_like_values_stay_together(
-    values: list[int], buckets: int, expected: list[tuple[int, int]]
+def test_systems_are_tested_against_several_references(
+    runs: list[RunDirectory], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert alike(np.array(values), buckets) == expected
+    src, references = runs[0].text("test")
+    others = [" ".join(reversed(line.split())) for line in references]
+    named = EvaluationSet("wmt99", src, [references, others], {"test": "wmt99", "lang": "en-de"})
+    monkeypatch.setattr(EvaluationSet, "of_sacrebleu", lambda name, pair: named)
+    made = [scored_run(tmp_path / str(at), runs[at].config(), lambda at: True) for at in (0, 2)]
+    with pytest.raises(UserError, match=r"has no scores of testset=wmt99; they are made by: nmt-evaluate run=\S+ test"):
+        gather([str(run.path) for run in made], "test", None, "wmt99")
+    for run, lines in zip(made, (references[1:] + references[:1], references), strict=True):
+        scores = all_scores(lines, references, "13a", [others], named.labels)
+        made_by = {"seed": 1, "search": {}, "test_set": named.identity()}
+        record = {name: asdict(score) for name, score in scores.items()} | {"made_by": made_by}
+        folder = run.folder("scores")
+        (folder / "wmt99.en-de.json").write_text(json.dumps(record), encoding="utf-8")
+        (folder / "wmt99.en-de.hyp").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    comparison = Comparison(*gather([str(run.path) for run in made], "test", None, "wmt99"))
+    assert comparison.signatures["bleu"].startswith("nrefs:2|test:wmt99|")
+    for name in ("bleu", "chrf", "chrfpp", "ter"):
+        cell = comparison.cells[name][1]
+        assert cell is not None
+        assert cell.verdict == "better"
+        assert cell.mean == pytest.approx(0 if name == "ter" else 100)
+    assert "wmt99 set, 24 sentences, 2 references" in str(grids(comparison, [], []))
+    named.references[1][0] = "other"
+    with pytest.raises(UserError, match="is not about the sentences of testset=wmt99 for en-de; score it again"):
+        gather([str(run.path) for run in made], "test", None, "wmt99")
+
+
+def test_a_score_of_more_references_than_the_split_has_is_refused(runs: list[RunDirectory], tmp_path: Path) -> None:
+    run = scored_run(tmp_path / "run", runs[0].config(), lambda at: False)
+    path = run.path / "scores" / "test.json"
+    path.write_text(path.read_text().replace("nrefs:1", "nrefs:2"))
+    with pytest.raises(UserError, match=r"bleu was computed with 2 references .* and the test set has 1; score it"):
+        compared(run)
+
+
+def test_a_script_without_spaces_is_grouped_by_characters(
+    runs: list[RunDirectory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comparison = compared(runs[0])
+    lines = ["我们明天去北京。"] * 12 + ["你好！"] * 12
+    comparison.test = replace(comparison.test, src=lines)
+    counts = {"你好": 9, "你": 3, "好": 2} | dict.fromkeys("我们明天去北京", 7)
+    monkeypatch.setattr(RunDirectory, "word_counts", lambda self, side: counts)
+    by_length, by_source, by_reference = comparison.breakdowns(2)
+    assert (by_length.title, by_length.groups) == ("characters of the source", ["3", "8"])
+    assert (by_source.title, by_source.groups) == (
+        "the rarest character of the source, times in the training data",
+        ["2", "7"],
+    )
+    assert by_reference.title == "the rarest word of the reference, times in the training data"
+    counts.clear()
+    assert "has no characters" in comparison.breakdowns(2)[1].missing
 
 
 def test_scores_by_length_are_those_of_the_sentences_of_that_length(runs: list[RunDirectory]) -> None:
@@ -209,9 +282,13 @@ def test_sentences_are_shown_of_two_systems_alone(runs: list[RunDirectory]) -> N
         compared(runs[0], runs[2], runs[4]).differences(5)
 
 
-def test_a_cell_says_mean_deviation_interval_and_both_tests() -> None:
-    assert cell_text(Score(36.416, 0.27, (34.81, 38.0), 0.0123, 0.0004)) == "36.42 ± 0.27\n[34.8, 38.0]\np .012 <.001 *"
-    assert cell_text(Score(36.416, None, (34.81, 38.0), 0.2, 0.01)) == "36.42\n[34.8, 38.0]\np .200 .010"
+def test_a_cell_says_mean_deviation_interval_both_tests_the_correction_and_the_verdict() -> None:
+    told = Score(36.416, 0.27, (34.81, 38.0), 0.0123, 0.0004, 3, 0.0246, 1.26, ComparisonVerdict.better)
+    lines = ["36.42 ± 0.27", "[34.8, 38.0]", "p .012 <.001, corrected .025", "better, detectable 1.3"]
+    assert cell_text(told).split("\n") == lines
+    not_told = Score(36.416, None, (34.81, 38.0), 0.2, 0.01, 1, 0.4, 2.0, ComparisonVerdict.undecided)
+    lines = ["36.42", "[34.8, 38.0]", "p .200 .010, corrected .400", "undecided, detectable 2.0"]
+    assert cell_text(not_told).split("\n") == lines
     assert cell_text(Score(4.5, None)) == "4.50"
     assert cell_text(Score(0.81234, 0.00126, (0.80881, 0.81999)), 4) == "0.8123 ± 0.0013\n[0.809, 0.820]"
     assert cell_text(None) == "-"

@@ -49,6 +49,7 @@ def utility(one: str, other: str, metric: SentenceMetric) -> float:
 def test_the_score_is_the_expected_utility_and_the_best_comes_first(
     candidates: MbrCandidates, references: MbrReferences, metric: SentenceMetric, alpha: float
 ) -> None:
+    """A sample is compared with all samples but itself, pair by pair; a candidate of the beam with all of them."""
     toy, sources, most = Toy(2, end=-0.5), [[1], [2], [3]], torch.tensor([4, 6, 3])
     settings = {"mbr_candidates": candidates, "mbr_references": references, "mbr_utility": metric}
     asked = SearchConfig(kind=SearchKind.mbr, beam_size=4, n_best=4, mbr_samples=30, mbr_alpha=alpha, **settings)
@@ -57,21 +58,41 @@ def test_the_score_is_the_expected_utility_and_the_best_comes_first(
     drawn = sample(toy.step, start, sources, most, SYMBOLS, asked, 30)
     searched = search(toy.step, start, most, SYMBOLS, config(beam=4, n_best=4))
     for best, samples, beam in zip(found, drawn, searched, strict=True):
-        space = {"samples": samples, "beam": beam, "both": [*samples, *beam]}[candidates]
-        if references == "samples":
-            weighted = [(text_of(one.tokens), 1 / len(samples)) for one in samples]
-        else:
-            whole = sum(math.exp(alpha * one.log_prob) for one in beam)
-            weighted = [(text_of(one.tokens), math.exp(alpha * one.log_prob) / whole) for one in beam]
-        expected = {
-            text: sum(weight * utility(text, other, metric) for other, weight in weighted)
-            for text in {text_of(one.tokens) for one in space}
-        }
+        expected: dict[str, float] = {}
+        likeliest: dict[str, float] = {}
+        for which, one in [*((None, one) for one in beam), *enumerate(samples)]:
+            if candidates == (MbrCandidates.samples if which is None else MbrCandidates.beam):
+                continue
+            text = text_of(one.tokens)
+            likeliest[text] = max(likeliest.get(text, -math.inf), one.log_prob)
+            if references == "samples":
+                others = [text_of(other.tokens) for at, other in enumerate(samples) if at != which]
+                value = sum(utility(text, other, metric) for other in others) / len(others)
+            else:
+                whole = sum(math.exp(alpha * other.log_prob) for other in beam)
+                weighted = [(text_of(other.tokens), math.exp(alpha * other.log_prob) / whole) for other in beam]
+                value = sum(weight * utility(text, other, metric) for other, weight in weighted)
+            expected.setdefault(text, value)  # the beam comes first
         assert [one.score for one in best] == pytest.approx(sorted(expected.values(), reverse=True)[:4], abs=1e-4)
         for one in best:
             assert expected[text_of(one.tokens)] == pytest.approx(one.score, abs=1e-4)
-            same = [other.log_prob for other in space if text_of(other.tokens) == text_of(one.tokens)]
-            assert one.log_prob == max(same)
+            assert one.log_prob == likeliest[text_of(one.tokens)]
+
+
+def test_a_sample_gets_nothing_for_being_equal_to_itself() -> None:
+    """The beam's candidate shares something with every sample; a sample that shares nothing is worth 0, not 100 / 3."""
+    words = {4: "a b c", 5: "x y z", 6: "a y", 7: "q"}
+    text = lambda tokens: " ".join(words[token] for token in tokens)  # noqa: E731
+    overlap = lambda texts: np.array(  # noqa: E731
+        [[100.0 if a == b else 10.0 * len(set(a.split()) & set(b.split())) for b in texts] for a in texts]
+    )
+    samples = [Hypothesis([token], -1.0, 0.0) for token in (4, 5, 7)]
+    beam = [Hypothesis([6], -2.0, 0.0)]
+    own = {text(sample.tokens) for sample in samples}
+    found = by_expected_utility(beam + samples, samples, [1 / 3] * 3, text, overlap, own)
+    assert [(one.tokens, round(one.score, 6)) for one in found] == [([6], 6.666667), ([4], 0), ([5], 0), ([7], 0)]
+    alone = by_expected_utility(samples[:1], samples[:1], [1.0], text, overlap, {"a b c"})
+    assert [one.score for one in alone] == [0.0]
 
 
 def test_the_likelier_of_two_that_are_worth_the_same_is_first() -> None:

@@ -96,6 +96,19 @@ def test_per_word_and_per_character_count_what_the_vocabulary_does_not_decide(
     assert found["perplexity_char"] == pytest.approx(torch.tensor(nll / 20).exp().item(), rel=1e-5)
 
 
+def test_a_word_of_a_script_without_spaces_is_a_token_of_the_tokenizer(build: Build, tokenizer: Tokenizer) -> None:
+    """Seven Han characters, a full stop and an end, where white space finds a single word."""
+    translator = Translator(build(1), tokenizer, tokenizer, SearchConfig())
+    by_tokens, by_spaces = (
+        perplexities(translator, ["one"], ["我们明天去北京。"], {}, tokenize)[0]["perplexity_word"]
+        for tokenize in ("zh", "13a")
+    )
+    nll = 2 * torch.tensor(by_spaces.score).double().log()
+    assert by_tokens.score == pytest.approx((nll / 9).exp().item(), rel=1e-5)
+    assert "|unit:character|tok:zh|" in by_tokens.signature.replace("|end:yes", "")
+    assert "|unit:word|" in by_spaces.signature
+
+
 def test_intervals_signatures_and_unknown_pieces(build: Build, tokenizer: Tokenizer, text: Sides) -> None:
     src, references = text[0], [*text[1][:-1], "漢字"]
     translator = Translator(build(1), tokenizer, tokenizer, SearchConfig())

@@ -24,6 +24,10 @@ from nmt.run import RunDirectory
         ({"rows": [GOOD, BAD | {"minutes": 9}]}, r"rows\.1\.minutes is 9.0; allowed: from 0 to 4"),
         ({"literature": [BY_BOTH | {"worse": "RNN"}]}, r"literature speaks of .*; allowed: the first row, 'LSTM'"),
         ({"claim": HOLDS | {"bleu": {"LSTM": 3}}}, r"claim\.bleu has LSTM; allowed: every row"),
+        (
+            {"claim": {"best": None, "verdicts": {"GRU": "equal"}, "bleu": {"LSTM": 3, "GRU": 2}}},
+            "'equal'; allowed: bet",
+        ),
         ({"answer": "Yes."}, r"parts\.0\.claim is null and there is an answer"),
         ({"seeds": [1, 1]}, r"seeds is \[1, 1\]"),
     ],

@@ -30,12 +30,12 @@ from scored_run import SENTENCES, write_scores
 
 from nmt.cli import question_speed, questions
 from nmt.cli.question_runs import Runs, training_job
-from nmt.config import Claim, SearchConfig
+from nmt.config import Claim, Literature, SearchConfig
 from nmt.config.data import DownloadConfig
 from nmt.errors import UserError
 from nmt.evaluation import Measured, draw_question
-from nmt.evaluation.comparison import Cell
-from nmt.evaluation.questions import MeasuredRow, contradictions
+from nmt.evaluation.comparison import Cell, ComparisonVerdict
+from nmt.evaluation.questions import MeasuredRow, claim_of, contradictions, literature_verdict
 from nmt.run import RunDirectory
 
 
@@ -49,17 +49,17 @@ def test_rows_of_one_configuration_are_trained_once(
     lines = capsys.readouterr().out.strip().split("\n")
     assert sum(" min " in line for line in lines) == 4
     missing = (
-        "4 of 4 trainings, 2 of 2 translations and 6 of 6 measurements of speed are missing: about 0.1 hours of 2 cores"
+        "4 of 4 trainings, 8 of 8 translations and 6 of 6 measurements of speed are missing: about 0.1 hours of 2 cores"
     )
     assert lines[-1] == f"{missing}, translations roughly, at 30 s of a core each"
     assert "0 of 4 trainings are done" in ask(tmp_path, jobs=0)
     assert trainer.made == []
     first = ask(tmp_path)
-    assert len(trainer.made) == 6
+    assert len(trainer.made) == 12  # 4 trainings, 6 rows of the validation set, 2 searches of the test set
     assert len(list((tmp_path / "runs").glob("*/run.json"))) == 4
-    assert "4 of 4 trainings are done, in 0.1 core hours; 0 of 4 trainings, 0 of 2 translations and 6 of 6" in first
+    assert "4 of 4 trainings are done, in 0.1 core hours; 0 of 4 trainings, 0 of 8 translations and 6 of 6" in first
     assert ask(tmp_path) == first
-    assert len(trainer.made) == 6
+    assert len(trainer.made) == 12
 
 
 def test_a_table_shows_what_the_runs_recorded(
@@ -71,15 +71,17 @@ def test_a_table_shows_what_the_runs_recorded(
     runs, found = Runs(tmp_path / "runs"), trainings(tmp_path)
     for label, group in (("LSTM", found[:2]), ("GRU", found[2:])):
         records = [json.loads((runs.run(each).path / "scores" / "test.json").read_text()) for each in group]
+        valid = [json.loads((runs.run(each).path / "scores" / "valid.json").read_text()) for each in group]
         cells = line_of(page, label)
-        for name, cell in (("bleu", cells[2]), ("chrf", cells[3])):
+        assert cells[2].startswith(f"{mean(record['bleu']['score'] for record in valid):.2f} ± ")
+        for name, cell in (("bleu", cells[3]), ("chrf", cells[4])):
             assert cell.startswith(f"{mean(record[name]['score'] for record in records):.2f} ± ")
-        assert cells[4:] == ["1.00 M", "1.5", "-", "1.00 GiB"]
+        assert cells[5:] == ["1.00 M", "1.5", "-", "1.00 GiB"]
         assert all(f"`{records[0][name]['signature']}`" in page for name in ("bleu", "chrf"))
     assert line_of(page, "GRU")[1] == "model.cell=gru"
-    assert line_of(page, "GRU")[2].endswith("\\*")
+    assert re.search(r"<br>p \S+ \S+, corrected \S+<br>worse, detectable [0-9.]+$", line_of(page, "GRU")[3])
     assert line_of(page, "greedy")[1] == "search=greedy"
-    assert line_of(page, "greedy")[2].startswith("100.00 ± 0.00")
+    assert line_of(page, "greedy")[3].startswith("100.00 ± 0.00")
     assert "| sentences |" in page
     assert "- A paper found the first better. The same direction here (LSTM " in page
     assert "- Another found the second better. **The opposite** direction here (GRU " in page
@@ -119,9 +121,9 @@ def test_speed_is_measured_apart_for_each_row_by_its_search(
     assert "not run yet" in before
     ask(tmp_path)
     page = ask(tmp_path, measure=True)
-    assert len(trainer.made) == 6
+    assert len(trainer.made) == 12
     assert [beam for _, beam in made[::2]] == [5, 5, 5, 5, 1, 1]
-    assert [line_of(page, label)[6] for label in ("LSTM", "GRU", "greedy")] == ["24", "24", "48"]
+    assert [line_of(page, label)[7] for label in ("LSTM", "GRU", "greedy")] == ["24", "24", "48"]
     assert "threads a training: 1, a translation: 1;" in page
     assert "; nothing is missing." in page
     assert ask(tmp_path, measure=True) == page
@@ -175,8 +177,10 @@ def test_what_was_not_run_is_said_and_no_answer_stands_on_it(trainer: Trainer, t
     ("claim", "complaint"),
     [
         (HOLDS, ""),
-        ({"best": "GRU", "significant": ["GRU"]}, "the best row was GRU, and is LSTM"),
-        ({"best": "LSTM", "significant": []}, "GRU did not differ significantly from the first row before"),
+        (HOLDS | {"best": "GRU"}, "the best row on the validation set was GRU, and is LSTM"),
+        (HOLDS | {"best": None}, "the best row on the validation set was not known, and is LSTM"),
+        (HOLDS | {"verdicts": {"GRU": "undecided"}}, "GRU was undecided, and is worse"),
+        (HOLDS | {"verdicts": {"GRU": "better"}}, "GRU was better, and is worse"),
     ],
 )
 def test_an_answer_is_shown_as_long_as_it_holds(
@@ -205,16 +209,36 @@ def test_an_answer_is_shown_as_long_as_it_holds(
     assert f"**The LSTM.** (Written from other figures: GRU 99.00, now {gru:.2f}.)\n" in ask(tmp_path)
 
 
-@pytest.mark.parametrize(("now", "complaints"), [(22.0, []), (18.0, ["was significantly better than the first row"])])
-def test_a_row_that_was_better_than_the_first_and_is_worse_contradicts(now: float, complaints: list[str]) -> None:
-    """Though it differs significantly in both, and the best row is the same."""
-    bleu = {"first": Cell(20.0, 0.1), "other": Cell(now, 0.1, None, 0.01, 0.01, 3), "best": Cell(30.0, 0.1)}
-    measured = Measured(
-        {label: MeasuredRow([1], {"bleu": cell}, {}, []) for label, cell in bleu.items()}, {}, 9, [], []
-    )
-    claim = Claim("best", ["other"], {"best": 30.0, "other": 21.0, "first": 20.0})
-    found = contradictions(claim, measured)
-    assert [text.removeprefix("other ").partition(", and is worse")[0] for text in found] == complaints
+def row_of(bleu: Cell, valid: float) -> MeasuredRow:
+    return MeasuredRow([1], {"bleu": bleu}, {}, [], Cell(valid, 0.1))
+
+
+def test_the_best_row_is_chosen_by_the_validation_set_and_not_by_the_test_set() -> None:
+    rows = {
+        "first": row_of(Cell(20.0, 0.1), 25.0),
+        "tuned": row_of(Cell(21.0, 0.1, verdict=ComparisonVerdict.undecided), 27.0),
+        "lucky": row_of(Cell(30.0, 0.1, verdict=ComparisonVerdict.better), 26.0),
+    }
+    claim = claim_of(Measured(rows, {}, 9, [], []))
+    assert claim == Claim("tuned", {"tuned": "undecided", "lucky": "better"}, {"first": 20, "tuned": 21, "lucky": 30})
+    assert contradictions(claim, Measured(rows, {}, 9, [], [])) == []
+    assert contradictions(replace(claim, best="lucky"), Measured(rows, {}, 9, [], [])) == [
+        "the best row on the validation set was lucky, and is tuned"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        ("better", "The same direction here (GRU 31.2, LSTM 30.0)."),
+        ("undecided", "Undecided here (GRU 31.2, LSTM 30.0; a difference of 2.4 could have been shown)."),
+    ],
+)
+def test_a_finding_that_is_not_told_apart_is_undecided_and_not_equal(verdict: str, expected: str) -> None:
+    cell = Cell(31.2, 0.1, None, 0.1, 0.1, 3, 0.2, 2.4, ComparisonVerdict(verdict))
+    measured = Measured({"LSTM": row_of(Cell(30.0, 0.1), 30), "GRU": row_of(cell, 31)}, {}, 9, [], [])
+    literature = Literature("A paper found GRUs better", "GRU", "LSTM")
+    assert literature_verdict(literature, measured) == expected
 
 
 def test_scores_that_change_are_compared_anew(trainer: Trainer, tmp_path: Path) -> None:
@@ -222,7 +246,7 @@ def test_scores_that_change_are_compared_anew(trainer: Trainer, tmp_path: Path) 
     before = line_of(ask(tmp_path), "GRU")
     run = Runs(tmp_path / "runs").run(trainings(tmp_path)[2])
     write_scores(run, run.text("test")[1], 1)
-    assert line_of(ask(tmp_path), "GRU")[2] != before[2]
+    assert line_of(ask(tmp_path), "GRU")[3] != before[3]
 
 
 def test_a_test_set_that_was_translated_by_another_search_is_translated_anew(trainer: Trainer, tmp_path: Path) -> None:
@@ -235,7 +259,7 @@ def test_a_test_set_that_was_translated_by_another_search_is_translated_anew(tra
     path.write_text(json.dumps(record))
     assert line_of(ask(tmp_path, jobs=0), "GRU")[2] == "not run yet (1 of 2 seeds)"
     assert line_of(ask(tmp_path), "GRU") == line_of(page, "GRU")
-    assert trainer.made[4:] == [f"{trainings(tmp_path)[2].key}.test"]
+    assert trainer.made[8:] == [f"{trainings(tmp_path)[2].key}.test"]
 
 
 def test_folders_may_have_any_name_that_can_be_quoted(trainer: Trainer, tmp_path: Path) -> None:
@@ -243,7 +267,7 @@ def test_folders_may_have_any_name_that_can_be_quoted(trainer: Trainer, tmp_path
     folder.mkdir()
     write_question(folder / "asked", "cells", GOOD, GREEDY)
     trainer.folder = folder
-    assert "2 of 2 trainings are done, in 0.1 core hours; 0 of 2 trainings, 0 of 2 translations" in ask(folder)
+    assert "2 of 2 trainings are done, in 0.1 core hours; 0 of 2 trainings, 0 of 6 translations" in ask(folder)
     training = trainings(folder)[0]
     data = replace(training.config.data, phrasebook=None, download=DownloadConfig("https://example.org"))
     fetched = replace(training, config=replace(training.config, data=data))
@@ -285,7 +309,7 @@ def test_only_the_question_that_is_asked_is_trained_for(trainer: Trainer, tmp_pa
     write_question(tmp_path / "asked", "cells", GOOD, BAD)
     write_question(tmp_path / "asked", "other", BAD, {"label": "RNN", "overrides": ["model.cell=rnn"]})
     page = ask(tmp_path, question="cells")
-    assert len(trainer.made) == 4
+    assert len(trainer.made) == 8
     assert line_of(page, "RNN")[2] == "not run yet"
     with pytest.raises(UserError, match=r"question=cell is not in .*; there are: cells, other"):
         ask(tmp_path, question="cell")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sacrebleu.metrics import BLEU
 
-from nmt.metrics import all_scores, bleu
+from nmt.metrics import Scorer, all_scores, bleu
 
 REFERENCES = [
     "Der kleine Hund, der heute schläft, sieht das Haus.",
@@ -86,3 +87,45 @@ def test_empty_translations_have_the_lowest_scores() -> None:
     assert {name: score.score for name, score in scores.items()} == pytest.approx(
         {"bleu": 0, "chrf": 0, "chrfpp": 0, "ter": 100, "rouge_l": 0}
     )
+
+
+CHINESE = ["我们明天去北京。", "这个房子是红色的。", "你好，我叫小王！"]
+NEARLY = ["我们明天去北京。", "这个房子是红的。", "你好，我叫小王！"]
+
+
+def command_line_of(folder: Path, hypotheses: list[str], references: list[str], *options: str) -> dict[str, Any]:
+    for name, lines in (("ref", references), ("hyp", hypotheses)):
+        (folder / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    command = [sys.executable, "-m", "sacrebleu", "ref", "-i", "hyp", "-w", "12", "--format", "json", *options]
+    found: dict[str, Any] = json.loads(
+        subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    )
+    return found
+
+
+def test_ter_of_a_script_without_spaces_is_the_command_lines_with_asian_support(tmp_path: Path) -> None:
+    expected = command_line_of(tmp_path, NEARLY, CHINESE, "-m", "ter", "--ter-asian-support", "--ter-normalized")
+    found = all_scores(NEARLY, CHINESE, "zh")["ter"]
+    assert found.score == pytest.approx(expected["score"], abs=1e-9)
+    assert found.signature == expected["signature"]
+    assert "norm:yes|punct:yes|asian:yes" in found.signature
+    assert found.score < 10
+    assert all_scores(NEARLY, CHINESE, "13a")["ter"].score > 30  # one wrong word of one sentence in three
+    scorer = Scorer.of(found.signature)
+    assert scorer is not None
+    assert scorer.score(scorer.table(NEARLY, CHINESE).sum(axis=0)) == pytest.approx(found.score)
+
+
+def test_the_words_of_chrf_of_a_script_without_spaces_are_the_tokenizers(tmp_path: Path) -> None:
+    """The command line has no such option: it is given the tokens, separated by spaces, which it does not count."""
+    split = BLEU(tokenize="zh").tokenizer
+    tokens = [[split(line) for line in lines] for lines in (NEARLY, CHINESE)]
+    expected = command_line_of(tmp_path, *tokens, "-m", "chrf", "--chrf-word-order", "2")
+    found = all_scores(NEARLY, CHINESE, "zh")
+    assert found["chrfpp"].score == pytest.approx(expected["score"], abs=1e-9)
+    assert "|nw:2|space:no|tok:zh|" in found["chrfpp"].signature
+    assert found["chrfpp"].score != pytest.approx(all_scores(NEARLY, CHINESE, "13a")["chrfpp"].score, abs=0.1)
+    scorer = Scorer.of(found["chrfpp"].signature)
+    assert scorer is not None
+    assert scorer.score(scorer.table(NEARLY, CHINESE).sum(axis=0)) == pytest.approx(found["chrfpp"].score)
+    assert found["chrf"].score == all_scores(NEARLY, CHINESE, "13a")["chrf"].score

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from statistics import stdev
+from statistics import NormalDist, stdev
 
 import numpy as np
 import pytest
@@ -13,7 +13,16 @@ from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.significance import PairedTest
 
 from nmt.data.phrasebook import Pair
-from nmt.metrics import Resampled, Scorer, all_scores, approximate_randomisation, paired_bootstrap, resample
+from nmt.metrics import (
+    Resampled,
+    Scorer,
+    all_scores,
+    approximate_randomisation,
+    holm,
+    minimum_detectable_effect,
+    paired_bootstrap,
+    resample,
+)
 from nmt.metrics import significance as module
 
 METRICS = {"BLEU": BLEU(), "chrF2": CHRF(), "chrF2++": CHRF(word_order=2), "TER": TER()}
@@ -76,6 +85,36 @@ def test_the_p_values_of_two_runs_are_those_of_sacrebleus_command_line(
         assert resample(scorer, [b]).mean == pytest.approx(expected["score"], abs=1e-8)
 
 
+@pytest.mark.parametrize("test", ["bs", "ar"])
+def test_the_p_values_with_two_references_are_those_of_sacrebleus_command_line(
+    texts: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test: str
+) -> None:
+    monkeypatch.setattr(module, "TRIALS", 1000)
+    written = texts | {"ref2": worse(texts["ref"], range(0, 60, 5))}
+    for name, lines in written.items():
+        (tmp_path / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    metrics = ("bleu",) if test == "bs" else ("bleu", "chrf", "ter")
+    options = ["-i", "a", "b", f"--paired-{test}", "--paired-ar-n", "1000", "-m", *metrics, "-f", "json", "-w", "9"]
+    command = [sys.executable, "-m", "sacrebleu", "ref", "ref2", *options]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    _, system = json.loads(printed)
+    scores = all_scores(texts["b"], texts["ref"], "13a", [written["ref2"]])
+    for name in metrics:
+        expected = system[{"chrf": "chrF2"}.get(name, name.upper())]
+        assert scores[name].signature.startswith("nrefs:2|")
+        scorer = Scorer.of(scores[name].signature)
+        assert scorer is not None
+        a, b = (scorer.table(texts[system], texts["ref"], written["ref2"]) for system in "ab")
+        assert resample(scorer, [b]).mean == pytest.approx(expected["score"], abs=1e-8)
+        p = (
+            approximate_randomisation(scorer, [a], [b])
+            if test == "ar"
+            else paired_bootstrap(resample(scorer, [a]), resample(scorer, [b]))
+        )
+        assert p == expected["p_value"]
+        assert 0.001 < p < 0.999
+
+
 @pytest.mark.parametrize("name", METRICS)
 def test_resamples_are_those_of_sacrebleus_paired_test(texts: dict[str, list[str]], name: str) -> None:
     systems = [(system, texts[system]) for system in "ab"]
@@ -94,7 +133,11 @@ def test_resamples_are_those_of_sacrebleus_paired_test(texts: dict[str, list[str
 @pytest.mark.parametrize(
     "given",
     [
-        "nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
+        "nrefs:0|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
+        "nrefs:var|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
+        "nrefs:1000000000|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
+        "nrefs:1|case:lc|tok:tercom|norm:no|punct:no|asian:no|version:2.6.0",
+        "nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|tok:zh|version:2.6.0",
         "nrefs:1|case:lc|eff:no|tok:13a|smooth:exp|version:2.6.0",
         "nrefs:1|case:mixed|eff:yes|nc:4|nw:0|space:no|version:2.6.0",
         "library:another|version:1",
@@ -130,21 +173,25 @@ class Mean:
     def score(self, sums: np.ndarray) -> float:
         return float(sums[0] / sums[1])
 
+    def scores(self, sums: np.ndarray) -> np.ndarray:
+        return sums[:, 0] / sums[:, 1]
+
 
 def counted(*counts: int) -> np.ndarray:
     return np.array([(count, 1) for count in counts])
 
 
-RUNS = ([counted(4, 0, 3, 5), counted(2, 1, 7, 0)], [counted(1, 0, 1, 1), counted(0, 2, 3, 1)])
+RUNS = (
+    [counted(4, 0, 3, 5, 2, 6, 1, 3), counted(2, 1, 7, 0, 4, 4, 2, 5)],
+    [counted(1, 0, 1, 1, 3, 2, 0, 4), counted(0, 2, 3, 1, 7, 5, 2, 6)],
+)
 
 
 def test_randomisation_over_pairs_of_runs_finds_what_enumeration_finds() -> None:
-    """All ways in which each pair of runs may swap each sentence."""
-    first, second = (np.array([run[:, 0] for run in runs]) for runs in RUNS)  # (2, 4): runs, sentences
+    """All ways in which the systems may swap each sentence, in both pairs of runs at once."""
+    first, second = (np.array([run[:, 0] for run in runs]) for runs in RUNS)  # (2, 8): runs, sentences
     found = abs(first.mean() - second.mean())
-    by_chance = [
-        abs((np.array(signs).reshape(2, 4) * (first - second)).mean()) for signs in itertools.product((1, -1), repeat=8)
-    ]
+    by_chance = [abs((np.array(signs) * (first - second)).mean()) for signs in itertools.product((1, -1), repeat=8)]
     expected = np.mean(np.array(by_chance) > found + 1e-12)
     assert 0.02 < expected < 0.5
     assert approximate_randomisation(Mean(), *RUNS) == pytest.approx(expected, abs=0.012)  # 10,000 trials: 3 sigma
@@ -214,3 +261,34 @@ def test_the_bootstrap_of_several_runs_covers_the_chance_of_the_sentences_too() 
     noise = np.random.default_rng(4).normal(size=1000)
     first, second = Resampled([7, 7], np.stack([7 + noise] * 2)), Resampled([9, 9], np.full((2, 1000), 9.0))
     assert paired_bootstrap(first, second) == pytest.approx(0.0455, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [  # the example of the R function p.adjust's kind, by hand: 4 x .01, 3 x .013, 2 x .03, .2
+        ([0.013, 0.01, 0.2, 0.03], [0.04, 0.04, 0.2, 0.06]),
+        ([0.5, 0.9], [1.0, 1.0]),
+        ([0.02], [0.02]),
+        ([], []),
+    ],
+)
+def test_holms_correction_is_the_one_computed_by_hand(given: list[float], expected: list[float]) -> None:
+    assert holm(given) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("level", [0.05, 0.01])
+def test_the_detectable_difference_of_equal_seeds_is_that_of_the_normal_distribution(level: float) -> None:
+    """Bloom 1995: (z(1 - level / 2) + z(.8)) standard errors, where the seeds are all alike."""
+    noise = np.random.default_rng(4).normal(size=1000)
+    first, second = Resampled([7, 7], np.stack([7 + noise] * 2)), Resampled([9, 9], np.full((2, 1000), 9.0))
+    normal = NormalDist()
+    expected = normal.inv_cdf(1 - level / 2) + normal.inv_cdf(0.8)
+    assert minimum_detectable_effect(first, second, level=level) == pytest.approx(expected, rel=0.06)
+
+
+def test_the_detectable_difference_of_few_seeds_is_that_of_students_distribution() -> None:
+    """Of 3 and 3 seeds with variance 1: t(.975) = 2.776 and t(.8) = 0.941 with 4 degrees, error sqrt(2 / 3)."""
+    expected = (2.776 + 0.941) * (2 / 3) ** 0.5
+    assert minimum_detectable_effect(runs(1, 2, 3), runs(4, 5, 6)) == pytest.approx(expected, rel=0.03)
+    paired = minimum_detectable_effect(runs(1, 2, 3), runs(2.1, 3, 3.9), same_models=True)
+    assert paired == pytest.approx((4.303 + 1.061) * 0.1 / 3**0.5, rel=0.05)

@@ -53,6 +53,16 @@ def test_only_words_of_the_held_out_sets_are_counted() -> None:
     assert counted.counts == {"a": 0, "key": 3, "lamp": 0, "please": 0, "the": 3}
 
 
+def test_characters_are_counted_where_there_are_no_spaces() -> None:
+    counted = WordCounts(["我们明天去北京。", "你好！"])
+    counted.add(["我们去，我们好", "我"])
+    counted.add(["你好。"])
+    assert counted.counts == {
+        **{"你": 1, "你好": 1, "去": 1, "北": 0, "京": 0, "们": 2, "我": 3, "好": 2, "明": 0, "天": 0},
+        "我们明天去北京": 0,
+    }
+
+
 def test_a_run_has_the_counts_of_its_training_data(tmp_path: Path) -> None:
     book = PhrasebookConfig(train=300, valid=7, test=9, seed=3)
     data = DataConfig(phrasebook=book, cache=str(tmp_path / "cache"), tokenizer=TokenizerConfig(vocab_size=150))

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def command(cfg: DictConfig) -> None:
     asked = from_hydra(CompareConfig, cfg)
     folder = None if asked.output is None else app.new_path(asked.output)
-    systems, test = gather(asked.runs, asked.split, asked.metric)
+    systems, test = gather(asked.runs, asked.split, asked.metric, asked.testset)
     comparison = Comparison(systems, test, asked.metric)
     differences = comparison.differences(asked.sentences) if asked.sentences else []
     breakdowns = comparison.breakdowns(asked.buckets)

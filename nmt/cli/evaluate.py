@@ -11,7 +11,7 @@ from nmt.cli import app
 from nmt.cli.machine import settle
 from nmt.config import Config, EvaluateConfig, path_of, with_search
 from nmt.data import is_regular
-from nmt.evaluation import EvaluationSet, evaluate, load_translator, show_scores
+from nmt.evaluation import EvaluationSet, evaluate, load_translator, scores_name, show_scores
 from nmt.metrics import Comet
 from nmt.run import RunDirectory
 
@@ -47,7 +47,7 @@ def what_to_score(asked: EvaluateConfig, run: RunDirectory, config: Config) -> t
         return f"{Path(asked.src).name}.{digest(*paths)}", test
     if asked.testset is not None:
         pair = f"{config.data.src_lang}-{config.data.tgt_lang}"
-        return f"{asked.testset.replace('/', '_')}.{pair}", EvaluationSet.of_sacrebleu(asked.testset, pair)
+        return scores_name(asked.testset, pair), EvaluationSet.of_sacrebleu(asked.testset, pair)
     src, references = run.text(asked.split)
     return asked.split, EvaluationSet(asked.split, src, [references])
 

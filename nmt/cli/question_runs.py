@@ -26,6 +26,8 @@ START_SECONDS = 20.0
 """Of a core, for a training besides its steps: the start of a process, and the test set."""
 TRANSLATION_SECONDS = 30.0
 """Of a core, for a translation by another search; roughly, a beam of 50 takes longer than a greedy search."""
+SPLITS = ("valid", "test")
+"""What every row is scored on: the validation set chooses, the test set reports."""
 SPEED_SECONDS = 6.0
 """Of all cores, to measure the speed of one translation."""
 
@@ -48,9 +50,13 @@ class Training:
 
     @property
     def scores(self) -> str:
-        """Name of the files of the row's scores."""
+        """Name of the files of the row's scores of the test set."""
+        return self.scores_of("test")
+
+    def scores_of(self, split: str) -> str:
+        """Return the name of the files of the row's scores of a split."""
         digest = hashlib.sha256("\n".join(self.search).encode()).hexdigest()[:8]
-        return f"test.{digest}" if self.search else "test"
+        return f"{split}.{digest}" if self.search else split
 
 
 def key_of(config: Config) -> str:
@@ -140,8 +146,8 @@ class Runs:
         run = self.found.get(training.key)
         return run is not None and run.finished
 
-    def scores_path(self, training: Training) -> Path:
-        return self.run(training).path / "scores" / f"{training.scores}.json"
+    def scores_path(self, training: Training, split: str = "test") -> Path:
+        return self.run(training).path / "scores" / f"{training.scores_of(split)}.json"
 
     def speed_path(self, training: Training) -> Path:
         """Where it stands how fast the row's search translates, once that has been measured."""
@@ -156,11 +162,17 @@ class Runs:
         return found
 
     def translated(self, training: Training) -> bool:
-        """Whether all of the row is there: its training, and its scores, by the row's search and no other."""
-        if not self.trained(training):
-            return False
+        """Return whether all of the row is there: its training, and its scores of both splits."""
+        return self.trained(training) and not self.missing_splits(training)
+
+    def missing_splits(self, training: Training) -> list[str]:
+        """Return the splits that a row's search, and no other, has not translated: of valid and test."""
+        return [split for split in SPLITS if not self.scored(training, split)]
+
+    def scored(self, training: Training, split: str) -> bool:
+        """Return whether the scores of a split are there, made by the row's search."""
         try:
-            made_by = read_json(self.scores_path(training))["made_by"]
+            made_by = read_json(self.scores_path(training, split))["made_by"]
             recorded = made_by["search"]
         except (OSError, ValueError, KeyError, TypeError):
             return False
@@ -219,11 +231,13 @@ def training_job(training: Training, runs: Runs, threads: int, mirror: str | Non
     return Job(training.key, [sys.executable, "-m", "nmt.cli.train", *given])
 
 
-def translation_job(training: Training, runs: Runs, threads: int) -> Job:
+def translation_job(training: Training, split: str, runs: Runs, threads: int) -> Job:
+    name = training.scores_of(split)
     given = [
         set_path("run", runs.run(training).path),
         *training.search,
-        f"name={training.scores}",
+        f"split={split}",
+        f"name={name}",
         f"machine.threads={threads}",
     ]
-    return Job(f"{training.key}.{training.scores}", [sys.executable, "-m", "nmt.cli.evaluate", *given])
+    return Job(f"{training.key}.{name}", [sys.executable, "-m", "nmt.cli.evaluate", *given])

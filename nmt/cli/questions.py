@@ -12,6 +12,7 @@ from nmt.cli import app
 from nmt.cli.jobs import Job, run_jobs
 from nmt.cli.question_runs import (
     SPEED_SECONDS,
+    SPLITS,
     TRANSLATION_SECONDS,
     Runs,
     Table,
@@ -99,17 +100,22 @@ def show_missing(tables: Sequence[Table], runs: Runs) -> None:
         if each.key in seconds:
             minutes = f"{seconds[each.key] / 60:.1f} min"
             print(f"{each.key}  {minutes}  {' '.join(each.overrides)} seed={each.config.seed}")
-    for each in rows_of(tables):
-        if each.search and not runs.translated(each):
-            print(f"{each.key}  {' '.join(each.search)}")
+    for each, split in translations_of(tables):
+        if not runs.scored(each, split):
+            print(f"{each.key}  {' '.join([*each.search, f'split={split}'])}")
     print(plan(tables, runs))
+
+
+def translations_of(tables: Sequence[Table]) -> list[tuple[Training, str]]:
+    """Return the translations that trainings do not make: every row's validation set, and the test set by searches."""
+    return [(each, split) for each in rows_of(tables) for split in SPLITS if each.search or split != "test"]
 
 
 def plan(tables: Sequence[Table], runs: Runs) -> str:
     """How much is missing, and how long it will take."""
     trainings, rows = trainings_of(tables), rows_of(tables)
-    seconds, searches = runs.seconds(trainings), [each for each in rows if each.search]
-    untranslated = [each for each in searches if not runs.translated(each)]
+    seconds, searches = runs.seconds(trainings), translations_of(tables)
+    untranslated = [each for each in searches if not runs.scored(*each)]
     unmeasured = [each for each in rows if not runs.speed(each)]
     if not seconds and not untranslated and not unmeasured:
         return "nothing is missing"
@@ -141,8 +147,8 @@ def run_missing(tables: Sequence[Table], runs: Runs, asked: QuestionsConfig) -> 
         jobs = [training_job(each, runs, threads, asked.mirror) for each in missing]
         failed = run_jobs(jobs, asked.jobs, runs.folder / "logs", ended)
         runs = Runs(runs.folder)
-        ready = [each for each in rows_of(tables) if runs.trained(each) and not runs.translated(each)]
-        jobs = [translation_job(each, runs, threads) for each in ready]
+        ready = [each for each in rows_of(tables) if runs.trained(each)]
+        jobs = [translation_job(each, split, runs, threads) for each in ready for split in runs.missing_splits(each)]
         return failed | run_jobs(jobs, asked.jobs, runs.folder / "logs")
     except Interrupted as error:
         error.remedy = "the same command goes on"
@@ -179,7 +185,14 @@ def measured_part(part: Part, table: Table, runs: Runs) -> Measured | None:
         for label, trainings in there.items()
     }
     costs = {label: mean_cost([cost(each, runs) for each in trainings]) for label, trainings in there.items()}
-    return measure(rows, costs, part.by_length, runs.folder / "measured")
+    valid = {
+        label: [
+            float(ScoredRun.open(runs.run(each), "valid", "bleu", each.scores_of("valid")).scores["bleu"]["score"])
+            for each in trainings
+        ]
+        for label, trainings in there.items()
+    }
+    return measure(rows, costs, part.by_length, runs.folder / "measured", valid)
 
 
 def cost(training: Training, runs: Runs) -> dict[str, float]:

@@ -14,6 +14,8 @@ class CompareConfig:
     """Run directories, or folders of a multirun that hold some; on the command line words without a key."""
     split: str = "test"
     """valid or test: whose scores, as `evaluate` left them in the runs."""
+    testset: str | None = None
+    """Instead of a split: a test set of sacrebleu, as `evaluate testset=` scored it, with all its references."""
     metric: str | None = None
     """The only score to compare by, as RUN/scores/SPLIT.json calls it; null: all of them, and BLEU where one is needed:
     by length, by frequency, sentence by sentence."""

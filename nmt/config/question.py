@@ -7,6 +7,7 @@ from nmt.config.checks import number
 
 MOST_MINUTES = 4
 """Of a single training, on one core."""
+VERDICTS = ("better", "worse", "undecided")
 
 
 @dataclass
@@ -42,12 +43,17 @@ class Literature:
 class Claim:
     """What an answer was written from."""
 
-    best: str
-    """The row of the highest mean BLEU."""
-    significant: list[str]
-    """The rows that differ from the first in BLEU by both paired tests."""
+    best: str | None
+    """The row with the highest mean BLEU on the validation set; null: not measured when the answer was written."""
+    verdicts: dict[str, str]
+    """The verdict on each row but the first, by BLEU of the test set: better, worse or undecided."""
     bleu: dict[str, float]
-    """Mean BLEU of each row, to two digits after the point."""
+    """Mean test BLEU of each row, to two digits after the point."""
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        for label, verdict in self.verdicts.items():
+            if verdict not in VERDICTS:
+                yield "verdicts", f"of {label} is {verdict!r}; allowed: {', '.join(VERDICTS)}"
 
 
 @dataclass

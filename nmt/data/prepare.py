@@ -32,7 +32,7 @@ from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.data.workers import Task, Workers
 from nmt.errors import UserError
 
-FORMAT = 4
+FORMAT = 5
 MANIFEST = "sha256.json"
 SMALL = 1 << 25  # bytes of files that are cut sooner than a process has started
 

@@ -34,14 +34,30 @@ def unspaced(lines: Iterable[str]) -> bool:
     return len(letters) > longest * len(words)
 
 
+def units_of(line: str, characters: bool) -> list[str]:
+    """Return the words of a line, or the characters of its words, which is what counts in a script without spaces."""
+    words = words_of(line)
+    return [sign for word in words for sign in word] if characters else words
+
+
 class WordCounts:
-    """Counts the words of held-out sentences in the training data, and no others: memory does not grow with it."""
+    """Counts the words of held-out sentences in the training data, and no others: memory does not grow with it.
+
+    Where the held-out sentences have no spaces between words, their characters are counted too.
+    """
 
     def __init__(self, held_out: Iterable[str]) -> None:
-        self.counts = dict.fromkeys(sorted({word for line in held_out for word in words_of(line)}), 0)
+        lines = list(held_out)
+        self.characters = unspaced(lines)
+        kinds = (False, True) if self.characters else (False,)
+        self.counts = dict.fromkeys(
+            sorted({each for line in lines for kind in kinds for each in units_of(line, kind)}), 0
+        )
 
     def add(self, lines: Iterable[str]) -> None:
         """Counts a block of normalised training sentences."""
         for token, count in Counter(itertools.chain.from_iterable(map(str.split, lines))).items():
-            if (word := bare(token)) in self.counts:
-                self.counts[word] += count
+            word = bare(token)
+            for unit in (word, *word) if self.characters and len(word) > 1 else (word,):
+                if unit in self.counts:
+                    self.counts[unit] += count

@@ -1,6 +1,6 @@
 """Minimum Bayes risk: not the likeliest translation, but the one that scores best on average if others were right."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +12,8 @@ from nmt.config import MbrCandidates, MbrReferences, SearchConfig, SearchKind
 from nmt.decoding.sampling import sample
 from nmt.decoding.search import Hypothesis, Rule, S, Step, Symbols, search
 from nmt.metrics import pairwise
+
+ROUNDING = 1e-6  # of weights that sum to one
 
 
 def minimum_risk(
@@ -26,7 +28,16 @@ def minimum_risk(
     rules: Sequence[Rule] = (),
     bonus: Callable[[S], Tensor] | None = None,
 ) -> list[list[Hypothesis]]:
-    """Candidates of each of B sentences by expected utility (Kumar and Byrne 2004; Eikema and Aziz 2020).
+    """Return candidates of each of B sentences by expected utility (Kumar and Byrne 2004; Eikema and Aziz 2020, 2022).
+
+    With `mbr_references=samples`, the expectation of u(c, y) over the model's y is estimated by Monte Carlo (Eikema and
+    Aziz 2022). A candidate of the beam is averaged over all n samples. A candidate that is a sample itself
+    is averaged over the n - 1 others (a U-statistic, Hoeffding 1948): its utility of 100 with itself says nothing of
+    the model, and a candidate of the beam does not get it. Each estimate is then unbiased, and both kinds compare.
+    A text that is in both is a candidate of the beam.
+
+    With `mbr_references=beam`, the list with its weights is the whole distribution, nothing is estimated, and a
+    candidate in the list counts with its own weight (Kumar and Byrne 2004).
 
     Args:
         step, state, sources, max_lengths, symbols: as `search` and `sample` want them.
@@ -53,12 +64,17 @@ def minimum_risk(
     for searched, drawn in zip(beams, samples, strict=True):
         candidates = searched * (config.mbr_candidates != MbrCandidates.samples)
         candidates += drawn * (config.mbr_candidates != MbrCandidates.beam)
+        own: set[str] = set()
         if config.mbr_references == MbrReferences.samples:
             references, weights = drawn, torch.ones(len(drawn)) / max(1, len(drawn))
+            if config.mbr_candidates != MbrCandidates.beam:
+                own = {text(hypothesis.tokens) for hypothesis in drawn}
+            if config.mbr_candidates == MbrCandidates.both:
+                own -= {text(hypothesis.tokens) for hypothesis in searched}
         else:
             log_probs = torch.tensor([hypothesis.log_prob for hypothesis in searched])
             references, weights = searched, (config.mbr_alpha * log_probs).softmax(dim=0)
-        found = by_expected_utility(candidates, references, weights.tolist(), text, utility)
+        found = by_expected_utility(candidates, references, weights.tolist(), text, utility, own)
         results.append(found[: config.n_best])
     return results
 
@@ -69,17 +85,20 @@ def by_expected_utility(
     weights: Sequence[float],
     text: Callable[[list[int]], str],
     utility: Callable[[Sequence[str]], NDArray[np.float64]],
+    own: Collection[str] = (),
 ) -> list[Hypothesis]:
-    """Ranks candidates by sum over references r of weight(r) utility(candidate, r), best first.
+    """Rank candidates by the weighted mean over references r of utility(candidate, r), best first.
 
     Of candidates with the same text the likeliest stays; where two are worth the same the likelier is first.
 
     Args:
         candidates: what is chosen from.
         references: what they are compared with ...
-        weights: ... and how much each counts.
+        weights: ... and how much each counts; they sum to one.
         text: of ids.
         utility: texts to the score of each, a row, against each as its reference, a column.
+        own: texts of candidates that are references themselves: one reference with this text is left out for them. A
+            candidate without any other reference is worth 0. The references of such candidates have equal weights.
     """
     likeliest: dict[str, Hypothesis] = {}
     for hypothesis in sorted(candidates, key=lambda one: -one.log_prob):
@@ -88,7 +107,14 @@ def by_expected_utility(
     for reference, weight in zip(references, weights, strict=True):
         name = text(reference.tokens)
         total[name] = total.get(name, 0.0) + weight
-    expected = utility(list(total)) @ np.array(list(total.values()))
+    utilities = utility(list(total))
+    expected = utilities @ np.array(list(total.values()))
+    if references and own:
+        left_out = np.array([weights[0] if name in own else 0.0 for name in total])
+        rest = 1 - left_out
+        known = rest > ROUNDING
+        others = expected - left_out * utilities.diagonal()
+        expected = np.divide(others, rest, out=np.zeros_like(others), where=known)
     ranked = [
         Hypothesis(hypothesis.tokens, hypothesis.log_prob, score)
         for hypothesis, score in zip(likeliest.values(), expected.tolist(), strict=False)  # candidates stand first

@@ -11,7 +11,7 @@ from nmt.evaluation.plots_questions import draw_question
 from nmt.evaluation.questions import Measured, measure
 from nmt.evaluation.questions_page import Answered, Totals, claims_to_paste
 from nmt.evaluation.questions_page import page as questions_page
-from nmt.evaluation.sets import EvaluationSet
+from nmt.evaluation.sets import EvaluationSet, scores_name
 from nmt.evaluation.systems import ScoredRun, gather, mean_cost
 from nmt.evaluation.systems import measured as cost_of
 from nmt.evaluation.table import show_scores
@@ -37,6 +37,7 @@ __all__ = [
     "mean_cost",
     "measure",
     "questions_page",
+    "scores_name",
     "show_grids",
     "show_scores",
     "translate_with_bar",

@@ -1,7 +1,8 @@
 """Systems side by side: scores with intervals and tests, by length and by frequency, and where they differ most."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 from statistics import mean, stdev
 
@@ -9,10 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.console import progress_bar
-from nmt.data.words import words_of
+from nmt.data.words import units_of, unspaced
 from nmt.errors import UserError
 from nmt.evaluation.systems import System, TestSet
-from nmt.metrics import Resampled, Scorer, Table, approximate_randomisation, paired_bootstrap, resample
+from nmt.evaluation.table import LOWER_IS_BETTER
+from nmt.metrics import (
+    LEVEL,
+    Resampled,
+    Scorer,
+    Table,
+    approximate_randomisation,
+    holm,
+    minimum_detectable_effect,
+    paired_bootstrap,
+    resample,
+)
+
+
+class ComparisonVerdict(StrEnum):
+    """Result of a comparison with the first system. `undecided` does not mean that the systems are equal."""
+
+    better = "better"
+    worse = "worse"
+    undecided = "undecided"
 
 
 @dataclass(frozen=True)
@@ -31,10 +51,12 @@ class Cell:
     pairs: int = 0
     """Of runs, that the latter swaps translations between."""
 
-    @property
-    def significant(self) -> bool:
-        """Whether both tests say so at 0.05."""
-        return max(self.bootstrap_p or 1.0, self.randomisation_p or 1.0) < 0.05
+    corrected_p: float | None = None
+    """The larger of the two, corrected for the number of tested rows of the table (Holm 1979)."""
+    detectable: float | None = None
+    """Smallest true difference that would be found with a probability of 80 % (`minimum_detectable_effect`)."""
+    verdict: ComparisonVerdict | None = None
+    """None for the first system, and for a score without tests."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +105,12 @@ class Comparison:
                 self.signatures |= {name: score["signature"] for name, score in run.scores.items()}
         scorers = {name: Scorer.of(signature) for name, signature in self.signatures.items()}
         self.scorers = {name: scorer for name, scorer in scorers.items() if scorer is not None}
+        for name, scorer in self.scorers.items():
+            if scorer.references != len(test.all_references):
+                raise UserError(
+                    f"{name} was computed with {scorer.references} references ({self.signatures[name]}), and the "
+                    f"{test.split} set has {len(test.all_references)}; score it again: {systems[0].runs[0].command}"
+                )
         names = [*self.scorers, *self.signatures]
         self.metric = metric or ("bleu" if "bleu" in names else names[0])
         wanted = [(name, system) for name in self.scorers for system in systems]
@@ -102,7 +130,7 @@ class Comparison:
             if name not in run.scores:
                 return None
             scorer = self.scorers[name]
-            tables.append(scorer.table(run.hypotheses, self.test.references))
+            tables.append(scorer.table(run.hypotheses, *self.test.all_references))
             found, recorded = scorer.score(tables[-1].sum(axis=0)), run.scores[name]["score"]
             if abs(found - recorded) > 1e-4:
                 raise UserError(
@@ -119,47 +147,76 @@ class Comparison:
             if name in self.scorers:
                 with progress_bar() as bar:
                     tables = bar.track(self.tables[name], description=f"testing {name}")
-                    found[name] = self.tested(self.scorers[name], tables)
+                    found[name] = self.tested(name, tables)
             else:
                 found[name] = [recorded_cell(name, system) for system in self.systems]
         return found
 
-    def tested(self, scorer: Scorer, tables: Iterable[list[Table] | None]) -> list[Cell | None]:
-        first: tuple[Resampled, list[Table]] | None = None
-        cells: list[Cell | None] = []
-        for number, own in enumerate(tables):
-            if own is None:
-                cells.append(None)
-                continue
-            resampled = resample(scorer, own)
-            if number == 0:
-                first = (resampled, own)
-            if number == 0 or first is None or same(first[1], own):
-                cells.append(interval_cell(resampled))
-                continue
-            paths = [[each.run.path for each in self.systems[at].runs] for at in (0, number)]
-            bootstrap = paired_bootstrap(first[0], resampled, same_models=paths[0] == paths[1])
-            randomisation = approximate_randomisation(scorer, first[1], own)
-            pairs = min(len(first[1]), len(own))
-            cells.append(interval_cell(resampled, bootstrap, randomisation, pairs))
+    def tested(self, name: str, tables: Iterable[list[Table] | None]) -> list[Cell | None]:
+        """Return the cells of a score, each but the first with both tests and the verdict."""
+        scorer = self.scorers[name]
+        own = [(each, None if each is None else resample(scorer, each)) for each in tables]
+        cells = [None if resampled is None else interval_cell(resampled) for _, resampled in own]
+        first_tables, first = own[0]
+        if first_tables is None or first is None:
+            return cells
+        rows = [
+            (at, each, resampled)
+            for at, (each, resampled) in enumerate(own)
+            if at and each is not None and resampled is not None
+        ]
+        different = [row for row in rows if not same(first_tables, row[1])]
+        p_values = []
+        for at, each, resampled in different:
+            bootstrap = paired_bootstrap(first, resampled, self.same_models(at))
+            p_values.append((bootstrap, approximate_randomisation(scorer, first_tables, each)))
+        corrected = holm([max(pair) for pair in p_values])
+        for at, _, resampled in rows:
+            cells[at] = replace(interval_cell(resampled), verdict=ComparisonVerdict.undecided)
+        for (at, each, resampled), pair, p in zip(different, p_values, corrected, strict=True):
+            level = LEVEL / len(different)
+            cells[at] = replace(
+                interval_cell(resampled),
+                bootstrap_p=pair[0],
+                randomisation_p=pair[1],
+                pairs=min(len(first_tables), len(each)),
+                corrected_p=p,
+                detectable=minimum_detectable_effect(first, resampled, self.same_models(at), level),
+                verdict=verdict_of(p, first.mean, resampled.mean, name in LOWER_IS_BETTER),
+            )
         return cells
 
+    def same_models(self, at: int) -> bool:
+        """Return whether a system's translations are by the same trained models as the first system's."""
+        one, other = ([each.run.path for each in self.systems[number].runs] for number in (0, at))
+        return one == other
+
     def breakdowns(self, buckets: int) -> list[Breakdown]:
-        """By length, by the rarest source word, by the rarest word of the reference; in groups of like size."""
-        by_length = np.array([len(line.split()) for line in self.test.src])
-        found = [self.breakdown("words of the source", by_length, buckets)]
+        """Return the scores by length, by rarest source word and by rarest reference word, in groups of like size.
+
+        In a script without spaces the units are characters, and the titles say so.
+        """
+        unit, by_length = source_lengths(self.test.src)
+        found = [self.breakdown(f"{unit}s of the source", by_length, buckets)]
         for side, lines, what in (
             ("src", self.test.src, "source"),
             ("tgt", self.test.references, "reference"),
         ):
-            title = f"the rarest word of the {what}, times in the training data"
+            characters = unspaced(lines)
+            unit = "character" if characters else "word"
+            title = f"the rarest {unit} of the {what}, times in the training data"
             run = self.systems[0].runs[0].run
             counts = run.word_counts(side)
+            units = [units_of(line, characters) for line in lines]
             if counts is None:
                 why = f"{run.path} has no data/words.json, which a version before it did not write; train it again"
                 found.append(Breakdown(title, [], [], [], why))
                 continue
-            rarest = [min((counts.get(word, 0) for word in words_of(line)), default=0) for line in lines]
+            if characters and not any(sign in counts for line in units for sign in line):
+                why = f"{run.path}/data/words.json has no characters, which a version before did not count"
+                found.append(Breakdown(title, [], [], [], f"{why}; train it again"))
+                continue
+            rarest = [min((counts.get(each, 0) for each in line), default=0) for line in units]
             found.append(self.breakdown(title, np.array(rarest), buckets))
         return found
 
@@ -217,11 +274,23 @@ def recorded_cell(name: str, system: System) -> Cell | None:
     return Cell(scores[0], None, interval and (interval[0], interval[1]))
 
 
-def interval_cell(
-    resampled: Resampled, bootstrap: float | None = None, randomisation: float | None = None, pairs: int = 0
-) -> Cell:
+def interval_cell(resampled: Resampled) -> Cell:
     deviation = stdev(resampled.scores) if len(resampled.scores) > 1 else None
-    return Cell(resampled.mean, deviation, resampled.interval(), bootstrap, randomisation, pairs)
+    return Cell(resampled.mean, deviation, resampled.interval())
+
+
+def verdict_of(p: float, first: float, other: float, lower_is_better: bool) -> ComparisonVerdict:
+    """Return the verdict on a system from its corrected p and the mean scores of the first system and of it."""
+    if p >= LEVEL or first == other:
+        return ComparisonVerdict.undecided
+    return ComparisonVerdict.better if (other > first) != lower_is_better else ComparisonVerdict.worse
+
+
+def source_lengths(lines: Sequence[str]) -> tuple[str, NDArray[np.int64]]:
+    """Return the unit of sentence lengths, character in a script without spaces and word otherwise, and the lengths."""
+    if unspaced(lines):
+        return "character", np.array([len("".join(line.split())) for line in lines])
+    return "word", np.array([len(line.split()) for line in lines])
 
 
 def alike(values: NDArray[np.int64], buckets: int) -> list[tuple[int, int]]:

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from nmt.console import harmless
 from nmt.evaluation.comparison import Breakdown, Cell, Comparison, Difference
-from nmt.evaluation.table import SHOWN
-from nmt.metrics import RESAMPLES, SEED, TRIALS
+from nmt.evaluation.table import SHOWN, title_of
+from nmt.metrics import LEVEL, POWER, RESAMPLES, SEED, TRIALS
 
 UNKNOWN = "-"
 COSTS = {
@@ -52,7 +52,7 @@ def grids(comparison: Comparison, breakdowns: Sequence[Breakdown], differences: 
 
 def scores_grid(comparison: Comparison) -> Grid:
     costs = ("parameters", "minutes", "tokens/s", "memory")
-    headings = ["system", "seeds", *map(title_of, comparison.signatures), *costs]
+    headings = ["system", "seeds", *(title_of(*each) for each in comparison.signatures.items()), *costs]
     rows = []
     for number, system in enumerate(comparison.systems):
         cells = [cell_text(found[number], digits_of(name)) for name, found in comparison.cells.items()]
@@ -65,13 +65,13 @@ def scores_grid(comparison: Comparison) -> Grid:
             ]
         )
     test = comparison.test
+    references = f", {len(test.all_references)} references" if test.further_references else ""
     return Grid(
-        f"{test.split} set, {len(test.src):,} sentences", headings, rows, [*meaning(comparison), *legend(comparison)]
+        f"{test.split} set, {len(test.src):,} sentences{references}",
+        headings,
+        rows,
+        [*meaning(comparison), *legend(comparison)],
     )
-
-
-def title_of(metric: str) -> str:
-    return SHOWN[metric][0] if metric in SHOWN else metric
 
 
 def digits_of(metric: str) -> int:
@@ -85,10 +85,20 @@ def cell_text(cell: Cell | None, digits: int = 2) -> str:
     lines = [f"{cell.mean:.{digits}f}{spread}"]
     if cell.interval is not None:
         lines.append(interval_text(cell.interval, digits - 1))
-    if cell.bootstrap_p is not None and cell.randomisation_p is not None:
-        mark = " *" if cell.significant else ""
-        lines.append(f"p {p_text(cell.bootstrap_p)} {p_text(cell.randomisation_p)}{mark}")
+    if cell.bootstrap_p is not None and cell.randomisation_p is not None and cell.corrected_p is not None:
+        lines.append(
+            f"p {p_text(cell.bootstrap_p)} {p_text(cell.randomisation_p)}, corrected {p_text(cell.corrected_p)}"
+        )
+    if cell.verdict is not None:
+        lines.append(verdict_text(cell, digits))
     return "\n".join(lines)
+
+
+def verdict_text(cell: Cell, digits: int = 2) -> str:
+    """Return the verdict with the smallest difference that the comparison could have shown."""
+    if cell.detectable is None:
+        return f"{cell.verdict}, same translations"
+    return f"{cell.verdict}, detectable {cell.detectable:.{max(1, digits - 1)}f}"
 
 
 def interval_text(interval: tuple[float, float], digits: int = 1) -> str:
@@ -115,13 +125,18 @@ def meaning(comparison: Comparison) -> list[str]:
     cells = [cell for found in comparison.cells.values() for cell in found if cell is not None]
     if any(cell.bootstrap_p is not None for cell in cells):
         notes.append(
-            "p: how often chance alone makes such a difference from the first row, by paired bootstrap over "
-            f"{drawn} and by approximate randomisation ({TRIALS:,} trials; Riezler and Maxwell 2005); "
-            "* both below .05."
+            "p: probability that two equally good systems differ as much as this row and the first one, by paired "
+            f"bootstrap over {drawn} and by approximate randomisation ({TRIALS:,} trials; Riezler and Maxwell 2005); "
+            "corrected: the larger of both, for the number of tested rows of a column (Holm 1979)."
+        )
+        notes.append(
+            f"better, worse: corrected p below {LEVEL}. undecided: the difference was not shown; it does not say that "
+            f"the systems are equal. detectable: smallest true difference that would be found with a probability of "
+            f"{POWER:.0%} at the level {LEVEL} / number of tested rows (Bloom 1995)."
         )
     if several and (pairs := {cell.pairs for cell in cells if cell.pairs}):
         notes.append(
-            "Randomisation swaps sentences within pairs of seeds, in their order "
+            "Randomisation swaps each sentence between the systems for all pairs of seeds at once, in their order "
             f"({', '.join(map(str, sorted(pairs)))} pairs); it takes the seeds as they are."
         )
     notes.append(
@@ -133,13 +148,13 @@ def meaning(comparison: Comparison) -> list[str]:
 
 def legend(comparison: Comparison) -> list[str]:
     """The signature of each score, and the runs of each system."""
-    signatures = [f"{title_of(name)}: {signature}" for name, signature in comparison.signatures.items()]
+    signatures = [f"{title_of(name, signature)}: {signature}" for name, signature in comparison.signatures.items()]
     runs = [f"{system.label}: {', '.join(str(each.run.path) for each in system.runs)}" for system in comparison.systems]
     return [*signatures, *runs]
 
 
 def breakdown_grid(comparison: Comparison, breakdown: Breakdown) -> Grid:
-    name = title_of(comparison.metric)
+    name = title_of(comparison.metric, comparison.signatures[comparison.metric])
     title = f"{name} by {breakdown.title}"
     if breakdown.missing:
         return Grid(title, [], [], [f"There is none: {breakdown.missing}."])
@@ -152,7 +167,7 @@ def breakdown_grid(comparison: Comparison, breakdown: Breakdown) -> Grid:
 
 
 def sentences_grid(comparison: Comparison, differences: Sequence[Difference]) -> Grid:
-    name = title_of(comparison.metric)
+    name = title_of(comparison.metric, comparison.signatures[comparison.metric])
     one, other = (system.label for system in comparison.systems)
     rows = [
         [
@@ -245,9 +260,14 @@ def record(
     ]
     test = comparison.test
     return {
-        "test_set": {"split": test.split, "sentences": len(test.src), "sha256": test.sha256},
+        "test_set": {
+            "split": test.split,
+            "sentences": len(test.src),
+            "references": len(test.all_references),
+            "sha256": test.sha256,
+        },
         "signatures": comparison.signatures,
-        "tests": {"resamples": RESAMPLES, "trials": TRIALS, "seed": SEED},
+        "tests": {"resamples": RESAMPLES, "trials": TRIALS, "seed": SEED, "level": LEVEL, "power": POWER},
         "systems": systems,
         "metric": comparison.metric,
         "breakdowns": [asdict(each) for each in breakdowns],

@@ -127,7 +127,7 @@ def evaluate(
     seconds = time.perf_counter() - begun
     reference, *others = test.references
     scores = all_scores(hypotheses, reference, config.data.bleu_tokenize, others, test.labels)
-    of_model, unknown = perplexities(translator, test.src, reference, test.labels)
+    of_model, unknown = perplexities(translator, test.src, reference, test.labels, config.data.bleu_tokenize)
     scores |= of_model
     if comet is not None:
         scores["comet"] = comet(test.src, hypotheses, reference, test.labels)

@@ -20,7 +20,7 @@ from nmt.evaluation.evaluate import load_translator
 from nmt.evaluation.recorded import NOT_RECORDED, Fact, Record
 from nmt.evaluation.sentences import Example, Mistakes, Sentence, choose, judge, sentences_of, show
 from nmt.evaluation.systems import ScoredRun, System, TestSet, flat, measured, shown
-from nmt.evaluation.table import SHOWN
+from nmt.evaluation.table import title_of
 from nmt.run import RunDirectory
 
 BUCKETS = 4
@@ -243,7 +243,7 @@ def add_breakdowns(facts: Facts, scored: ScoredRun, test: TestSet) -> None:
     except UserError as error:
         facts.missing.append(str(error))
         return
-    facts.breakdown_metric = SHOWN.get(metric, (metric, 1))[0]
+    facts.breakdown_metric = title_of(metric, alone.scores[metric]["signature"])
     facts.breakdowns = [each for each in found if not each.missing]
     for why in dict.fromkeys(each.missing for each in found if each.missing):
         facts.missing.append(f"{facts.breakdown_metric} by frequency: {why}")

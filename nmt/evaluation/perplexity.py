@@ -10,14 +10,18 @@ import nmt
 from nmt.data import UNK_ID, Batch, PairStore, in_length_order, normalise
 from nmt.decoding import Translator
 from nmt.decoding.ensemble import TranslationModel
-from nmt.metrics import Score, score_with_interval
+from nmt.metrics import UNITS, Score, bleu_words, score_with_interval
 from nmt.training.progress import perplexity
 
 BATCH_SIZE = 64
 
 
 def perplexities(
-    translator: Translator, src: Sequence[str], references: Sequence[str], labels: Mapping[str, str]
+    translator: Translator,
+    src: Sequence[str],
+    references: Sequence[str],
+    labels: Mapping[str, str],
+    bleu_tokenize: str = "13a",
 ) -> tuple[dict[str, Score], int]:
     """The perplexity of the references, per piece, word and character, and how many pieces of them are unknown.
 
@@ -31,6 +35,7 @@ def perplexities(
         src: source sentences.
         references: one a sentence.
         labels: what signatures say of the test set.
+        bleu_tokenize: sacrebleu's tokenizer; one for text without spaces makes the words, and the signature names it.
     """
     src_lines, tgt_lines = ([normalise(line) for line in lines] for lines in (src, references))
     tgt_ids = translator.tgt.encode(tgt_lines)
@@ -44,9 +49,14 @@ def perplexities(
             nll[index] = value
     translator.model.train(training)
     vocabulary = hashlib.sha256(translator.tgt.model).hexdigest()[:8]
+    unit, tok = "word", ""
+    words = [len(line.split()) for line in tgt_lines]
+    if bleu_tokenize in UNITS:
+        unit, tok = UNITS[bleu_tokenize], f"|tok:{bleu_tokenize}"
+        words = [len(bleu_words(line, bleu_tokenize)) for line in tgt_lines]
     counts = {
         "perplexity": ("piece", f"|vocabulary:{vocabulary}", [len(ids) for ids in tgt_ids]),
-        "perplexity_word": ("word", "", [len(line.split()) for line in tgt_lines]),
+        "perplexity_word": (unit, tok, words),
         "perplexity_char": ("character", "", [len(line) for line in tgt_lines]),
     }
     label = "".join(f"|{key}:{value}" for key, value in labels.items())

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.evaluation.comparison import Breakdown, Cell, Comparison
-from nmt.evaluation.comparison_report import title_of
 from nmt.evaluation.plots import new_figure, save
+from nmt.evaluation.table import LOWER_IS_BETTER, title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LOWER_IS_BETTER = ("ter", "perplexity", "perplexity_word", "perplexity_char")
 POINT: dict[str, Any] = {"marker": "o", "markersize": 5, "capsize": 3, "linewidth": 1.4}
 
 
@@ -29,7 +28,10 @@ def draw_comparison(comparison: Comparison, breakdowns: Sequence[Breakdown], pic
         for row, cell in enumerate(cells):
             if cell is not None:
                 axes.errorbar(cell.mean, row, xerr=[[part] for part in arms(cell)], color=f"C{row}", **POINT)
-        axes.set(title=title_of(name) + (" (lower is better)" if name in LOWER_IS_BETTER else ""))
+        axes.set(
+            title=title_of(name, comparison.signatures[name])
+            + (" (lower is better)" if name in LOWER_IS_BETTER else "")
+        )
         axes.grid(alpha=0.3, axis="x")
     labels = [system.label for system in comparison.systems]
     panels[0].set_yticks(range(systems), labels, parse_math=False)

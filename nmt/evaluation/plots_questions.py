@@ -19,7 +19,11 @@ def draw_question(parts: Sequence[tuple[Part, Measured]], picture: Path) -> None
         for line, row in enumerate(table.rows.values()):
             cell = row.scores["bleu"]
             panels[0].errorbar(cell.mean, line, xerr=[[arm] for arm in arms(cell)], color=f"C{line}", **POINT)
-        panels[0].set_yticks(range(len(table.rows)), list(table.rows), parse_math=False)
+        labels = [
+            f"{label} ({cell.verdict})" if (cell := row.scores["bleu"]).verdict else label
+            for label, row in table.rows.items()
+        ]
+        panels[0].set_yticks(range(len(table.rows)), labels, parse_math=False)
         panels[0].set_ylim(len(table.rows) - 0.5, -0.5)
         panels[0].set(xlabel="BLEU")
         panels[0].set_title(part.name, fontsize=9, parse_math=False)
@@ -30,6 +34,6 @@ def draw_question(parts: Sequence[tuple[Part, Measured]], picture: Path) -> None
                 means = [cell.mean for cell in row.lengths]
                 panels[1].errorbar(range(len(means)), means, yerr=[below, above], color=f"C{line}", **POINT)
             panels[1].set_xticks(range(len(table.groups)), table.groups)
-            panels[1].set(xlabel="words of the source", ylabel="BLEU")
+            panels[1].set(xlabel=f"{table.unit}s of the source", ylabel="BLEU")
             panels[1].grid(alpha=0.3)
     save(figure, picture)

@@ -5,19 +5,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
-
-import numpy as np
 
 from nmt.config import Claim, Literature
 from nmt.data import read_json, write_json
-from nmt.evaluation.comparison import Cell, Comparison
+from nmt.evaluation.comparison import Cell, Comparison, ComparisonVerdict, source_lengths
 from nmt.evaluation.systems import ScoredRun, System, common_test_set
 from nmt.metrics import RESAMPLES, TRIALS
 
 METRICS = ("bleu", "chrf")
 LENGTHS = 4  # groups of sentences
-FORMAT = 3  # of what is kept, and of how the tests are made
+FORMAT = 4  # of what is kept, and of how the tests are made
 ROUNDING = 0.005 + 1e-6  # of figures with two digits after the point
 
 
@@ -30,6 +29,8 @@ class MeasuredRow:
     cost: dict[str, float]
     lengths: list[Cell]
     """BLEU of each group of sentences by length."""
+    valid: Cell | None = None
+    """BLEU on the validation set by the row's search; None until it is known."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,34 @@ class Measured:
     signatures: dict[str, str]
     sentences: int
     groups: list[str]
-    """Words of the source, where it is shown by length."""
+    """Lengths of the source, where it is shown by length."""
     sizes: list[int]
     """Sentences of each group."""
+    unit: str = "word"
+    """Unit of the lengths."""
+
+    @property
+    def best(self) -> str | None:
+        """The row with the highest mean BLEU on the validation set: the test set chooses nothing."""
+        means = {label: row.valid.mean for label, row in self.rows.items() if row.valid is not None}
+        return max(means, key=means.__getitem__) if means else None
 
 
 def measure(
-    rows: Mapping[str, Sequence[ScoredRun]], costs: Mapping[str, dict[str, float]], by_length: bool, cache: Path
+    rows: Mapping[str, Sequence[ScoredRun]],
+    costs: Mapping[str, dict[str, float]],
+    by_length: bool,
+    cache: Path,
+    valid: Mapping[str, Sequence[float]],
 ) -> Measured:
-    """Compares the rows with the first of them.
+    """Compare the rows with the first of them.
 
     Args:
         rows: the runs of each row, by its label.
         costs: of each row.
         by_length: whether sentences are grouped by length too.
         cache: folder for what was found: the tests take seconds a row, and most tables do not change.
+        valid: BLEU on the validation set of each row's runs.
 
     Raises:
         UserError: the runs cannot be compared.
@@ -69,7 +83,15 @@ def measure(
         found = compare(rows, by_length)
         cache.mkdir(parents=True, exist_ok=True)
         write_json(kept, asdict(found))
-    return replace(found, rows={label: replace(row, cost=costs[label]) for label, row in found.rows.items()})
+    known = {
+        label: replace(row, cost=costs[label], valid=Cell(mean(valid[label]), deviation(valid[label])))
+        for label, row in found.rows.items()
+    }
+    return replace(found, rows=known)
+
+
+def deviation(scores: Sequence[float]) -> float | None:
+    return stdev(scores) if len(scores) > 1 else None
 
 
 def fingerprint(scored: ScoredRun) -> list[Any]:
@@ -86,15 +108,15 @@ def compare(rows: Mapping[str, Sequence[ScoredRun]], by_length: bool) -> Measure
     lengths: list[list[Cell]] = [[] for _ in systems]
     groups: list[str] = []
     sizes: list[int] = []
+    unit, values = source_lengths(test.src)
     if by_length:
-        values = np.array([len(line.split()) for line in test.src])
-        breakdown = comparison.breakdown("words of the source", values, LENGTHS)
+        breakdown = comparison.breakdown(f"{unit}s of the source", values, LENGTHS)
         lengths, groups, sizes = breakdown.cells, breakdown.groups, breakdown.sizes
     found = {}
     for at, system in enumerate(systems):
         cells = {name: cell for name, column in comparison.cells.items() if (cell := column[at]) is not None}
         found[system.label] = MeasuredRow(system.seeds, cells, {}, lengths[at])
-    return Measured(found, comparison.signatures, len(test.src), groups, sizes)
+    return Measured(found, comparison.signatures, len(test.src), groups, sizes, unit)
 
 
 def with_metrics(scored: ScoredRun) -> ScoredRun:
@@ -112,30 +134,32 @@ def row_from(record: dict[str, Any]) -> MeasuredRow:
 
 
 def cell_from(record: dict[str, Any]) -> Cell:
-    interval = record.pop("interval")
-    return Cell(interval=interval and (interval[0], interval[1]), **record)
+    interval, verdict = record.pop("interval"), record.pop("verdict")
+    interval = interval and (interval[0], interval[1])
+    return Cell(interval=interval, verdict=verdict and ComparisonVerdict(verdict), **record)
 
 
 def claim_of(measured: Measured) -> Claim:
-    """What an answer may be written from."""
-    means = {label: row.scores["bleu"].mean for label, row in measured.rows.items()}
-    significant = [label for label, row in measured.rows.items() if row.scores["bleu"].significant]
-    return Claim(max(means, key=means.__getitem__), significant, {label: round(v, 2) for label, v in means.items()})
+    """Return what an answer may be written from."""
+    verdicts = {
+        label: str(cell.verdict)
+        for label, row in measured.rows.items()
+        if (cell := row.scores["bleu"]).verdict is not None
+    }
+    means = {label: round(row.scores["bleu"].mean, 2) for label, row in measured.rows.items()}
+    return Claim(measured.best, verdicts, means)
 
 
 def contradictions(claim: Claim, measured: Measured) -> list[str]:
-    """Where the measurements say something else than the claim; empty: it holds."""
-    now, first = claim_of(measured), next(iter(measured.rows))
+    """Return where the measurements say something else than the claim; empty: it holds."""
+    now = claim_of(measured)
     found = []
     if now.best != claim.best:
-        found.append(f"the best row was {claim.best}, and is {now.best}")
-    for label in now.bleu:
-        then = label in claim.significant
-        if then != (label in now.significant):
-            found.append(f"{label} {'differed' if then else 'did not differ'} significantly from the first row before")
-        elif then and (claim.bleu[label] - claim.bleu[first]) * (now.bleu[label] - now.bleu[first]) < 0:
-            was, has_become = ("worse", "better") if now.bleu[label] > now.bleu[first] else ("better", "worse")
-            found.append(f"{label} was significantly {was} than the first row, and is {has_become}")
+        was = "not known" if claim.best is None else claim.best
+        found.append(f"the best row on the validation set was {was}, and is {now.best}")
+    for label, verdict in now.verdicts.items():
+        if (then := claim.verdicts.get(label)) != verdict:
+            found.append(f"{label} was {then or 'not compared'}, and is {verdict}")
     return found
 
 
@@ -149,10 +173,10 @@ def moved(claim: Claim, measured: Measured) -> list[str]:
     ]
 
 
-def verdict(literature: Literature, measured: Measured) -> str:
-    """Which is better here, the same one or the other, or that nothing but chance was found; empty if not measured.
+def literature_verdict(literature: Literature, measured: Measured) -> str:
+    """Return which row is better here, the same or the other, or that it is undecided; empty if not measured.
 
-    No more than the direction is tested: not how much better, nor where.
+    Only the direction is tested: not how much better, nor where.
     """
     first = next(iter(measured.rows), None)
     if first is None or literature.better not in measured.rows or literature.worse not in measured.rows:
@@ -160,6 +184,7 @@ def verdict(literature: Literature, measured: Measured) -> str:
     better, worse = (measured.rows[label].scores["bleu"] for label in (literature.better, literature.worse))
     tested = worse if literature.better == first else better
     difference = f"{literature.better} {better.mean:.1f}, {literature.worse} {worse.mean:.1f}"
-    if not tested.significant:
-        return f"Not confirmed here: no difference that could be told from chance ({difference})."
+    if tested.verdict not in (ComparisonVerdict.better, ComparisonVerdict.worse):
+        shown = "" if tested.detectable is None else f"; a difference of {tested.detectable:.1f} could have been shown"
+        return f"Undecided here ({difference}{shown})."
     return f"{'The same' if better.mean > worse.mean else '**The opposite**'} direction here ({difference})."

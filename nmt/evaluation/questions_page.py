@@ -7,16 +7,17 @@ from typing import Any
 
 from nmt.config import MOST_MINUTES, Claim, Part, Question
 from nmt.evaluation.comparison import Cell
-from nmt.evaluation.comparison_report import cell_text, cost_text, interval_text, row_of, title_of
-from nmt.evaluation.questions import METRICS, Measured, claim_of, contradictions, moved, verdict
+from nmt.evaluation.comparison_report import cell_text, cost_text, interval_text, row_of
+from nmt.evaluation.questions import METRICS, Measured, claim_of, contradictions, literature_verdict, moved
+from nmt.evaluation.table import title_of
 from nmt.run import RunDirectory
 
-HEADINGS = ["row", "sets", *map(title_of, METRICS), "parameters", "minutes", "sentences/s", "memory"]
+HEADINGS = ["row", "sets", "validation BLEU", *map(title_of, METRICS), "parameters", "minutes", "sentences/s", "memory"]
 COSTS = ("parameters", "seconds", "sentences_per_second", "peak_memory_bytes")
 
 HOW = """Written by `make questions`, which trains what is missing, compares, and writes this page. By hand are only the
-questions, and for each one sentence of answer (`conf/questions`, a file each). It is shown as long as the measured best
-row, and the rows that differ significantly, are those that it was written from, and is withheld else.
+questions, and for each one sentence of answer (`conf/questions`, a file each). It is shown as long as the best row on
+the validation set and the verdict on every row are those that it was written from, and is withheld otherwise.
 
     make questions                                     # all; goes on where it was stopped, trains nothing twice
     python scripts/questions.py question=NAME jobs=2   # one of them, two trainings at a time
@@ -29,15 +30,20 @@ models on few sentences. They say what helps there, not what is best in the end:
 its day later.
 
 A table's first row is what the others are tested against; "sets" is what `scripts/train.py` gets besides the line above
-the table. Scores are of the test set, by the checkpoint that was best on the validation set.
+the table. All scores are by the checkpoint that was best on the validation set.
 
-- Mean over the seeds ± their standard deviation. Brackets: 95 % interval for other sentences and other seeds.
+- Validation BLEU: mean over the seeds ± their standard deviation, by the row's own search. The row marked best is
+  chosen by it; the test set chooses nothing.
+- BLEU and chrF are of the test set. Brackets: 95 % interval for other sentences and other seeds.
 - p of the difference from the first row, by two tests ([compare.md](compare.md)): the paired bootstrap of the means
   over the seeds, to which Student's distribution adds the spread between the seeds (where only the seeds matter it is
   Welch's t-test; of searches that translate with the same trained models it is the spread of the change from one to the
-  other); and approximate randomisation within pairs of like seeds, which takes the trained models as they are.
-  A star stands where both are below .05. Three seeds show large differences only: no star means "not shown", not
-  "equal". Nothing is corrected for many rows: of a hundred comparisons of equals up to five have a star.
+  other); and approximate randomisation of the sentences, which takes the trained models as they are. corrected: the
+  larger of both, corrected for the number of rows that the table tests (Holm 1979), for each score apart.
+- The verdict on each row is one of three. **better** or **worse** than the first row: the corrected p is below .05.
+  **undecided**: no difference was shown, which does not say that the rows are equal.
+- detectable: the smallest true difference that the comparison would have found with a probability of 80 % (Bloom 1995,
+  at the level .05 divided by the number of rows). These seeds and sentences are likely to miss a smaller one.
 - Minutes: training with validation. `make questions` runs two trainings side by side, which slow each other down
   (threads of each: below the tables): the minutes compare rows.
 - Sentences/s: translating the test set, measured apart, one model after the other on all cores.
@@ -133,7 +139,7 @@ def section(entry: Answered) -> str:
     if entry.picture is not None:
         lines += [f"![{question.title}]({entry.picture})", ""]
     signatures = {
-        f"{title_of(name)} `{text}`" for table in entry.tables if table for name, text in table.signatures.items()
+        f"{title_of(name, text)} `{text}`" for table in entry.tables if table for name, text in table.signatures.items()
     }
     lines += [
         f"Seeds {', '.join(map(str, question.seeds))}. {' '.join(f'{each}.' for each in sorted(signatures))}".rstrip()
@@ -152,21 +158,29 @@ def part_lines(part: Part, table: Measured | None, done: dict[str, int], seeds: 
     for row in part.rows:
         sets = " ".join([*row.overrides, *row.search]) or "-"
         if table is not None and (found := table.rows.get(row.label)) is not None:
-            cells = [cell_text(found.scores[name]) for name in METRICS] + [
-                cost_text(found.cost, name) for name in COSTS
-            ]
+            cells = [valid_text(found.valid, row.label == table.best)]
+            cells += [cell_text(found.scores[name]) for name in METRICS]
+            cells += [cost_text(found.cost, name) for name in COSTS]
         else:
             some = f" ({done[row.label]} of {len(seeds)} seeds)" if done[row.label] else ""
             cells = [f"not run yet{some}", *[""] * (len(HEADINGS) - 3)]
         lines.append(row_of([row.label, sets, *cells]))
     lines.append("")
     if table is not None and table.groups:
-        lines += [row_of(["BLEU by words of the source", *table.groups]), "|" + "---|" * (len(table.groups) + 1)]
+        lines += [
+            row_of([f"BLEU by {table.unit}s of the source", *table.groups]),
+            "|" + "---|" * (len(table.groups) + 1),
+        ]
         lines += [row_of([label, *map(short, found.lengths)]) for label, found in table.rows.items()]
         lines += [row_of(["sentences", *map(str, table.sizes)]), ""]
-    found_of = [(each.says, verdict(each, table) if table else "") for each in part.literature]
+    found_of = [(each.says, literature_verdict(each, table) if table else "") for each in part.literature]
     lines += [f"- {says}. {found}".rstrip() for says, found in found_of] + [""] * bool(found_of)
     return lines
+
+
+def valid_text(cell: Cell | None, best: bool) -> str:
+    """Return the validation score of a row, and whether it is the highest of the table."""
+    return "-" if cell is None else cell_text(cell) + "\nbest" * best
 
 
 def short(cell: Cell) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from nmt.config import SearchConfig
 from nmt.data import read_json
 from nmt.evaluation.systems import shown
-from nmt.evaluation.table import SHOWN
+from nmt.evaluation.table import SHOWN, title_of
 
 NOT_RECORDED = "not recorded"
 Fact = tuple[str, str]
@@ -45,7 +45,7 @@ class Record:
 
 
 def recorded(name: str, score: dict[str, Any]) -> RecordedScore:
-    label, digits = SHOWN.get(name, (name, 2))
+    label, digits = title_of(name, str(score["signature"])), SHOWN.get(name, (name, 2))[1]
     interval = ""
     if score.get("interval"):
         low, high = map(float, score["interval"])

@@ -74,5 +74,10 @@ class EvaluationSet:
         return {"name": self.name, **self.labels, "src_sha256": src, "ref_sha256": references}
 
 
+def scores_name(testset: str, pair: str) -> str:
+    """Return the name under which a run keeps its scores of a test set of sacrebleu."""
+    return f"{testset.replace('/', '_')}.{pair}"
+
+
 def sha256_of_lines(lines: Sequence[str]) -> str:
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()

@@ -12,6 +12,7 @@ from typing import Any
 from nmt.config import path_of
 from nmt.data import read_all, read_json
 from nmt.errors import UserError
+from nmt.evaluation.sets import EvaluationSet, scores_name
 from nmt.run import CORPUS_PLACES, CORPUS_PREPARATION, RunDirectory, is_number
 
 log = logging.getLogger(__name__)
@@ -39,24 +40,39 @@ class ScoredRun:
     """Makes them anew."""
     step: int | None = None
     """Of the checkpoint that made them; None: not recorded."""
+    test_set: dict[str, Any] = field(default_factory=dict)
+    """Recorded identity of the test set; empty in runs of an older version."""
 
     @classmethod
-    def open(cls, run: RunDirectory, split: str, metric: str | None = None, name: str | None = None) -> "ScoredRun":
+    def open(
+        cls,
+        run: RunDirectory,
+        split: str,
+        metric: str | None = None,
+        name: str | None = None,
+        testset: str | None = None,
+    ) -> "ScoredRun":
         """
         Args:
             run: the run.
             split: whose scores.
             metric: the only score that is asked for; None: all of them.
             name: of the files of scores, where several searches translated one split; None: the split's.
+            testset: a test set of sacrebleu, instead of the split.
 
         Raises:
             UserError: the split is not scored, not by this metric, or its files are damaged.
         """
-        stem, config = run.path / "scores" / (name or split), run.config()
+        config = run.config()
         command = f"nmt-evaluate run={run.path} split={split}" + (f" name={name}, and the same search" if name else "")
+        what = f"its {split} set"
+        if testset is not None:
+            name = scores_name(testset, pair_of(run))
+            command, what = f"nmt-evaluate run={run.path} testset={testset}", f"testset={testset}"
+        stem = run.path / "scores" / (name or split)
         if not Path(f"{stem}.json").is_file() or not Path(f"{stem}.hyp").is_file():
             unfinished = "" if run.finished else f"; its training has not ended: nmt-train train.resume={run.path}"
-            raise UserError(f"{run.path} has no scores of its {split} set{unfinished}; they are made by: {command}")
+            raise UserError(f"{run.path} has no scores of {what}{unfinished}; they are made by: {command}")
         try:
             record = read_json(Path(f"{stem}.json"))
             made_by = record.pop("made_by")
@@ -68,6 +84,7 @@ class ScoredRun:
             if not all(map(is_score, scores.values())):
                 raise ValueError
             search, seed = dict(made_by["search"]), int(made_by["seed"])
+            test_set = dict(made_by.get("test_set", {}))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise UserError(f"{stem}.json is damaged; it is made anew by: {command}") from None
         if not scores:
@@ -81,7 +98,7 @@ class ScoredRun:
             "precision": made_by.get("precision", "float32"),
         }
         settings = {key: value for key, value in settings.items() if not key.startswith(ASIDE)}
-        return cls(run, seed, settings, scores, hypotheses, stem, command, made_by.get("checkpoint_step"))
+        return cls(run, seed, settings, scores, hypotheses, stem, command, made_by.get("checkpoint_step"), test_set)
 
     @property
     def overrides(self) -> list[str]:
@@ -118,14 +135,22 @@ class System:
 @dataclass(frozen=True)
 class TestSet:
     split: str
-    src: list[str]
-    references: list[str]
+    """valid, test, or sacrebleu's name of a test set."""
+    src: Sequence[str]
+    references: Sequence[str]
+    """The first reference of each sentence."""
+    further_references: Sequence[Sequence[str]] = ()
+    """Lists as long as `src`, of a test set with several references."""
+
+    @property
+    def all_references(self) -> list[Sequence[str]]:
+        return [self.references, *self.further_references]
 
     @property
     def sha256(self) -> str:
-        """Of the source and reference lines."""
+        """SHA-256 of the source and reference lines."""
         digest = hashlib.sha256()
-        for line in (*self.src, *self.references):
+        for line in (*self.src, *(line for lines in self.all_references for line in lines)):
             digest.update(line.encode() + b"\n")
         return digest.hexdigest()
 
@@ -155,16 +180,24 @@ def runs_in(paths: Sequence[str]) -> Iterator[RunDirectory]:
             yield run
 
 
-def gather(paths: Sequence[str], split: str, metric: str | None = None) -> tuple[list[System], TestSet]:
-    """The systems, in the order of their first runs, and the test set that all of them translated.
+def gather(
+    paths: Sequence[str], split: str, metric: str | None = None, testset: str | None = None
+) -> tuple[list[System], TestSet]:
+    """Return the systems, in the order of their first runs, and the test set that all of them translated.
+
+    Args:
+        paths: run directories, or folders that hold some.
+        split: whose scores.
+        metric: the only score that is asked for; None: all of them.
+        testset: a test set of sacrebleu, instead of the split.
 
     Raises:
         UserError: a run has no scores, another test set, or a score of another signature than the others.
     """
-    scored = [ScoredRun.open(run, split, metric) for run in runs_in(paths)]
+    scored = [ScoredRun.open(run, split, metric, testset=testset) for run in runs_in(paths)]
     if metric is None:
         leave_out_perplexity_per_piece(scored)
-    test = common_test_set(scored, split)
+    test = common_test_set(scored, split) if testset is None else named_test_set(scored, testset)
     systems: list[System] = []
     for each in scored:
         for system in systems:
@@ -194,6 +227,33 @@ def common_test_set(scored: Sequence[ScoredRun], split: str) -> TestSet:
     return test
 
 
+def named_test_set(scored: Sequence[ScoredRun], testset: str) -> TestSet:
+    """Return a test set of sacrebleu, with all its references, that all of the runs translated.
+
+    Raises:
+        UserError: a run translated another one, or has a score of another signature than the others.
+    """
+    pair = pair_of(scored[0].run)
+    found = EvaluationSet.of_sacrebleu(testset, pair)
+    identity = found.identity()
+    for each in scored:
+        if any(each.test_set.get(key) != identity[key] for key in ("src_sha256", "ref_sha256")):
+            raise UserError(
+                f"{each.stem}.json is not about the sentences of testset={testset} for {pair}; score it again: "
+                f"{each.command}"
+            )
+        refuse_another_number_of_lines(each, len(found.src))
+        refuse_another_signature(each, scored)
+    reference, *others = found.references
+    return TestSet(testset, found.src, reference, others)
+
+
+def pair_of(run: RunDirectory) -> str:
+    """Return the languages of a run as sacrebleu writes them: en-de."""
+    data = run.config().data
+    return f"{data.src_lang}-{data.tgt_lang}"
+
+
 def refuse_another_test_set(each: ScoredRun, first: ScoredRun, test: TestSet) -> None:
     other = TestSet(test.split, *each.run.text(test.split))
     if other.sha256 != test.sha256:
@@ -201,9 +261,13 @@ def refuse_another_test_set(each: ScoredRun, first: ScoredRun, test: TestSet) ->
             f"{each.run.path} has another {test.split} set than {first.run.path}; scores of different sentences or "
             "references cannot be compared"
         )
-    if len(each.hypotheses) != len(test.src):
+    refuse_another_number_of_lines(each, len(test.src))
+
+
+def refuse_another_number_of_lines(each: ScoredRun, sentences: int) -> None:
+    if len(each.hypotheses) != sentences:
         raise UserError(
-            f"{each.stem}.hyp has {len(each.hypotheses)} lines for {len(test.src)} sentences; it is made anew by: "
+            f"{each.stem}.hyp has {len(each.hypotheses)} lines for {sentences} sentences; it is made anew by: "
             f"{each.command}"
         )
 

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nmt.console import harmless
-from nmt.metrics import Score
+from nmt.metrics import UNITS, Score
 
 SHOWN = {
     "bleu": ("BLEU", 1),
@@ -19,6 +19,18 @@ SHOWN = {
     "comet": ("COMET", 4),
 }
 """What each score is called, and how many of its digits after the point are worth printing."""
+LOWER_IS_BETTER = ("ter", "perplexity", "perplexity_word", "perplexity_char")
+
+
+def title_of(name: str, signature: str = "") -> str:
+    """Return the heading of a score; with a tokenizer for text without spaces it names the unit that was counted."""
+    title = SHOWN[name][0] if name in SHOWN else name
+    tok = next((part.removeprefix("tok:") for part in signature.split("|") if part.startswith("tok:")), "")
+    tokenizer = next((each for each in UNITS if tok == each or tok.startswith(f"{each}-")), None)
+    if tokenizer is None or name not in ("chrfpp", "perplexity_word"):
+        return f"{title} (asian)" if name == "ter" and "asian:yes" in signature.split("|") else title
+    unit = f"{UNITS[tokenizer]} ({tokenizer})"
+    return f"perplexity per {unit}" if name == "perplexity_word" else f"{title} of {UNITS[tokenizer]}s ({tokenizer})"
 
 
 def show_scores(scores: dict[str, Score]) -> None:
@@ -26,7 +38,7 @@ def show_scores(scores: dict[str, Score]) -> None:
     console = Console()
     table = Table("metric", "score", "95 % interval", "signature")
     for name, score in scores.items():
-        label, digits = SHOWN[name]
+        label, digits = title_of(name, score.signature), SHOWN[name][1]
         number = f"{score.score:.{digits}f}"
         interval = "" if score.interval is None else "[{:.{d}f}, {:.{d}f}]".format(*score.interval, d=digits)
         if console.is_terminal:

@@ -3,22 +3,29 @@
 from nmt.metrics.bootstrap import RESAMPLES, SEED, Score, score_with_interval
 from nmt.metrics.comet import Comet
 from nmt.metrics.pairwise import pairwise
-from nmt.metrics.scores import all_scores, bleu, sentence_scores
+from nmt.metrics.scores import UNITS, all_scores, bleu, bleu_words, sentence_scores
 from nmt.metrics.significance import (
+    LEVEL,
+    POWER,
     TRIALS,
     Resampled,
     Scorer,
     Table,
     approximate_randomisation,
+    holm,
+    minimum_detectable_effect,
     paired_bootstrap,
     resample,
 )
 from nmt.metrics.testsets import fetch_test_set
 
 __all__ = [
+    "LEVEL",
+    "POWER",
     "RESAMPLES",
     "SEED",
     "TRIALS",
+    "UNITS",
     "Comet",
     "Resampled",
     "Score",
@@ -27,7 +34,10 @@ __all__ = [
     "all_scores",
     "approximate_randomisation",
     "bleu",
+    "bleu_words",
     "fetch_test_set",
+    "holm",
+    "minimum_detectable_effect",
     "paired_bootstrap",
     "pairwise",
     "resample",

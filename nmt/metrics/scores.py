@@ -7,11 +7,19 @@ from types import MappingProxyType
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric, Signature
 from sacrebleu.metrics.bleu import BLEUScore
+from sacrebleu.metrics.chrf import CHRFSignature
 
 from nmt.metrics.bootstrap import Score, score_with_interval
 from nmt.metrics.rouge import rouge_l
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+CJK_TOKENIZERS = ("zh", "ja-mecab", "ko-mecab")
+"""Tokenizers of BLEU with which TER is computed on normalised text, Han and kana split into characters."""
+UNITS = MappingProxyType(
+    {"zh": "character", "char": "character", "ja-mecab": "word", "ko-mecab": "word", "flores200": "piece"}
+)
+"""Tokenizers of BLEU for text whose words are not between spaces, and the unit that each makes of it. With these,
+chrF++ and the perplexity per word count the tokenizer's units."""
 
 
 def all_scores(
@@ -21,21 +29,28 @@ def all_scores(
     further_references: Sequence[Sequence[str]] = (),
     labels: Mapping[str, str] = NOTHING,
 ) -> dict[str, Score]:
-    """Scores of a test set on 0 to 100, each with its 95 % interval.
+    """Return the scores of a test set on 0 to 100, each with its 95 % interval.
 
     BLEU (Papineni et al. 2002), chrF (Popović 2015), chrF++ (Popović 2017), TER (Snover et al. 2006) as sacrebleu's
-    command line computes them, and ROUGE-L (Lin 2004).
+    command line computes them, and ROUGE-L (Lin 2004). With a tokenizer for text without spaces, TER is that of
+    `--ter-asian-support --ter-normalized` (zh, ja-mecab, ko-mecab), and the words of chrF++ are its tokens.
 
     Args:
         hypotheses: detokenised translations, one a sentence.
         references: one a sentence.
-        bleu_tokenize: sacrebleu's tokenizer for BLEU and ROUGE-L.
+        bleu_tokenize: sacrebleu's tokenizer for BLEU and ROUGE-L; it decides the variant of TER and chrF++.
         further_references: of a test set that has several, the others.
         labels: what signatures say of the test set: sacrebleu's `test` and `lang`.
     """
     every = [list(references), *(list(others) for others in further_references)]
     bleu = bleu_metric(bleu_tokenize)
-    metrics: dict[str, Metric] = {"bleu": bleu, "chrf": CHRF(), "chrfpp": CHRF(word_order=2), "ter": TER()}
+    cjk = bleu_tokenize in CJK_TOKENIZERS
+    metrics: dict[str, Metric] = {
+        "bleu": bleu,
+        "chrf": CHRF(),
+        "chrfpp": ChrfOfTokens(bleu_tokenize) if bleu_tokenize in UNITS else CHRF(word_order=2),
+        "ter": TER(normalized=cjk, asian_support=cjk),
+    }
     scores = {name: corpus_score(metric, hypotheses, every, labels) for name, metric in metrics.items()}
 
     def words(line: str) -> list[str]:
@@ -45,6 +60,33 @@ def all_scores(
     common = {"nrefs": str(len(every)), **labels, "case": "mixed", "tok": str(bleu.tokenizer_signature)}
     scores["rouge_l"] = rouge_l(tokenized[0], tokenized[1:], common)
     return scores
+
+
+class ChrfOfTokensSignature(CHRFSignature):
+    """Signature of chrF++ that names the tokenizer."""
+
+    def __init__(self, args: dict[str, object]) -> None:
+        super().__init__(args)
+        self._abbr["tok"] = "tok"
+        self.info["tok"] = args["tokenizer_signature"]
+
+
+class ChrfOfTokens(CHRF):
+    """chrF++ whose words are the tokens of a tokenizer of BLEU. Characters are counted without spaces, as ever."""
+
+    _SIGNATURE_TYPE = ChrfOfTokensSignature
+
+    def __init__(self, tokenize: str) -> None:
+        """
+        Args:
+            tokenize: sacrebleu's tokenizer.
+        """
+        super().__init__(word_order=2)
+        bleu = bleu_metric(tokenize)
+        self.split, self.tokenizer_signature = bleu.tokenizer, bleu.tokenizer_signature
+
+    def _preprocess_segment(self, sent: str) -> str:
+        return str(self.split(sent.rstrip()))
 
 
 def corpus_score(

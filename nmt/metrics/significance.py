@@ -1,7 +1,7 @@
-"""Intervals and paired tests from what single sentences add to a score: sacrebleu's, and over several seeds.
+"""Intervals, paired tests and their power from the statistics of single sentences, for one or several seeds.
 
-Both tests ask: had the two systems been equally good, how often would chance have made them differ as much as they do?
-With one run a system they are those of `sacrebleu -i A B --paired-bs` and `--paired-ar`, to the last digit.
+Both tests give the probability that two equally good systems differ by chance as much as these do. With one run of each
+system they are those of `sacrebleu -i A B --paired-bs` and `--paired-ar`, to the last digit.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,13 @@ from sacrebleu.metrics.base import Metric
 
 from nmt.config.data import BLEU_TOKENIZERS
 from nmt.metrics.bootstrap import RESAMPLES, SEED
-from nmt.metrics.scores import bleu_metric
+from nmt.metrics.scores import ChrfOfTokens, bleu_metric
 
 TRIALS = 10_000  # as in sacrebleu
 SEED_DRAWS = 10
+LEVEL, POWER = 0.05, 0.8
 BLOCK = 500  # trials whose shuffled sums are made together
+MOST_REFERENCES = 100
 LABELS = {"version", "test", "lang", "origlang", "subset", "bs", "ar", "seed"}
 """Parts of a signature that say nothing about how a score is computed."""
 
@@ -30,46 +32,68 @@ Table = NDArray[Any]
 class Scorer:
     """A metric whose score of any sentences is a function of the sum of their statistics."""
 
-    def __init__(self, metric: Metric, sentence_metric: Metric) -> None:
+    def __init__(self, metric: Metric, sentence_metric: Metric, references: int = 1) -> None:
         """
         Args:
             metric: scores sums over many sentences.
             sentence_metric: scores the sums of one, which BLEU does over the orders that fit into it.
+            references: number of references of each sentence.
         """
         self.metric = metric
         self.sentence_metric = sentence_metric
+        self.references = references
 
     @classmethod
     def of(cls, signature: str) -> "Scorer | None":
-        """The metric that has this signature, but for the version; None if it is none of sacrebleu's three."""
+        """Return the metric that has this signature, the version apart; None if it is not one of sacrebleu's three."""
         parts = dict(part.partition(":")[::2] for part in signature.split("|"))
-        if parts.get("tok", "tercom") not in ("tercom", *BLEU_TOKENIZERS) or parts.get("nw", "0") not in ("0", "2"):
+        references = parts.get("nrefs", "1")
+        metrics = metrics_of(parts)
+        if metrics is None or not references.isdecimal() or not 1 <= int(references) <= MOST_REFERENCES:
             return None
-        if "smooth" in parts and "tok" in parts:
-            scorer = cls(bleu_metric(parts["tok"]), bleu_metric(parts["tok"], effective_order=True))
-        elif "nw" in parts:
-            metric = CHRF(word_order=int(parts["nw"]))
-            scorer = cls(metric, metric)
-        elif parts.get("tok") == "tercom":
-            scorer = cls(TER(), TER())
-        else:
-            return None
-        scorer.table(["a"], ["a"])  # a metric has no signature before it has seen references
+        scorer = cls(*metrics, int(references))
+        scorer.table(["a"], *[["a"]] * scorer.references)  # a metric has no signature before it has seen references
         own = dict(part.partition(":")[::2] for part in str(scorer.metric.get_signature()).split("|"))
         return scorer if comparable(own) == comparable(parts) else None
 
-    def table(self, hypotheses: Sequence[str], references: Sequence[str]) -> Table:
-        """The statistics of each sentence, (N, C)."""
-        return np.array(self.metric._extract_corpus_statistics(list(hypotheses), [list(references)]))
+    def table(self, hypotheses: Sequence[str], *references: Sequence[str]) -> Table:
+        """Return the statistics of each sentence, (N, C).
+
+        Args:
+            hypotheses: N translations.
+            references: lists of N lines, one list per reference.
+        """
+        return np.array(self.metric._extract_corpus_statistics(list(hypotheses), [list(lines) for lines in references]))
 
     def score(self, sums: Table) -> float:
         """The score of summed statistics, (C,)."""
         found: float = self.metric._compute_score_from_stats(list(sums)).score
         return found
 
+    def scores(self, sums: Table) -> NDArray[np.float64]:
+        """Return the score of each row of summed statistics, (B, C) to (B,)."""
+        return np.array([self.score(row) for row in sums])
+
     def sentence_scores(self, table: Table) -> NDArray[np.float64]:
         """The score of each sentence by itself, (N,)."""
         return np.array([self.sentence_metric._compute_score_from_stats(row.tolist()).score for row in table])
+
+
+def metrics_of(parts: dict[str, str]) -> tuple[Metric, Metric] | None:
+    """Return the metric of a signature's parts, for a corpus and for a sentence; None if it is none of sacrebleu's."""
+    tok = parts.get("tok", "")
+    tokenize = next((name for name in BLEU_TOKENIZERS if tok == name or tok.startswith(f"{name}-")), None)
+    if "smooth" in parts and tokenize is not None:
+        return bleu_metric(tokenize), bleu_metric(tokenize, effective_order=True)
+    if parts.get("nw") == "2" and tokenize is not None:
+        metric: Metric = ChrfOfTokens(tokenize)
+    elif parts.get("nw") in ("0", "2") and not tok:
+        metric = CHRF(word_order=int(parts["nw"]))
+    elif tok == "tercom":
+        metric = TER(normalized=parts.get("norm") == "yes", asian_support=parts.get("asian") == "yes")
+    else:
+        return None
+    return metric, metric
 
 
 def comparable(parts: dict[str, str]) -> dict[str, str]:
@@ -145,25 +169,73 @@ def resample(scorer: Scorer, tables: Sequence[Table]) -> Resampled:
 
 
 def paired_bootstrap(first: Resampled, second: Resampled, same_models: bool = False) -> float:
-    """p of the paired bootstrap (Koehn 2004), as Moses and sacrebleu turn it into a test.
+    """Return p of the paired bootstrap (Koehn 2004), as Moses and sacrebleu turn it into a test.
 
-    Of several runs a system's score is the mean, and the chance of the seed is added: by Student's distribution, as
-    `variance_by_seeds` says. Where all sentences are alike this is Welch's test. There the signed differences are
-    centred (Efron and Tibshirani 1993, section 16.4): Moses and sacrebleu centre absolute ones, which calls too much
-    significant where chance is greater than what was found.
+    With several runs, the score of a system is the mean, and the variance over the seeds is added as `by_chance` says.
+    Where all sentences are alike this is Welch's test. There the signed differences are centred (Efron and Tibshirani
+    1993, section 16.4). Moses and sacrebleu centre absolute differences, which rejects too often where chance is
+    greater than the difference found.
 
     Args:
         first: a system.
         second: the other.
         same_models: whether both are translations by the same trained models, in the same order.
     """
-    differences = second.over_sentences - first.over_sentences
     if len(first.scores) == len(second.scores) == 1:
-        by_chance = np.abs(differences) - np.abs(differences).mean()
+        differences = np.abs(second.over_sentences - first.over_sentences)
+        chance = differences - differences.mean()
     else:
-        variance, freedom = variance_by_seeds(first, second, same_models)
-        by_chance = np.abs(differences - differences.mean() + by_seeds(variance, freedom)).ravel()
-    return p_value(by_chance, abs(first.mean - second.mean))
+        chance = np.abs(by_chance(first, second, same_models))
+    return p_value(chance, abs(first.mean - second.mean))
+
+
+def by_chance(first: Resampled, second: Resampled, same_models: bool) -> NDArray[np.float64]:
+    """Return draws from the distribution that the difference of two equally good systems has by chance, (draws,).
+
+    Each draw is the difference of the means on a resample of the sentences, centred, plus the chance of the seeds:
+    Student's distribution with the degrees of freedom of `variance_by_seeds`.
+
+    Args:
+        first, second, same_models: as in `paired_bootstrap`.
+    """
+    differences = second.over_sentences - first.over_sentences
+    several = max(len(first.scores), len(second.scores)) > 1
+    variance, freedom = variance_by_seeds(first, second, same_models) if several else (0.0, 1.0)
+    draws: NDArray[np.float64] = (differences - differences.mean() + by_seeds(variance, freedom)).ravel()
+    return draws
+
+
+def minimum_detectable_effect(
+    first: Resampled, second: Resampled, same_models: bool = False, level: float = LEVEL, power: float = POWER
+) -> float:
+    """Return the smallest true difference that the bootstrap test finds with probability `power` (Bloom 1995).
+
+    Bloom's estimator is (t(1 - level / 2) + t(power)) times the standard error of the difference, t the quantiles of
+    Student's distribution. Here both quantiles are those of `by_chance`, which has the standard error in it: the
+    (1 - level) quantile of the absolute draws, beyond which the test rejects, plus the `power` quantile of the draws.
+    The estimate uses this comparison's own sentences and seeds, and is as uncertain as their spread.
+
+    Args:
+        first, second, same_models: as in `paired_bootstrap`.
+        level: probability of rejecting equal systems.
+        power: probability of finding the difference.
+    """
+    draws = by_chance(first, second, same_models)
+    return float(np.quantile(np.abs(draws), 1 - level) + np.quantile(draws, power))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p values corrected for their number (Holm 1979), in the same order.
+
+    Rejecting those below a level makes at least one false rejection with at most the probability of that level. The
+    k-th smallest of m is multiplied by m - k + 1; none is smaller than one before it.
+    """
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, at in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[at]))
+        corrected[at] = largest
+    return corrected
 
 
 def variance_by_seeds(first: Resampled, second: Resampled, same_models: bool) -> tuple[float, float]:
@@ -191,10 +263,13 @@ def variance_by_seeds(first: Resampled, second: Resampled, same_models: bool) ->
 
 
 def approximate_randomisation(scorer: Scorer, first: Sequence[Table], second: Sequence[Table]) -> float:
-    """p of approximate randomisation (Riezler and Maxwell 2005), stratified over pairs of runs (Clark et al. 2011).
+    """Return p of approximate randomisation (Riezler and Maxwell 2005), for several runs of the mean over pairs.
 
-    In each trial, each pair of runs swaps its translations of each sentence with probability one half; what counts is
-    the difference of the mean scores. The runs are taken as they are: the test does not cover the chance of the seed.
+    In each trial, the systems swap their translations of each sentence with probability one half. All pairs of runs
+    swap the same sentences: translations of a sentence by the runs of one system have the system in common, so the
+    independent unit is the sentence, not the sentence of a run. A swap of its own for each run (the stratification of
+    Clark et al. 2011) rejects equal systems up to four times as often as the level says. The runs are taken as they
+    are: the test does not cover the chance of the seed.
 
     Args:
         scorer: the metric.
@@ -202,16 +277,15 @@ def approximate_randomisation(scorer: Scorer, first: Sequence[Table], second: Se
         second: of the second's; a pair is a run of each at the same place, the further runs of either are left out.
     """
     pairs = list(zip(first, second, strict=False))
-    random = np.random.default_rng(SEED)
+    stays = np.random.default_rng(SEED).integers(2, size=(TRIALS, len(first[0])), dtype=bool)
     sums = np.zeros((2, TRIALS))
     for one, other in pairs:
-        stays = random.integers(2, size=(TRIALS, len(one)), dtype=bool)
         both, change = one.sum(axis=0) + other.sum(axis=0), (one - other).astype(np.float64)
         for begin in range(0, TRIALS, BLOCK):
             end = begin + BLOCK
             shuffled = (stays[begin:end] @ change).astype(one.dtype) + other.sum(axis=0)  # (BLOCK, C)
-            sums[0, begin:end] += [scorer.score(row) for row in shuffled]
-            sums[1, begin:end] += [scorer.score(both - row) for row in shuffled]
+            sums[0, begin:end] += scorer.scores(shuffled)
+            sums[1, begin:end] += scorer.scores(both - shuffled)
     scores = [[scorer.score(table.sum(axis=0)) for table in tables] for tables in zip(*pairs, strict=True)]
     found = abs(float(np.mean(scores[0])) - float(np.mean(scores[1])))
     return p_value(np.abs(sums[0] - sums[1]) / len(pairs), found)
