@@ -123,6 +123,30 @@ def test_a_full_disk_behind_standard_output_is_told_in_one_line(
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "train: {src: file, tgt: file}\n",
+            "key data.train.src takes a list (in the file data/mine.yaml); write [VALUE]",
+        ),
+        (
+            "max_pieces: many\n",
+            "key data.max_pieces (in the file data/mine.yaml): Value 'many' of type 'str' could not",
+        ),
+        ("max_piece: 3\n", "unknown configuration key data.max_piece; did you mean data.max_pieces?"),
+    ],
+)
+def test_a_mistake_in_a_file_is_told_with_key_and_file(
+    content: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "conf" / "data").mkdir(parents=True)
+    (tmp_path / "conf" / "data" / "mine.yaml").write_text(content)
+    assert run(monkeypatch, lambda cfg: None, "data=mine", f"--config-dir={tmp_path / 'conf'}") == 2
+    (line,) = capsys.readouterr().err.strip().split("\n")
+    assert said in line
+
+
 def test_text_on_the_command_line_reaches_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
 

@@ -28,17 +28,19 @@ def explain(error: Exception, schema: type) -> str:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]}?" if near else "; see --help"
             return f"unknown configuration key {name}{hint}"
+        where = re.search(r"In '([^']+)': \w+ raised while composing", text)
+        place = f" (in the file {where[1]}.yaml)" if where else ""
         if "is not a ListConfig" in text:
-            where = re.search(r"In '([^']+)':", text)
-            place = f" (in the file {where[1]}.yaml)" if where else ""
             return (
                 f"configuration key {name} takes a list{place}; write [VALUE], also for one value: {name}=[VALUE], or "
                 f"{name.rpartition('.')[2]}: [VALUE] in a file"
             )
         details = [
-            line for line in lines if not re.match(r"full_key|object_type|Could not override|Error merging", line)
+            line
+            for line in lines
+            if not re.match(r"full_key|object_type|Could not override|Error merging|In '.* raised while", line)
         ]
-        return f"configuration key {name}: {' '.join(details[:1])}"
+        return f"configuration key {name}{place}: {' '.join(details[:1])}"
     if group := re.search(r"Could not find '([^']+)'", text):
         options = re.search(r"Available options in '[^']+':\s*(.*?)(?:Config search path|$)", text)
         return f"there is no configuration file {group[1]}" + (f"; there are: {options[1].strip()}" if options else "")
