@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from nmt.cli import hydra_door, misspelt
 from nmt.cli.app import SCHEMAS
 from nmt.config import Config, conf_dir, load_config, save_config
+from nmt.config.text_keys import scalars_as_text
 from nmt.errors import UserError
 
 LOOKS = ["1.20", "12e3", "2026_11_28", "007", "true", "False", "nan", "-inf", "1e5", "+3", "yes", "no", "off", "0x10"]
@@ -159,6 +160,13 @@ def test_a_file_of_the_wrong_shape_is_named(
     with pytest.raises(UserError, match=said.replace("(", r"\(")) as error:
         composed("train", f"{group}=mine")
     assert "\n" not in str(error.value)
+
+
+def test_reading_text_makes_nothing_of_tags(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    for tag in ("!!python/object/apply:os.mkdir", "!!python/name:os.system", "!!int"):
+        assert scalars_as_text(f"a: {tag} ['{made}']\nb: {tag} 7\n") == {"a": [str(made)], "b": "7"}
+    assert not made.exists()
 
 
 def test_a_runs_configuration_keeps_text(tmp_path: Path) -> None:

@@ -72,12 +72,21 @@ def keep_text(hint: Any, tree: Any, written: str, package: str = "") -> None:
     paths = list(misread(hint, tree, ()))
     if not paths:
         return
-    texts = yaml.load(written, Loader=LOADER)
+    texts = scalars_as_text(written)
     depth = len(package.split(".")) if package else 0
     for path in paths:
         text = follow(texts, path[depth:])
         if isinstance(text, str):
             OmegaConf.update(tree, "".join(f"[{name}]" for name in path), text)
+
+
+def scalars_as_text(written: str) -> Any:
+    """Return a YAML document of mappings, lists and text; a tag makes nothing else of a value."""
+    loader = LOADER(written)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def misread(hint: Any, node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
