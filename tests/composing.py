@@ -15,6 +15,8 @@ def composing_in(folder: str) -> Iterator[None]:
     """While entered, `hydra.compose` reads the files of the folder and knows the schemas of all commands."""
     for name, schema in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
-    with initialize_config_dir(config_dir=folder, version_base="1.3"):
-        yield
-    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=folder, version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().clear()

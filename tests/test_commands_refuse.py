@@ -109,7 +109,8 @@ def test_no_run_a_missing_an_incomplete_and_an_incompatible_run(script: str, run
     assert "nowhere does not exist" in refused(script, "run=nowhere", cwd=tmp_path)
     copy = tmp_path / "copy"
     shutil.copytree(run, copy, symlinks=True)
-    (copy / "checkpoints" / "best").unlink()
+    for link in ("best", "last"):
+        (copy / "checkpoints" / link).unlink()
     assert "no checkpoint" in refused(script, f"run={copy}", cwd=tmp_path)
     (copy / "run.json").write_text(json.dumps({"format": 999, "starts": []}))
     assert "format 999" in refused(script, f"run={copy}", cwd=tmp_path)

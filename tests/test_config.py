@@ -228,11 +228,11 @@ def test_a_saved_configuration_is_loaded_equal(tmp_path: Path, config: Config) -
 
 def test_overrides_of_a_loaded_configuration(tmp_path: Path) -> None:
     save_config(FULL, tmp_path / "config.yaml")
-    loaded = load_config(Config, tmp_path / "config.yaml", ["train.max_steps=9", "data.name=new"])
+    loaded = load_config(Config, tmp_path / "config.yaml", {"train.max_steps": 9, "data.name": "new"})
     expected = dataclasses.replace(FULL, data=dataclasses.replace(FULL.data, name="new"))
     assert loaded == dataclasses.replace(expected, train=dataclasses.replace(FULL.train, max_steps=9))
     with pytest.raises(UserError, match=r"config\.yaml: configuration key train\.max_step: "):
-        load_config(Config, tmp_path / "config.yaml", ["train.max_step=9"])
+        load_config(Config, tmp_path / "config.yaml", {"train.max_step": 9})
 
 
 @pytest.mark.parametrize(

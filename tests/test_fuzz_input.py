@@ -103,7 +103,7 @@ def test_random_overrides_are_valid_or_refused(folder: Path, pairs: list[tuple[s
     path = folder / "usual.yaml"
     if not path.exists():
         path.write_text("data: {phrasebook: {}}\n")
-    valid_or_refused(lambda: load_config(Config, path, [f"{key}={value}" for key, value in pairs]))
+    valid_or_refused(lambda: load_config(Config, path, dict(pairs)))
 
 
 SENTENCES = st.lists(st.integers(4, 70_000), max_size=7)

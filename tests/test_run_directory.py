@@ -55,8 +55,52 @@ def assert_one_line(error: UserError, *parts: str) -> None:
 def test_a_created_run_gives_back_its_configuration(run: RunDirectory, tmp_path: Path) -> None:
     opened = RunDirectory.open(str(run.path))
     assert opened.config() == config(tmp_path / "cache")
-    assert opened.config(["seed=7", "optim.learning_rate=0.5"]).seed == 7
-    assert opened.config(["optim.learning_rate=0.5"]).optim.learning_rate == 0.5
+    assert opened.config({"seed": 7, "optim.learning_rate": 0.5}).seed == 7
+    assert opened.config({"optim.learning_rate": 0.5}).optim.learning_rate == 0.5
+
+
+def test_changed_settings_hold_and_the_first_ones_are_kept(run: RunDirectory, tmp_path: Path) -> None:
+    run.finish()
+    run.take_up({"train.max_steps": 9000, "optim.betas": [0.8, 0.9], "train.scheduled_sampling": None})
+    opened = RunDirectory.open(str(run.path))
+    assert not opened.finished
+    assert (opened.config().train.max_steps, opened.config().optim.betas) == (9000, [0.8, 0.9])
+    assert opened.config({"train.max_steps": 9}).train.max_steps == 9
+    assert opened.first_config() == config(tmp_path / "cache")
+    opened.take_up({})
+    assert opened.config() == config(tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"data.root": "/"},
+        {"tracking.mode": "online"},
+        {"seed": 3},
+        {"train.init_from": "${oc.env:HOME}"},
+        {"train.max_steps": {"a": 1}},
+        {"train.max_steps": [[1]]},
+        {"train.max_steps": 10**400},
+        [],
+    ],
+)
+def test_changes_that_no_continuation_writes_are_refused(run: RunDirectory, changed: object) -> None:
+    run.write_record(run.record() | {"changed": changed})
+    assert_refused(run.path, "run.json is damaged")
+
+
+def test_a_change_of_the_wrong_kind_is_refused(run: RunDirectory) -> None:
+    run.write_record(run.record() | {"changed": {"train.max_steps": "many"}})
+    assert_refused(run.path, "train.max_steps")
+
+
+def test_a_run_without_best_has_its_last_checkpoint(run: RunDirectory) -> None:
+    assert run.checkpoint_link("best") == "best"  # there is none at all
+    run.folder("checkpoints")
+    (run.checkpoints / "last").symlink_to("step-00000005")
+    assert [run.checkpoint_link(asked) for asked in ("best", "last", "average:2")] == ["last", "last", "average:2"]
+    (run.checkpoints / "best").symlink_to("step-00000004")  # damaged is not the same as not there yet
+    assert run.checkpoint_link("best") == "best"
 
 
 def test_a_created_run_has_text_and_tokenizers_of_its_own(

@@ -1,15 +1,18 @@
 """Scores, intervals and signatures are those of sacrebleu's own command line."""
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import pytest
 from sacrebleu.metrics import BLEU
 
-from nmt.metrics import Scorer, all_scores, bleu
+from nmt.errors import UserError
+from nmt.metrics import Scorer, all_scores, bleu, check_tokenizer
 
 REFERENCES = [
     "Der kleine Hund, der heute schläft, sieht das Haus.",
@@ -129,3 +132,42 @@ def test_the_words_of_chrf_of_a_script_without_spaces_are_the_tokenizers(tmp_pat
     assert scorer is not None
     assert scorer.score(scorer.table(NEARLY, CHINESE).sum(axis=0)) == pytest.approx(found["chrfpp"].score)
     assert found["chrf"].score == all_scores(NEARLY, CHINESE, "13a")["chrf"].score
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "needed"),
+    [("ja-mecab", "tokenizer_ja_mecab", "mecab-python3"), ("ko-mecab", "tokenizer_ko_mecab", "mecab-ko")],
+)
+def test_a_tokenizer_without_its_package_is_refused_in_one_line(
+    name: str, module: str, needed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.import_module(f"sacrebleu.tokenizers.{module}"), "MeCab", None)
+    check_tokenizer.cache_clear()
+    for use in (check_tokenizer, lambda name: all_scores(["a"], ["a"], name)):
+        with pytest.raises(UserError, match=rf"bleu_tokenize={name} needs {needed}.*nmt-recurrent\[cjk\]") as error:
+            use(name)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [None, b"half a model"])
+def test_a_tokenizer_without_its_model_is_refused_in_one_line(
+    content: bytes | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def no_network(*arguments: object, **settings: object) -> None:
+        raise URLError("no route to host")
+
+    spm = importlib.import_module("sacrebleu.tokenizers.tokenizer_spm")
+    monkeypatch.setattr(spm, "SACREBLEU_DIR", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
+    if content is not None:
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / "flores200sacrebleuspm").write_bytes(content)
+    check_tokenizer.cache_clear()
+    with pytest.raises(UserError, match="bleu_tokenize=flores200 needs a model") as error:
+        check_tokenizer("flores200")
+    assert "\n" not in str(error.value)
+
+
+def test_the_tokenizers_that_need_nothing_are_there() -> None:
+    for name in ("13a", "none", "intl", "char", "zh"):
+        check_tokenizer(name)

@@ -8,18 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import hydra
-import hydra._internal.hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nmt.cli.hydra_door import CheckedLoader, refuse_pickles
+from nmt.cli.hydra_door import install, options_first, refuse_pickles
 from nmt.cli.misspelt import explain
+from nmt.cli.streams import OUTPUT, drop_output, flush_output, prepare_streams
 from nmt.config import (
     BenchmarkConfig,
     CompareConfig,
@@ -59,49 +61,102 @@ SCHEMAS = {
 log = logging.getLogger("nmt")
 
 
-def run(name: str, command: Callable[[DictConfig], None]) -> None:
-    """Composes `conf/NAME.yaml` with the command line and calls the command; exits with 2 for a user's mistake."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # else hydra prints its errors itself, on several lines, and exits with 1
+def run(name: str, command: Callable[[DictConfig], None], alone: bool = True) -> None:
+    """Compose `conf/NAME.yaml` with the command line and call the command; exit with 2 for a user's mistake.
+
+    Args:
+        name: name of the command.
+        command: receives the composed configuration.
+        alone: whether no other process takes part; one failing job of a multirun does not end the others then.
+    """
+    prepare_streams()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise hydra prints its errors itself, on several lines, and exits with 1
     os.environ.setdefault("MKL_DYNAMIC", "FALSE")  # the number of threads is part of what makes bits equal
     for schema, node in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{schema}_schema", node=node)
     log_to_stderr()
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no reason to stop
+    jobs = Jobs(SCHEMAS[name])
 
     def job(cfg: DictConfig) -> None:
         with mistakes_in_one_line(name):  # inside too: hydra would print the overrides first
-            command(cfg)
+            if alone and multirun_name() is not None:
+                jobs.run(command, cfg)
+            else:
+                command(cfg)
 
-    hydra._internal.hydra.ConfigLoaderImpl = CheckedLoader
+    install(SCHEMAS[name])
     with mistakes_in_one_line(name):
+        sys.argv[1:] = options_first(sys.argv[1:])
         refuse_pickles(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=conf_dir(), config_name=name)(job)()
+        if jobs.failures:
+            fail(jobs.summary(), jobs.exit_code)
+        sys.stdout.flush()
+
+
+class Jobs:
+    """The jobs of a multirun in this process: one that fails is told, and the others are run."""
+
+    def __init__(self, schema: type) -> None:
+        self.schema = schema
+        self.count = 0
+        self.failures: list[str] = []
+        self.exit_code = 2
+
+    def run(self, command: Callable[[DictConfig], None], cfg: DictConfig) -> None:
+        self.count += 1
+        try:
+            command(cfg)
+        except Exception as error:
+            if isinstance(error, Interrupted) or getattr(error, "filename", None) == OUTPUT:
+                raise
+            told = told_of(error, self.schema)
+            if told is None:
+                log.exception("an error of the program, not of the user")
+                self.exit_code = 1
+            message = " ".join((told or f"{type(error).__name__}: {error}").split())
+            own = HydraConfig.get()
+            self.failures.append(f"job {own.job.num} ({' '.join(own.overrides.task)}): {message}")
+            log.error("%s", f"failed: {self.failures[-1]}; the other jobs are run")
+
+    def summary(self) -> str:
+        return f"{len(self.failures)} of {self.count} jobs failed: {'; '.join(self.failures)}"
 
 
 @contextmanager
 def mistakes_in_one_line(name: str) -> Iterator[None]:
-    """Turns what a user did or caused into one line on standard error and an exit code."""
+    """Turn what a user did or caused into one line on standard error and an exit code."""
     try:
         yield
-    except UserError as error:
-        fail(str(error), 2)
     except Interrupted as error:
         fail(f"stopped by {error}; {error.remedy}", error.exit_code)
     except KeyboardInterrupt:
         fail("interrupted", 130)
-    except BrokenPipeError:  # whoever read standard output has left; python must not complain at its exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of standard output has left; python must not complain at its exit
+        drop_output()
         raise SystemExit(1) from None
-    except (HydraException, OmegaConfBaseException) as error:
-        fail(explain(error, SCHEMAS[name]), 2)
-    except OSError as error:
-        if not error.filename:
+    except Exception as error:
+        told = told_of(error, SCHEMAS[name])
+        if told is None:
             raise
-        fail(f"{error.filename}: {error.strerror}; check the path and its rights", 2)
-    except ValueError as error:
-        if "Config group override" not in str(error):  # hydra's way to say that a group was set to null
-            raise
-        fail("a group such as model= or data= was set to null; choose one of its files, see --help", 2)
+        if getattr(error, "filename", None) == OUTPUT:
+            drop_output()
+        fail(told, 2)
+
+
+def told_of(error: Exception, schema: type) -> str | None:
+    """Return what to say to a user whose mistake an error is; None if it is not a user's."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        return explain(error, schema)
+    if isinstance(error, OSError) and error.filename:
+        remedy = "give it a place that can be written" if error.filename == OUTPUT else "check the path and its rights"
+        return f"{error.filename}: {error.strerror}; {remedy}"
+    if isinstance(error, ValueError) and "Config group override" in str(error):  # hydra's way to say that one is null
+        return "a group such as model= or data= was set to null; choose one of its files, see --help"
+    return None
 
 
 @contextmanager
@@ -127,8 +182,9 @@ def stopping(remedy: str) -> Iterator[None]:
 
 
 def fail(message: str, code: int) -> None:
-    sys.stdout.flush()
-    print(f"nmt: {harmless(' '.join(message.split()))}", file=sys.stderr)
+    flush_output()
+    with suppress(OSError):  # nobody reads standard error
+        print(f"nmt: {harmless(' '.join(message.split()))}", file=sys.stderr)
     raise SystemExit(code)
 
 
@@ -200,10 +256,11 @@ def overrides() -> list[str]:
     return list(HydraConfig.get().overrides.task)
 
 
-def value_overrides() -> list[str]:
-    """The overrides that set a value, not those that choose a group's file."""
+def value_overrides() -> dict[str, Any]:
+    """Return the values that the user set on the command line by their keys, without the choices of a group's file."""
     chosen = set(chosen_files())
-    return [given.lstrip("+") for given in overrides() if given not in chosen]
+    parsed = OverridesParser.create().parse_overrides([given for given in overrides() if given not in chosen])
+    return {each.key_or_group: each.value() for each in parsed}
 
 
 def chosen_files() -> list[str]:

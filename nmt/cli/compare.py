@@ -22,12 +22,15 @@ def command(cfg: DictConfig) -> None:
     comparison = Comparison(systems, test, asked.metric)
     differences = comparison.differences(asked.sentences) if asked.sentences else []
     breakdowns = comparison.breakdowns(asked.buckets)
-    show_grids(grids(comparison, breakdowns, differences))
-    if folder is not None:
-        folder.mkdir(parents=True)
-        write_comparison(comparison, breakdowns, differences, folder)
-        draw_comparison(comparison, breakdowns, folder / "compare.png")
-        log.info("%s has compare.md, compare.json and compare.png", folder)
+    try:
+        show_grids(grids(comparison, breakdowns, differences))
+        sys.stdout.flush()
+    finally:  # files are written also where standard output fails, and shown where they cannot be written
+        if folder is not None:
+            folder.mkdir(parents=True)
+            write_comparison(comparison, breakdowns, differences, folder)
+            draw_comparison(comparison, breakdowns, folder / "compare.png")
+            log.info("%s has compare.md, compare.json and compare.png", folder)
 
 
 def with_runs_as_key(words: Sequence[str]) -> list[str]:

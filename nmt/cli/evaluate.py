@@ -3,6 +3,8 @@
 import hashlib
 import json
 import logging
+import sys
+import tempfile
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -11,8 +13,9 @@ from nmt.cli import app
 from nmt.cli.machine import settle
 from nmt.config import Config, EvaluateConfig, path_of, with_search
 from nmt.data import is_regular
-from nmt.evaluation import EvaluationSet, evaluate, load_translator, scores_name, show_scores
-from nmt.metrics import Comet
+from nmt.errors import UserError
+from nmt.evaluation import EvaluationSet, load_translator, score_translations, scores_name, show_scores
+from nmt.metrics import Comet, check_tokenizer
 from nmt.run import RunDirectory
 
 log = logging.getLogger(__name__)
@@ -22,6 +25,8 @@ def command(cfg: DictConfig) -> None:
     run = RunDirectory.open(app.required(cfg, "run"))
     config = run.config()
     asked, search = with_search(EvaluateConfig, cfg, config.search)
+    check_tokenizer(config.data.bleu_tokenize)
+    folder = scores_folder(asked, run)
     machine = settle(asked.machine)
     others = [RunDirectory.open(path) for path in asked.ensemble]
     # What may not be had is asked for first, and the slow work done when all is there.
@@ -31,10 +36,30 @@ def command(cfg: DictConfig) -> None:
     machine.lower_precision(translator)
     if others:  # the run's own scores stay
         name += f".ensemble.{digest(*asked.ensemble)}"
-    stem = run.folder("scores") / (asked.name or name)
-    chosen = {"checkpoint": asked.checkpoint, "ensemble": asked.ensemble}
-    show_scores(evaluate(test, translator, step, config, stem, chosen, comet))
+    stem = folder / (asked.name or name)
+    chosen = {"checkpoint": run.checkpoint_link(asked.checkpoint), "ensemble": asked.ensemble}
+    scored = score_translations(test, translator, step, config, chosen, comet)
+    show_scores(scored.scores)
+    sys.stdout.flush()
+    scored.keep(stem)
     log.info("%s.json has the scores, %s.hyp the translations", stem, stem)
+
+
+def scores_folder(asked: EvaluateConfig, run: RunDirectory) -> Path:
+    """Return the folder for the files of scores, once it is known that it can be written to.
+
+    Raises:
+        UserError: it cannot.
+    """
+    folder = run.path / "scores" if asked.output is None else path_of(asked.output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written to ({error.strerror}); give another folder by output=FOLDER"
+        ) from None
 
 
 def what_to_score(asked: EvaluateConfig, run: RunDirectory, config: Config) -> tuple[str, EvaluationSet]:

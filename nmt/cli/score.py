@@ -10,13 +10,14 @@ from nmt.config import ScoreConfig, from_hydra, path_of
 from nmt.data import read_scored, tokenizer_advice
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, show_scores
-from nmt.metrics import Comet, all_scores
+from nmt.metrics import Comet, all_scores, check_tokenizer
 
 log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
     asked = from_hydra(ScoreConfig, cfg)
+    check_tokenizer(asked.bleu_tokenize)
     hypotheses = lines_of(asked.hyp)
     if asked.testset is not None:
         assert asked.pair is not None

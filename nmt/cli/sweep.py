@@ -13,6 +13,7 @@ from nmt.cli.machine import Machine, settle
 from nmt.cli.train import fine_tuned, fit, lay_out
 from nmt.config import Config, Metric, SweepCommandConfig, from_hydra, path_of, with_values
 from nmt.errors import UserError
+from nmt.metrics import check_tokenizer
 from nmt.run import RunDirectory, provenance
 from nmt.sweep import (
     Parameter,
@@ -46,6 +47,7 @@ def command(cfg: DictConfig) -> None:
         sweep = SweepDirectory(path_of(asked.sweep.folder or default_folder()))
         space = search_space(asked.sweep, asked.base())
         total = trials_of(asked.sweep, space)
+        check_tokenizer(asked.data.bleu_tokenize)
         machine = settle(asked.machine)
         with sweep.locked(), app.stopping(REMEDY):
             sweep.begin(asked, app.choices())

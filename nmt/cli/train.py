@@ -1,7 +1,7 @@
 """nmt-train: prepare, train, validate, keep the best, score the test set."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
@@ -11,10 +11,13 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.machine import Machine, settle
+from nmt.cli.resume import differences, has_work, let_patience_decide
+from nmt.cli.streams import prepare_streams
 from nmt.config import Config, from_hydra
 from nmt.data import UNK_ID, PairStore, prepare
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split, load_translator, show_scores
+from nmt.metrics import Score, check_tokenizer
 from nmt.run import (
     RunDirectory,
     forget_peak_memory,
@@ -35,19 +38,25 @@ def command(cfg: DictConfig, processes: Processes) -> None:
     try:
         config, run = settle_run(cfg)
         machine = settle(config.machine)
+        check_tokenizer(config.data.bleu_tokenize)
         if not run.exists:
             lay_out(run, config)
+        more = has_work(run, config)
     finally:
         app.remove_unused_run_dir()
-    processes.from_first({"run": str(run.path), "config": None if run.finished else app.as_dict(config)})
-    if run.finished:
+    processes.from_first({"run": str(run.path), "config": app.as_dict(config) if more else None})
+    scores: dict[str, Score] = {}
+    if not more:
         log.info("%s is finished; nothing to do", run.path)
     else:
         with run.locked(), app.logging_to(run.path / "train.log"):
+            run.take_up(differences(config, run.first_config()))
             start = provenance(app.overrides())
             warn_of_other_threads(run, start["threads"])
             run.add_start(start)
-            train(config, run, machine, processes)
+            scores = train(config, run, machine, processes)
+    if scores:  # after the run is marked as finished, which a full disk behind standard output must not prevent
+        show_scores(scores)
     print(run.path)
 
 
@@ -60,7 +69,9 @@ def follow(processes: Processes) -> None:
     logging.getLogger("nmt").setLevel(logging.WARNING)
     config, run = from_hydra(Config, settled["config"]), RunDirectory(Path(settled["run"]))
     machine = settle(config.machine)
-    build_trainer(config, run, NoTracker(), machine.device, machine.bfloat16, processes).train()
+    trainer = build_trainer(config, run, NoTracker(), machine.device, machine.bfloat16, processes)
+    let_patience_decide(trainer)
+    trainer.train()
 
 
 def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
@@ -72,10 +83,9 @@ def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
     resume = cfg.train.resume or ("auto" if starts_before() else None)
     if resume not in (None, "auto"):
         run = RunDirectory.open(resume)
-        overrides = [given for given in app.value_overrides() if not given.startswith("train.resume=")]
         if ignored := app.chosen_files():
             log.warning("%s has its own configuration, and %s is not heeded", run.path, ", ".join(ignored))
-        config = run.config(overrides)
+        config = run.config(app.value_overrides())
     else:
         config = grouped(from_hydra(Config, cfg))
         if config.train.init_from is not None:
@@ -107,13 +117,13 @@ def grouped(config: Config) -> Config:
     return replace(config, tracking=replace(config.tracking, group=app.multirun_name()))
 
 
-def fine_tuned(config: Config, base: str, overrides: Sequence[str] = ()) -> Config:
+def fine_tuned(config: Config, base: str, overrides: Collection[str] = ()) -> Config:
     """Return the configuration with the tokenizer of the run that it starts from.
 
     Args:
         config: of the new run.
         base: the run that it starts from.
-        overrides: what the command line sets.
+        overrides: keys that the command line sets.
 
     Raises:
         UserError: the models differ in more than probabilities, or the command line sets another tokenizer.
@@ -128,8 +138,8 @@ def fine_tuned(config: Config, base: str, overrides: Sequence[str] = ()) -> Conf
         said = ", ".join(f"model.{name}={theirs} (here {own})" for name, theirs, own in other)
         raise UserError(f"train.init_from={base} has {said}; give the same")
     for override in overrides:
-        key = override.partition("=")[0].removeprefix("data.tokenizer.")
-        if key in asdict(given.data.tokenizer) and override.startswith("data.tokenizer."):
+        key = override.removeprefix("data.tokenizer.")
+        if override.startswith("data.tokenizer.") and key in asdict(given.data.tokenizer):
             theirs, own = getattr(given.data.tokenizer, key), getattr(config.data.tokenizer, key)
             if theirs != own:
                 raise UserError(
@@ -178,8 +188,9 @@ def check_unknown(pairs: PairStore, base: str, most: float) -> None:
             log.warning("%.2f %% of the pieces of the %s text are unknown to %s's vocabulary", 100 * share, name, base)
 
 
-def train(config: Config, run: RunDirectory, machine: Machine, processes: Processes = ALONE) -> None:
-    """Trains a new or interrupted run to its end, and scores it on the test set."""
+def train(config: Config, run: RunDirectory, machine: Machine, processes: Processes = ALONE) -> dict[str, Score]:
+    """Train a new or interrupted run to its end, and return its scores on the test set, if there is one."""
+    scores: dict[str, Score] = {}
     tracker = Tracker(run.path, config.tracking, app.as_dict(config))
     try:
         fit(config, run, machine, tracker, processes=processes)
@@ -187,10 +198,10 @@ def train(config: Config, run: RunDirectory, machine: Machine, processes: Proces
             translator, step = load_translator(run, "best", config.search, machine.device)
             scores = evaluate_split(run, translator, "test", step, config)
             tracker.summary({f"test/{name}": score.score for name, score in scores.items()})
-            show_scores(scores)
         run.finish()
     finally:
         tracker.close()
+    return scores
 
 
 def fit(
@@ -209,7 +220,10 @@ def fit(
     """
     forget_peak_memory()
     trainer = build_trainer(config, run, tracker, machine.device, machine.bfloat16, processes)
-    trainer.poor = poor or trainer.poor
+    if poor is None:
+        let_patience_decide(trainer)
+    else:
+        trainer.poor = poor
     log.info("%s, %d process%s", machine, processes.count, "es" * (processes.count > 1))
     try:
         trainer.train()
@@ -239,8 +253,9 @@ def draw(run: RunDirectory) -> None:
 
 
 def main() -> None:
+    prepare_streams()  # before the processes meet: python may be started again
     with joined() as processes:
-        app.run("train", partial(command, processes=processes))
+        app.run("train", partial(command, processes=processes), alone=processes.count == 1)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ from nmt.config.sweep import (
     refusal,
     with_values,
 )
+from nmt.config.text_keys import child, hint_at, is_list, is_text, keep_text
 from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import (
     BatchUnit,
@@ -119,10 +120,15 @@ __all__ = [
     "Tying",
     "Variant",
     "cache_dir",
+    "child",
     "conf_dir",
     "corpus_note",
     "encoder_widths",
     "from_hydra",
+    "hint_at",
+    "is_list",
+    "is_text",
+    "keep_text",
     "load_config",
     "path_of",
     "refusal",

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +18,7 @@ from nmt.config.data import DataConfig, SubwordType
 from nmt.config.model import NOISE, ModelConfig, Tying
 from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
+from nmt.config.text_keys import keep_text
 from nmt.config.tracking import TrackingConfig
 from nmt.config.train import BatchUnit, ObjectiveKind, TrainConfig
 from nmt.errors import UserError, first_line
@@ -128,7 +129,9 @@ class EvaluateConfig:
     testset: str | None = None
     """Instead of a split: a test set by the name that sacrebleu gives it, such as wmt14; fetched by sacrebleu."""
     name: str | None = None
-    """Name of the files of scores in RUN/scores; null: that of the split, the file or the test set."""
+    """Name of the files of scores; null: that of the split, the file or the test set."""
+    output: str | None = None
+    """Folder for the files of scores; null: RUN/scores. Needed for a run that cannot be written to."""
     comet: str | None = None
     """A model of COMET to score with too, such as Unbabel/wmt22-comet-da, or a .ckpt file: one that you trust."""
     checkpoint: str = "best"
@@ -250,8 +253,8 @@ def save_config(config: Any, path: Path) -> None:
     path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
 
 
-def load_config(schema: type[T], path: Path, overrides: list[str] | None = None) -> T:
-    """Reads a configuration that `save_config` wrote, with `key=value` overrides on top.
+def load_config(schema: type[T], path: Path, overrides: Mapping[str, Any] | None = None) -> T:
+    """Read a configuration that `save_config` wrote, with other values at some dotted keys.
 
     It holds values alone. What `save_config` never writes, and whoever made the file could mean harm by, is refused:
     `${...}`, which can read the environment, aliases, which can make gigabytes of a line, and tags.
@@ -264,13 +267,15 @@ def load_config(schema: type[T], path: Path, overrides: list[str] | None = None)
             text = file.read(MOST_BYTES + 1).decode("utf-8")
         refuse_more_than_values(text)
         loaded = OmegaConf.load(io.StringIO(text))
-        merged = OmegaConf.merge(loaded, OmegaConf.from_dotlist(overrides or []))
+        keep_text(schema, loaded, text)
+        for key, value in (overrides or {}).items():
+            OmegaConf.update(loaded, key, value, force_add=True)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; is this a run directory?") from None
-    except (OmegaConfBaseException, YAMLError, ValueError, RecursionError, OSError) as error:
+    except (OmegaConfBaseException, YAMLError, TypeError, ValueError, RecursionError, OSError) as error:
         raise UserError(f"{path} cannot be read as a configuration: {first_line(error)}") from None
     try:
-        return from_hydra(schema, merged)
+        return from_hydra(schema, loaded)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

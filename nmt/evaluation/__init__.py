@@ -4,7 +4,7 @@ from nmt.evaluation.comparison import Comparison
 from nmt.evaluation.comparison_report import grids
 from nmt.evaluation.comparison_report import show as show_grids
 from nmt.evaluation.comparison_report import write as write_comparison
-from nmt.evaluation.evaluate import evaluate, evaluate_split, load_translator, translate_with_bar
+from nmt.evaluation.evaluate import evaluate, evaluate_split, load_translator, score_translations, translate_with_bar
 from nmt.evaluation.plots import draw_attention, draw_learning_curves
 from nmt.evaluation.plots_compare import draw_comparison
 from nmt.evaluation.plots_questions import draw_question
@@ -37,6 +37,7 @@ __all__ = [
     "mean_cost",
     "measure",
     "questions_page",
+    "score_translations",
     "scores_name",
     "show_grids",
     "show_scores",

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def load_translator(
 def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:
     """A run's model with the weights of a checkpoint, and its step; of an average, the newest."""
     config = run.config()
-    name, _, count = checkpoint.partition(":")
+    name, _, count = run.checkpoint_link(checkpoint).partition(":")
     if count and int(count) > config.train.keep_checkpoints:
         raise UserError(
             f"checkpoint={checkpoint}: {run.path} keeps {config.train.keep_checkpoints} checkpoints; "
@@ -69,6 +69,8 @@ def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:
         )
     load = partial(load_average, run.checkpoints, int(count)) if count else partial(load_weights, run.checkpoints, name)
     step, weights = load(run.identity)
+    if name != checkpoint.partition(":")[0]:
+        log.warning("%s was stopped before its first validation and has no best checkpoint: last is used", run.path)
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
     vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)
     refuse_too_large(config.model, vocabulary, sum(weight.numel() for weight in weights.values()))
@@ -119,6 +121,33 @@ def evaluate(
     Raises:
         UserError: the sides are of different length.
     """
+    made = score_translations(test, translator, step, config, chosen, comet)
+    made.keep(stem)
+    return made.scores
+
+
+@dataclass(frozen=True)
+class ScoredTranslations:
+    """Scores of translations, and what is kept of them."""
+
+    scores: dict[str, Score]
+    hypotheses: list[str]
+    record: dict[str, object]
+
+    def keep(self, stem: Path) -> None:
+        """Write STEM.json and STEM.hyp."""
+        keep(stem, self.hypotheses, self.record)
+
+
+def score_translations(
+    test: EvaluationSet,
+    translator: Translator,
+    step: int,
+    config: Config,
+    chosen: Mapping[str, object] | None = None,
+    comet: Comet | None = None,
+) -> ScoredTranslations:
+    """Translate and score; arguments and errors are those of `evaluate`."""
     test.check()
     if advice := tokenizer_advice(test.references[0], config.data.bleu_tokenize, SCORE_AGAIN):
         log.warning(advice)
@@ -145,8 +174,7 @@ def evaluate(
         "sentences_per_second": len(test.src) / seconds,
         **(chosen or {}),
     }
-    keep(stem, hypotheses, record)
-    return scores
+    return ScoredTranslations(scores, hypotheses, record)
 
 
 def keep(stem: Path, hypotheses: Sequence[str], record: Mapping[str, object]) -> None:

@@ -3,7 +3,7 @@
 from nmt.metrics.bootstrap import RESAMPLES, SEED, Score, score_with_interval
 from nmt.metrics.comet import Comet
 from nmt.metrics.pairwise import pairwise
-from nmt.metrics.scores import UNITS, all_scores, bleu, bleu_words, sentence_scores
+from nmt.metrics.scores import UNITS, all_scores, bleu, bleu_words, check_tokenizer, sentence_scores
 from nmt.metrics.significance import (
     LEVEL,
     POWER,
@@ -35,6 +35,7 @@ __all__ = [
     "approximate_randomisation",
     "bleu",
     "bleu_words",
+    "check_tokenizer",
     "fetch_test_set",
     "holm",
     "minimum_detectable_effect",

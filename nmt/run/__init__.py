@@ -6,10 +6,12 @@ from nmt.run.checkpoint import (
     go_back,
     load_average,
     load_checkpoint,
+    load_state,
     load_weights,
     newest_whole,
     not_finite,
     save_checkpoint,
+    steps,
 )
 from nmt.run.directory import (
     CORPUS_PLACES,
@@ -20,9 +22,10 @@ from nmt.run.directory import (
     newest_unfinished,
 )
 from nmt.run.provenance import forget_peak_memory, peak_memory, provenance
-from nmt.run.records import is_number, read_metrics, refuse_links_out
+from nmt.run.records import CHANGEABLE, is_number, read_metrics, refuse_links_out
 
 __all__ = [
+    "CHANGEABLE",
     "CORPUS_PLACES",
     "CORPUS_PREPARATION",
     "Checkpoint",
@@ -35,6 +38,7 @@ __all__ = [
     "is_number",
     "load_average",
     "load_checkpoint",
+    "load_state",
     "load_weights",
     "newest_unfinished",
     "newest_whole",
@@ -44,4 +48,5 @@ __all__ = [
     "read_metrics",
     "refuse_links_out",
     "save_checkpoint",
+    "steps",
 ]

@@ -144,6 +144,19 @@ def load_checkpoint(folder: Path, link: str, run: str = "") -> Checkpoint:
         raise UserError(f"{source}: the checkpoint cannot be read: {first_line(error)}") from None
 
 
+def load_state(folder: Path, link: str, run: str = "") -> tuple[int, dict[str, Any]]:
+    """Return step and counts of a checkpoint, without its tensors.
+
+    Raises:
+        UserError: as `load_checkpoint`.
+    """
+    source, manifest = checked(folder, link, (STATE,), run)
+    try:
+        return manifest["step"], dict(read_json(source / STATE))
+    except UNREADABLE as error:
+        raise UserError(f"{source / STATE}: cannot be read: {first_line(error)}") from None
+
+
 def load_weights(folder: Path, link: str, run: str = "") -> tuple[int, dict[str, Tensor]]:
     """Step and weights of a checkpoint, for translation.
 

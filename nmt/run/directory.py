@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -106,8 +106,25 @@ class RunDirectory:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def config(self, overrides: list[str] | None = None) -> Config:
-        return load_config(Config, self.config_path, overrides)
+    def config(self, overrides: Mapping[str, Any] | None = None) -> Config:
+        """Return the configuration as it was last changed, with other values at some dotted keys."""
+        return load_config(Config, self.config_path, {**self.changes, **(overrides or {})})
+
+    def first_config(self) -> Config:
+        """Return the configuration that the run was started with."""
+        return load_config(Config, self.config_path)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Values, by dotted key, that a continuation of the run has changed."""
+        changed: dict[str, Any] = self.record().get("changed", {}) if self.record_path.is_file() else {}
+        return changed
+
+    def take_up(self, changes: Mapping[str, Any]) -> None:
+        """Record what differs from `config.yaml` from now on, and that the run is not finished."""
+        record = self.record()
+        if record.get("changed", {}) != changes or self.finished:
+            self.write_record(record | {"changed": dict(changes), "finished": False})
 
     def create(self, config: Config, prepared: Prepared) -> None:
         """Lays out a new run; `run.json` comes last, and makes it one."""
@@ -122,6 +139,11 @@ class RunDirectory:
         made = [self.config_path, *self.folder("tokenizer").iterdir(), *self.folder("data").iterdir()]
         digests = {path.relative_to(self.path).as_posix(): sha256_of(path) for path in sorted(made)}
         self.write_record({"format": FORMAT, "identity": identity(config), "sha256": digests, "starts": []})
+
+    def checkpoint_link(self, asked: str) -> str:
+        """Return the checkpoint to use: `last` for `best` where the run was stopped before its first validation."""
+        links = [os.path.lexists(self.checkpoints / link) for link in ("best", "last")]
+        return "last" if asked == "best" and links == [False, True] else asked
 
     @property
     def identity(self) -> str:

@@ -9,6 +9,9 @@ from typing import Any
 from nmt.data import read_all
 from nmt.errors import UserError
 
+CHANGEABLE = ("train.", "optim.", "search.")
+"""What the keys begin with that a continuation of a run may change."""
+
 
 def refuse_links_out(folder: Path) -> None:
     """What is read in a run or a sweep, and written to it, is in it.
@@ -38,7 +41,15 @@ def well_formed(record: dict[str, Any]) -> bool:
         and isinstance(record["starts"], list)
         and all(isinstance(start, dict) and is_start(start) for start in record["starts"])
         and all(map(is_number, record.get("facts", {}).values()))
+        and all(key.startswith(CHANGEABLE) and is_plain(value) for key, value in record.get("changed", {}).items())
     )
+
+
+def is_plain(value: object) -> bool:
+    """Whether a changed setting is a plain value, or a list of such; text must not hold a reference."""
+    if isinstance(value, list):
+        return not any(isinstance(each, list) for each in value) and all(map(is_plain, value))
+    return value is None or is_number(value) or isinstance(value, bool) or (isinstance(value, str) and "$" not in value)
 
 
 def is_start(start: dict[str, Any]) -> bool:

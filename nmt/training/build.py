@@ -109,9 +109,10 @@ def start_from(path: str, model: Seq2Seq) -> None:
         UserError: the run has another model, or is damaged.
     """
     base = RunDirectory.open(path)
-    step, weights = load_weights(base.checkpoints, "best", base.identity)
+    link = base.checkpoint_link("best")
+    step, weights = load_weights(base.checkpoints, link, base.identity)
     model.load_weights(weights)
-    log.info("starting from step %d of %s", step, path)
+    log.info("starting from step %d of %s, its %s checkpoint", step, path, link)
 
 
 def build_objective(

@@ -1,0 +1,91 @@
+"""Text as it was typed: the values of text keys on the command line are never read as numbers or booleans.
+
+Hydra decides by the look of a value: 1.20 and 2026_11_28 are numbers. Converted to text again, they are 1.2 and
+20261128. Here the type of the key decides, as `nmt.config.text_keys` does for YAML.
+"""
+
+from dataclasses import is_dataclass, make_dataclass
+from functools import cache
+from typing import Any
+
+from hydra.conf import HydraConf
+from hydra.core.override_parser.overrides_visitor import HydraOverrideVisitor
+from hydra.grammar.gen.OverrideLexer import OverrideLexer
+
+from nmt.config import child, hint_at, is_text
+
+NUMERIC_FUNCTIONS = ("range", "interval", "int", "float", "bool")
+"""Functions of Hydra's override grammar whose arguments are numbers, whatever the key holds."""
+
+
+@cache
+def root_of(schema: type | None) -> type:
+    """Return the type of a command's whole tree, Hydra's own keys included."""
+    return make_dataclass("Root", [("hydra", HydraConf, None)], bases=(schema,) if schema else ())
+
+
+def hint_of_key(schema: type | None, key: str) -> Any:
+    """Return the type of a key on the command line; the name of a group, whose file is chosen, holds text."""
+    name, _, _ = key.partition("@")
+    found = hint_at(root_of(schema), name.replace("/", "."))
+    return str if "/" in name or (found is Any and "." not in name) else found
+
+
+class TextVisitor(HydraOverrideVisitor):  # type: ignore[misc]  # mypy does not read hydra
+    """Hydra's reader of overrides; it keeps the text of a value whose key holds text."""
+
+    schema: type | None = None
+    """Schema of the command."""
+
+    def __init__(self, functions: Any) -> None:
+        super().__init__(functions)
+        self.hint: Any = Any
+        self.whole = False
+        """Whether the primitive being read is the whole value, so that spaces around it belong to it."""
+
+    def visitOverride(self, ctx: Any) -> Any:
+        node = ctx.key()
+        self.hint = Any if node is None else hint_of_key(self.schema, node.getText())
+        return super().visitOverride(ctx)
+
+    def visitValue(self, ctx: Any) -> Any:
+        self.whole = ctx.element() is not None and ctx.element().primitive() is not None
+        return super().visitValue(ctx)
+
+    def visitListContainer(self, ctx: Any) -> Any:
+        return self.inside("", lambda: super(TextVisitor, self).visitListContainer(ctx))
+
+    def visitDictKeyValuePair(self, ctx: Any) -> Any:
+        key = ctx.dictKey().getText().strip()
+        return self.inside(key, lambda: super(TextVisitor, self).visitDictKeyValuePair(ctx))
+
+    def visitDictKey(self, ctx: Any) -> Any:
+        return super()._createPrimitive(ctx)
+
+    def visitFunction(self, ctx: Any) -> Any:
+        before = self.hint
+        if ctx.getChild(0).getText() in NUMERIC_FUNCTIONS:
+            self.hint = Any
+        try:
+            return super().visitFunction(ctx)
+        finally:
+            self.hint = before
+
+    def visitPrimitive(self, ctx: Any) -> Any:
+        value = super()._createPrimitive(ctx)
+        of_group = is_dataclass(self.hint)  # the name of a file
+        if value is None or not (of_group or is_text(self.hint)):
+            return value
+        if isinstance(value, (bool, int, float)):
+            value = ctx.getText().strip()
+        last = ctx.getChild(-1)
+        spaces = self.whole and type(value) is str and last.symbol.type == OverrideLexer.WS
+        return value + last.getText() if spaces else value
+
+    def inside(self, name: str, visit: Any) -> Any:
+        """Visit a container with the type of its items."""
+        before, self.hint = self.hint, child(self.hint, name)
+        try:
+            return visit()
+        finally:
+            self.hint = before

@@ -1,0 +1,113 @@
+"""Types of configuration keys, read from the dataclasses: one rule for what counts as text.
+
+YAML decides by the look of a value: 1.20 is a number and `no` is false. Converted to text again, they are 1.2 and
+False. Here the type of the key decides.
+"""
+
+import dataclasses
+import types
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from nmt.config.search import SearchConfig
+
+LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Reads every scalar as text."""
+
+
+def hint_at(hint: Any, key: str) -> Any:
+    """Return the type of a dotted key below `hint`; `Any` where the key is unknown or of no fixed type."""
+    for name in key.split("."):
+        hint = child(hint, name)
+    return hint
+
+
+def child(hint: Any, name: str) -> Any:
+    """Return the type of a field, of a mapping's value or of a list's item."""
+    hint = without_none(hint)
+    if dataclasses.is_dataclass(hint):
+        kind: Any = hint
+        found = hints_of(kind).get(name, Any)
+        # The search settings of a command are completed by those of the run, and are a plain mapping until then.
+        return SearchConfig if name == "search" and found == dict[str, Any] else found
+    return get_args(hint)[-1] if get_origin(hint) in (dict, list) else Any
+
+
+def is_text(hint: Any) -> bool:
+    """Whether a value of this type is text."""
+    return without_none(hint) is str
+
+
+def is_list(hint: Any) -> bool:
+    """Whether a value of this type is a list."""
+    return get_origin(without_none(hint)) is list
+
+
+def without_none(hint: Any) -> Any:
+    """Return the type that an optional value has where it is not null."""
+    if get_origin(hint) in (Union, types.UnionType):
+        others = [each for each in get_args(hint) if each is not type(None)]
+        return others[0] if len(others) == 1 else Any
+    return hint
+
+
+@cache
+def hints_of(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def keep_text(hint: Any, tree: Any, written: str, package: str = "") -> None:
+    """Put back the text of values of text keys that YAML took for numbers or booleans.
+
+    Args:
+        hint: type of the root of the tree.
+        tree: what YAML and OmegaConf made of a file, below the keys of its package; changed in place.
+        written: content of the file.
+        package: dotted key that the content of the file stands under; empty for the root.
+    """
+    paths = list(misread(hint, tree, ()))
+    if not paths:
+        return
+    texts = scalars_as_text(written)
+    depth = len(package.split(".")) if package else 0
+    for path in paths:
+        text = follow(texts, path[depth:])
+        if isinstance(text, str):
+            OmegaConf.update(tree, "".join(f"[{name}]" for name in path), text)
+
+
+def scalars_as_text(written: str) -> Any:
+    """Return a YAML document of mappings, lists and text; a tag makes nothing else of a value."""
+    loader = LOADER(written)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
+def misread(hint: Any, node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield the paths of values that are not text although their type is."""
+    if isinstance(node, (DictConfig, ListConfig)):
+        if node._is_none() or node._is_missing() or node._is_interpolation():
+            return
+        pairs = node.items_ex(resolve=False) if isinstance(node, DictConfig) else enumerate(node._iter_ex(False))
+        for name, value in pairs:
+            yield from misread(child(hint, str(name)), value, (*path, str(name)))
+    elif is_text(hint) and isinstance(node, (bool, int, float)):
+        yield path
+
+
+def follow(tree: Any, path: tuple[str, ...]) -> Any:
+    """Return what stands at a path of nested mappings and lists; None where there is nothing."""
+    for name in path:
+        if isinstance(tree, list) and name.isdecimal() and int(name) < len(tree):
+            tree = tree[int(name)]
+        elif isinstance(tree, dict):
+            tree = tree.get(name)
+        else:
+            return None
+    return tree
