@@ -1,7 +1,7 @@
 """nmt-train: prepare, train, validate, keep the best, score the test set."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
