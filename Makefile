@@ -55,7 +55,7 @@ test-kernels: $(READY)  ## of the unit tests on emulated processors, those of bf
 	done
 
 fuzz: $(READY)  ## ten thousand random inputs each to readers, configuration, batcher, loaders and translator
-	NMT_FUZZ=10000 $(BIN)/python -m pytest -n auto -v --hypothesis-seed=$(SEED) tests/test_fuzz_input.py tests/test_fuzz_runs.py
+	NMT_FUZZ=10000 $(BIN)/python -m pytest -n auto -v --hypothesis-seed=$(SEED) tests/security/test_fuzz_input.py tests/security/test_fuzz_runs.py
 
 test-slow: $(READY)  ## what trains for longer (a hundred kills, ...)
 	$(BIN)/python -m pytest -m slow

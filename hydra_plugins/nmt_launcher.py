@@ -1,4 +1,4 @@
-"""Where hydra looks for launchers, and all that it finds here; what this one does is in nmt/cli/cluster.py."""
+"""Where hydra looks for launchers, and all that it finds here; what this one does is in nmt/cli/launch/cluster.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class ClusterLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from nmt.cli.cluster import launch  # hydra imports this file at the start of every command
+        from nmt.cli.launch.cluster import launch  # hydra imports this file at the start of every command
 
         return launch(self.context.config_loader, self.config, self.settings, job_overrides, initial_job_idx)
 

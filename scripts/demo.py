@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from nmt.evaluation import draw_attention, load_translator
-from nmt.evaluation.facts import facts_of
-from nmt.evaluation.report import write_report
+from nmt.lab.report.facts import facts_of
+from nmt.lab.report.page import write_report
 from nmt.run import RunDirectory
 
 ROOT = Path(__file__).resolve().parent.parent

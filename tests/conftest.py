@@ -12,8 +12,8 @@ from hydra.core.config_store import ConfigStore
 
 from nmt.config import TokenizerConfig, conf_dir
 from nmt.data import Tokenizer
-from nmt.data.phrasebook import Pair, pairs
 from nmt.data.tokenizer import train_tokenizer
+from nmt.phrasebook import Pair, pairs
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.cli.machine import number_of_threads
 from nmt.config import MachineConfig
 from nmt.processor import ContentionMeter, available_cores, cpu_quota, limit_spinning, requested_threads
+from nmt.runtime import number_of_threads
 from nmt.training.contention import ContentionMonitor
 
 

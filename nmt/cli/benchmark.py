@@ -14,20 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from nmt.benchmark import (
-    Benchmark,
-    CheckpointBenchmark,
-    DecodingBenchmark,
-    PreparationBenchmark,
-    StartupBenchmark,
-    TrainingBenchmark,
-    busy_neighbours,
-    matmul_peak,
-    median,
-    spread,
-)
 from nmt.cli import app
-from nmt.cli.machine import fast_bfloat16, settle
 from nmt.config import (
     AttentionKind,
     BenchmarkConfig,
@@ -44,8 +31,21 @@ from nmt.config import (
     from_hydra,
 )
 from nmt.console import progress_bar
+from nmt.lab.benchmark import (
+    Benchmark,
+    CheckpointBenchmark,
+    DecodingBenchmark,
+    PreparationBenchmark,
+    StartupBenchmark,
+    TrainingBenchmark,
+    busy_neighbours,
+    matmul_peak,
+    median,
+    spread,
+)
 from nmt.models.int8 import int8_products_are_exact
 from nmt.run import RunDirectory
+from nmt.runtime import fast_bfloat16, settle
 
 log = logging.getLogger(__name__)
 

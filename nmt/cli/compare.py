@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.config import CompareConfig, from_hydra
-from nmt.evaluation import Comparison, draw_comparison, gather, grids, show_grids, write_comparison
+from nmt.lab.comparison import Comparison, gather, grids, show_grids, write_comparison
+from nmt.lab.plots import draw_comparison
 
 log = logging.getLogger(__name__)
 

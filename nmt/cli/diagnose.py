@@ -10,20 +10,20 @@ from rich.console import Console
 from rich.table import Table
 
 from nmt.cli import app
-from nmt.cli.diagnose_gradients import gradients
-from nmt.cli.diagnose_memory import memory
-from nmt.cli.diagnose_output import output_folder, save_numbers
-from nmt.cli.machine import Machine, settle
-from nmt.cli.prompt import attention_table
+from nmt.cli.app.prompt import attention_table
+from nmt.cli.diagnosis.gradients import gradients
+from nmt.cli.diagnosis.memory import memory
+from nmt.cli.diagnosis.output import output_folder, save_numbers
 from nmt.config import DiagnoseConfig, Diagnosis, SearchConfig, SearchKind, Side, with_search
 from nmt.console import harmless
 from nmt.data import EOS_ID, make_batch, normalise
 from nmt.decoding import Translator
-from nmt.diagnostics import Recording, attend, record_gates
 from nmt.evaluation import draw_attention, load_translator
 from nmt.evaluation.evaluate import load_model
-from nmt.evaluation.plots_diagnostics import draw_gates
+from nmt.lab.diagnostics import Recording, attend, record_gates
+from nmt.lab.plots.diagnostics import draw_gates
 from nmt.run import RunDirectory
+from nmt.runtime import Machine, settle
 
 
 def command(cfg: DictConfig) -> None:

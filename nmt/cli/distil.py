@@ -5,13 +5,13 @@ import shutil
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.cli.machine import settle
 from nmt.cli.translate import translate_file
 from nmt.config import DistilConfig, with_search
 from nmt.data import locate, normalise
 from nmt.errors import UserError
 from nmt.evaluation import load_translator
 from nmt.run import RunDirectory
+from nmt.runtime import settle
 
 
 def command(cfg: DictConfig) -> None:

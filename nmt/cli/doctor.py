@@ -5,10 +5,10 @@ import logging
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.cli.machine import settle
 from nmt.config import DoctorConfig, from_hydra
-from nmt.doctor import Verdict, examine, show_findings, write_findings
 from nmt.errors import UserError
+from nmt.lab.doctor import Verdict, examine, show_findings, write_findings
+from nmt.runtime import settle
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.cli.machine import settle
 from nmt.config import Config, EvaluateConfig, path_of, with_search
 from nmt.data import is_regular
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, load_translator, score_translations, scores_name, show_scores
 from nmt.metrics import Comet, check_tokenizer
 from nmt.run import RunDirectory
+from nmt.runtime import settle
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.cli.jobs import Job, run_jobs
-from nmt.cli.question_runs import (
+from nmt.cli.launch.local_jobs import Job, run_jobs
+from nmt.cli.questioning.runs import (
     SPEED_SECONDS,
     SPLITS,
     TRANSLATION_SECONDS,
@@ -23,22 +23,13 @@ from nmt.cli.question_runs import (
     trainings_of,
     translation_job,
 )
-from nmt.cli.question_speed import measure_speeds
+from nmt.cli.questioning.speed import measure_speeds
 from nmt.config import Part, Question, QuestionsConfig, conf_dir, from_hydra, load_config, path_of
 from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
-from nmt.evaluation import (
-    Answered,
-    Measured,
-    ScoredRun,
-    Totals,
-    claims_to_paste,
-    cost_of,
-    draw_question,
-    mean_cost,
-    measure,
-    questions_page,
-)
+from nmt.lab.comparison import ScoredRun, cost_of, mean_cost
+from nmt.lab.plots import draw_question
+from nmt.lab.questions import Answered, Measured, Totals, claims_to_paste, measure, questions_page
 from nmt.processor import available_cores
 
 log = logging.getLogger(__name__)

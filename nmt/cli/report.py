@@ -5,12 +5,12 @@ import logging
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.cli.machine import settle
 from nmt.config import ReportConfig, from_hydra, path_of
 from nmt.errors import UserError
-from nmt.evaluation.facts import facts_of
-from nmt.evaluation.report import write_report
+from nmt.lab.report.facts import facts_of
+from nmt.lab.report.page import write_report
 from nmt.run import RunDirectory
+from nmt.runtime import settle
 
 log = logging.getLogger(__name__)
 

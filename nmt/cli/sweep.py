@@ -8,14 +8,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.cli.experiment import write_experiment
-from nmt.cli.machine import Machine, settle
+from nmt.cli.app.best_experiment import write_experiment
 from nmt.cli.train import fine_tuned, fit, lay_out
 from nmt.config import Config, Metric, SweepCommandConfig, from_hydra, path_of, with_values
 from nmt.errors import UserError
-from nmt.metrics import check_tokenizer
-from nmt.run import RunDirectory, provenance
-from nmt.sweep import (
+from nmt.lab.sweep import (
     Parameter,
     Pruning,
     SweepDirectory,
@@ -30,6 +27,9 @@ from nmt.sweep import (
     trials_of,
     write_report,
 )
+from nmt.metrics import check_tokenizer
+from nmt.run import RunDirectory, provenance
+from nmt.runtime import Machine, settle
 from nmt.training import Tracker
 
 MOST_FAILURES = 3

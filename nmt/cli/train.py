@@ -10,9 +10,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.cli.machine import Machine, settle
+from nmt.cli.app.streams import prepare_streams
 from nmt.cli.resume import differences, has_work, let_patience_decide
-from nmt.cli.streams import prepare_streams
 from nmt.config import Config, from_hydra
 from nmt.data import UNK_ID, PairStore, prepare
 from nmt.errors import Interrupted, UserError
@@ -26,6 +25,7 @@ from nmt.run import (
     peak_memory,
     provenance,
 )
+from nmt.runtime import Machine, settle
 from nmt.training import ALONE, NoTracker, Processes, Tracker, Trainer, build_trainer, joined, starts_before
 
 log = logging.getLogger(__name__)

@@ -9,16 +9,16 @@ from typing import TextIO
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.cli.demands import LineDemands, read_demands
-from nmt.cli.machine import settle
-from nmt.cli.prompt import Prompt
+from nmt.cli.app.prompt import Prompt
 from nmt.config import TranslateConfig, path_of, with_search
 from nmt.console import progress_bar
 from nmt.data import STANDARD, is_regular, named, new_text_file, read_all, read_available, written
 from nmt.decoding import Translator, align
+from nmt.decoding.constraint_files import LineDemands, read_demands
 from nmt.errors import UserError
 from nmt.evaluation import load_translator
 from nmt.run import RunDirectory
+from nmt.runtime import settle
 
 BLOCK = 1024
 """Lines read, sorted by length and translated together: memory does not grow with the file ..."""

@@ -1,13 +1,13 @@
 """From corpus files to batches of ids."""
 
 from nmt.data.batching import Batch, TrainingBatches, gather, in_length_order, make_batch, source_tensors
-from nmt.data.cleaning import normalise, normalise_characters
-from nmt.data.fetch import sha256_of
 from nmt.data.json_files import read_json, write_json
-from nmt.data.locking import locked
-from nmt.data.prepare import Prepared, prepare
+from nmt.data.preprocessing.cleaning import normalise, normalise_characters
+from nmt.data.preprocessing.fetch import sha256_of
+from nmt.data.preprocessing.locking import locked
+from nmt.data.preprocessing.prepare import Prepared, prepare
+from nmt.data.preprocessing.sources import locate
 from nmt.data.sampling import SubwordSampling, build_sampling
-from nmt.data.sources import locate
 from nmt.data.store import PairStore
 from nmt.data.text_files import (
     MOST_IN_A_LINE,

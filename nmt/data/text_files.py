@@ -20,7 +20,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import Any, TextIO
 
 from nmt.config.paths import path_of
-from nmt.data.cleaning import normalise_characters
+from nmt.data.preprocessing.cleaning import normalise_characters
 from nmt.errors import Unfinished, UserError
 
 STANDARD = "-"

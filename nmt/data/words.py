@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
 
-from nmt.data.cleaning import normalise
+from nmt.data.preprocessing.cleaning import normalise
 
 LONG = 14  # characters a word above which text is taken to be written without spaces
 LONG_IN_CJK = 4  # the same for Han and kana: a word has about two of them, a short sentence ten

@@ -15,7 +15,7 @@ from torch.nn.functional import glu, pad
 from nmt.config import ModelConfig, PositionKind
 from nmt.models.attention import DotAttention, places
 from nmt.models.embedding import Embedding, Positions
-from nmt.models.recurrent import Dropout, WordDropout
+from nmt.models.layers.recurrent import Dropout, WordDropout
 
 HALF_VARIANCE = math.sqrt(0.5)
 """A sum of two terms is multiplied by this, so that it varies as much as one of them (3.5)."""

@@ -10,14 +10,14 @@ from torch.nn.functional import linear
 from nmt.config import Architecture, ModelConfig, PositionKind, Precision, Tying
 from nmt.errors import UserError
 from nmt.models.convolution import ConvolutionalDecoder, ConvolutionalEncoder
-from nmt.models.decoder import Decoder
-from nmt.models.decoders import build_decoder
+from nmt.models.decoders.recurrent import Decoder
+from nmt.models.decoders.variants import build_decoder
 from nmt.models.embedding import Embedding
-from nmt.models.encoder import Encoder
+from nmt.models.encoders.recurrent import Encoder
 from nmt.models.int8 import Int8Linear
 from nmt.models.interface import AnyDecoder, AnyState
+from nmt.models.layers.recurrent import recurrent_dropout, shared_masks, with_weight_drop
 from nmt.models.lexicon import Lexicon
-from nmt.models.recurrent import recurrent_dropout, shared_masks, with_weight_drop
 from nmt.models.transformer import TransformerDecoder, TransformerEncoder
 
 EXPONENTS = {Architecture.recurrent: 0.25, Architecture.transformer: 0.5, Architecture.convolutional: 0.0}

@@ -14,7 +14,7 @@ from torch.nn.functional import relu, scaled_dot_product_attention
 from nmt.config import ModelConfig
 from nmt.models.attention import places
 from nmt.models.embedding import Embedding, Positions
-from nmt.models.recurrent import Dropout, WordDropout
+from nmt.models.layers.recurrent import Dropout, WordDropout
 
 KeysValues = tuple[Tensor, Tensor]
 

@@ -2,9 +2,9 @@
 
 from nmt.training.average import WeightAverage
 from nmt.training.build import build_trainer
-from nmt.training.objectives import cross_entropy
+from nmt.training.distributed import ALONE, Processes, joined, starts_before
+from nmt.training.objectives.likelihood import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
-from nmt.training.processes import ALONE, Processes, joined, starts_before
 from nmt.training.signals import StopSignals
 from nmt.training.tracking import NoTracker, Tracker
 from nmt.training.trainer import Trainer

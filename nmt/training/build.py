@@ -12,12 +12,12 @@ from nmt.metrics import sentence_scores
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import Checkpoint, RunDirectory, folder_name, go_back, load_checkpoint, load_weights, newest_whole
 from nmt.training.average import WeightAverage
-from nmt.training.objectives import Objective, TokenLoss, cross_entropy, with_weight_penalty
+from nmt.training.distributed import ALONE, Processes
+from nmt.training.objectives.likelihood import Objective, TokenLoss, cross_entropy, with_weight_penalty
+from nmt.training.objectives.r_drop import r_drop
+from nmt.training.objectives.risk import risk
+from nmt.training.objectives.scheduled_sampling import scheduled_sampling, share_of_truth
 from nmt.training.optim import Schedule, build_optimizer
-from nmt.training.processes import ALONE, Processes
-from nmt.training.r_drop import r_drop
-from nmt.training.risk import risk
-from nmt.training.scheduled_sampling import scheduled_sampling, share_of_truth
 from nmt.training.tracking import Tracker
 from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator

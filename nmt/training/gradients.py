@@ -10,8 +10,8 @@ from nmt.config import BatchUnit
 from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq
-from nmt.training.objectives import Objective
-from nmt.training.processes import ALONE, Processes
+from nmt.training.distributed import ALONE, Processes
+from nmt.training.objectives.likelihood import Objective
 
 log = logging.getLogger(__name__)
 

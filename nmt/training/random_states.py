@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from nmt.training.processes import Processes
+from nmt.training.distributed import Processes
 
 
 def random_states(device: torch.device, processes: Processes) -> dict[str, Tensor]:

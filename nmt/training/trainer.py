@@ -19,8 +19,9 @@ from nmt.run import Checkpoint, not_finite, save_checkpoint
 from nmt.training.average import WeightAverage
 from nmt.training.best import record_validation, with_missing_fields
 from nmt.training.contention import ContentionMonitor
+from nmt.training.distributed import ALONE, Processes
 from nmt.training.gradients import add_gradients
-from nmt.training.objectives import Objective
+from nmt.training.objectives.likelihood import Objective
 from nmt.training.optim import (
     Schedule,
     clip_gradients,
@@ -28,7 +29,6 @@ from nmt.training.optim import (
     optimizer_tensors,
     set_learning_rate,
 )
-from nmt.training.processes import ALONE, Processes
 from nmt.training.progress import Progress, TrainingProgress, Window, perplexity
 from nmt.training.random_states import random_states, set_random_states
 from nmt.training.signals import StopSignals

@@ -10,7 +10,7 @@ from nmt.data import PairStore, Tokenizer, in_length_order
 from nmt.decoding import Translator
 from nmt.metrics import bleu
 from nmt.models import Seq2Seq
-from nmt.training.objectives import cross_entropy
+from nmt.training.objectives.likelihood import cross_entropy
 from nmt.training.progress import perplexity
 
 BATCH_SIZE = 64

@@ -1,0 +1,243 @@
+"""Keeps hydra from running code that a configuration names.
+
+Hydra itself, apart from any application, makes objects of what stands under some of its own keys: callbacks, loggers,
+launchers; it imports the packages in which it searches for files; and it can load a pickle. A file in a folder given
+by --config-dir, or a line copied from somewhere to the command line, could ask for that. So what hydra searches in is
+looked at first, and each configuration as soon as it is composed, before hydra does anything with it.
+"""
+
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra._internal.hydra
+import hydra.core.override_parser.overrides_parser
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.default_element import ResultDefault
+from hydra.plugins.config_source import ConfigResult
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from nmt.cli.app.typed_text import TextVisitor, root_of
+from nmt.config import keep_text
+from nmt.config.checks import texts_in
+from nmt.errors import UserError, first_line
+
+CORE = "hydra._internal.core_plugins"
+PLUGINS = {
+    "launcher": (f"{CORE}.basic_launcher.BasicLauncher", "hydra_plugins.nmt_launcher.ClusterLauncher"),
+    "sweeper": (f"{CORE}.basic_sweeper.BasicSweeper",),
+}
+"""What hydra may make; of these, what is installed as its plugin."""
+EMPTY = ("callbacks", "job.env_set", "job.env_copy", "searchpath", "output_subdir")
+LOGGING = ("job_logging", "hydra_logging")
+HARMLESS = {"version", "disable_existing_loggers"}
+"""Keys of the standard library's logging that name nothing to be imported."""
+CALLS = ("._target_", ".()")  # of hydra, and of logging
+FOLDERS = ("main", "command-line")
+"""What hydra calls --config-path and --config-dir; its own packages and its plugins' are searched too."""
+
+
+def install(schema: type) -> None:
+    """Put the checked readers of configuration in the place of Hydra's own, for a command of this schema."""
+    TextVisitor.schema = schema
+    hydra._internal.hydra.ConfigLoaderImpl = CheckedLoader
+    hydra.core.override_parser.overrides_parser.HydraOverrideVisitor = TextVisitor
+
+
+class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not read hydra
+    """Hydra's own, but for a look at where it searches and at what it has composed."""
+
+    def __init__(self, config_search_path: ConfigSearchPath) -> None:
+        """
+        Raises:
+            UserError: a package is to be searched, which would import it.
+        """
+        for place in config_search_path.get_path():
+            if place.provider in FOLDERS and "://" in place.path.removeprefix("file://"):
+                raise UserError(f"{place.path} is no folder; give one by --config-path or --config-dir")
+        SourcesRegistry.instance().types[CheckedFiles.scheme()] = CheckedFiles
+        super().__init__(config_search_path)
+
+    def _process_config_searchpath(self, config_name: str | None, parsed_overrides: list[Any], repo: Any) -> None:
+        """Hydra's would search what the configuration names, and import it if it is a package."""
+        primary = None if config_name is None else repo.load_config(config_path=config_name)  # kept for later
+        named = [word.get_key_element() for word in parsed_overrides]
+        inside = None if primary is None else OmegaConf.select(primary.config, "hydra.searchpath")
+        if inside or any(key.lstrip("+~") == "hydra.searchpath" for key in named):
+            raise UserError("hydra.searchpath is set; give a folder by --config-dir")
+
+    def _load_single_config(self, default: ResultDefault, repo: Any) -> Any:
+        """Hydra's would read any file that a list of defaults in another file names."""
+        if not default.primary and default.config_path is not None:
+            refuse_way_out(default.config_path, default.config_path)
+        loaded = super()._load_single_config(default, repo)
+        if loaded.path.startswith("file://"):
+            file = file_of(loaded.path, str(default.config_path))
+            written = file.read_text(encoding="utf-8") if file.is_file() else ""
+            package = loaded.header["package"] if default.package is None else default.package
+            keep_text(root_of(TextVisitor.schema), loaded.config, written, package or "")
+        return loaded
+
+    def load_configuration(
+        self, config_name: str | None, overrides: list[str], *args: Any, **kwargs: Any
+    ) -> DictConfig:
+        """
+        Raises:
+            UserError: the configuration names something to be called, imported, or put into the environment.
+        """
+        try:
+            composed: DictConfig = super().load_configuration(config_name, overrides, *args, **kwargs)
+        except (
+            YAMLError,
+            AttributeError,
+            AssertionError,
+            LookupError,
+            TypeError,
+            RecursionError,
+            UnicodeError,
+        ) as error:
+            raise UserError(f"the configuration cannot be composed: {error}") from None  # what hydra lets through
+        refuse_code(composed)
+        return composed
+
+
+class CheckedFiles(FileConfigSource):  # type: ignore[misc]
+    """Hydra's reader of configuration files, with one line of error for a file that is not a mapping."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """
+        Raises:
+            UserError: the file is not a mapping, or is an experiment that is not of the root.
+        """
+        file = file_of(f"file://{self.path}", config_path)
+        try:
+            result = super().load_config(config_path)
+        except (OSError, TypeError, ValueError) as error:
+            if isinstance(error, OSError) and error.filename:
+                raise
+            raise UserError(f"{file} cannot be read as a configuration: {first_line(error)}") from None
+        if not isinstance(result.config, DictConfig):
+            raise UserError(f"{file} holds a list; a configuration file holds keys: write key: value")
+        if config_path.startswith("experiment/") and result.header.get("package") is None:
+            raise UserError(f"{file}: the first line of an experiment has to be '# @package _global_'; add it")
+        return result
+
+
+def file_of(folder: str, config_path: str) -> Path:
+    """Return the file of a configuration in a folder that Hydra searches."""
+    name = config_path if config_path.endswith(".yaml") else f"{config_path}.yaml"
+    return Path(folder.removeprefix("file://")) / name
+
+
+def options_first(words: Sequence[str]) -> list[str]:
+    """Return the command line with its options before the overrides, as Hydra's reader needs them.
+
+    Raises:
+        UserError: an option does not exist or lacks its value.
+    """
+    parser = args_parser()
+    actions = parser._option_string_actions
+    options: list[str] = []
+    overrides: list[str] = []
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        if not word.startswith("-") or word == "-":
+            overrides.append(word)
+            continue
+        options.append(word)
+        name, equals, _ = word.partition("=")
+        near = [action for option, action in actions.items() if option.startswith(name) and name.startswith("--")]
+        action = actions.get(name) or next(iter(near), None)
+        if action is None or equals or not waiting:
+            continue
+        if (action.nargs is None and not waiting[0].startswith("-")) or waiting[0] in (action.choices or ()):
+            options.append(waiting.pop(0))
+        elif action.nargs == "?":
+            options.append(action.const)
+    parser.parse_args([*options, *overrides])
+    return [*options, *overrides]
+
+
+def args_parser() -> ArgumentParser:
+    """Return Hydra's reader of options; a mistake is a `UserError` in the place of several lines."""
+    parser: Any = get_args_parser()
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{message}; write key=value for settings, see --help")
+
+    parser.error = refuse
+    return parser  # type: ignore[no-any-return]
+
+
+def refuse_pickles(words: Sequence[str]) -> None:
+    """
+    Raises:
+        UserError: the command line asks hydra to load a job from a pickle.
+    """
+    if args_parser().parse_known_args(words)[0].experimental_rerun is not None:
+        raise UserError("--experimental-rerun loads a pickle, which can run anything; use train.resume=RUN")
+
+
+def refuse_code(composed: DictConfig) -> None:
+    """
+    Raises:
+        UserError: the configuration names something to be called, imported, or put into the environment.
+    """
+    tree: Any = OmegaConf.to_container(composed)  # unresolved: what a reference gives may be another thing later
+    own = tree["hydra"]
+    for key in (*EMPTY, *LOGGING, *PLUGINS):
+        if any("${" in text for text in texts_in(at(own, key))):
+            raise UserError(f"hydra.{key} holds a reference; write its value")
+    for key in EMPTY:
+        if at(own, key):
+            raise UserError(f"hydra.{key} is set; it could run, load or overwrite anything, and has to stay empty here")
+    for group, choice in own["runtime"]["choices"].items():
+        for name in choice if isinstance(choice, list) else [choice]:
+            refuse_way_out(f"{group}={name}", str(name))
+    for name in LOGGING:
+        settings = own[name] or {}
+        if not isinstance(settings, dict) or any(settings[key] for key in settings.keys() - HARMLESS):
+            raise UserError(f"hydra.{name} is set; loggers could be anything, and it has to stay empty here")
+    if not isinstance(own["verbose"], (bool, str)):
+        raise UserError("hydra.verbose is a list; give true, false or the name of one logger")
+    for plugin, allowed in PLUGINS.items():
+        made = own[plugin] if isinstance(own[plugin], dict) else {}
+        named = [made.pop(key) for key in list(made) if f".{key}" in CALLS]
+        if len(named) != 1 or named[0] not in allowed:
+            raise UserError(f"hydra.{plugin} is none of {', '.join(allowed)}; leave hydra/{plugin} out")
+    for key in keys(tree):
+        if f".{key}".endswith(CALLS):
+            raise UserError(f"{key} names something to be called; no configuration does that here, leave it out")
+
+
+def refuse_way_out(said: str, path: str) -> None:
+    """
+    Raises:
+        UserError: the path, of a file within a folder of configurations, leads out of it.
+    """
+    if ".." in path.split("/") or path.startswith("/"):
+        raise UserError(f"{said} leads out of its folder; give the name of a file, and --config-dir")
+
+
+def at(tree: Any, key: str) -> Any:
+    """What stands under a dotted key, or in the place of a key above it, as a reference may; None if nothing does."""
+    for name in key.split("."):
+        if not isinstance(tree, dict):
+            return tree
+        tree = tree.get(name)
+    return tree
+
+
+def keys(tree: Any, prefix: str = "") -> Iterator[str]:
+    """All dotted keys of nested dictionaries and lists."""
+    if isinstance(tree, (dict, list)):
+        for name, child in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield f"{prefix}{name}"
+            yield from keys(child, f"{prefix}{name}.")

@@ -1,0 +1,161 @@
+"""diagnose.py memory: trains what is to be compared, and asks each model for the verbs."""
+
+import logging
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nmt.cli import app
+from nmt.cli.diagnosis.output import save_numbers
+from nmt.cli.train import train
+from nmt.config import Cell, Config, DiagnoseConfig, SearchConfig, TrackingConfig, TrackingMode, TrainConfig, path_of
+from nmt.console import harmless
+from nmt.data import locate, prepare
+from nmt.errors import Interrupted, UserError
+from nmt.evaluation import load_translator, translate_with_bar
+from nmt.lab.benchmark import TrainingBenchmark
+from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
+from nmt.lab.diagnostics.memory import Contestant
+from nmt.lab.plots.diagnostics import draw_memory
+from nmt.run import RunDirectory, provenance
+from nmt.runtime import Machine
+
+STEPS = 2000
+HELD_OUT_SEED = 7_000_000
+"""Of the sentences that the models are asked for."""
+CELLS = (Cell.rnn, Cell.gru, Cell.lstm)
+MEASURED = 8
+"""Steps of each training that are taken to say how long all will take, after as many that warm up."""
+
+log = logging.getLogger(__name__)
+
+
+def memory(config: DiagnoseConfig, search: SearchConfig, machine: Machine, folder: Path) -> None:
+    """Writes FOLDER/memory.json and memory.png, and prints the table."""
+    runs = trained(config, search, machine)
+    classes = draw_clauses(config.sentences, HELD_OUT_SEED, depth(runs), training_sentences(runs))
+    clauses = [clause for members in classes.values() for clause in members]
+    found: dict[str, list[Accuracy]] = {}
+    for name, run in runs.items():
+        log.info("translating %d sentences: %s", len(clauses), name)
+        translator, _ = load_translator(run, config.checkpoint, search, machine.device)
+        translations = translate_with_bar(translator, [clause.en for clause in clauses])
+        found[name] = accuracies(classes, [best.text for best, *_ in translations])
+    labels = [f"{low} to {high}" for low, high in classes]
+    by_chance = chance(classes)
+    table = Table("distance in words", *labels, title="right verbs, in percent", title_justify="left")
+    for name, values in [*found.items(), ("chance", by_chance)]:
+        table.add_row(Text(harmless(name)), *(cell(value) for value in values))
+    Console(width=140).print(table)
+    record = {
+        "runs": {name: str(run.path) for name, run in runs.items()},
+        "distances": labels,
+        "accuracy": {name: [numbers(value) for value in values] for name, values in found.items()},
+        "chance": [numbers(value) for value in by_chance],
+    }
+    save_numbers(folder, "memory", record)
+    draw_memory(finding(found, by_chance, labels[-1]), labels, found, by_chance, folder / "memory.png")
+
+
+def finding(found: dict[str, list[Accuracy]], by_chance: list[Accuracy], last: str) -> str:
+    best, *_, worst = sorted(found, key=lambda name: -found[name][-1].share)
+    shares = [f"{100 * found[name][-1].share:.0f} % by {name}" for name in dict.fromkeys((best, worst))]
+    return f"Verbs that waited for {last} words:\n{', '.join(shares)}, {100 * by_chance[-1].share:.0f} % by chance"
+
+
+def cell(value: Accuracy) -> str:
+    low, high = value.interval
+    return f"{100 * value.share:.1f} ({100 * low:.0f}-{100 * high:.0f})"
+
+
+def numbers(value: Accuracy) -> dict[str, float]:
+    low, high = value.interval
+    return {"share": value.share, "low": low, "high": high, "right": value.hits, "of": value.of}
+
+
+def depth(runs: dict[str, RunDirectory]) -> int:
+    """The deepest nesting that all of them were trained on.
+
+    Raises:
+        UserError: one does not translate the phrasebook into German.
+    """
+    found = []
+    for run in runs.values():
+        data = run.config().data
+        if data.phrasebook is None or data.tgt_lang != "de":
+            raise UserError(f"{run.path} was not trained on the phrasebook into German, whose verbs memory knows")
+        found.append(data.phrasebook.depth)
+    return min(found)
+
+
+def training_sentences(runs: dict[str, RunDirectory]) -> set[str]:
+    """English sentences that no model may be asked for, because one was trained or chosen by them."""
+    corpora = {str(data.phrasebook): data for data in (run.config().data for run in runs.values())}
+    return {en for data in corpora.values() for source in locate(data).values() for en, _ in source.pairs()}
+
+
+def trained(config: DiagnoseConfig, search: SearchConfig, machine: Machine) -> dict[str, RunDirectory]:
+    """The runs to compare, by what they are called; those that are not there yet are trained."""
+    if config.runs:
+        names = [Path(path).name for path in config.runs]
+        unique = len(set(names)) == len(names)
+        return {
+            name if unique else path: RunDirectory.open(path) for name, path in zip(names, config.runs, strict=True)
+        }
+    base = Config(
+        data=config.data,
+        model=config.model,
+        optim=config.optim,
+        train=training(config.steps or STEPS),
+        search=search,
+        tracking=TrackingConfig(mode=TrackingMode.disabled),
+        machine=config.machine,
+        seed=config.seed,
+    )
+    found = contestants(base, config.cells or CELLS)
+    runs = {each.name: RunDirectory(path_of(config.trainings) / each.folder) for each in found}
+    missing = [each for each in found if not (runs[each.name].exists and runs[each.name].finished)]
+    if missing:
+        announce(missing, machine)
+    for each in missing:
+        run_training(each, runs[each.name], machine)
+    return {name: RunDirectory.open(str(run.path)) for name, run in runs.items()}
+
+
+def training(steps: int) -> TrainConfig:
+    """Validated at its end alone."""
+    return TrainConfig(batch_size=64, max_steps=steps, validate_every=steps, valid_sentences=100)
+
+
+def announce(missing: Sequence[Contestant], machine: Machine) -> None:
+    """Says how long the trainings will take, from some steps of each."""
+    seconds = 0.0
+    with tempfile.TemporaryDirectory(prefix="nmt-diagnose-") as folder:
+        for each in missing:
+            where = Path(folder) / each.folder
+            speed = TrainingBenchmark(each.config, where, machine.device, machine.bfloat16, MEASURED, peak=1.0)
+            speed.repeat()
+            seconds += speed.repeat()["seconds_per_step"] * each.config.train.max_steps
+    message = "%d trainings of %d steps: about %.0f minutes at the most; stopped, they go on where they were"
+    log.info(message, len(missing), missing[0].config.train.max_steps, seconds / 60)
+
+
+def run_training(contestant: Contestant, run: RunDirectory, machine: Machine) -> None:
+    """Trains as `nmt-train` does; goes on where it was stopped."""
+    config = contestant.config
+    if not run.exists:
+        run.create(config, prepare(config.data))
+    log.info("%s: %s", contestant.name, run.path)
+    try:
+        # Standard output is for the comparison, not for each training's scores.
+        with run.locked(), app.logging_to(run.path / "train.log"), redirect_stdout(sys.stderr):
+            run.add_start(provenance([]))
+            train(config, run, machine)
+    except Interrupted as error:
+        app.fail(f"stopped by {error}; the same command goes on", error.exit_code)

@@ -1,0 +1,1 @@
+"""Jobs of a multirun: in a queue, or as local processes."""

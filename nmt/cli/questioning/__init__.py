@@ -1,0 +1,1 @@
+"""Trainings and speed measurements of the questions command."""

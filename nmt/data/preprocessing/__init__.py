@@ -1,0 +1,1 @@
+"""Corpus files to the prepared store: sources, download, reading, cleaning, shards, worker processes."""

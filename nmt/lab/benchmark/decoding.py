@@ -1,0 +1,73 @@
+"""Sentences a second in batches, and milliseconds for one sentence alone."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from nmt.config import Config, SearchConfig
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, normalise, prepare, read_lines
+from nmt.decoding import Translator
+from nmt.evaluation import load_translator
+from nmt.lab.benchmark.figures import Figures, timed
+from nmt.models import Seq2Seq, Vocabulary, build_model
+from nmt.run import RunDirectory, peak_memory
+
+ALONE = 40
+"""Sentences that are also translated one at a time."""
+NEVER = -1e4
+"""Bias of eos that keeps an untrained model from ending."""
+
+
+class AsLongAsReferences(Translator):
+    """An untrained model that ends each hypothesis where its reference ends, so that it does a trained one's work."""
+
+    def __init__(self, model: Seq2Seq, src: Tokenizer, tgt: Tokenizer, config: SearchConfig) -> None:
+        super().__init__(model, src, tgt, config)
+        self.lengths: dict[tuple[int, ...], int] = {}
+        with torch.no_grad():
+            model.output_bias[EOS_ID] = NEVER
+
+    def know(self, lines: Sequence[str], references: Sequence[str]) -> None:
+        pairs = zip(self.src.encode([normalise(line) for line in lines]), self.tgt.encode(references), strict=True)
+        self.lengths = {tuple(src): len(tgt) for src, tgt in pairs}
+
+    def max_lengths(self, sources: list[list[int]], mask: Tensor) -> Tensor:
+        return torch.tensor([self.lengths[tuple(ids)] for ids in sources], device=self.device)
+
+
+class DecodingBenchmark:
+    def __init__(self, translator: Translator, lines: list[str]) -> None:
+        self.translator = translator
+        self.lines = lines
+
+    @classmethod
+    def trained(cls, run: RunDirectory, search: SearchConfig, device: torch.device) -> "DecodingBenchmark":
+        """With a run's best checkpoint, on its test set."""
+        translator, _ = load_translator(run, "best", search, device)
+        return cls(translator, run.text("test")[0])
+
+    @classmethod
+    def untrained(cls, config: Config, search: SearchConfig, device: torch.device) -> "DecodingBenchmark":
+        """With random weights, on the corpus' test set."""
+        prepared = prepare(config.data)
+        src, tgt = prepared.tokenizer("src"), prepared.tokenizer("tgt")
+        torch.manual_seed(config.seed)
+        model = build_model(config.model, Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)).to(device).eval()
+        translator = AsLongAsReferences(model, src, tgt, replace(search, n_best=1))
+        lines, references = (list(read_lines(prepared.text("test").with_suffix(f".{side}"))) for side in ("src", "tgt"))
+        translator.know(lines, references)
+        return cls(translator, lines)
+
+    def repeat(self) -> Figures:
+        seconds = timed(lambda: self.translator.translate(self.lines))
+        stride = max(1, len(self.lines) // ALONE)
+        alone = [timed(partial(self.translator.translate, [line])) for line in self.lines[::stride]]
+        return {
+            "sentences_per_second": len(self.lines) / seconds,
+            "milliseconds_per_sentence": 1000 * median(alone),
+            "peak_rss_bytes": peak_memory(),
+        }

@@ -1,0 +1,164 @@
+"""Floating-point operations that a model has to do, padding not counted."""
+
+from dataclasses import dataclass
+
+from nmt.config import Architecture, AttentionKind, BridgeKind, DecoderKind, ModelConfig, encoder_widths
+from nmt.data import Batch
+from nmt.errors import UserError
+from nmt.models.layers.cells import StepwiseLayer, cell_type
+
+
+@dataclass
+class Work:
+    """Real tokens of some sentence pairs, eos counted."""
+
+    sentences: int = 0
+    src_tokens: int = 0
+    tgt_tokens: int = 0
+    tokens_squared: int = 0
+    """Source tokens times target tokens, summed over the pairs: what attention looks at."""
+    src_squared: int = 0
+    """Source tokens times source tokens: what a Transformer's encoder looks at ..."""
+    tgt_squared: int = 0
+    """... and its decoder."""
+
+    def add(self, batch: Batch) -> None:
+        src, tgt = batch.src_mask.sum(0), batch.tgt_mask.sum(0)
+        self.sentences += len(batch.indices)
+        self.src_tokens += int(src.sum())
+        self.tgt_tokens += int(tgt.sum())
+        self.tokens_squared += int((src * tgt).sum())
+        self.src_squared += int((src * src).sum())
+        self.tgt_squared += int((tgt * tgt).sum())
+
+
+def forward_flops(config: ModelConfig, words: int, work: Work) -> int:
+    """Of the matrix products of one forward pass: two for each weight that a token meets."""
+    match config.architecture:
+        case Architecture.recurrent:
+            return recurrent_flops(config, words, work)
+        case Architecture.transformer:
+            return transformer_flops(config, words, work)
+        case Architecture.convolutional:
+            return convolutional_flops(config, words, work)
+
+
+def recurrent_flops(config: ModelConfig, words: int, work: Work) -> int:
+    """
+    With E, H, V the sizes of embedding, hidden state and target vocabulary, G the gates of a cell, C = H with attention
+    and 0 without it; a layer of width W that reads I costs 2 G W (I + W):
+
+        source token    encoder layers in each direction, of which a fused one reads a 1 too, for the mask that is the
+                        bias; further transitions, which read a 1; feed-forward blocks; the projection to H; the
+                        attention's keys and values
+        sentence        a learned bridge: 2 H for each tensor of each decoder layer's state
+        target token    decoder layers and readout, as `decoder_sizes` says; output: 2 E V; the attention's queries and
+                        outputs; a lexicon's layers: 2 . 2 E E
+        pair of tokens  the attention's score and context; a lexicon's sum: 2 E
+    """
+    h, cell = config.hidden_size, cell_type(config.cell)
+    both, widths = encoder_widths(config)
+    more, block = config.encoder_transitions - 1, config.encoder_feed_forward or 0
+
+    def layer(reads: int, width: int) -> int:
+        return 2 * cell.gates * width * (reads + width)
+
+    key, query, pair = attention_flops(config)
+    masked = 0 if more or issubclass(cell, StepwiseLayer) else 1
+    source = key + (2 * widths[-1] * h if widths[-1] != h else 0)
+    for two, width, reads in zip(both, widths, [config.embed_size, *widths[:-1]], strict=True):
+        own = width // 2 if two else width
+        source += (1 + two) * (layer(reads + masked, own) + more * layer(1, own)) + 2 * 2 * width * block
+    learned = config.bridge == BridgeKind.learned
+    sentence = 2 * cell.states * widths[-1] * h * config.decoder_layers * learned
+    inputs, readout = decoder_sizes(config)
+    target = sum(layer(reads, h) for reads in inputs) + 2 * readout + 2 * config.embed_size * words + query
+    if config.lexicon:
+        target += 2 * 2 * config.embed_size**2
+        pair += 2 * config.embed_size
+    return work.src_tokens * source + work.sentences * sentence + work.tgt_tokens * target + work.tokens_squared * pair
+
+
+def decoder_sizes(config: ModelConfig) -> tuple[list[int], int]:
+    """What each cell of the decoder reads, and the weights of the readout."""
+    e, h = config.embed_size, config.hidden_size
+    context = h if config.attention else 0
+    bottom, upper = e + (e if config.input_feeding else 0), config.decoder_layers - 1
+    match config.decoder:
+        case DecoderKind.gnmt:
+            return [bottom] + [h + context] * upper, (h + context) * e
+        case DecoderKind.luong:
+            return [bottom] + [h] * upper, (h + context) * e
+        case DecoderKind.bahdanau:
+            return [e + h] + [h + h] * upper, (h + h + e) * 2 * e
+        case DecoderKind.conditional:
+            return [e, h] + [h + h] * upper, (h + h + e) * e
+        case _:
+            raise UserError(f"no formula for the operations of model.decoder={config.decoder}")
+
+
+def attention_flops(config: ModelConfig) -> tuple[int, int, int]:
+    """For each source token (its key and value), each query (and its output), and each pair (score and context).
+
+    A is the width of additive keys, H / 2.
+    """
+    h, a = config.hidden_size, config.hidden_size // 2
+    match config.attention:
+        case None:
+            return 0, 0, 0
+        case AttentionKind.dot | AttentionKind.scaled_dot:
+            return 0, 0, 2 * h + 2 * h
+        case AttentionKind.general | AttentionKind.local_m:
+            return 2 * h * h, 0, 2 * h + 2 * h
+        case AttentionKind.local_p:  # the centre: a hidden layer and a sum
+            return 2 * h * h, 2 * h * h + 2 * h, 2 * h + 2 * h
+        case AttentionKind.location:
+            return 0, 2 * h * config.max_positions, 2 * h
+        case AttentionKind.additive:
+            return 2 * h * a, 2 * h * a, 2 * a + 2 * h
+        case AttentionKind.coverage:  # the coverage has a weight for each of A
+            return 2 * h * a, 2 * h * a, 2 * a + 2 * a + 2 * h
+        case AttentionKind.multi_head_dot:
+            return 2 * h * h + 2 * h * h, 2 * h * h + 2 * h * h, 2 * h + 2 * h
+        case AttentionKind.multi_head_additive:  # all heads' energies in one product, zeros included
+            return 2 * h * a + 2 * h * h, 2 * h * a + 2 * h * h, 2 * a * config.heads + 2 * h
+        case _:
+            raise UserError(f"no formula for the operations of model.attention={config.attention}")
+
+
+def transformer_flops(config: ModelConfig, words: int, work: Work) -> int:
+    """
+    With E, F, V the sizes of embedding, feed-forward layers and target vocabulary, a layer each:
+
+        source token    queries, keys, values, outputs: 4 . 2 E^2; feed-forward: 2 . 2 E F;
+                        keys and values for a decoder layer: 2 . 2 E^2
+        target token    the same, and queries and outputs for the source: 6 . 2 E^2 + 2 . 2 E F; output: 2 E V
+        pair of tokens  score and context: 2 E + 2 E, of two target tokens too where the later is hidden
+    """
+    e, f = config.embed_size, config.feed_forward_size
+    below, above = config.encoder_layers, config.decoder_layers
+    source = below * (4 * 2 * e * e + 2 * 2 * e * f) + above * 2 * 2 * e * e
+    target = above * (6 * 2 * e * e + 2 * 2 * e * f) + 2 * e * words
+    looks = below * work.src_squared + above * (work.tgt_squared + work.tokens_squared)
+    return work.src_tokens * source + work.tgt_tokens * target + looks * 4 * e
+
+
+def convolutional_flops(config: ModelConfig, words: int, work: Work) -> int:
+    """
+    With E, H, V the sizes of embedding, convolutions and target vocabulary, k the tokens that a convolution sees:
+
+        any token       into the stack and out of it: 2 . 2 E H; each layer: 2 k H . 2 H
+        target token    each layer, query and output: 2 . 2 E H; output: 2 E V
+        pair of tokens  each decoder layer, score and context: 2 E + 2 E
+    """
+    e, h = config.embed_size, config.hidden_size
+    convolution, ends = 2 * config.kernel_width * h * 2 * h, 2 * 2 * e * h
+    source = ends + config.encoder_layers * convolution
+    target = ends + config.decoder_layers * (convolution + 2 * 2 * e * h) + 2 * e * words
+    looks = config.decoder_layers * work.tokens_squared
+    return work.src_tokens * source + work.tgt_tokens * target + looks * 4 * e
+
+
+def training_flops(config: ModelConfig, words: int, work: Work) -> int:
+    """Forward, and twice that backward: one product for the inputs' gradient, one for the weights'."""
+    return 3 * forward_flops(config, words, work)

@@ -1,0 +1,96 @@
+"""Lines a second from files to ids, and how soon a second run is ready."""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nmt.config import Config
+from nmt.data import Prepared, locate
+from nmt.errors import UserError
+from nmt.lab.benchmark.figures import Figures, timed
+
+POLL_SECONDS = 0.01
+"""Between two looks at a process; its seconds are as uncertain."""
+
+
+class PreparationBenchmark:
+    """Runs the command in a process of its own, twice, with a new cache each time; start-up is part of its seconds.
+
+    What is fetched or written by the phrasebook is there before.
+    """
+
+    def __init__(self, config: Config) -> None:
+        sources = locate(config.data)
+        self.data = replace(config.data, download=None, mirror=None, phrasebook=None)
+        self.data.root = str(sources["train"].folder)
+        for split, source in sources.items():
+            setattr(self.data, split, source.files)
+        self.bytes = sum(path.stat().st_size for path in sources["train"].paths())
+
+    def repeat(self) -> Figures:
+        with tempfile.TemporaryDirectory(prefix="nmt-benchmark-") as cache:
+            command = [sys.executable, "-m", "nmt.cli.prepare", "data=files"]
+            command += overrides("data", replace(self.data, cache=cache))
+            peaks: list[float] = []
+            seconds, again = (timed(lambda: peaks.append(run(command))) for _ in range(2))
+            (folder,) = (path for path in (Path(cache) / "prepared").iterdir() if path.is_dir())
+            lines = json.loads((folder / "report.json").read_text(encoding="utf-8"))["read"]
+            Prepared(folder).check()
+            kept = sum(file.stat().st_size for file in Path(cache).rglob("*") if file.is_file())
+        return {
+            "lines_per_second": lines / seconds,
+            "mib_per_second": self.bytes / 2**20 / seconds,
+            "seconds": seconds,
+            "seconds_second_time": again,
+            "cache_bytes": kept,
+            "peak_rss_bytes": max(peaks),
+        }
+
+
+def overrides(prefix: str, config: Any) -> Iterator[str]:
+    """A part of the configuration as the command line takes it."""
+    for name, value in vars(config).items():
+        if is_dataclass(value):
+            yield from overrides(f"{prefix}.{name}", value)
+        else:
+            yield f"{prefix}.{name}={json.dumps(value, ensure_ascii=False)}"
+
+
+def run(command: list[str]) -> float:
+    """Returns the most bytes that the process and those it started had in memory, each at its own peak, added up.
+
+    So Linux tells while they run. Their resource usage would not do: that begins with the memory of the process they
+    were forked from.
+
+    Raises:
+        UserError: the command failed.
+    """
+    peaks: dict[str, float] = {}
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        while process.poll() is None:
+            for number in (str(process.pid), *started_by(process.pid)):
+                with suppress(OSError):  # it has ended meanwhile
+                    status = Path(f"/proc/{number}/status").read_text(encoding="utf-8")
+                    if found := re.search(r"VmHWM:\s*(\d+) kB", status):  # there is none once it has ended
+                        peaks[number] = float(found[1]) * 1024
+            time.sleep(POLL_SECONDS)
+        if process.returncode != 0:
+            errors.seek(0)
+            raise UserError(f"prepare cannot be measured: {errors.read().strip()}")
+    return sum(peaks.values())
+
+
+def started_by(process: int) -> list[str]:
+    try:
+        return Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()
+    except OSError:
+        return []

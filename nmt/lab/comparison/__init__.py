@@ -1,0 +1,19 @@
+"""Comparison of systems over their runs, with significance tests."""
+
+from nmt.lab.comparison.compare import Comparison
+from nmt.lab.comparison.report import grids
+from nmt.lab.comparison.report import show as show_grids
+from nmt.lab.comparison.report import write as write_comparison
+from nmt.lab.comparison.systems import ScoredRun, gather, mean_cost
+from nmt.lab.comparison.systems import measured as cost_of
+
+__all__ = [
+    "Comparison",
+    "ScoredRun",
+    "cost_of",
+    "gather",
+    "grids",
+    "mean_cost",
+    "show_grids",
+    "write_comparison",
+]

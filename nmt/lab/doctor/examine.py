@@ -1,0 +1,227 @@
+"""All checks of a corpus, in the order in which they are shown."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+
+from nmt.config import DoctorConfig
+from nmt.config.data import CleaningConfig
+from nmt.console import progress_bar
+from nmt.data import MOST_IN_MEMORY, locate, tokenizer_advice
+from nmt.data.preprocessing.cleaning import Reason, digests
+from nmt.data.words import WordCounts
+from nmt.errors import UserError
+from nmt.lab.doctor.alignment import CLEAR, WINDOW, Comparison, Stretch, agreement, border, windows_of
+from nmt.lab.doctor.findings import Finding, Limits, Share, Tally, Verdict, percent, worst_share
+from nmt.lab.doctor.language import examine_languages
+from nmt.lab.doctor.leakage import Leakage, overlap
+from nmt.lab.doctor.overfit import examine_overfit
+from nmt.lab.doctor.scan import Readable, SplitScan, scan
+from nmt.lab.doctor.text import TEXT_CHECKS
+from nmt.lab.doctor.vocabulary import build_tokenizers, examine_case, examine_coverage, examine_vocabulary
+
+FEW = 200  # pairs, below which no model of words can be learnt
+HELD_OUT_SAMPLE = 20_000
+
+
+def examine(config: DoctorConfig, device: torch.device) -> list[Finding]:
+    """Reads the corpus once for the cheap checks and once for samples of the others, and judges.
+
+    Raises:
+        UserError: a file is missing, or no training pair can be read.
+    """
+    data = config.data
+    sources = {split: Readable(source) for split, source in locate(data).items()}
+    for path in itertools.chain.from_iterable(readable.source.paths() for readable in sources.values()):
+        if not path.is_file():
+            said = "is not a file, which a corpus must be," if path.exists() else "does not exist"
+            raise UserError(f"{path} {said}; check the path in the data configuration".replace(",;", ";"))
+    held_out: dict[str, list[tuple[str, str]]] = {
+        split: list(sources[split].pairs(MOST_IN_MEMORY)) for split in ("valid", "test") if split in sources
+    }
+    leakage = Leakage(held_out)
+    words = [WordCounts(pair[at] for pairs in held_out.values() for pair in pairs) for at in (0, 1)]
+    known = digests(itertools.chain(*held_out.values()))
+    with progress_bar() as progress:
+        scans: dict[str, SplitScan] = {}
+        for split, readable in sources.items():
+            task = progress.add_task(f"reading {split}", total=None)
+            train = split == "train"
+            scans[split] = scan(
+                split,
+                readable,
+                data.cleaning,
+                known if train else set(),
+                (config.sample if train else HELD_OUT_SAMPLE, config.seed),
+                lambda count, task=task: progress.advance(task, count),  # type: ignore[misc]
+                leakage if train else None,
+                (words[0], words[1]) if train else None,
+            )
+            progress.update(task, total=scans[split].report.read)
+        if scans["train"].report.read == 0:
+            raise UserError(f"no training pair can be read: {sources['train'].fault}")
+        progress.add_task("comparing the sides", total=None)
+        findings = [examine_files(sources), examine_alignment(sources["train"], scans["train"])]
+        progress.add_task("languages", total=None)
+        findings += examine_languages(data, {split: found.sample for split, found in scans.items()})
+    findings += examine_text(config, list(scans.values()))
+    findings.append(examine_bleu(data.bleu_tokenize, [tgt for pairs in held_out.values() for _, tgt in pairs]))
+    findings += examine_cleaning(data.cleaning, list(scans.values()), sum(map(len, held_out.values())))
+    findings += leakage.findings(data.cleaning) + overlap(held_out)
+    findings += examine_sample(config, scans, (words[0], words[1]), device)
+    return findings
+
+
+def examine_sample(
+    config: DoctorConfig, scans: dict[str, SplitScan], words: tuple[WordCounts, WordCounts], device: torch.device
+) -> Iterator[Finding]:
+    """The checks that need the training pairs that cleaning leaves."""
+    train, others = scans["train"], [found for split, found in scans.items() if split != "train"]
+    if not train.kept:
+        yield Finding("vocabulary", Verdict.bad, "cleaning keeps no training pair", remedy="see the checks above")
+        return
+    yield examine_case(list(scans.values()))
+    yield from examine_coverage(train, others, words)
+    tokenizers, trouble = build_tokenizers(config.data, train)
+    if trouble is not None:
+        yield trouble
+        return
+    yield from examine_vocabulary(config.data, train, others, tokenizers)
+    if config.overfit_steps:
+        steps, seconds = config.overfit_steps, config.overfit_seconds
+        yield examine_overfit(config.model, train.sample, tokenizers, device, config.seed, steps, seconds)
+
+
+def examine_files(sources: dict[str, Readable]) -> Finding:
+    faults = [f"{split}: {readable.fault}" for split, readable in sources.items() if readable.fault]
+    if faults:
+        text = f"{len(faults)} of {len(sources)} splits are damaged; all below is of what comes before"
+        return Finding("files", Verdict.bad, text, "bad if any", remedy="; ".join(faults))
+    return Finding("files", Verdict.ok, f"{', '.join(sources)} read to the end", "bad if any is damaged")
+
+
+def examine_alignment(readable: Readable, train: SplitScan) -> Finding:
+    """Whether line i of the source belongs to line i of the target, and from where on not."""
+    total = train.report.read
+    if total < FEW:
+        return Finding("alignment", Verdict.ok, f"not judged: {total} pairs are too few, {FEW} are enough")
+    found, comparison = agreement(list(windows_of(readable.pairs(), total)))
+    limits = f"look below 90 %, bad below {CLEAR:.0%}, or any stretch apart"
+    text = f"{percent(found.share)} of {found.pairs:,} sampled pairs fit their own target better than a far one"
+    apart = [stretch for stretch in found.stretches if stretch.shift != 0]
+    if not apart:
+        verdict = Verdict.bad if found.share < CLEAR else Verdict.look if found.share < 0.9 else Verdict.ok
+        remedy = "" if verdict == Verdict.ok else "compare the sides of data.train around some lines"
+        return Finding("alignment", verdict, text, limits, remedy=remedy, value=found.share)
+    described = [describe(stretch) for stretch in apart[:3]]
+    more = f" and {len(apart) - 3} stretches more" if len(apart) > 3 else ""
+    line = begin_of(found.stretches, readable, comparison)
+    return Finding(
+        "alignment",
+        Verdict.bad,
+        f"{text}; {', '.join(described)}{more}",
+        limits,
+        [f"train:{line}"],
+        f"a line is missing or too many in data.train near line {line}: align the files again from there",
+        found.share,
+    )
+
+
+def describe(stretch: Stretch) -> str:
+    how = "belong to no line near" if stretch.shift is None else f"have their target {stretch.shift:+d} lines on"
+    return f"lines {stretch.first:,} to {stretch.last:,} {how}"
+
+
+def begin_of(stretches: Sequence[Stretch], readable: Readable, comparison: Comparison) -> int:
+    """The first line of the first stretch that is apart, as exactly as it can be told."""
+    number = next(i for i, stretch in enumerate(stretches) if stretch.shift != 0)
+    after = stretches[number]
+    if after.shift is None and after.last - after.first < 2 * WINDOW:  # a window across the border fits neither shift
+        after = next((stretch for stretch in stretches[number:][1:2] if stretch.shift), after)
+    if number == 0 or after.shift is None:
+        return after.first
+    return border(readable.pairs(), comparison, stretches[number - 1], after)
+
+
+def examine_text(config: DoctorConfig, scans: Sequence[SplitScan]) -> Iterator[Finding]:
+    """What is seen of lines by themselves."""
+    for check in TEXT_CHECKS:
+        shares = [share for found in scans for share in found.shares(check.name)]
+        limits = check.limits
+        if check.name == "markup" and config.data.bleu_tokenize == "none":  # Moses' tokenizer escapes quotation marks
+            limits = replace(limits, bad=None)
+        yield worst_share(check.name, check.what, shares, limits, check.remedy)
+    tokenised = [share for found in scans for share in found.shares("tokenised")]
+    if config.data.bleu_tokenize == "none":
+        yield Finding("tokenised", Verdict.ok, "data.bleu_tokenize=none says that the text is tokenised")
+    else:
+        what = "lines have spaces before full stops and commas, or Moses' or BPE's marks"
+        remedy = "give the text as written (sacremoses detokenize), or set data.bleu_tokenize=none"
+        yield worst_share("tokenised", what, tokenised, Limits(0.03, 0.3), remedy)
+    for name, what in (("numbers", "pairs with digits on both sides"), ("addresses", "pairs with a web address")):
+        shares = [replace_small(share) for found in scans for share in found.shares(name)]
+        remedy = "look at the lines: targets of other sentences? Compare with the check of alignment"
+        yield worst_share(name, f"{what} have other ones", shares, Limits(0.25, 0.7), remedy)
+
+
+def examine_bleu(tokenize: str, references: Sequence[str]) -> Finding:
+    """Judge whether BLEU's tokenizer splits the held-out references into words."""
+    limits = "bad where data.bleu_tokenize does not split text without spaces"
+    if advice := tokenizer_advice(references, tokenize):
+        text, _, remedy = advice.rpartition("; ")
+        return Finding("bleu tokenizer", Verdict.bad, text, limits, remedy=remedy)
+    return Finding("bleu tokenizer", Verdict.ok, f"data.bleu_tokenize={tokenize} suits the references", limits)
+
+
+def replace_small(share: Share, least: int = 20) -> Share:
+    """Nothing counted where there is too little to count."""
+    return share if share.whole >= least else replace(share, tally=Tally())
+
+
+CLEANING = {
+    Reason.empty: ("empty lines", "pairs have an empty side", Limits(0.0005, 0.02), "remove the lines on both sides"),
+    Reason.too_long: (
+        "too long",
+        "pairs are over data.cleaning.max_words or max_characters",
+        Limits(0.01, 0.1),
+        "split the lines into sentences, or raise data.cleaning.max_words",
+    ),
+    Reason.ratio: (
+        "length ratio",
+        "pairs are over data.cleaning.max_ratio",
+        Limits(0.01, 0.1),
+        "look at the lines for untranslated rests; data.cleaning.max_ratio drops them",
+    ),
+    Reason.identical: (
+        "copied source",
+        "pairs have two equal sides",
+        Limits(0.01, 0.1),
+        "leave data.cleaning.drop_identical on; look whether the files of data.{split} are translated",
+    ),
+    Reason.duplicate: (
+        "duplicates",
+        "pairs are there already",
+        Limits(0.05, 0.5),
+        "leave data.cleaning.drop_duplicates on; remove them from held-out sets",
+    ),
+}
+
+
+def examine_cleaning(config: CleaningConfig, scans: Sequence[SplitScan], held_out: int) -> Iterator[Finding]:
+    """What cleaning would drop, of held-out sets too, from which it drops nothing."""
+    for reason, (name, what, limits, remedy) in CLEANING.items():
+        shares = [Share(found.split, dropped(found, reason), found.report.read) for found in scans]
+        yield worst_share(name, what, shares, limits, remedy)
+    train = next(found for found in scans if found.split == "train")
+    share = Share("train", dropped(train, Reason.in_test), max(held_out, 1))
+    limits = Limits(0.0, None if config.drop_test_pairs else 0.01)
+    remedy = "preparation drops them: leave data.cleaning.drop_test_pairs on"
+    yield worst_share(
+        "held-out pairs in train", "as many as the held-out pairs stand in train", [share], limits, remedy
+    )
+
+
+def dropped(found: SplitScan, reason: Reason) -> Tally:
+    return Tally(found.report.dropped[reason], [example.line for example in found.report.examples[reason]])

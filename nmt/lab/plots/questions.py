@@ -1,0 +1,39 @@
+"""The picture of a question: BLEU of each row with its interval, and by length."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmt.config import Part
+from nmt.evaluation.plots import new_figure, save
+from nmt.lab.plots.compare import POINT, arms
+from nmt.lab.questions.measure import Measured
+
+
+def draw_question(parts: Sequence[tuple[Part, Measured]], picture: Path) -> None:
+    """Draws a line of panels for each table that has been measured; rows keep their colours in both."""
+    heights = [max(0.8 + 0.26 * len(table.rows), 2.2 if table.groups else 0) for _, table in parts]
+    figure = new_figure(9 if any(table.groups for _, table in parts) else 6, sum(heights))
+    lines = figure.add_gridspec(len(parts), 1, height_ratios=heights)
+    for at, (part, table) in enumerate(parts):
+        panels = lines[at].subgridspec(1, 2 if table.groups else 1).subplots(squeeze=False)[0]
+        for line, row in enumerate(table.rows.values()):
+            cell = row.scores["bleu"]
+            panels[0].errorbar(cell.mean, line, xerr=[[arm] for arm in arms(cell)], color=f"C{line}", **POINT)
+        labels = [
+            f"{label} ({cell.verdict})" if (cell := row.scores["bleu"]).verdict else label
+            for label, row in table.rows.items()
+        ]
+        panels[0].set_yticks(range(len(table.rows)), labels, parse_math=False)
+        panels[0].set_ylim(len(table.rows) - 0.5, -0.5)
+        panels[0].set(xlabel="BLEU")
+        panels[0].set_title(part.name, fontsize=9, parse_math=False)
+        panels[0].grid(alpha=0.3, axis="x")
+        if table.groups:
+            for line, row in enumerate(table.rows.values()):
+                below, above = zip(*map(arms, row.lengths), strict=True)
+                means = [cell.mean for cell in row.lengths]
+                panels[1].errorbar(range(len(means)), means, yerr=[below, above], color=f"C{line}", **POINT)
+            panels[1].set_xticks(range(len(table.groups)), table.groups)
+            panels[1].set(xlabel=f"{table.unit}s of the source", ylabel="BLEU")
+            panels[1].grid(alpha=0.3)
+    save(figure, picture)

@@ -1,0 +1,1 @@
+"""Report and model card of one run."""

@@ -1,0 +1,1 @@
+"""Decoders: the whole target sequence in training, one step in search."""

@@ -1,0 +1,1 @@
+"""Encoders: source ids to memory, mask and final state."""

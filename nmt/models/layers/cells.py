@@ -1,0 +1,227 @@
+"""Cells that torch has no kernel for, one step after the other; and `build_layer`, which knows all of them.
+
+A new cell is a class like `LayerNormLSTM`, a name in `Cell` and a line in `cell_type` (docs/models.md).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import layer_norm, linear
+
+from nmt.config import Cell, ModelConfig
+from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
+from nmt.models.layers.recurrent import LayerState, RecurrentLayer
+
+
+class StepwiseLayer(RecurrentLayer):
+    """The products of a cell with so many gates; the cell itself is left to write."""
+
+    gates: int
+    recurrent = ("state.weight",)
+
+    def __init__(self, input_size: int, hidden_size: int, zoneout: tuple[float, ...] = ()) -> None:
+        super().__init__(hidden_size, zoneout[: self.states])
+        self.input = nn.Linear(input_size, self.gates * hidden_size, bias=False)
+        self.state = nn.Linear(hidden_size, self.gates * hidden_size, bias=False)
+        with torch.no_grad():
+            for gate in self.input.weight.chunk(self.gates):
+                nn.init.xavier_uniform_(gate)
+            for gate in self.state.weight.chunk(self.gates):
+                nn.init.orthogonal_(gate)
+
+    def input_weights(self) -> tuple[Tensor, Tensor | None]:
+        return self.input.weight, None
+
+    def input_product(self, x: Tensor) -> Tensor:
+        product: Tensor = self.input(x)
+        return product
+
+    def state_product(self, h: Tensor) -> Tensor:
+        product: Tensor = self.state(self.drop_state(h))
+        return product
+
+
+class LayerNormLSTM(StepwiseLayer):
+    """An LSTM that normalises what each gate reads, and the cell (Ba et al. 2016, eq. 20 to 22).
+
+        gates = a_x LN(W x) + a_h LN(U h) + b,  c' = f c + i g,  h' = o tanh(LN(c'))
+
+    LN takes mean and variance over the units of one gate (as Chen et al. 2018, 3), not over all four at once.
+    """
+
+    gates = 4
+
+    def __init__(self, input_size: int, hidden_size: int, zoneout: tuple[float, ...] = ()) -> None:
+        super().__init__(input_size, hidden_size, zoneout)
+        self.input_gain = nn.Parameter(torch.ones(4, hidden_size))
+        self.state_gain = nn.Parameter(torch.ones(4, hidden_size))
+        self.bias = nn.Parameter(torch.zeros(4, hidden_size))
+        with torch.no_grad():
+            self.bias[1] = 1.0  # the forget gate's
+        self.norm = nn.LayerNorm(hidden_size)
+
+    def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
+        h, c = state
+        gates = self.normalise(inputs) * self.input_gain + self.normalise(self.state_product(h)) * self.state_gain
+        i, f, g, o = (gates + self.bias).unbind(-2)  # each (B, H)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * self.norm(c).tanh(), c
+
+    def normalise(self, products: Tensor) -> Tensor:
+        """(B, 4 H) -> (B, 4, H)."""
+        return layer_norm(products.view(-1, 4, self.hidden_size), (self.hidden_size,))
+
+
+class Gates(NamedTuple):
+    """What opened when: (B, H) at one step, (T, B, H) of a sequence; all but the candidate from 0 to 1."""
+
+    forget: Tensor
+    input: Tensor
+    candidate: Tensor
+    """From -1 to 1."""
+    output: Tensor
+
+
+class GRUGates(NamedTuple):
+    """The same of a GRU; the update gate is the share of the state that is kept."""
+
+    reset: Tensor
+    update: Tensor
+    candidate: Tensor
+    """From -1 to 1."""
+
+
+G = TypeVar("G", Gates, GRUGates)
+
+
+class Recorder(Generic[G]):
+    """What a cell shows of itself while it is asked to."""
+
+    recorded: list[G] | None = None
+
+    def record(self, run: Callable[[], object]) -> G:
+        """The gates, each (T, B, H), of the sequence that `run` sends through this layer, in the order it is read in.
+
+        For example of a source sentence: `layer.record(lambda: model.encode(src, src_mask))`.
+        """
+        steps: list[G] = []
+        self.recorded = steps
+        try:
+            run()
+            kind: Any = type(steps[0])
+            gates: G = kind(*(torch.stack(gate) for gate in zip(*steps, strict=True)))
+            return gates
+        finally:
+            self.recorded = None
+
+
+class ReferenceLSTM(Recorder[Gates], LSTM):
+    """The LSTM written out gate by gate, slow and open to inspection; its weights are those of `LSTM`, name by name.
+
+    So the gates of a model that was trained with `cell=lstm` are seen by building it with `cell=reference_lstm` and
+    loading the same weights.
+    """
+
+    forward = RecurrentLayer.forward
+
+    def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
+        h, c = state
+        x_i, x_f, x_g, x_o = inputs.chunk(4, dim=-1)
+        h = self.drop_state(h)
+        u_i, u_f, u_g, u_o = self.weight_hh_l0.chunk(4)
+        b_i, b_f, b_g, b_o = (None,) * 4 if self.bias_hh_l0 is None else self.bias_hh_l0.chunk(4)
+        forget = torch.sigmoid(x_f + linear(h, u_f, b_f))
+        input = torch.sigmoid(x_i + linear(h, u_i, b_i))
+        candidate = torch.tanh(x_g + linear(h, u_g, b_g))
+        output = torch.sigmoid(x_o + linear(h, u_o, b_o))
+        if self.recorded is not None:
+            self.recorded.append(Gates(forget, input, candidate, output))
+        c = forget * c + input * candidate
+        return output * torch.tanh(c), c
+
+
+class ReferenceGRU(Recorder[GRUGates], GRU):
+    """The GRU likewise, with the weights of `GRU`."""
+
+    forward = RecurrentLayer.forward
+
+    def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
+        (h,) = state
+        x_r, x_z, x_n = inputs.chunk(3, dim=-1)
+        u_r, u_z, u_n = self.weight_hh_l0.chunk(3)
+        b_r, b_z, b_n = (None,) * 3 if self.bias_hh_l0 is None else self.bias_hh_l0.chunk(3)
+        read = self.drop_state(h)
+        reset = torch.sigmoid(x_r + linear(read, u_r, b_r))
+        update = torch.sigmoid(x_z + linear(read, u_z, b_z))
+        candidate = torch.tanh(x_n + reset * linear(read, u_n, b_n))
+        if self.recorded is not None:
+            self.recorded.append(GRUGates(reset, update, candidate))
+        return ((1 - update) * candidate + update * h,)
+
+
+class DeepTransition(RecurrentLayer):
+    """Several cells a time step, each going on from the state of the one before; only the first reads the input.
+
+    Pascanu et al. 2014; Miceli Barone et al. 2017. The others read a constant one, which is their bias.
+    """
+
+    def __init__(self, cells: Iterable[RecurrentLayer], zoneout: tuple[float, ...]) -> None:
+        cells = list(cells)
+        super().__init__(cells[0].hidden_size, zoneout[: cells[0].states])
+        self.states = cells[0].states
+        self.first, self.others = cells[0], nn.ModuleList(cells[1:])
+
+    def input_weights(self) -> tuple[Tensor, Tensor | None]:
+        return self.first.input_weights()
+
+    def input_product(self, x: Tensor) -> Tensor:
+        return self.first.input_product(x)
+
+    def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
+        state = self.first.advance(inputs, state)
+        one = inputs.new_ones(len(inputs), 1)
+        for other in self.others:
+            assert isinstance(other, RecurrentLayer)
+            state = other.step(one, state)
+        return state
+
+
+def cell_type(cell: Cell) -> type[FusedLayer] | type[StepwiseLayer]:
+    match cell:
+        case Cell.lstm:
+            return LSTM
+        case Cell.gru:
+            return GRU
+        case Cell.rnn:
+            return RNN
+        case Cell.reference_lstm:
+            return ReferenceLSTM
+        case Cell.reference_gru:
+            return ReferenceGRU
+        case Cell.layer_norm_lstm:
+            return LayerNormLSTM
+
+
+def build_layer(
+    config: ModelConfig, input_size: int, hidden_size: int, masked: bool = False, transitions: int = 1
+) -> RecurrentLayer:
+    """A layer of the configured cell.
+
+    Args:
+        masked: it is called with a mask, on left-padded sequences.
+        transitions: cells a time step.
+    """
+    kind, zoneout = cell_type(config.cell), (config.zoneout_h, config.zoneout_c)
+    if transitions > 1:
+        cells = [kind(input_size, hidden_size), *(constant(kind, hidden_size) for _ in range(transitions - 1))]
+        return DeepTransition(cells, zoneout)
+    if masked and issubclass(kind, FusedLayer):
+        return MaskedLayer(kind(input_size + 1, hidden_size, bias=False, zoneout=zoneout))
+    return kind(input_size, hidden_size, zoneout=zoneout)
+
+
+def constant(kind: type[FusedLayer] | type[StepwiseLayer], hidden_size: int) -> RecurrentLayer:
+    """A cell that reads a one, which is its bias."""
+    return kind(1, hidden_size, bias=False) if issubclass(kind, FusedLayer) else kind(1, hidden_size)

@@ -1,0 +1,236 @@
+"""PyTorch's fused LSTM, GRU and RNN layers, and a wrapper that makes them exact on left-padded batches."""
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from nmt.models.int8 import Int8Linear
+from nmt.models.layers.recurrent import LayerState, RecurrentLayer
+
+
+class FusedLayer(RecurrentLayer):
+    """A layer with torch's parameters, their names and its kernel, which reads a padded sequence in one call."""
+
+    family: str
+    torch_layer: Any
+    gates: int
+    recurrent = ("weight_hh_l0",)
+    weight_ih_l0: nn.Parameter
+    weight_hh_l0: nn.Parameter
+    bias_ih_l0: nn.Parameter | None
+    bias_hh_l0: nn.Parameter | None
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, zoneout: tuple[float, ...] = ()) -> None:
+        """Without `bias`, the last input feature is one (or the mask), and its weights are the bias."""
+        super().__init__(hidden_size, zoneout[: self.states])
+        layer = self.torch_layer(input_size, hidden_size, bias=bias)
+        for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+            self.register_parameter(name, getattr(layer, name, None))
+        self.int8: tuple[Int8Linear, Int8Linear] | None = None
+        self.initialise()
+
+    def round_to_int8(self, bound: float) -> None:
+        """From now on a step multiplies 8-bit integers; its inputs lie between -bound and bound, as h does with 1."""
+        state_product = Int8Linear(self.weight_hh_l0, self.bias_hh_l0, 1.0)
+        self.int8 = Int8Linear(*self.input_weights(), bound), state_product
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """Glorot-uniform input weights, orthogonal recurrent weights gate by gate (Saxe et al. 2014), no bias."""
+        for gate in self.weight_ih_l0.chunk(self.gates):
+            nn.init.xavier_uniform_(gate)
+        for gate in self.weight_hh_l0.chunk(self.gates):
+            nn.init.orthogonal_(gate)
+        self.input_bias().zero_()
+        if self.bias_hh_l0 is not None:
+            self.bias_hh_l0.zero_()
+
+    def input_bias(self) -> Tensor:
+        return self.weight_ih_l0[:, -1] if self.bias_ih_l0 is None else self.bias_ih_l0
+
+    def input_weights(self) -> tuple[Tensor, Tensor | None]:
+        return self.weight_ih_l0, self.bias_ih_l0
+
+    def input_product(self, x: Tensor) -> Tensor:
+        return super().input_product(x) if self.int8 is None else self.int8[0](x)
+
+    def state_product(self, h: Tensor) -> Tensor:
+        h = self.drop_state(h)
+        return linear(h, self.weight_hh_l0, self.bias_hh_l0) if self.int8 is None else self.int8[1](h)
+
+    def forward(
+        self, x: Tensor, state: LayerState | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, LayerState]:
+        """As in the loop, which is taken where the kernel cannot do it.
+
+        That is with zoneout, with recurrent dropout, or with a padding mask (see MaskedLayer).
+        """
+        if self.zoneout or self.recurrent_mask is not None or mask is not None:
+            return super().forward(x, state, mask)
+        weights: list[Tensor] = [self.weight_ih_l0, self.weight_hh_l0]
+        if self.bias_ih_l0 is not None and self.bias_hh_l0 is not None:
+            weights += [self.bias_ih_l0, self.bias_hh_l0]
+        state = state or (x.new_zeros(x.size(1), self.hidden_size),) * self.states
+        initial = [part.unsqueeze(0) for part in state]
+        run = self.kernel if self.kernel_reads(x) else self.kernel_in_float32
+        outputs, *last = run(x, initial, weights, self.training)
+        return outputs, tuple(part.squeeze(0) for part in last)
+
+    def kernel_reads(self, x: Tensor) -> bool:
+        """Return whether the kernel exists in the type in which it would compute; float32 always does."""
+        autocast = torch.is_autocast_enabled(x.device.type)
+        dtype = torch.get_autocast_dtype(x.device.type) if autocast else x.dtype
+        if dtype != torch.bfloat16:
+            return True
+        return bfloat16_kernel_works(type(self), x.device.type, autocast)  # type: ignore[arg-type]
+
+    @staticmethod
+    def kernel(x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool) -> tuple[Tensor, ...]:
+        """Call torch's function for one layer in one direction.
+
+        Args:
+            x: (T, B, I).
+            state: initial state, each tensor (1, B, H).
+            weights: input and recurrent weights, and their biases if the layer has any.
+            training: whether gradients will be taken.
+
+        Returns:
+            The outputs (T, B, H) and the last state, each tensor (1, B, H).
+        """
+        raise NotImplementedError
+
+    def kernel_in_float32(
+        self, x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool
+    ) -> tuple[Tensor, ...]:
+        """Compute in float32 what the kernel cannot compute in bfloat16, and round the results to bfloat16."""
+        with torch.autocast(x.device.type, enabled=False):
+            results = self.kernel(
+                x.float(), [part.float() for part in state], [weight.float() for weight in weights], training
+            )
+        return tuple(result.bfloat16() for result in results)
+
+
+@cache
+def bfloat16_kernel_works(layer: type[FusedLayer], device: str, autocast: bool) -> bool:
+    """Return whether a layer's kernel runs in bfloat16 on this device, forward and backward: it is run once.
+
+    Without AVX-512, oneDNN has no LSTM in bfloat16. Autocast and tensors in bfloat16 take different paths in torch.
+    """
+    dtype = torch.float32 if autocast else torch.bfloat16
+    shapes = [(layer.gates * 2, 3), (layer.gates * 2, 2)]
+    weights = [torch.zeros(shape, dtype=dtype, device=device, requires_grad=True) for shape in shapes]
+    x = torch.zeros(2, 2, 3, dtype=dtype, device=device)
+    state = [torch.zeros(1, 2, 2, dtype=dtype, device=device)] * layer.states
+    try:
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=autocast):
+            with torch.inference_mode(False), torch.enable_grad():
+                outputs = layer.kernel(x, state, weights, True)[0]
+                outputs.float().sum().backward()  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                layer.kernel(x, state, weights, False)
+    except RuntimeError:  # could not create a primitive descriptor
+        return False
+    return True
+
+
+class LSTM(FusedLayer):
+    """i, f, o = sigmoid(W x + U h + b),  g = tanh(W x + U h + b),  c' = f c + i g,  h' = o tanh(c').
+
+    Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000, its bias 1 at first, so that a new cell
+    remembers (Jozefowicz et al. 2015).
+    """
+
+    family, torch_layer, gates, states = "lstm", nn.LSTM, 4, 2
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        super().initialise()
+        self.input_bias()[self.hidden_size : 2 * self.hidden_size] = 1.0
+
+    def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
+        h, c = state
+        i, f, g, o = (inputs + self.state_product(h)).chunk(4, dim=-1)  # torch's order of the rows
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+
+    @staticmethod
+    def kernel(x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool) -> tuple[Tensor, ...]:
+        return torch.lstm(x, state, weights, len(weights) == 4, 1, 0.0, training, False, False)
+
+
+class GRU(FusedLayer):
+    """r, z = sigmoid(W x + U h + b),  n = tanh(W x + b + r (U h + b')),  h' = (1 - z) n + z h.
+
+    Cho et al. 2014, with the reset gate after the product, as in torch.
+    """
+
+    family, torch_layer, gates, states = "gru", nn.GRU, 3, 1
+
+    def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
+        (h,) = state
+        x_r, x_z, x_n = inputs.chunk(3, dim=-1)  # torch's order of the rows
+        h_r, h_z, h_n = self.state_product(h).chunk(3, dim=-1)
+        n = (x_n + (x_r + h_r).sigmoid() * h_n).tanh()
+        return (n + (x_z + h_z).sigmoid() * (h - n),)
+
+    @staticmethod
+    def kernel(x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool) -> tuple[Tensor, ...]:
+        return torch.gru(x, state[0], weights, len(weights) == 4, 1, 0.0, training, False, False)
+
+
+class RNN(FusedLayer):
+    """h' = tanh(W x + U h + b): Elman 1990."""
+
+    family, torch_layer, gates, states = "rnn", nn.RNN, 1, 1
+
+    def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
+        return ((inputs + self.state_product(state[0])).tanh(),)
+
+    @staticmethod
+    def kernel(x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool) -> tuple[Tensor, ...]:
+        return torch.rnn_tanh(x, state[0], weights, len(weights) == 4, 1, 0.0, training, False, False)
+
+
+class MaskedLayer(RecurrentLayer):
+    """A fused layer over left-padded sequences, whose outputs and last state do not depend on the padding.
+
+    The mask is one more input feature and its weights are the bias: `W x + b m`. On padding both x and m are zero,
+    so every gate reads zero, the candidate tanh(0) is zero and the state stays exactly zero until the first real
+    token (h = o tanh(c) with c = f 0 + i 0; the same holds for GRU and RNN). The last state is therefore the last
+    step's, for every sentence. The common way, packing, sends the processor down a step-by-step path that trains
+    about three times slower.
+    """
+
+    def __init__(self, layer: FusedLayer) -> None:
+        """`layer` has no bias and one more input feature."""
+        super().__init__(layer.hidden_size, layer.zoneout)
+        self.states = layer.states
+        self.family = layer.family
+        self.add_module(layer.family, layer)  # so that a checkpoint's names say which cell it has
+
+    @property
+    def layer(self) -> FusedLayer:
+        layer = self.get_submodule(self.family)
+        assert isinstance(layer, FusedLayer)
+        return layer
+
+    def input_weights(self) -> tuple[Tensor, Tensor | None]:
+        return self.layer.weight_ih_l0[:, :-1], self.layer.input_bias()
+
+    def state_product(self, h: Tensor) -> Tensor:
+        return self.layer.state_product(h)
+
+    def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
+        return self.layer.cell(inputs, state)
+
+    def forward(
+        self, x: Tensor, state: LayerState | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, LayerState]:
+        if mask is None:
+            mask = x.new_ones(x.shape[:2], dtype=torch.bool)
+        real = mask.unsqueeze(-1).to(x.dtype)  # (T, B, 1)
+        outputs, last = self.layer(torch.cat([x * real, real], dim=-1), state)
+        return outputs, last

@@ -1,0 +1,143 @@
+"""Regular morphology: German determiners and endings, and builders for nouns and verbs."""
+
+from nmt.phrasebook.grammar import (
+    NO_TEXT,
+    Adjective,
+    Declension,
+    Determiner,
+    Gender,
+    Noun,
+    Text,
+    Triple,
+    Verb,
+)
+
+# Columns: masculine, feminine, neuter, plural. Within a column: nominative, accusative, dative.
+_Table = tuple[Triple, Triple, Triple, Triple]
+ARTICLE: _Table = (("der", "den", "dem"), ("die", "die", "der"), ("das", "das", "dem"), ("die", "die", "den"))
+_DER_WORD: _Table = (("er", "en", "em"), ("e", "e", "er"), ("es", "es", "em"), ("e", "e", "en"))
+_EIN_WORD: _Table = (("", "en", "em"), ("e", "e", "er"), ("", "", "em"), ("e", "e", "en"))
+
+# By declension, column and case.
+ADJECTIVE_ENDING: tuple[_Table, _Table, _Table] = (
+    (("e", "en", "en"), ("e", "e", "en"), ("e", "e", "en"), ("en", "en", "en")),
+    (("er", "en", "en"), ("e", "e", "en"), ("es", "es", "en"), ("en", "en", "en")),
+    _DER_WORD,
+)
+
+HABEN: Triple = ("habe", "hat", "haben")
+SEIN: Triple = ("bin", "ist", "sind")
+WERDEN: Triple = ("werde", "wird", "werden")
+
+_GENDERS = {"der": Gender.MASCULINE, "die": Gender.FEMININE, "das": Gender.NEUTER}
+
+
+def _declined(stem: str, endings: _Table, plural: bool = True) -> _Table:
+    def column(index: int) -> Triple:
+        if index == 3 and not plural:
+            return ("", "", "")
+        nominative, accusative, dative = endings[index]
+        return (stem + nominative, stem + accusative, stem + dative)
+
+    return (column(0), column(1), column(2), column(3))
+
+
+def der_word(en: str, plural: str, stem: str, asking: bool = False) -> Determiner:
+    """A determiner declined as dieser; `plural` is the English plural."""
+    forms = _declined(stem, _DER_WORD)
+    return Determiner((en, plural), forms, Declension.WEAK, asking=asking)
+
+
+def ein_word(en: str, stem: str) -> Determiner:
+    """A determiner declined as mein."""
+    return Determiner((en, en), _declined(stem, _EIN_WORD), Declension.MIXED)
+
+
+def invariable(en: str, de: str) -> Determiner:
+    """A numeral, or no determiner at all: the adjective carries the strong endings."""
+    column: Triple = (de, de, de)
+    return Determiner((en, en), (column, column, column, column), Declension.STRONG, quantity=True)
+
+
+THE = Determiner(("the", "the"), ARTICLE, Declension.WEAK)
+A = Determiner(("a", ""), _declined("ein", _EIN_WORD, plural=False), Declension.MIXED, quantity=True)
+BARE = invariable("", "")
+KEIN = ein_word("", "kein")  # German only: what "a" and no determiner become under negation
+THIS = der_word("this", "these", "dies")
+WHICH = der_word("which", "which", "welch", asking=True)
+MY, OUR, YOUR, HIS, HER = (
+    ein_word(en, de) for en, de in (("my", "mein"), ("our", "unser"), ("your", "Ihr"), ("his", "sein"), ("her", "ihr"))
+)
+
+
+def english_plural(word: str) -> str:
+    """The regular plural, which is also the rule of the third person singular."""
+    if word[-1] == "y" and word[-2] not in "aeou":
+        return word[:-1] + "ies"
+    return word + ("es" if word.endswith(("s", "sh", "ch", "x")) else "s")
+
+
+def noun(entry: str, group: str) -> Noun:
+    """Read a noun from "coat = der Mantel, Mäntel".
+
+    Left: the English singular, with "/plural" if it is irregular. Right: article, singular, plural.
+    No German plural means the noun has none (then the English one is not used either); "-" for the
+    singular means plural only. A fourth field "weak" marks nouns as der Kollege, den Kollegen.
+    A place ends in "; at/an": the prepositions for being there.
+    """
+    entry, _, place = entry.partition("; ")
+    at = Text(*place.split("/")) if place else NO_TEXT
+    left, right = entry.split(" = ")
+    fields = right.split(", ")
+    article, singular = fields[0].split(" ", 1)
+    plural = fields[1] if len(fields) > 1 else ""
+    english, _, irregular = left.partition("/")
+    english = "" if english == "-" else english
+    english_many = irregular or (english_plural(english) if plural else "")
+    oblique = plural if "weak" in fields else singular
+    # A measure ("Glas Wein") declines its head alone.
+    head, space, rest = plural.partition(" ")
+    dative = head if not head or head.endswith(("n", "s")) else head + "n"
+    return Noun(
+        (english, english_many),
+        ((singular, oblique, oblique), (plural, plural, dative + space + rest)),
+        _GENDERS[article],
+        group,
+        at,
+    )
+
+
+def adjective(entry: str) -> Adjective:
+    """Read an adjective from "expensive = teuer/teur" (the stem is given only where it differs)."""
+    en, de = entry.split(" = ")
+    base, _, stem = de.partition("/")
+    return Adjective(en, base, stem or base)
+
+
+def verb(entry: str) -> Verb:
+    """Read a verb from "pick+up picked = ab|holen holt abgeholt".
+
+    Left: English base and past; "look_for" is a verb with its preposition, "pick+up" one whose particle
+    follows a pronoun object. Right: infinitive with "|" behind a separable prefix, third person singular,
+    participle, and "sein" if the Perfekt takes it.
+    """
+    left, right = entry.split(" = ")
+    base, past = left.split()
+    base, _, particle = base.partition("+")
+    head, underscore, rest = base.partition("_")
+    tail = underscore.replace("_", " ") + rest
+    infinitive, third, participle, *auxiliary = right.split()
+    prefix, _, bare = infinitive.rpartition("|")
+    stem = bare.removesuffix("n").removesuffix("e")
+    return Verb(
+        base=head + tail,
+        present=(head + tail, english_plural(head).replace("gos", "goes") + tail, head + tail),
+        past=(past + tail, past + tail, past + tail),
+        particle=particle,
+        auxiliary=False,
+        infinitive=prefix + bare,
+        finite=(stem + "e", third, bare),
+        participle=participle,
+        perfect=SEIN if auxiliary else HABEN,
+        prefix=prefix,
+    )

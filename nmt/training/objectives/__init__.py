@@ -1,0 +1,1 @@
+"""Training objectives: a model and a batch to a loss."""

@@ -1,0 +1,45 @@
+"""A small corpus that has something to drop, in as many files as wanted."""
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+from nmt import phrasebook
+from nmt.config import DataConfig, SubwordType, TextFiles, TokenizerConfig
+
+PAIRS = [(pair.en, pair.de) for pair in phrasebook.pairs(90, seed=7)]
+# Duplicates near and far, pairs of the held-out sets, empty sides, text that normalising changes.
+DIRTY = [
+    *PAIRS[:30],
+    *PAIRS[10:13],
+    (PAIRS[0][0], ""),
+    *((f"  {src} ", tgt) for src, tgt in PAIRS[20:60]),
+    PAIRS[82],
+    *PAIRS[5:9],
+    *PAIRS[55:80],
+]
+SMALL = TokenizerConfig(type=SubwordType.bpe, vocab_size=110, max_lines=35)
+
+
+def write(path: Path, lines: list[str], packed: bool = False) -> str:
+    content = "".join(f"{line}\n" for line in lines).encode()
+    path.write_bytes(gzip.compress(content) if packed else content)
+    return path.name
+
+
+def corpus(folder: Path, parts: int = 1, packed: bool = False, **settings: object) -> DataConfig:
+    """`DIRTY` in so many files of about the same length each."""
+    folder.mkdir(exist_ok=True)
+    size = -(-len(DIRTY) // parts)
+    train = TextFiles()
+    for part in range(parts):
+        own = DIRTY[part * size : (part + 1) * size]
+        train.src.append(write(folder / f"{part}.en", [src for src, _ in own], packed))
+        train.tgt.append(write(folder / f"{part}.de", [tgt for _, tgt in own], packed))
+    valid = TextFiles(tsv=[write(folder / "valid.tsv", [f"{src}\t{tgt}" for src, tgt in PAIRS[80:]])])
+    config = DataConfig(root=str(folder), cache=str(folder / "cache"), tokenizer=SMALL, train=train, valid=valid)
+    return replace(replace(config, workers=1), **settings)  # type: ignore[arg-type]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

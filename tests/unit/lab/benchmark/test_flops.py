@@ -1,0 +1,52 @@
+"""The formula for a model's work against torch's own counter of matrix products."""
+
+from typing import Any
+
+import pytest
+import torch
+from family import MEMBERS
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from nmt.config import Architecture, AttentionKind, DecoderKind, ModelConfig
+from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.lab.benchmark.flops import Work, forward_flops, training_flops
+from nmt.models import Vocabulary, build_model
+
+WORDS = 50
+SRC = [[5, 6, 7], [8, 9, 10]]
+TGT = [[11, 12, 13, 14], [15, 16, 17, 18]]
+
+SHAPES: list[dict[str, Any]] = [
+    *MEMBERS,
+    *({"decoder": decoder, "decoder_layers": 2} for decoder in DecoderKind),
+    {"attention": AttentionKind.general, "encoder_layers": 2, "decoder_layers": 3},
+    {"attention": None, "bidirectional": False, "encoder_layers": 2, "reverse_source": True, "residual_from": None},
+    {"architecture": Architecture.transformer, "encoder_layers": 2, "decoder_layers": 3},
+    {"architecture": Architecture.convolutional, "encoder_layers": 2, "decoder_layers": 3, "kernel_width": 5},
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_formula_counts_what_torch_counts(shape: dict[str, Any]) -> None:
+    """Without the fused LSTM and the fused attention, which the counter does not see."""
+    usual = {"embed_size": 12, "hidden_size": 16, "heads": 2, "max_positions": 7, "dropout": 0.0}
+    config = ModelConfig(**{**usual, **shape})
+    torch.manual_seed(1)
+    model = build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
+    batch = make_batch(SRC, TGT, range(2))
+    work = Work()
+    work.add(batch)
+    assert (work.sentences, work.src_tokens, work.tgt_tokens, work.tokens_squared) == (2, 8, 10, 40)
+    assert (work.src_squared, work.tgt_squared) == (32, 50)
+    counter, plain = FlopCounterMode(display=False), sdpa_kernel(SDPBackend.MATH)
+    with torch.backends.mkldnn.flags(enabled=False), plain, counter:
+        model(batch.src, batch.src_mask, batch.tgt_in)
+    assert counter.get_total_flops() == forward_flops(config, WORDS, work)
+    assert training_flops(config, WORDS, work) == 3 * forward_flops(config, WORDS, work)
+
+
+def test_padding_is_no_work() -> None:
+    work = Work()
+    work.add(make_batch([[5], [5, 6, 7, 8]], [[5, 6, 7], [5]], range(2)))
+    assert (work.src_tokens, work.tgt_tokens, work.tokens_squared) == (7, 6, 2 * 4 + 5 * 2)

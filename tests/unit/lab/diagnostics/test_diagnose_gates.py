@@ -1,0 +1,147 @@
+"""Recorded gates make, by the equations of torch's layers, the hidden states of the fused kernel, on either side."""
+
+from typing import Any
+
+import pytest
+import torch
+from family import GNMT
+from torch import Tensor
+
+from nmt.cli.diagnose import finding
+from nmt.config import AttentionKind, Cell, DecoderKind, ModelConfig, Side
+from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.errors import UserError
+from nmt.lab.diagnostics import Recording, record_gates
+from nmt.models import Seq2Seq, Vocabulary, build_model
+
+WORDS = 20
+SRC = [[5, 6, 7, 8], [8, 9], [11]]
+TGT = [[11, 12], [13, 14, 15, 16, 17], [18, 19, 12]]
+
+
+def build(config: ModelConfig) -> Seq2Seq:
+    torch.manual_seed(1)
+    return build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID)).double().eval()
+
+
+def shape(**settings: Any) -> ModelConfig:
+    return ModelConfig(**{"embed_size": 6, "hidden_size": 8, "encoder_layers": 2, "decoder_layers": 2, **settings})
+
+
+def replayed(gates: dict[str, Tensor], h: Tensor, c: Tensor | None) -> Tensor:
+    """The hidden states (T, H) that gates (T, H) of one sentence make (torch's documentation of nn.LSTM and nn.GRU)."""
+    states = []
+    for t in range(len(next(iter(gates.values())))):
+        at = {name: gate[t] for name, gate in gates.items()}
+        if c is None:
+            h = (1 - at["update"]) * at["candidate"] + at["update"] * h
+        else:
+            c = at["forget"] * c + at["input"] * at["candidate"]
+            h = at["output"] * c.tanh()
+        states.append(h)
+    return torch.stack(states)
+
+
+@pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru, Cell.reference_lstm, Cell.reference_gru])
+@pytest.mark.parametrize("reverse_source", [False, True])
+def test_an_encoders_gates_make_the_states_of_the_fused_layer(cell: Cell, reverse_source: bool) -> None:
+    config = shape(cell=cell, reverse_source=reverse_source)
+    model, batch = build(config), make_batch(SRC, TGT, range(3))
+    for side, layers in ((Side.encoder, model.encoder.forwards), (Side.encoder_backward, model.encoder.backwards)):
+        outputs: list[Tensor] = []
+        hook = layers[0].register_forward_hook(lambda *given, to=outputs: to.append(given[-1][0].detach()))
+        recording = record_gates(model, config, side, 1, batch)
+        hook.remove()
+        (captured,) = outputs
+        assert recording.difference < 1e-10
+        for b, line in enumerate(SRC):
+            length = len(line) + 1
+            gates = {gate: values[-length:, b] for gate, values in recording.gates.items()}
+            order = torch.arange(length)
+            if reverse_source:  # the order of the text is that of the words, which were read from the last, eos last
+                order = torch.tensor([*range(length - 2, -1, -1), length - 1])
+            if side == Side.encoder_backward:
+                order = order.flip(0)
+            read = {gate: values[order] for gate, values in gates.items()}
+            start = torch.zeros(4).double()
+            made = replayed(read, start, start if "forget" in read else None)
+            torch.testing.assert_close(made, captured[-length:, b], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru])
+@pytest.mark.parametrize(
+    "settings", [{}, {"attention": None}, {"decoder": DecoderKind.bahdanau}, {"input_feeding": True}], ids=str
+)
+@pytest.mark.parametrize("layer", [1, 2])
+def test_a_decoders_gates_make_the_states_of_its_steps(cell: Cell, settings: dict[str, Any], layer: int) -> None:
+    config = shape(cell=cell, **settings)
+    model, batch = build(config), make_batch(SRC, TGT, range(3))
+    recording = record_gates(model, config, Side.decoder, layer, batch)
+    assert torch.equal(recording.mask, batch.tgt_mask)
+    with torch.no_grad():
+        state = model.encode(batch.src, batch.src_mask)
+        start, states = state.hidden[layer - 1], []
+        for tokens in batch.tgt_in:
+            _, state = model.decoder.step(tokens, state)
+            states.append(state.hidden[layer - 1][0])
+    for b in range(3):
+        gates = {name: gate[:, b] for name, gate in recording.gates.items()}
+        made = replayed(gates, start[0][b], start[1][b] if len(start) == 2 else None)
+        torch.testing.assert_close(made, torch.stack(states)[:, b], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        GNMT,
+        {"encoder_transitions": 2},
+        {"zoneout_h": 0.1, "zoneout_c": 0.2},
+        {"decoder": DecoderKind.conditional},
+        {"weight_drop": 0.3, "direction_size": 6},
+    ],
+    ids=str,
+)
+def test_other_members_of_the_family_are_recorded_as_they_compute(settings: dict[str, Any]) -> None:
+    config = shape(**settings)
+    model, batch = build(config), make_batch(SRC, TGT, range(3))
+    for side in Side:
+        recording = record_gates(model, config, side, 1, batch)
+        assert recording.difference < 1e-10
+        assert {gate.shape[:2] for gate in recording.gates.values()} == {recording.mask.shape}
+
+
+@pytest.mark.parametrize(
+    ("settings", "side", "layer", "said"),
+    [
+        ({"cell": Cell.rnn}, Side.encoder, 1, "the model is of rnn, whose gates are not shown; allowed: lstm"),
+        ({"architecture": "transformer"}, Side.encoder, 1, "the model is of transformer"),
+        ({}, Side.encoder, 3, "layer=3 side=encoder: the model has 2 such layers"),
+        ({"bidirectional_layers": 1}, Side.encoder_backward, 2, "side=encoder_backward: the model has 1 such layers"),
+        ({"bidirectional": False}, Side.encoder_backward, 1, "the model has 0 such layers"),
+        ({"decoder_layers": 1}, Side.decoder, 2, "the model has 1 such layers"),
+    ],
+)
+def test_what_is_not_there_is_refused(settings: dict[str, Any], side: Side, layer: int, said: str) -> None:
+    config = shape(**settings)
+    with pytest.raises(UserError, match=said):
+        record_gates(build(shape()), config, side, layer, make_batch(SRC, TGT, range(3)))
+
+
+def test_saturation_is_counted_over_real_tokens_alone() -> None:
+    gate = torch.tensor([[[0.0, 0.95]], [[0.05, 0.95]], [[0.5, 0.95]], [[0.95, 0.2]]])  # (4, 1, 2)
+    mask = torch.tensor([[False], [True], [True], [True]])
+    left, right = Recording({"forget": gate}, mask, 0.0).saturation("forget")
+    assert left.tolist() == pytest.approx([1 / 3, 0])
+    assert right.tolist() == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_the_title_names_where_the_most_is_kept_and_forgotten() -> None:
+    gate = torch.tensor([[[0.4, 0.6]], [[0.8, 1.0]], [[0.1, 0.3]]])
+    recording = Recording({"reset": 1 - gate, "update": gate}, torch.ones(3, 1, dtype=torch.bool), 0.0)
+    found = finding(recording, ["▁a", "▁b", "</s>"])
+    assert found == "it forgets the most at '</s>' (mean gate 0.20) and keeps the most at '▁b' (0.90)"
+
+
+def test_attention_kinds_do_not_matter() -> None:
+    config = shape(attention=AttentionKind.coverage)
+    assert record_gates(build(config), config, Side.decoder, 2, make_batch(SRC, TGT, range(3))).difference < 1e-10

@@ -1,0 +1,202 @@
+"""Verbs at the end of German clauses: where they are, how far they are, and whether a translation has them there."""
+
+import re
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from nmt.cli.diagnosis.memory import depth, training_sentences
+from nmt.config import Cell, Config, DataConfig, MachineConfig, ModelConfig, OptimConfig, PhrasebookConfig, TrainConfig
+from nmt.errors import UserError
+from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
+from nmt.lab.diagnostics.memory import CLASSES, right
+from nmt.phrasebook import german, stream
+from nmt.phrasebook.sentences import Sentences
+from nmt.phrasebook.verbs_last import VerbsLast, subordinate_clauses, verbs_last
+from nmt.run import RunDirectory
+
+DE = "Der Polizist, der das Auto, das ich mag, gesehen hat, sagt, dass es teuer war."
+INNER, MIDDLE, LAST = (
+    VerbsLast("", DE, verbs, distance, part)
+    for verbs, distance, part in (("mag", 2, 2), ("gesehen hat", 6, 3), ("war", 2, 5))
+)
+
+
+@pytest.mark.parametrize(
+    ("translation", "expected"),
+    [
+        (DE, (True, True, True)),
+        ("Der Polizist, der das Auto, das er mag, gesehen hat, weiß, dass sie alt war.", (True, True, True)),
+        ("Der Polizist, der das Auto, das ich mögen, gesehen haben, sagt, dass es teuer ist.", (False, False, False)),
+        ("Der Polizist, der das Auto, das ich mag, hat, sagt, dass es war?", (True, False, True)),
+        ("Der Polizist, der das Auto, das ich mag, ungesehen hat, sagt, dass es teuerwar.", (True, False, False)),
+        ("Der Polizist, der das Auto gesehen hat, sagt, dass es teuer war.", (False, False, False)),
+        ("mag, gesehen hat", (False, False, False)),
+        ("a, b, mag, gesehen hat, c, war", (True, True, True)),
+        ("", (False, False, False)),
+    ],
+)
+def test_the_verbs_are_right_at_the_end_of_their_own_part(translation: str, expected: tuple[bool, ...]) -> None:
+    assert tuple(right(clause, translation) for clause in (INNER, MIDDLE, LAST)) == expected
+
+
+def test_accuracies_are_counted_class_by_class() -> None:
+    classes = {(1, 3): [INNER, LAST], (4, 6): [MIDDLE]}
+    wrong = DE.replace("mag", "kennt")
+    found = accuracies(classes, [wrong, DE, wrong])
+    assert found == [Accuracy(1, 2), Accuracy(1, 1)]
+    assert accuracies(classes, [DE, DE, ""]) == [Accuracy(2, 2), Accuracy(0, 1)]
+
+
+def test_chance_says_the_commonest_verb_everywhere() -> None:
+    ist, hat = (VerbsLast("", "", verb, 1, 0) for verb in ("ist", "hat"))
+    assert chance({(1, 3): [ist, hat, hat], (4, 6): [ist, ist]}) == [Accuracy(1, 3), Accuracy(2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "low", "high"), [(81, 263, 0.2553, 0.3662), (0, 20, 0.0, 0.1611), (15, 15, 0.7961, 1.0)]
+)
+def test_the_interval_is_wilsons(hits: int, of: int, low: float, high: float) -> None:
+    """The first and the last as in Newcombe 1998, table I; the second from z^2 / (n + z^2)."""
+    assert Accuracy(hits, of).interval == pytest.approx((low, high), abs=5e-5)
+
+
+def test_clauses_found_by_the_grammar_are_those_that_the_commas_show() -> None:
+    """Verbs end what stands between two punctuation marks, and their clause begins within the sentence."""
+    draw, clauses = Sentences(5).sentence, 0
+    for _ in range(2000):
+        sentence = draw(4)
+        text = german.sentence(sentence)
+        assert not re.search("[\x00-\x1f]", text)
+        for clause in subordinate_clauses(sentence):
+            clauses += 1
+            assert clause.de == text
+            part = re.split("[,.?]", text)[clause.part].split()
+            verbs = clause.verbs.split()
+            assert part[len(part) - len(verbs) :] == verbs
+            assert 1 <= len(verbs) <= 2
+            before = sum(len(other.split()) for other in re.split("[,.?]", text)[: clause.part])
+            assert 1 <= clause.distance < before + len(part) - len(verbs)
+    assert clauses > 800
+
+
+COUNTED = {  # by hand: words of the clause before its verbs, those of clauses inside it too, without the conjunction
+    "Mein Chef weiß, dass der freundliche Zahnarzt, der in Köln arbeitet, seinen guten Stadtplan hat.": [
+        ("arbeitet", 3, 2),  # der in Köln
+        ("hat", 10, 3),  # der freundliche Zahnarzt, der in Köln arbeitet, seinen guten Stadtplan
+    ],
+    "Denken Sie, dass die Kellnerinnen, die der alten Frau eine frische Pizza gebracht haben, die leckere Suppe im "
+    "Café bestellen können?": [("gebracht haben", 7, 2), ("bestellen können", 16, 3)],
+    "Ich weiß nicht, wann Sie eine Tasche suchen sollten, die Frau Schneider hat.": [
+        ("suchen sollten", 4, 1),  # wann Sie eine Tasche
+        ("hat", 3, 2),  # die Frau Schneider
+    ],
+    "Unser Onkel denkt, dass mein Vater beschlossen hat, ein Fahrrad zu reparieren, das Ihr Kollege verkauft hat.": [
+        ("beschlossen hat", 2, 1),  # mein Vater
+        ("verkauft hat", 3, 3),  # das Ihr Kollege
+    ],
+}
+
+
+def test_distances_are_those_counted_by_hand() -> None:
+    draw, found = Sentences(21).sentence, {}
+    while len(found) < len(COUNTED):
+        sentence = draw(3)
+        if (text := german.sentence(sentence)) in COUNTED:
+            found[text] = [(each.verbs, each.distance, each.part) for each in subordinate_clauses(sentence)]
+    assert found == COUNTED
+
+
+def test_of_each_sentence_the_longest_wait_is_asked_for() -> None:
+    for clause in islice(verbs_last(3, 4), 50):
+        assert right(clause, clause.de)
+        assert clause.en[-1] == clause.de[-1]
+    draw = Sentences(3).sentence
+    expected = (list(subordinate_clauses(draw(4))) for _ in range(300))
+    waits = [max(each.distance for each in clauses) for clauses in expected if clauses]
+    assert waits == [clause.distance for clause in islice(verbs_last(3, 4), len(waits))]
+
+
+def test_each_class_has_its_clauses_of_sentences_that_were_not_trained_on() -> None:
+    seen = [pair.en for pair in islice(stream(8, 4), 300)]
+    free, drawn = draw_clauses(6, 8, 4, ()), draw_clauses(6, 8, 4, seen)
+    assert {clause.en for members in free.values() for clause in members} & set(seen)
+    sentences = [clause.en for members in drawn.values() for clause in members]
+    assert len(set(sentences)) == 6 * len(CLASSES)
+    assert not set(sentences) & set(seen)
+    for (low, high), members in drawn.items():
+        assert all(low <= clause.distance <= high for clause in members)
+
+
+def test_a_class_that_cannot_be_filled_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("nmt.lab.diagnostics.memory.DRAWS", 300)
+    found = draw_clauses(5, 1, 1, ())
+    assert list(found) == [(1, 3), (4, 6), (7, 9)]
+    assert {len(members) for members in found.values()} == {5}
+    assert "verbs that wait 14 to 17 words are left out: only 0 were found" in caplog.text
+    with pytest.raises(UserError, match=r"no distance has 500 new sentences at depth 0, the most are 0"):
+        draw_clauses(500, 1, 0, ())
+
+
+TINY = Config(
+    data=DataConfig(phrasebook=PhrasebookConfig(train=30, valid=4, test=5, depth=2)),
+    model=ModelConfig(embed_size=8, hidden_size=8),
+    train=TrainConfig(max_steps=10),
+)
+
+
+def test_each_cell_competes_without_and_with_attention() -> None:
+    found = contestants(TINY, [Cell.rnn, Cell.lstm])
+    assert [each.name for each in found] == [
+        f"{cell} {word} attention" for cell in ("rnn", "lstm") for word in ("without", "with")
+    ]
+    assert [each.config.model.attention for each in found] == [None, TINY.model.attention] * 2
+    assert [each.config.model.cell for each in found] == [Cell.rnn, Cell.rnn, Cell.lstm, Cell.lstm]
+
+
+def test_a_training_is_used_again_for_the_same_configuration_alone() -> None:
+    def folder(config: Config) -> str:
+        return contestants(config, [Cell.gru])[0].folder
+
+    assert folder(TINY) == folder(replace(TINY, machine=MachineConfig(threads=1)))
+    assert folder(TINY) == folder(replace(TINY, data=replace(TINY.data, cache="elsewhere")))
+    others = [
+        replace(TINY, seed=2),
+        replace(TINY, train=TrainConfig(max_steps=11)),
+        replace(TINY, model=replace(TINY.model, embed_size=16)),
+        replace(TINY, optim=OptimConfig(clip_norm=2.0)),
+    ]
+    assert len({folder(config) for config in (TINY, *others)}) == 5
+
+
+def test_no_model_is_asked_for_what_any_was_trained_on(tmp_path: Path) -> None:
+    data = replace(TINY.data, cache=str(tmp_path))
+    configs = [replace(TINY, data=replace(data, phrasebook=PhrasebookConfig(30, 4, 5, 2, seed))) for seed in (1, 2)]
+    found = training_sentences({str(number): Saved(tmp_path, config) for number, config in enumerate(configs)})
+    texts = [path.read_text().split("\n")[:-1] for path in (tmp_path / "phrasebook").rglob("*.en")]
+    assert len(texts) == 6
+    assert found == {line for text in texts for line in text}
+
+
+class Saved(RunDirectory):
+    """A run of which nothing but the configuration is there."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        super().__init__(path)
+        self.saved = config
+
+    def config(self, overrides: list[str] | None = None) -> Config:
+        return self.saved
+
+
+def test_the_depth_is_one_that_all_runs_know(tmp_path: Path) -> None:
+    deeper = replace(TINY, data=replace(TINY.data, phrasebook=PhrasebookConfig(depth=4)))
+    runs = {"two": Saved(tmp_path, TINY), "four": Saved(tmp_path, deeper)}
+    assert depth(runs) == 2
+    for data in (replace(TINY.data, phrasebook=None, root="x"), replace(TINY.data, src_lang="de", tgt_lang="en")):
+        with pytest.raises(UserError, match="was not trained on the phrasebook into German"):
+            depth(runs | {"other": Saved(tmp_path, replace(TINY, data=data))})

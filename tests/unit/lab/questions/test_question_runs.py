@@ -1,0 +1,146 @@
+"""What questions are made of: files that are checked, runs that are known again, and how long the rest will take."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asked import BAD, BY_BOTH, GOOD, HOLDS, Trainer, ask, few_trials, make_trainer, quick, trainings, write_question  # noqa: F401
+
+from nmt.cli import questions
+from nmt.cli.questioning.runs import Runs, rows_of, tables_of, training_job, trainings_of
+from nmt.cli.questions import load_questions, plan
+from nmt.config import Question, conf_dir, load_config
+from nmt.data import prepare, sha256_of
+from nmt.errors import UserError
+from nmt.run import RunDirectory
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"rows": [GOOD]}, r"parts\.0\.rows has 1 rows"),
+        ({"rows": [GOOD, GOOD]}, r"parts\.0\.rows has the label 'LSTM' twice"),
+        ({"rows": [GOOD, BAD | {"minutes": 9}]}, r"rows\.1\.minutes is 9.0; allowed: from 0 to 4"),
+        ({"literature": [BY_BOTH | {"worse": "RNN"}]}, r"literature speaks of .*; allowed: the first row, 'LSTM'"),
+        ({"claim": HOLDS | {"bleu": {"LSTM": 3}}}, r"claim\.bleu has LSTM; allowed: every row"),
+        (
+            {"claim": {"best": None, "verdicts": {"GRU": "equal"}, "bleu": {"LSTM": 3, "GRU": 2}}},
+            "'equal'; allowed: bet",
+        ),
+        ({"answer": "Yes."}, r"parts\.0\.claim is null and there is an answer"),
+        ({"seeds": [1, 1]}, r"seeds is \[1, 1\]"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_refused(tmp_path: Path, changes: Any, complaint: str) -> None:
+    rows = changes.pop("rows", [GOOD, BAD])
+    write_question(tmp_path, "cells", *rows, **changes)
+    with pytest.raises(UserError, match=complaint):
+        load_config(Question, tmp_path / "cells.yaml")
+
+
+def test_missing_trainings_are_estimated_by_what_others_took(trainer: Trainer, tmp_path: Path) -> None:
+    """Of two minutes of a core estimated, the LSTM's first seed took one."""
+    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+    found, runs = trainings(tmp_path), Runs(tmp_path / "runs")
+    assert list(runs.seconds(found).values()) == [140] * 4
+    trainer([training_job(found[0], runs, 1, None)], 1, tmp_path)
+    seconds = Runs(tmp_path / "runs").seconds(found)
+    assert [seconds[each.key] for each in found[1:]] == [80, 80, 80]
+    trainer([training_job(found[3], runs, 1, None)], 1, tmp_path)
+    seconds = Runs(tmp_path / "runs").seconds(found)  # now 60 s of the LSTM, 120 s of the GRU
+    assert [seconds[each.key] for each in found[1:3]] == [80, 140]
+
+
+def test_a_run_is_known_by_what_decides_its_numbers(trainer: Trainer, tmp_path: Path) -> None:
+    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+    found = trainings(tmp_path)
+    assert len({each.key for each in found}) == 4
+    where = ["data.mirror=null", "data.cache=elsewhere", "data.workers=3", "data.shard_pairs=9"]
+    for words in ([*where, "machine.threads=2", "tracking.mode=disabled", "train.resume=auto"], []):
+        write_question(tmp_path / "asked", "cells", GOOD | {"overrides": words}, BAD)
+        assert trainings(tmp_path)[0].key == found[0].key
+    write_question(tmp_path / "asked", "cells", GOOD | {"overrides": ["train.max_steps=7"]}, BAD)
+    assert trainings(tmp_path)[0].key != found[0].key
+    # A run of a version that did not have one of the settings, under the name of that version's hash.
+    run = RunDirectory(tmp_path / "runs" / "older")
+    config = found[0].config
+    run.create(config, prepare(config.data))
+    text = run.config_path.read_text(encoding="utf-8")
+    run.config_path.write_text(text.replace("  most_pairs: null\n", ""), encoding="utf-8")
+    assert text != run.config_path.read_text(encoding="utf-8")
+    record = run.record()
+    record["sha256"]["config.yaml"] = sha256_of(run.config_path)
+    run.write_record(record)
+    assert Runs(tmp_path / "runs").run(found[0]).path == run.path
+
+
+@pytest.mark.parametrize("damaged", ["config.yaml", "run.json"])
+def test_a_damaged_run_is_not_trained_and_has_taken_no_time(trainer: Trainer, tmp_path: Path, damaged: str) -> None:
+    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+    training = trainings(tmp_path)[0]
+    trainer([training_job(training, Runs(tmp_path / "runs"), 1, None)], 1, tmp_path)
+    runs = Runs(tmp_path / "runs")
+    assert runs.trained(training)
+    assert runs.spent(training) == 60
+    path = runs.run(training).path / damaged
+    path.write_bytes(path.read_bytes()[:-20])
+    runs = Runs(tmp_path / "runs")
+    assert not runs.trained(training)
+    assert runs.spent(training) == 0
+    assert not runs.translated(training)
+
+
+@pytest.mark.parametrize("other", ["a", "z"])
+def test_of_two_folders_of_one_training_the_finished_one_counts(trainer: Trainer, tmp_path: Path, other: str) -> None:
+    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+    training, runs = trainings(tmp_path)[0], Runs(tmp_path / "runs")
+    trainer([training_job(training, runs, 1, None)], 1, tmp_path)
+    unfinished = RunDirectory(tmp_path / "runs" / other)
+    unfinished.create(training.config, prepare(training.config.data))
+    assert Runs(tmp_path / "runs").run(training).path.name == training.key
+    assert Runs(tmp_path / "runs").trained(training)
+
+
+def test_each_finding_of_the_literature_names_its_paper() -> None:
+    """On the page it stands beside a table, not below the finding before."""
+    parts = [part for each in load_questions(Path(conf_dir()) / "questions").values() for part in each.parts]
+    says = [found.says for part in parts for found in part.literature]
+    assert len(says) > 5
+    assert [
+        text for text in says if re.match(r"[A-Z][a-z]+ (et al\.|and [A-Z][a-z]+) (19|20)\d\d ", text) is None
+    ] == []
+
+
+@pytest.mark.commands
+def test_the_shipped_questions_compose_and_fit_into_an_afternoon(tmp_path: Path) -> None:
+    asked = load_questions(Path(conf_dir()) / "questions")
+    tables = [table for name, each in asked.items() for table in tables_of(each, name)]
+    everything = trainings_of(tables)
+    assert len(everything) <= 180
+    seconds = sum(Runs(tmp_path).seconds(everything).values())
+    assert seconds <= 2 * 4 * 3600  # two cores
+    assert all(each.seeds == [1, 2, 3] for each in asked.values())
+    assert {each.config.data.name for each in everything} == {"phrasebook", "multi30k"}
+    assert "are missing: about" in plan(tables, Runs(tmp_path))
+    searched = [each for each in rows_of(tables) if each.search]
+    assert len({(each.overrides, each.search) for each in searched}) == len(searched) / 3
+
+
+def test_what_was_trained_is_measured_though_a_training_failed(
+    trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_question(tmp_path / "asked", "cell", GOOD, BAD)
+    trainer.failing = [each.key for each in trainings(tmp_path)[3:]]
+    measured: list[int] = []
+    monkeypatch.setattr(questions, "measure_speeds", lambda tables, runs: measured.append(len(runs.found)))
+    with pytest.raises(UserError, match="1 of the runs failed"):
+        ask(tmp_path, then_measure=True)
+    assert measured == [3]
+
+
+@pytest.mark.parametrize("key", ["overrides", "search"])
+def test_a_list_in_the_place_of_a_word_is_named(tmp_path: Path, key: str) -> None:
+    write_question(tmp_path / "asked", "cell", GOOD, BAD | {key: [["a", "b"]]})
+    with pytest.raises(UserError, match=rf"parts\.0\.rows\.1\.{key} holds a list"):
+        ask(tmp_path, dry=True)

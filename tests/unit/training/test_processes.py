@@ -1,0 +1,85 @@
+"""What processes do together: one alone, and two of them against sums made by hand."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from nmt.errors import UserError
+from nmt.training.distributed import Processes, heard_of_all, joined
+
+pytestmark = pytest.mark.commands
+
+ROOT = Path(__file__).resolve().parent.parent.parent.parent
+TOGETHER = """
+import json, sys
+import torch
+from torch import nn
+from nmt.training.distributed import joined
+
+with joined() as all:
+    model = nn.Linear(2, 2)
+    nn.init.constant_(model.weight, all.rank + 1.0)
+    nn.init.constant_(model.bias, all.rank + 1.0)
+    all.same_weights(model)
+    weight = model.weight.tolist()
+    if all.rank == 1:  # the other has no gradient at all
+        model(torch.tensor([3.0, 4.0])).sum().backward()
+    all.add_up_gradients(model)
+    found = [
+        all.rank, all.count, all.sum(all.rank + 0.5, 2), all.largest(5 * all.rank), weight, model.weight.grad.tolist(),
+        all.from_first({"of": ["ä", 1.5, None], "rank": all.rank}),
+        [each.tolist() for each in all.of_each(torch.tensor([all.rank, 7], dtype=torch.uint8))],
+    ]
+print(json.dumps(found))
+"""
+
+
+def test_one_process_alone_changes_nothing() -> None:
+    with joined() as alone:
+        assert alone == Processes(0, 1)
+    assert alone.first
+    assert alone.sum(0.1, 3) == [0.1, 3]
+    assert alone.largest(15) == 15
+    assert alone.from_first(value := [object()]) is value
+    assert torch.equal(alone.of_each(torch.ones(2))[0], torch.ones(2))
+    model = nn.Linear(2, 2)
+    alone.add_up_gradients(model)
+    assert model.weight.grad is None
+
+
+def test_two_processes_agree() -> None:
+    common = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "localhost",
+    }
+    common["MASTER_PORT"] = str(20000 + os.getpid() % 10000)
+    pair = [
+        subprocess.Popen([sys.executable, "-c", TOGETHER], env={**common, "RANK": str(rank)}, stdout=subprocess.PIPE)
+        for rank in (0, 1)
+    ]
+    outputs = [json.loads(process.communicate(timeout=60)[0]) for process in pair]
+    for rank, (own, count, sums, largest, weight, gradient, value, each) in enumerate(outputs):
+        assert (own, count) == (rank, 2)
+        assert sums == [2.0, 4.0]
+        assert largest == 5
+        assert weight == [[1.0, 1.0], [1.0, 1.0]]
+        assert gradient == [[3.0, 4.0], [3.0, 4.0]]
+        assert value == {"of": ["ä", 1.5, None], "rank": 0}
+        assert each == [[0, 7], [1, 7]]
+
+
+def test_a_lost_process_is_told_in_one_line() -> None:
+    with (
+        pytest.raises(UserError, match=r"another process of this training has ended.*Connection closed"),
+        heard_of_all(),
+    ):
+        raise RuntimeError("Connection closed by peer\nat a place in gloo")
