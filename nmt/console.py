@@ -11,7 +11,7 @@ from rich.text import Text
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def harmless(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     """Text in which a terminal finds no command: what would be one is spelt out, as in `\\x1b[2J`.
 
     Line feeds and tabs stay.

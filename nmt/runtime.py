@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Machine:
+class Runtime:
     device: torch.device
     bfloat16: bool
     """Whether to train in bfloat16."""
@@ -38,7 +38,7 @@ class Machine:
             log.info("translating in %s", translator.model.precision)
 
 
-def settle(config: MachineConfig) -> Machine:
+def setup_runtime(config: MachineConfig) -> Runtime:
     """Sets threads, denormals and the allocator, and decides on device and precision.
 
     Raises:
@@ -61,7 +61,7 @@ def settle(config: MachineConfig) -> Machine:
         raise UserError(
             "machine.precision=int8 needs a processor whose 8-bit products are exact (VNNI or AMX); use auto or float32"
         )
-    return Machine(device, bfloat16, translate_in, keeps_memory)
+    return Runtime(device, bfloat16, translate_in, keeps_memory)
 
 
 def number_of_threads(config: MachineConfig) -> int:

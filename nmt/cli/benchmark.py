@@ -45,7 +45,7 @@ from nmt.lab.benchmark import (
 )
 from nmt.models.int8 import int8_products_are_exact
 from nmt.run import RunDirectory
-from nmt.runtime import fast_bfloat16, settle
+from nmt.runtime import fast_bfloat16, setup_runtime
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def standard(config: BenchmarkConfig) -> Config:
 
 def build(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, float]) -> Benchmark:
     """The benchmark of a task; `folder` is for the files that it needs."""
-    whole, machine = standard(config), settle(replace(config.machine(), precision=precision(config)))
+    whole, machine = standard(config), setup_runtime(replace(config.machine(), precision=precision(config)))
     match config.task:
         case Task.train:
             peak = peaks["matmul_peak_flops_bfloat16" if machine.bfloat16 else "matmul_peak_flops_float32"]
@@ -118,7 +118,7 @@ def command(cfg: DictConfig) -> None:
     elif configs[0].neighbours:
         configs.append(replace(configs[0], neighbours=0))
     output = None if configs[0].output is None else app.new_path(configs[0].output)
-    settle(configs[0].machine())
+    setup_runtime(configs[0].machine())
     peaks = {}
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         peak = peaks[f"matmul_peak_flops_{name}"] = matmul_peak(dtype)

@@ -15,7 +15,7 @@ from nmt.cli.diagnosis.gradients import gradients
 from nmt.cli.diagnosis.memory import memory
 from nmt.cli.diagnosis.output import output_folder, save_numbers
 from nmt.config import DiagnoseConfig, Diagnosis, SearchConfig, SearchKind, Side, with_search
-from nmt.console import harmless
+from nmt.console import escape_control_characters
 from nmt.data import EOS_ID, make_batch, normalise
 from nmt.decoding import Translator
 from nmt.evaluation import draw_attention, load_translator
@@ -23,7 +23,7 @@ from nmt.evaluation.evaluate import load_model
 from nmt.lab.diagnostics import Recording, attend, record_gates
 from nmt.lab.plots.diagnostics import draw_gates
 from nmt.run import RunDirectory
-from nmt.runtime import Machine, settle
+from nmt.runtime import Runtime, setup_runtime
 
 
 def command(cfg: DictConfig) -> None:
@@ -31,7 +31,7 @@ def command(cfg: DictConfig) -> None:
     usual = SearchConfig(kind=SearchKind.greedy, beam_size=1) if run is None else run.config().search
     config, search = with_search(DiagnoseConfig, cfg, usual)
     folder = output_folder(config)
-    machine = settle(config.machine)
+    machine = setup_runtime(config.machine)
     match config.task:
         case Diagnosis.gradients:
             gradients(config, run, machine, folder)
@@ -46,7 +46,7 @@ def command(cfg: DictConfig) -> None:
     print(folder)
 
 
-def gates(config: DiagnoseConfig, run: RunDirectory, search: SearchConfig, machine: Machine, folder: Path) -> None:
+def gates(config: DiagnoseConfig, run: RunDirectory, search: SearchConfig, machine: Runtime, folder: Path) -> None:
     """Writes FOLDER/gates.json and gates.png, and prints how often each gate is saturated."""
     assert config.sentence is not None
     model, _ = load_model(run, config.checkpoint)
@@ -105,7 +105,7 @@ def show_saturation(over: Recording, title: str) -> None:
     Console(width=110).print(table)
 
 
-def attention(config: DiagnoseConfig, run: RunDirectory, search: SearchConfig, machine: Machine, folder: Path) -> None:
+def attention(config: DiagnoseConfig, run: RunDirectory, search: SearchConfig, machine: Runtime, folder: Path) -> None:
     """Writes FOLDER/attention.json and a picture for each translation, and prints the maps."""
     assert config.sentence is not None
     others = [RunDirectory.open(path) for path in config.ensemble]
@@ -123,7 +123,7 @@ def attention(config: DiagnoseConfig, run: RunDirectory, search: SearchConfig, m
         console = Console(width=10_000)  # a file has room for every column
     for rank, translation in enumerate(found, start=1):
         title = f"{rank} of {len(found)}, score {translation.score:.3f}: {translation.text}"
-        print(harmless(title))
+        print(escape_control_characters(title))
         console.print(attention_table(translation.attention))
         draw_attention(translation.attention, folder / f"attention_{rank}.png", title)
 

@@ -11,7 +11,7 @@ from nmt.data import locate, normalise
 from nmt.errors import UserError
 from nmt.evaluation import load_translator
 from nmt.run import RunDirectory
-from nmt.runtime import settle
+from nmt.runtime import setup_runtime
 
 
 def command(cfg: DictConfig) -> None:
@@ -23,7 +23,7 @@ def command(cfg: DictConfig) -> None:
         raise UserError(f"search.n_best={search.n_best}: a sentence has one target; set search.n_best=1")
     folder = app.new_path(asked.output)
     others = [RunDirectory.open(path) for path in asked.ensemble]
-    machine = settle(asked.machine)
+    machine = setup_runtime(asked.machine)
     translator, _ = load_translator(run, asked.checkpoint, search, machine.device, others)
     machine.lower_precision(translator)
     pairs = locate(config.data)["train"].pairs()

@@ -8,7 +8,7 @@ from nmt.cli import app
 from nmt.config import DoctorConfig, from_hydra
 from nmt.errors import UserError
 from nmt.lab.doctor import Verdict, examine, show_findings, write_findings
-from nmt.runtime import settle
+from nmt.runtime import setup_runtime
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def command(cfg: DictConfig) -> None:
     asked = from_hydra(DoctorConfig, cfg)
     folder = None if asked.output is None else app.new_path(asked.output)
-    findings = examine(asked, settle(asked.machine).device)
+    findings = examine(asked, setup_runtime(asked.machine).device)
     show_findings(asked.data.name, findings)
     if folder is not None:
         try:

@@ -16,7 +16,7 @@ from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, load_translator, score_translations, scores_name, show_scores
 from nmt.metrics import Comet, check_tokenizer
 from nmt.run import RunDirectory
-from nmt.runtime import settle
+from nmt.runtime import setup_runtime
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ def command(cfg: DictConfig) -> None:
     asked, search = with_search(EvaluateConfig, cfg, config.search)
     check_tokenizer(config.data.bleu_tokenize)
     folder = scores_folder(asked, run)
-    machine = settle(asked.machine)
+    machine = setup_runtime(asked.machine)
     others = [RunDirectory.open(path) for path in asked.ensemble]
     # What may not be had is asked for first, and the slow work done when all is there.
     name, test = what_to_score(asked, run, config)

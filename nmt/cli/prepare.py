@@ -6,13 +6,13 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.config import PrepareConfig, from_hydra
-from nmt.console import harmless
+from nmt.console import escape_control_characters
 from nmt.data import prepare
 
 
 def command(cfg: DictConfig) -> None:
     prepared = prepare(from_hydra(PrepareConfig, cfg).data)
-    print(harmless(prepared.report), end="", file=sys.stderr)
+    print(escape_control_characters(prepared.report), end="", file=sys.stderr)
     print(prepared.folder)
 
 

@@ -10,7 +10,7 @@ from nmt.errors import UserError
 from nmt.lab.report.facts import facts_of
 from nmt.lab.report.page import write_report
 from nmt.run import RunDirectory
-from nmt.runtime import settle
+from nmt.runtime import setup_runtime
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def command(cfg: DictConfig) -> None:
     for name in ("report.html", "model_card.md"):
         if asked.output is not None and (folder / name).exists():
             raise UserError(f"output={asked.output}: {name} is there already; choose another folder or delete it")
-    machine = settle(asked.machine)
+    machine = setup_runtime(asked.machine)
     facts = facts_of(run, asked.split, machine.device, asked.examples, asked.random_examples, asked.seed)
     for sentence in facts.missing:
         log.info("missing: %s", sentence)

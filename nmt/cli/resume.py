@@ -81,7 +81,7 @@ def schedule_note(before: Config, config: Config, step: int, state: dict[str, An
     )
 
 
-def let_patience_decide(trainer: Trainer) -> None:
+def apply_patience(trainer: Trainer) -> None:
     """Make patience as it is configured now decide whether a continued training has already ended."""
     progress = trainer.progress
     progress.stopped = 0 < trainer.config.patience <= progress.since_best

@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.app.best_experiment import write_experiment
-from nmt.cli.train import fine_tuned, fit, lay_out
+from nmt.cli.train import create_run, fine_tuned, fit
 from nmt.config import Config, Metric, SweepCommandConfig, from_hydra, path_of, with_values
 from nmt.errors import UserError
 from nmt.lab.sweep import (
@@ -29,7 +29,7 @@ from nmt.lab.sweep import (
 )
 from nmt.metrics import check_tokenizer
 from nmt.run import RunDirectory, provenance
-from nmt.runtime import Machine, settle
+from nmt.runtime import Runtime, setup_runtime
 from nmt.training import Tracker
 
 MOST_FAILURES = 3
@@ -48,7 +48,7 @@ def command(cfg: DictConfig) -> None:
         space = search_space(asked.sweep, asked.base())
         total = trials_of(asked.sweep, space)
         check_tokenizer(asked.data.bleu_tokenize)
-        machine = settle(asked.machine)
+        machine = setup_runtime(asked.machine)
         with sweep.locked(), app.stopping(REMEDY):
             sweep.begin(asked, app.choices())
             with app.logging_to(sweep.path / "sweep.log"):
@@ -65,7 +65,7 @@ def default_folder() -> str:
 
 
 def train_all(
-    sweep: SweepDirectory, asked: SweepCommandConfig, space: Sequence[Parameter], total: int, machine: Machine
+    sweep: SweepDirectory, asked: SweepCommandConfig, space: Sequence[Parameter], total: int, machine: Runtime
 ) -> None:
     """Trains all trials that are not over.
 
@@ -102,7 +102,7 @@ def train_trial(
     space: Sequence[Parameter],
     before: Sequence[Trial],
     trial: Trial,
-    machine: Machine,
+    machine: Runtime,
 ) -> Trial:
     """Trains a trial to its end, or until it is poor, or goes on with one that was interrupted.
 
@@ -149,12 +149,12 @@ def trial_config(asked: SweepCommandConfig, sweep: SweepDirectory, parameters: M
     return config
 
 
-def train_run(config: Config, run: RunDirectory, machine: Machine, poor: Callable[[], bool]) -> float:
+def train_run(config: Config, run: RunDirectory, machine: Runtime, poor: Callable[[], bool]) -> float:
     """Trains the run of a trial, and returns the seconds that this took over all starts."""
     if run.exists:
         run = RunDirectory.open(str(run.path))
     else:
-        lay_out(run, config)
+        create_run(run, config)
     with run.locked(), app.logging_to(run.path / "train.log"):
         run.add_start(provenance(app.overrides()))
         tracker = Tracker(run.path, config.tracking, app.as_dict(config))

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.app.streams import prepare_streams
-from nmt.cli.resume import differences, has_work, let_patience_decide
+from nmt.cli.resume import apply_patience, differences, has_work
 from nmt.config import Config, from_hydra
 from nmt.data import UNK_ID, PairStore, prepare
 from nmt.errors import Interrupted, UserError
@@ -25,26 +25,35 @@ from nmt.run import (
     peak_memory,
     provenance,
 )
-from nmt.runtime import Machine, settle
-from nmt.training import ALONE, NoTracker, Processes, Tracker, Trainer, build_trainer, joined, starts_before
+from nmt.runtime import Runtime, setup_runtime
+from nmt.training import (
+    SINGLE_PROCESS,
+    DistributedContext,
+    NoTracker,
+    Tracker,
+    Trainer,
+    build_trainer,
+    joined,
+    restart_count,
+)
 
 log = logging.getLogger(__name__)
 
 
-def command(cfg: DictConfig, processes: Processes) -> None:
+def command(cfg: DictConfig, processes: DistributedContext) -> None:
     if not processes.first:
         follow(processes)
         return
     try:
-        config, run = settle_run(cfg)
-        machine = settle(config.machine)
+        config, run = resolve_run(cfg)
+        machine = setup_runtime(config.machine)
         check_tokenizer(config.data.bleu_tokenize)
         if not run.exists:
-            lay_out(run, config)
+            create_run(run, config)
         more = has_work(run, config)
     finally:
         app.remove_unused_run_dir()
-    processes.from_first({"run": str(run.path), "config": app.as_dict(config) if more else None})
+    processes.broadcast_object({"run": str(run.path), "config": app.as_dict(config) if more else None})
     scores: dict[str, Score] = {}
     if not more:
         log.info("%s is finished; nothing to do", run.path)
@@ -60,34 +69,34 @@ def command(cfg: DictConfig, processes: Processes) -> None:
     print(run.path)
 
 
-def follow(processes: Processes) -> None:
+def follow(processes: DistributedContext) -> None:
     """What the other processes do of a training: their share of each batch, in the run that the first has settled."""
-    settled: dict[str, Any] = processes.from_first({})
+    settled: dict[str, Any] = processes.broadcast_object({})
     app.remove_unused_run_dir()
     if settled["config"] is None:
         return
     logging.getLogger("nmt").setLevel(logging.WARNING)
     config, run = from_hydra(Config, settled["config"]), RunDirectory(Path(settled["run"]))
-    machine = settle(config.machine)
+    machine = setup_runtime(config.machine)
     trainer = build_trainer(config, run, NoTracker(), machine.device, machine.bfloat16, processes)
-    let_patience_decide(trainer)
+    apply_patience(trainer)
     trainer.train()
 
 
-def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
+def resolve_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
     """The configuration and the directory to train in: a new one, or the one to continue.
 
     Raises:
         UserError: the directory holds a run and nobody asked to continue it, or a run of another configuration.
     """
-    resume = cfg.train.resume or ("auto" if starts_before() else None)
+    resume = cfg.train.resume or ("auto" if restart_count() else None)
     if resume not in (None, "auto"):
         run = RunDirectory.open(resume)
         if ignored := app.chosen_files():
             log.warning("%s has its own configuration, and %s is not heeded", run.path, ", ".join(ignored))
         config = run.config(app.value_overrides())
     else:
-        config = grouped(from_hydra(Config, cfg))
+        config = with_multirun_group(from_hydra(Config, cfg))
         if config.train.init_from is not None:
             config = fine_tuned(config, config.train.init_from, app.value_overrides())
         run = RunDirectory(app.run_dir())
@@ -110,7 +119,7 @@ def settle_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
     return config, run
 
 
-def grouped(config: Config) -> Config:
+def with_multirun_group(config: Config) -> Config:
     """The configuration with the name of the multirun, where this is a job of one, as the group of its runs."""
     if config.tracking.group is not None or app.multirun_name() is None:
         return config
@@ -156,7 +165,7 @@ def warn_of_other_threads(run: RunDirectory, threads: int) -> None:
         log.warning(f"{message}; machine.threads=%d keeps them", before[-1], threads, before[-1])
 
 
-def lay_out(run: RunDirectory, config: Config) -> None:
+def create_run(run: RunDirectory, config: Config) -> None:
     """Prepare the corpus, and make a new run of it.
 
     Raises:
@@ -188,7 +197,9 @@ def check_unknown(pairs: PairStore, base: str, most: float) -> None:
             log.warning("%.2f %% of the pieces of the %s text are unknown to %s's vocabulary", 100 * share, name, base)
 
 
-def train(config: Config, run: RunDirectory, machine: Machine, processes: Processes = ALONE) -> dict[str, Score]:
+def train(
+    config: Config, run: RunDirectory, machine: Runtime, processes: DistributedContext = SINGLE_PROCESS
+) -> dict[str, Score]:
     """Train a new or interrupted run to its end, and return its scores on the test set, if there is one."""
     scores: dict[str, Score] = {}
     tracker = Tracker(run.path, config.tracking, app.as_dict(config))
@@ -207,10 +218,10 @@ def train(config: Config, run: RunDirectory, machine: Machine, processes: Proces
 def fit(
     config: Config,
     run: RunDirectory,
-    machine: Machine,
+    machine: Runtime,
     tracker: Tracker,
     poor: Callable[[], bool] | None = None,
-    processes: Processes = ALONE,
+    processes: DistributedContext = SINGLE_PROCESS,
 ) -> Trainer:
     """Trains a new or interrupted run to its end, or until its validations are `poor`; leaves the test set alone.
 
@@ -221,7 +232,7 @@ def fit(
     forget_peak_memory()
     trainer = build_trainer(config, run, tracker, machine.device, machine.bfloat16, processes)
     if poor is None:
-        let_patience_decide(trainer)
+        apply_patience(trainer)
     else:
         trainer.poor = poor
     log.info("%s, %d process%s", machine, processes.count, "es" * (processes.count > 1))

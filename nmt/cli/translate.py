@@ -18,7 +18,7 @@ from nmt.decoding.constraint_files import LineDemands, read_demands
 from nmt.errors import UserError
 from nmt.evaluation import load_translator
 from nmt.run import RunDirectory
-from nmt.runtime import settle
+from nmt.runtime import setup_runtime
 
 BLOCK = 1024
 """Lines read, sorted by length and translated together: memory does not grow with the file ..."""
@@ -39,7 +39,7 @@ def command(cfg: DictConfig) -> None:
         raise UserError(
             "prefixes and constraints go line by line with an input; give input=FILE, or use :prefix, :hold"
         )
-    machine = settle(asked.machine)
+    machine = setup_runtime(asked.machine)
     others = [RunDirectory.open(path) for path in asked.ensemble]
     translator, _ = load_translator(run, asked.checkpoint, search, machine.device, others)
     machine.lower_precision(translator)

@@ -14,13 +14,13 @@ from nmt.decoding.phrases import Constraints, State
 from nmt.decoding.search import (
     LEAVE_TOGETHER,
     Hypothesis,
-    Rule,
+    LogitsProcessor,
     S,
     Step,
     Symbols,
     best_continuations,
+    force_eos,
     length_norm,
-    may_only_end,
 )
 
 
@@ -59,7 +59,7 @@ def constrained_search(
     symbols: Symbols,
     config: SearchConfig,
     constraints: Sequence[Constraints],
-    rules: Sequence[Rule] = (),
+    rules: Sequence[LogitsProcessor] = (),
     bonus: Callable[[S], Tensor] | None = None,
 ) -> list[list[Hypothesis]]:
     """Beam search whose hypotheses hold all constraints of their sentence.
@@ -88,7 +88,7 @@ def constrained_search(
         log_probs, state = step(history[:, :, -1].flatten(), state)
         log_probs = log_probs.view(*scores.shape, -1)  # (B, K, V)
         log_probs.index_fill_(2, banned, float("-inf"))
-        may_only_end(log_probs, torch.tensor([each.limit < length for each in batch], device=device), symbols.eos_id)
+        force_eos(log_probs, torch.tensor([each.limit < length for each in batch], device=device), symbols.eos_id)
         for rule in rules:
             rule(log_probs, history, torch.tensor([each.number for each in batch], device=device))
         for line, sentence in enumerate(batch):

@@ -28,7 +28,7 @@ class Demand:
     """What a warning calls it."""
 
 
-NOTHING = Demand()
+UNCONSTRAINED = Demand()
 
 
 class Demands:

@@ -12,14 +12,14 @@ from nmt.config import SearchConfig
 from nmt.decoding.search import (
     LEAVE_TOGETHER,
     Hypothesis,
-    Rule,
+    LogitsProcessor,
     S,
     Step,
     Symbols,
     best_continuations,
+    finished_hypotheses,
+    force_eos,
     length_norm,
-    may_only_end,
-    spelt,
 )
 
 
@@ -30,7 +30,7 @@ def diverse_search(
     max_lengths: Tensor,
     symbols: Symbols,
     config: SearchConfig,
-    rules: Sequence[Rule] = (),
+    rules: Sequence[LogitsProcessor] = (),
     bonus: Callable[[S], Tensor] | None = None,
 ) -> list[list[Hypothesis]]:
     """Beam searches of `groups` groups side by side, each of which avoids the words of those before it.
@@ -61,7 +61,7 @@ def diverse_search(
         log_probs, state = step(history[:, :, -1].flatten(), state)
         log_probs = log_probs.view(len(sentences), history.size(1), -1)  # (B, G K, V)
         log_probs.index_fill_(2, banned, float("-inf"))
-        may_only_end(log_probs, limits < length, symbols.eos_id)
+        force_eos(log_probs, limits < length, symbols.eos_id)
         for rule in rules:
             rule(log_probs, history, sentences)
         added = None if bonus is None else bonus(state).view(totals.shape)
@@ -82,7 +82,7 @@ def diverse_search(
                 if added is not None:
                     rated = rated + added[:, group].gather(1, parent)
                 rows = group * totals.size(2) + parent[at, rank]
-                hypotheses = spelt(history[at, rows], true[at, rank], rated[at, rank])
+                hypotheses = finished_hypotheses(history[at, rows], true[at, rank], rated[at, rank])
                 for place, sentence, hypothesis in zip(at.tolist(), sentences[at].tolist(), hypotheses, strict=True):
                     finished[sentence][group].append(hypothesis)
                     if len(finished[sentence][group]) >= size:

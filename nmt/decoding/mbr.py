@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.config import MbrCandidates, MbrReferences, SearchConfig, SearchKind
 from nmt.decoding.sampling import sample
-from nmt.decoding.search import Hypothesis, Rule, S, Step, Symbols, search
+from nmt.decoding.search import Hypothesis, LogitsProcessor, S, Step, Symbols, search
 from nmt.metrics import pairwise
 
 ROUNDING = 1e-6  # of weights that sum to one
@@ -25,7 +25,7 @@ def minimum_risk(
     config: SearchConfig,
     text: Callable[[list[int]], str],
     tokenize: str,
-    rules: Sequence[Rule] = (),
+    rules: Sequence[LogitsProcessor] = (),
     bonus: Callable[[S], Tensor] | None = None,
 ) -> list[list[Hypothesis]]:
     """Return candidates of each of B sentences by expected utility (Kumar and Byrne 2004; Eikema and Aziz 2020, 2022).

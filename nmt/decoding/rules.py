@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from nmt.decoding.search import Rule, Symbols
+from nmt.decoding.search import LogitsProcessor, Symbols
 
 Prefix = Sequence[Mapping[int, int]]
 """An automaton: in each state the words that may come next, and the state after each, a later one. It begins in state
@@ -61,7 +61,7 @@ class MinLength:
 class ForcedPrefix:
     """A hypothesis begins as its sentence's prefix says (Wuebker et al. 2016), whatever other rules forbid."""
 
-    def __init__(self, prefixes: Sequence[Prefix], others: Sequence[Rule] = ()) -> None:
+    def __init__(self, prefixes: Sequence[Prefix], others: Sequence[LogitsProcessor] = ()) -> None:
         """
         Args:
             prefixes: of each sentence.

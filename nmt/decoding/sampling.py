@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import SearchConfig
-from nmt.decoding.search import LEAVE_TOGETHER, Hypothesis, Rule, S, Step, Symbols, length_norm
+from nmt.decoding.search import LEAVE_TOGETHER, Hypothesis, LogitsProcessor, S, Step, Symbols, length_norm
 
 FIRST_LOOK = 64
 """Words that top-p sorts first; all are sorted only where these have less than the probability asked for."""
@@ -26,7 +26,7 @@ def sample(
     symbols: Symbols,
     config: SearchConfig,
     count: int,
-    rules: Sequence[Rule] = (),
+    rules: Sequence[LogitsProcessor] = (),
 ) -> list[list[Hypothesis]]:
     """Draws K translations of each of B sentences.
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from nmt.config import LengthPenalty, SearchConfig
 
 
-class Rule(Protocol):
+class LogitsProcessor(Protocol):
     """Something that forbids words."""
 
     def __call__(self, log_probs: Tensor, history: Tensor, sentences: Tensor) -> None:
@@ -85,7 +85,7 @@ def search(
     max_lengths: Tensor,
     symbols: Symbols,
     config: SearchConfig,
-    rules: Sequence[Rule] = (),
+    rules: Sequence[LogitsProcessor] = (),
     bonus: Callable[[S], Tensor] | None = None,
 ) -> list[list[Hypothesis]]:
     """Beam search over a batch of B sentences; greedy search is a beam of one.
@@ -112,7 +112,7 @@ def search(
     device = max_lengths.device
     finished: list[list[Hypothesis]] = [[] for _ in max_lengths]
     banned = torch.tensor(symbols.banned, dtype=torch.long, device=device)
-    live = Live(
+    live = ActiveBeams(
         lines=torch.arange(len(max_lengths), device=device),
         limits=max_lengths,
         norms=length_norm(max_lengths + 1, config).to(device),
@@ -129,7 +129,7 @@ def search(
         log_probs = log_probs.view(*scores.shape, -1)  # (B, K, V)
         log_probs.index_fill_(2, banned, float("-inf"))
         if length > shortest:
-            may_only_end(log_probs, (live.limits < length) & live.open, symbols.eos_id)
+            force_eos(log_probs, (live.limits < length) & live.open, symbols.eos_id)
         for rule in rules:
             rule(log_probs, history, live.lines)
         best, parent, word = best_continuations(scores, log_probs, 2 * size)  # (B, 2 K)
@@ -141,7 +141,7 @@ def search(
             rated = best / length_norm(length, config).to(device)
             if bonus is not None:
                 rated = rated + bonus(state).view(scores.shape).gather(1, parent)
-            hypotheses = spelt(history[line, parent[line, rank]], best[line, rank], rated[line, rank])
+            hypotheses = finished_hypotheses(history[line, parent[line, rank]], best[line, rank], rated[line, rank])
             for at, sentence, hypothesis in zip(line.tolist(), live.lines[line].tolist(), hypotheses, strict=True):
                 found = finished[sentence]
                 found.append(hypothesis)
@@ -163,7 +163,7 @@ def search(
 
 
 @dataclass
-class Live:
+class ActiveBeams:
     """The sentences in the batch, all (B,)."""
 
     lines: Tensor
@@ -178,16 +178,18 @@ class Live:
     """False for the sentences that are done and have not left yet."""
 
     def keep(self, which: Tensor) -> "Live":
-        return Live(self.lines[which], self.limits[which], self.norms[which], self.to_beat[which], self.open[which])
+        return ActiveBeams(
+            self.lines[which], self.limits[which], self.norms[which], self.to_beat[which], self.open[which]
+        )
 
 
-def spelt(history: Tensor, log_probs: Tensor, scores: Tensor) -> Iterator[Hypothesis]:
+def finished_hypotheses(history: Tensor, log_probs: Tensor, scores: Tensor) -> Iterator[Hypothesis]:
     """Hypotheses that ended, N of them: their tokens, bos first, (N, t), log-probabilities and scores, each (N,)."""
     for tokens, log_prob, score in zip(history[:, 1:].tolist(), log_probs.tolist(), scores.tolist(), strict=True):
         yield Hypothesis(tokens, log_prob, score)
 
 
-def may_only_end(log_probs: Tensor, which: Tensor, eos_id: int) -> None:
+def force_eos(log_probs: Tensor, which: Tensor, eos_id: int) -> None:
     """Leaves nothing but eos to the sentences `which`, (B,) bool, in `log_probs`, (B, K, V)."""
     for line in which.nonzero().flatten().tolist():
         end = log_probs[line, :, eos_id].clone()

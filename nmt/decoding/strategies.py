@@ -18,7 +18,7 @@ from nmt.decoding.mbr import minimum_risk
 from nmt.decoding.phrases import Constraints, Phrases
 from nmt.decoding.rules import BlockNgrams, ForcedPrefix, MinLength
 from nmt.decoding.sampling import sample
-from nmt.decoding.search import Hypothesis, Rule, Symbols, search
+from nmt.decoding.search import Hypothesis, LogitsProcessor, Symbols, search
 from nmt.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def find(
     """
     prefixes = torch.tensor([len(demand.prefix) for demand in demands], dtype=torch.long, device=src.device)
     max_lengths = torch.maximum(max_lengths, prefixes)
-    rules: list[Rule] = [BlockNgrams(config.block_ngrams)] if config.block_ngrams else []
+    rules: list[LogitsProcessor] = [BlockNgrams(config.block_ngrams)] if config.block_ngrams else []
     if config.min_length:
         rules.append(MinLength(config.min_length, max_lengths, symbols))
     if any(demand.prefix for demand in demands):

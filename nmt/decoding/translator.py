@@ -12,7 +12,7 @@ from torch import Tensor
 from nmt.config import DataConfig, SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, source_tensors
 from nmt.data.scripts import join_sentences
-from nmt.decoding.demands import NOTHING, Demand
+from nmt.decoding.demands import UNCONSTRAINED, Demand
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.parts import SPACE, Part, cut_lines
 from nmt.decoding.search import Hypothesis, Symbols
@@ -103,7 +103,7 @@ class Translator:
         segments: list[list[int]] = []
         asked: list[Demand] = []
         spans: list[range] = []
-        demands = demands or [NOTHING] * len(lines)
+        demands = demands or [UNCONSTRAINED] * len(lines)
         places = places or [f"line {number}" for number in range(1, len(lines) + 1)]
         for parts, demand, place in zip(self.parts(lines), demands, places, strict=True):
             if len(parts) > 1:
@@ -111,7 +111,7 @@ class Translator:
                 log.warning("%s: its %d pieces are translated in %d parts", place, pieces, len(parts))
             spans.append(range(len(segments), len(segments) + len(parts)))
             segments.extend(part.ids for part in parts)
-            asked.extend([demand, *[NOTHING] * (len(parts) - 1)][: len(parts)])
+            asked.extend([demand, *[UNCONSTRAINED] * (len(parts) - 1)][: len(parts)])
         found = self.search(segments, on_progress, asked)
         if lost := found.count([]):
             log.warning("%d segments have no translation: the model's scores of them are no finite numbers", lost)
@@ -133,7 +133,7 @@ class Translator:
         demands: Sequence[Demand] | None = None,
     ) -> list[list[Hypothesis]]:
         """Searches ids of source sentences, in batches of like length, longest first."""
-        asked = demands or [NOTHING] * len(sources)
+        asked = demands or [UNCONSTRAINED] * len(sources)
         training = self.model.training
         self.model.eval()
         order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))

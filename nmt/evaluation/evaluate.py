@@ -18,7 +18,7 @@ from nmt.errors import UserError
 from nmt.evaluation.perplexity import perplexities
 from nmt.evaluation.sets import EvaluationSet
 from nmt.metrics import RESAMPLES, SEED, Comet, Score, all_scores
-from nmt.models import Seq2Seq, Vocabulary, build_model, refuse_too_large
+from nmt.models import Seq2Seq, Vocabulary, build_model, check_model_size
 from nmt.run import RunDirectory, load_average, load_weights
 
 SCORE_AGAIN = (
@@ -73,7 +73,7 @@ def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:
         log.warning("%s was stopped before its first validation and has no best checkpoint: last is used", run.path)
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
     vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)
-    refuse_too_large(config.model, vocabulary, sum(weight.numel() for weight in weights.values()))
+    check_model_size(config.model, vocabulary, sum(weight.numel() for weight in weights.values()))
     model = build_model(config.model, vocabulary)
     model.load_weights(weights)
     return model, step

@@ -62,11 +62,11 @@ def perplexities(
     label = "".join(f"|{key}:{value}" for key, value in labels.items())
     scores = {
         name: score_with_interval(
-            [(value, count + 1) for value, count in zip(nll, of_each, strict=True)],
+            [(value, count + 1) for value, count in zip(nll, all_gather, strict=True)],
             lambda sums: perplexity(sums[0], int(sums[1])),
             f"nrefs:1{label}|unit:{unit}|end:yes{more}|nmt:{nmt.__version__}",
         )
-        for name, (unit, more, of_each) in counts.items()
+        for name, (unit, more, all_gather) in counts.items()
     }
     return scores, sum(ids.count(UNK_ID) for ids in tgt_ids)
 

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nmt.console import harmless
+from nmt.console import escape_control_characters
 from nmt.metrics import UNITS, Score
 
 SHOWN = {
@@ -42,7 +42,7 @@ def show_scores(scores: dict[str, Score]) -> None:
         number = f"{score.score:.{digits}f}"
         interval = "" if score.interval is None else "[{:.{d}f}, {:.{d}f}]".format(*score.interval, d=digits)
         if console.is_terminal:
-            table.add_row(label, number, interval, Text(harmless(score.signature)))
+            table.add_row(label, number, interval, Text(escape_control_characters(score.signature)))
         else:
             print(f"{label} = {number} {interval}".rstrip() + f"\n{harmless(score.signature)}")
     if console.is_terminal:

@@ -23,7 +23,7 @@ NEEDED = {
     ),
 }
 """What tokenizers of sacrebleu need, and how to get it."""
-NOTHING: Mapping[str, str] = MappingProxyType({})
+UNCONSTRAINED: Mapping[str, str] = MappingProxyType({})
 CJK_TOKENIZERS = ("zh", "ja-mecab", "ko-mecab")
 """Tokenizers of BLEU with which TER is computed on normalised text, Han and kana split into characters."""
 UNITS = MappingProxyType(
@@ -38,7 +38,7 @@ def all_scores(
     references: Sequence[str],
     bleu_tokenize: str,
     further_references: Sequence[Sequence[str]] = (),
-    labels: Mapping[str, str] = NOTHING,
+    labels: Mapping[str, str] = UNCONSTRAINED,
 ) -> dict[str, Score]:
     """Return the scores of a test set on 0 to 100, each with its 95 % interval.
 

@@ -2,6 +2,6 @@
 
 from nmt.models.interface import AnyState
 from nmt.models.output import projected_cross_entropy
-from nmt.models.seq2seq import Seq2Seq, Vocabulary, build_model, refuse_too_large
+from nmt.models.seq2seq import Seq2Seq, Vocabulary, build_model, check_model_size
 
-__all__ = ["AnyState", "Seq2Seq", "Vocabulary", "build_model", "projected_cross_entropy", "refuse_too_large"]
+__all__ = ["AnyState", "Seq2Seq", "Vocabulary", "build_model", "check_model_size", "projected_cross_entropy"]

@@ -15,7 +15,7 @@ from torch.nn.functional import linear
 from nmt.config import AttentionKind, ModelConfig
 
 
-class Past(NamedTuple):
+class AttentionHistory(NamedTuple):
     """What lies behind the queries."""
 
     times: Tensor
@@ -44,12 +44,12 @@ class Attention(nn.Module):
         """(B, T, H) and (B, S, A) -> (B, T, S)."""
         raise NotImplementedError
 
-    def weights(self, query: Tensor, keys: Tensor, mask: Tensor, past: Past | None) -> Tensor:
+    def weights(self, query: Tensor, keys: Tensor, mask: Tensor, past: AttentionHistory | None) -> Tensor:
         """(B, T, S), zero on padding."""
         return masked_softmax(self.scores(query, keys), mask.unsqueeze(1))
 
     def forward(
-        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, past: Past | None = None
+        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, past: AttentionHistory | None = None
     ) -> tuple[Tensor, Tensor]:
         """
         Args:
@@ -108,7 +108,7 @@ class CoverageAttention(AdditiveAttention):
         super().__init__(hidden_size, attention_size)
         self.covered = nn.Linear(1, attention_size, bias=False)
 
-    def weights(self, query: Tensor, keys: Tensor, mask: Tensor, past: Past | None) -> Tensor:
+    def weights(self, query: Tensor, keys: Tensor, mask: Tensor, past: AttentionHistory | None) -> Tensor:
         assert past is not None
         assert past.coverage is not None
         mixed = self.query(query).unsqueeze(2) + keys.unsqueeze(1) + self.covered(past.coverage.unsqueeze(-1))
@@ -151,7 +151,7 @@ class LocationAttention(Attention):
         super().__init__()
         self.place = nn.Linear(hidden_size, max_positions, bias=False)
 
-    def weights(self, query: Tensor, keys: Tensor, mask: Tensor, past: Past | None) -> Tensor:
+    def weights(self, query: Tensor, keys: Tensor, mask: Tensor, past: AttentionHistory | None) -> Tensor:
         place, rows = places(mask), self.place.out_features
         index = place.clamp(max=rows - 1).unsqueeze(1).expand(-1, query.size(1), -1)  # (B, T, S)
         scores = self.place(query).gather(2, index)
@@ -168,12 +168,12 @@ class LocalAttention(GeneralAttention):
         super().__init__(hidden_size)
         self.window = window
 
-    def centre(self, query: Tensor, length: Tensor, past: Past | None) -> Tensor:
+    def centre(self, query: Tensor, length: Tensor, past: AttentionHistory | None) -> Tensor:
         """p of each query, (B, T), for sources of this length, (B, 1)."""
         assert past is not None
         return past.times.unsqueeze(0).minimum(length - 1)
 
-    def weights(self, query: Tensor, keys: Tensor, mask: Tensor, past: Past | None) -> Tensor:
+    def weights(self, query: Tensor, keys: Tensor, mask: Tensor, past: AttentionHistory | None) -> Tensor:
         centre = self.centre(query, mask.sum(dim=1, keepdim=True), past)
         distance = places(mask).unsqueeze(1) - centre.unsqueeze(2)  # s - p, (B, T, S)
         window = mask.unsqueeze(1) & (distance.abs() <= self.window)
@@ -196,7 +196,7 @@ class PredictiveLocalAttention(LocalAttention):
         self.hidden = nn.Linear(hidden_size, hidden_size, bias=False)
         self.share = nn.Linear(hidden_size, 1, bias=False)
 
-    def centre(self, query: Tensor, length: Tensor, past: Past | None) -> Tensor:
+    def centre(self, query: Tensor, length: Tensor, past: AttentionHistory | None) -> Tensor:
         share: Tensor = self.share(self.hidden(query).tanh()).squeeze(-1)  # (B, T)
         return length.float() * share.sigmoid()  # bfloat16 would round far places
 
@@ -233,7 +233,7 @@ class MultiHeadAttention(Attention):
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def forward(
-        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, past: Past | None = None
+        self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, past: AttentionHistory | None = None
     ) -> tuple[Tensor, Tensor]:
         weights = masked_softmax(self.scores(self.query(query), keys), mask[:, None, None])  # (B, N, T, S)
         contexts = weights @ self.slices(values).to(weights.dtype)  # (B, N, T, H/N)

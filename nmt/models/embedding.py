@@ -48,12 +48,12 @@ class Positions(nn.Module):
         The table's last row stands for all positions that come later.
         """
         if self.table is None:
-            return words + waves(positions, self.width).to(words.dtype)
+            return words + sinusoidal_positions(positions, self.width).to(words.dtype)
         vectors: Tensor = self.table(positions.clamp(max=self.rows - 1))
         return words + vectors
 
 
-def waves(positions: Tensor, width: int) -> Tensor:
+def sinusoidal_positions(positions: Tensor, width: int) -> Tensor:
     """sin(p / 10000^(2 i / E)) for i from 0 to below E / 2, and then the cosines: Vaswani et al. 2017, 3.5.
 
     There sines and cosines alternate; the order is nothing to a network that learns from the start.

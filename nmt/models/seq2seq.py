@@ -156,7 +156,7 @@ class Seq2Seq(nn.Module):
                 parameter.copy_(weights[name])
 
 
-def refuse_too_large(config: ModelConfig, vocabulary: Vocabulary, given: int) -> None:
+def check_model_size(config: ModelConfig, vocabulary: Vocabulary, given: int) -> None:
     """Looks at the sizes of a model before memory is asked for them.
 
     Args:

@@ -2,7 +2,7 @@
 
 from nmt.training.average import WeightAverage
 from nmt.training.build import build_trainer
-from nmt.training.distributed import ALONE, Processes, joined, starts_before
+from nmt.training.distributed import SINGLE_PROCESS, DistributedContext, joined, restart_count
 from nmt.training.objectives.likelihood import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
 from nmt.training.signals import StopSignals
@@ -11,9 +11,9 @@ from nmt.training.trainer import Trainer
 from nmt.training.validation import Validator
 
 __all__ = [
-    "ALONE",
+    "SINGLE_PROCESS",
+    "DistributedContext",
     "NoTracker",
-    "Processes",
     "Schedule",
     "StopSignals",
     "Tracker",
@@ -24,5 +24,5 @@ __all__ = [
     "build_trainer",
     "cross_entropy",
     "joined",
-    "starts_before",
+    "restart_count",
 ]

@@ -12,7 +12,7 @@ from nmt.metrics import sentence_scores
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import Checkpoint, RunDirectory, folder_name, go_back, load_checkpoint, load_weights, newest_whole
 from nmt.training.average import WeightAverage
-from nmt.training.distributed import ALONE, Processes
+from nmt.training.distributed import SINGLE_PROCESS, DistributedContext
 from nmt.training.objectives.likelihood import Objective, TokenLoss, cross_entropy, with_weight_penalty
 from nmt.training.objectives.r_drop import r_drop
 from nmt.training.objectives.risk import risk
@@ -31,7 +31,7 @@ def build_trainer(
     tracker: Tracker,
     device: torch.device,
     bfloat16: bool,
-    processes: Processes = ALONE,
+    processes: DistributedContext = SINGLE_PROCESS,
 ) -> Trainer:
     """Builds all that the loop needs, at the run's last checkpoint if it has one.
 
@@ -47,7 +47,7 @@ def build_trainer(
     begun = (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists()
     if config.train.init_from and not begun:
         start_from(config.train.init_from, model)
-    processes.same_weights(model)
+    processes.broadcast_parameters(model)
     if not processes.first:  # each draws its own dropout
         torch.manual_seed(config.seed + (processes.rank << 32))
     source, reference = run.text("valid")

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Processes:
+class DistributedContext:
     """What one of the processes knows of all. What they do together each must do, in the same order."""
 
     rank: int = 0
@@ -39,7 +39,7 @@ class Processes:
         if self.count == 1:
             return list(numbers)
         total = torch.tensor(numbers, dtype=torch.float64)
-        with heard_of_all():
+        with reraise_on_all_ranks():
             distributed.all_reduce(total)
         return [float(number) for number in total]
 
@@ -48,19 +48,19 @@ class Processes:
         if self.count == 1:
             return number
         largest = torch.tensor(number)
-        with heard_of_all():
+        with reraise_on_all_ranks():
             distributed.all_reduce(largest, distributed.ReduceOp.MAX)
         return int(largest)
 
-    def same_weights(self, model: nn.Module) -> None:
+    def broadcast_parameters(self, model: nn.Module) -> None:
         """Gives each process the first one's weights: another kind of processor may have drawn others."""
         if self.count == 1:
             return
-        with torch.no_grad(), heard_of_all():
+        with torch.no_grad(), reraise_on_all_ranks():
             for parameter in model.parameters():
                 distributed.broadcast(parameter, src=0)
 
-    def add_up_gradients(self, model: nn.Module) -> None:
+    def all_reduce_gradients(self, model: nn.Module) -> None:
         """Gives each process the sum of all gradients, which travel as one vector, once a step."""
         if self.count == 1:
             return
@@ -69,41 +69,41 @@ class Processes:
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
-        with heard_of_all():
+        with reraise_on_all_ranks():
             distributed.all_reduce(flat)
         start = 0
         for gradient in gradients:
             gradient.copy_(flat[start : start + gradient.numel()].view_as(gradient))
             start += gradient.numel()
 
-    def from_first(self, value: T) -> T:
+    def broadcast_object(self, value: T) -> T:
         """The first process' value, made of what JSON knows; it travels as text, so that nothing is unpickled."""
         if self.count == 1:
             return value
         text = torch.tensor(list(json.dumps(value).encode() if self.first else b""), dtype=torch.uint8)
         size = torch.tensor(len(text))
-        with heard_of_all():
+        with reraise_on_all_ranks():
             distributed.broadcast(size, src=0)
             text = text if self.first else torch.empty(int(size), dtype=torch.uint8)
             distributed.broadcast(text, src=0)
         received: T = json.loads(bytes(text.tolist()))
         return received
 
-    def of_each(self, tensor: Tensor) -> list[Tensor]:
+    def all_gather(self, tensor: Tensor) -> list[Tensor]:
         """The processes' tensors, all of one shape on the processor, in order of rank."""
         if self.count == 1:
             return [tensor]
         tensors = [torch.empty_like(tensor) for _ in range(self.count)]
-        with heard_of_all():
+        with reraise_on_all_ranks():
             distributed.all_gather(tensors, tensor)
         return tensors
 
 
-ALONE = Processes()
+SINGLE_PROCESS = DistributedContext()
 
 
 @contextmanager
-def heard_of_all() -> Iterator[None]:
+def reraise_on_all_ranks() -> Iterator[None]:
     """
     Raises:
         UserError: another process has died, or could not be reached.
@@ -116,13 +116,13 @@ def heard_of_all() -> Iterator[None]:
 
 
 @contextmanager
-def joined() -> Iterator[Processes]:
+def joined() -> Iterator[DistributedContext]:
     """The processes that were started together with this one: by torchrun, or by whatever sets its variables.
 
     Tensors on CUDA travel by nccl, those on the processor by gloo.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "MASTER_ADDR" not in os.environ:
-        yield Processes()
+        yield DistributedContext()
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store, rank, count = next(distributed.rendezvous("env://"))  # type: ignore[attr-defined]
@@ -130,11 +130,11 @@ def joined() -> Iterator[Processes]:
     store = distributed.PrefixStore(f"start_{starts_before()}", store)  # type: ignore[attr-defined]
     distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
     try:
-        yield Processes(rank, count)
+        yield DistributedContext(rank, count)
     finally:
         distributed.destroy_process_group()
 
 
-def starts_before() -> int:
+def restart_count() -> int:
     """How often torchrun has started these processes before, until one of them died."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))

@@ -10,7 +10,7 @@ from nmt.config import BatchUnit
 from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq
-from nmt.training.distributed import ALONE, Processes
+from nmt.training.distributed import SINGLE_PROCESS, DistributedContext
 from nmt.training.objectives.likelihood import Objective
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Sums:
         self.nll += other.nll
 
 
-class DoesNotFit(Exception):
+class BatchOutOfMemory(Exception):
     """A batch that there is no memory for."""
 
     def __init__(self, number: int) -> None:
@@ -38,12 +38,12 @@ class DoesNotFit(Exception):
         self.number = number
 
 
-def add_gradients(
+def accumulate_gradients(
     model: Seq2Seq,
     objective: Objective,
     batches: Sequence[Batch],
     bfloat16: bool,
-    processes: Processes = ALONE,
+    processes: DistributedContext = SINGLE_PROCESS,
     mean_over: BatchUnit = BatchUnit.tokens,
 ) -> Sums:
     """Adds the gradient of the mean loss, of all processes' batches, to the parameters' of each process.
@@ -62,9 +62,9 @@ def add_gradients(
     divisor = tokens if mean_over == BatchUnit.tokens else sentences
     while True:
         try:
-            sums = add_all(model, objective, parts, divisor, bfloat16)
+            sums = forward_backward(model, objective, parts, divisor, bfloat16)
             break
-        except DoesNotFit as error:
+        except BatchOutOfMemory as error:
             number = error.number
         model.zero_grad(set_to_none=True)
         too_large = parts[number]
@@ -74,11 +74,13 @@ def add_gradients(
             raise UserError(f"no memory for a batch of {size}; lower data.max_pieces or the model's size")
         log.warning("no memory for a batch of %s: split in two; a lower train.batch_size would train faster", size)
         parts[number : number + 1] = too_large.halves()
-    processes.add_up_gradients(model)
+    processes.all_reduce_gradients(model)
     return Sums(tokens, *processes.sum(sums.loss, sums.nll))
 
 
-def add_all(model: Seq2Seq, objective: Objective, batches: Sequence[Batch], divisor: int, bfloat16: bool) -> Sums:
+def forward_backward(
+    model: Seq2Seq, objective: Objective, batches: Sequence[Batch], divisor: int, bfloat16: bool
+) -> Sums:
     """Add the gradient of these batches' summed loss divided by `divisor`, and return the loss and nll."""
     sums = Sums()
     device = next(model.parameters()).device
@@ -92,7 +94,7 @@ def add_all(model: Seq2Seq, objective: Objective, batches: Sequence[Batch], divi
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-            raise DoesNotFit(number) from None
+            raise BatchOutOfMemory(number) from None
         sums.loss += loss.item()
         sums.nll += logs["nll"].item()
     return sums

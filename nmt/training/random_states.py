@@ -3,16 +3,18 @@
 import torch
 from torch import Tensor
 
-from nmt.training.distributed import Processes
+from nmt.training.distributed import DistributedContext
 
 
-def random_states(device: torch.device, processes: Processes) -> dict[str, Tensor]:
+def random_states(device: torch.device, processes: DistributedContext) -> dict[str, Tensor]:
     """All processes' states, of the processor's generator and of the device's where it has its own, by name."""
     states = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
     return {
-        name_of(kind, rank): state for kind, own in states.items() for rank, state in enumerate(processes.of_each(own))
+        name_of(kind, rank): state
+        for kind, own in states.items()
+        for rank, state in enumerate(processes.all_gather(own))
     }
 
 

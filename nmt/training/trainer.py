@@ -19,8 +19,8 @@ from nmt.run import Checkpoint, not_finite, save_checkpoint
 from nmt.training.average import WeightAverage
 from nmt.training.best import record_validation, with_missing_fields
 from nmt.training.contention import ContentionMonitor
-from nmt.training.distributed import ALONE, Processes
-from nmt.training.gradients import add_gradients
+from nmt.training.distributed import SINGLE_PROCESS, DistributedContext
+from nmt.training.gradients import accumulate_gradients
 from nmt.training.objectives.likelihood import Objective
 from nmt.training.optim import (
     Schedule,
@@ -55,7 +55,7 @@ class Trainer:
         clip_norm: float,
         bfloat16: bool,
         run: str = "",
-        processes: Processes = ALONE,
+        processes: DistributedContext = SINGLE_PROCESS,
     ) -> None:
         self.model = model
         self.objective = objective
@@ -114,7 +114,7 @@ class Trainer:
                 bar.advance(progress.step)
                 progress.window.seconds += time.perf_counter() - started
                 if progress.skipped_in_a_row >= config.max_skipped:
-                    raise self.diverged()
+                    raise self.divergence_error()
                 if progress.step % config.log_every == 0:
                     bar.show(progress.step, self.log_window())
 
@@ -139,13 +139,13 @@ class Trainer:
     def validated(self) -> dict[str, float]:
         """What validation finds in the average of the weights; one process measures, and all know."""
         with self.average.in_place():
-            return self.processes.from_first(self.validate() if self.processes.first else {})
+            return self.processes.broadcast_object(self.validate() if self.processes.first else {})
 
     def update(self, batches: list[Batch]) -> None:
         """Update the weights by the clipped gradient of the mean loss over all processes' batches."""
         progress, window = self.progress, self.progress.window
         mean_over = self.config.mean_over
-        sums = add_gradients(self.model, self.objective, batches, self.bfloat16, self.processes, mean_over)
+        sums = accumulate_gradients(self.model, self.objective, batches, self.bfloat16, self.processes, mean_over)
         norm = clip_gradients(self.model, self.clip_norm).item()
         if math.isfinite(norm) and math.isfinite(sums.loss):
             self.optimizer.step()
@@ -220,7 +220,7 @@ class Trainer:
                 save_checkpoint(self.checkpoints, checkpoint, links, self.config.keep_checkpoints, superseded)
         except UserError as error:
             failure = str(error)
-        if failure := self.processes.from_first(failure):
+        if failure := self.processes.broadcast_object(failure):
             log.warning("%s. Training goes on", failure)
             progress.best, progress.best_step, progress.best_perplexity = self.saved_best
             return
@@ -228,7 +228,7 @@ class Trainer:
         self.saved_best = (progress.best, progress.best_step, progress.best_perplexity)
         self.unscheduled_step = None if scheduled else progress.step
 
-    def diverged(self) -> UserError:
+    def divergence_error(self) -> UserError:
         """Why training stops; the weights of the last checkpoint, or of this one, are from before."""
         if self.saved_step is None:
             self.save(improved=False, scheduled=False)
@@ -261,12 +261,12 @@ class Trainer:
             UserError: its state is not one that this training could have written.
         """
         try:
-            self.put_back(checkpoint)
+            self.restore_state(checkpoint)
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             what = f"{self.checkpoints}: step {checkpoint.step} does not fit ({' '.join(str(error).split())})"
             raise UserError(f"{what}; continue with the settings that it is from") from None
 
-    def put_back(self, checkpoint: Checkpoint) -> None:
+    def restore_state(self, checkpoint: Checkpoint) -> None:
         if broken := not_finite(checkpoint.state):
             raise ValueError(f"{broken!r} is no finite number")
         groups: dict[str, dict[str, Tensor]] = {"optimizer": {}, "random": {}, "weights": {}}

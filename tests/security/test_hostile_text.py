@@ -15,7 +15,7 @@ from nmt.cli import app
 from nmt.cli.app import prompt
 from nmt.cli.translate import blocks
 from nmt.config import TextFiles
-from nmt.console import harmless
+from nmt.console import escape_control_characters
 from nmt.data import MOST_IN_A_LINE, read_all, read_lines
 from nmt.data.preprocessing import fetch
 from nmt.data.preprocessing.corpora import read_pairs
@@ -104,11 +104,11 @@ def silent(text: str) -> bool:
 
 def test_harmless_spells_commands_out_and_leaves_text_alone() -> None:
     assert not silent(ESCAPES)
-    assert silent(harmless(ESCAPES))
-    assert "\\x1b[2J" in harmless(ESCAPES)
-    assert "\\u202e" in harmless(ESCAPES)
+    assert silent(escape_control_characters(ESCAPES))
+    assert "\\x1b[2J" in escape_control_characters(ESCAPES)
+    assert "\\u202e" in escape_control_characters(ESCAPES)
     for text in ("Grüße, 家は赤い", "می\u200cخواهم", "👩\u200d👧", "a\tb\n", "[red]x[/]", "\\x1b"):
-        assert harmless(text) == text
+        assert escape_control_characters(text) == text
 
 
 def test_errors_and_the_log_command_no_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from nmt.config import (
     conf_dir,
     path_of,
 )
-from nmt.console import harmless
+from nmt.console import escape_control_characters
 from nmt.errors import Interrupted, UserError
 
 SCHEMAS = {
@@ -79,14 +79,14 @@ def run(name: str, command: Callable[[DictConfig], None], alone: bool = True) ->
     jobs = Jobs(SCHEMAS[name])
 
     def job(cfg: DictConfig) -> None:
-        with mistakes_in_one_line(name):  # inside too: hydra would print the overrides first
+        with report_errors(name):  # inside too: hydra would print the overrides first
             if alone and multirun_name() is not None:
                 jobs.run(command, cfg)
             else:
                 command(cfg)
 
     install(SCHEMAS[name])
-    with mistakes_in_one_line(name):
+    with report_errors(name):
         sys.argv[1:] = options_first(sys.argv[1:])
         refuse_pickles(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=conf_dir(), config_name=name)(job)()
@@ -125,7 +125,7 @@ class Jobs:
 
 
 @contextmanager
-def mistakes_in_one_line(name: str) -> Iterator[None]:
+def report_errors(name: str) -> Iterator[None]:
     """Turn what a user did or caused into one line on standard error and an exit code."""
     try:
         yield
@@ -192,7 +192,7 @@ class HarmlessFormatter(logging.Formatter):
     """Names of files, settings and lines of a corpus come into the log, and whoever wrote them does not command it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return harmless(super().format(record))
+        return escape_control_characters(super().format(record))
 
 
 def log_to_stderr() -> None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from nmt.console import harmless
+from nmt.console import escape_control_characters
 from nmt.data import normalise, normalise_characters
 from nmt.decoding import AttentionMap, Demands, Translator
 from nmt.errors import UserError
@@ -94,7 +94,7 @@ class Prompt:
             demand = self.demands.make(self.prefix, self.phrases, "the translation")
             [candidates] = self.translator.translate([line], demands=[demand])
         except UserError as error:
-            print(harmless(str(error)), file=sys.stderr)
+            print(escape_control_characters(str(error)), file=sys.stderr)
             return
         self.last = (line, candidates[0].text)
         if self.n_best == 1:
@@ -123,11 +123,13 @@ class Prompt:
 
 def attention_table(attention: AttentionMap) -> Table:
     """Target pieces down, source pieces across; weights in percent, the largest of each line marked."""
-    table = Table("", *[escape(harmless(piece)) for piece in attention.src], title="attention, in percent")
+    table = Table(
+        "", *[escape(escape_control_characters(piece)) for piece in attention.src], title="attention, in percent"
+    )
     for piece, weights in zip(attention.tgt, attention.weights, strict=True):
         largest = max(weights)
         cells = [Text(f"{100 * weight:.0f}", style="bold" if weight == largest else "dim") for weight in weights]
-        table.add_row(Text(harmless(piece)), *cells)
+        table.add_row(Text(escape_control_characters(piece)), *cells)
     return table
 
 

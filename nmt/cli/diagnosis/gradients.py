@@ -19,7 +19,7 @@ from nmt.lab.plots.diagnostics import GradientPage, draw_gradients
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.models.decoders.recurrent import Decoder
 from nmt.run import RunDirectory
-from nmt.runtime import Machine
+from nmt.runtime import Runtime
 
 CELLS = (Cell.rnn, Cell.gru, Cell.lstm, Cell.layer_norm_lstm)
 STEPS = 150
@@ -32,7 +32,7 @@ BATCH_SIZE, POOL_BATCHES = 64, 64
 log = logging.getLogger(__name__)
 
 
-def gradients(config: DiagnoseConfig, run: RunDirectory | None, machine: Machine, folder: Path) -> None:
+def gradients(config: DiagnoseConfig, run: RunDirectory | None, machine: Runtime, folder: Path) -> None:
     """Writes FOLDER/gradients.json and gradients.png, and prints the verdict on each model."""
     prepared = prepare(config.data)
     panels: dict[str, dict[str, Decay]] = {}
@@ -74,7 +74,7 @@ def gradients(config: DiagnoseConfig, run: RunDirectory | None, machine: Machine
     draw_gradients(page, folder / "gradients.png")
 
 
-def new_model(config: DiagnoseConfig, prepared: Prepared, cell: Cell, scale: float, machine: Machine) -> Seq2Seq:
+def new_model(config: DiagnoseConfig, prepared: Prepared, cell: Cell, scale: float, machine: Runtime) -> Seq2Seq:
     """The same weights for the same seed but for the cell's own."""
     torch.manual_seed(config.seed)
     src_size, tgt_size = (prepared.tokenizer(side).size for side in ("src", "tgt"))
@@ -83,7 +83,7 @@ def new_model(config: DiagnoseConfig, prepared: Prepared, cell: Cell, scale: flo
     return model.to(machine.device)
 
 
-def of_run(config: DiagnoseConfig, run: RunDirectory, machine: Machine) -> Decay:
+def of_run(config: DiagnoseConfig, run: RunDirectory, machine: Runtime) -> Decay:
     """
     Raises:
         UserError: the run's decoder is not recurrent, or its validation set has no sentence that is long enough.
@@ -115,7 +115,7 @@ def long_pairs(store: PairStore, distance: int) -> Batch:
     return gather(store, enough[:PAIRS])
 
 
-def clipping(config: DiagnoseConfig, prepared: Prepared, norm: float, machine: Machine) -> ClippedTraining:
+def clipping(config: DiagnoseConfig, prepared: Prepared, norm: float, machine: Runtime) -> ClippedTraining:
     """Trains the plain RNN whose recurrent matrix is the largest."""
     model = new_model(config, prepared, Cell.rnn, max(config.scales), machine)
     batches = TrainingBatches(prepared.store("train"), BatchUnit.sentences, BATCH_SIZE, POOL_BATCHES, config.seed)

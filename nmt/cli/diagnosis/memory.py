@@ -15,7 +15,7 @@ from nmt.cli import app
 from nmt.cli.diagnosis.output import save_numbers
 from nmt.cli.train import train
 from nmt.config import Cell, Config, DiagnoseConfig, SearchConfig, TrackingConfig, TrackingMode, TrainConfig, path_of
-from nmt.console import harmless
+from nmt.console import escape_control_characters
 from nmt.data import locate, prepare
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import load_translator, translate_with_bar
@@ -24,7 +24,7 @@ from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_
 from nmt.lab.diagnostics.memory import Contestant
 from nmt.lab.plots.diagnostics import draw_memory
 from nmt.run import RunDirectory, provenance
-from nmt.runtime import Machine
+from nmt.runtime import Runtime
 
 STEPS = 2000
 HELD_OUT_SEED = 7_000_000
@@ -36,7 +36,7 @@ MEASURED = 8
 log = logging.getLogger(__name__)
 
 
-def memory(config: DiagnoseConfig, search: SearchConfig, machine: Machine, folder: Path) -> None:
+def memory(config: DiagnoseConfig, search: SearchConfig, machine: Runtime, folder: Path) -> None:
     """Writes FOLDER/memory.json and memory.png, and prints the table."""
     runs = trained(config, search, machine)
     classes = draw_clauses(config.sentences, HELD_OUT_SEED, depth(runs), training_sentences(runs))
@@ -51,7 +51,7 @@ def memory(config: DiagnoseConfig, search: SearchConfig, machine: Machine, folde
     by_chance = chance(classes)
     table = Table("distance in words", *labels, title="right verbs, in percent", title_justify="left")
     for name, values in [*found.items(), ("chance", by_chance)]:
-        table.add_row(Text(harmless(name)), *(cell(value) for value in values))
+        table.add_row(Text(escape_control_characters(name)), *(cell(value) for value in values))
     Console(width=140).print(table)
     record = {
         "runs": {name: str(run.path) for name, run in runs.items()},
@@ -100,7 +100,7 @@ def training_sentences(runs: dict[str, RunDirectory]) -> set[str]:
     return {en for data in corpora.values() for source in locate(data).values() for en, _ in source.pairs()}
 
 
-def trained(config: DiagnoseConfig, search: SearchConfig, machine: Machine) -> dict[str, RunDirectory]:
+def trained(config: DiagnoseConfig, search: SearchConfig, machine: Runtime) -> dict[str, RunDirectory]:
     """The runs to compare, by what they are called; those that are not there yet are trained."""
     if config.runs:
         names = [Path(path).name for path in config.runs]
@@ -133,7 +133,7 @@ def training(steps: int) -> TrainConfig:
     return TrainConfig(batch_size=64, max_steps=steps, validate_every=steps, valid_sentences=100)
 
 
-def announce(missing: Sequence[Contestant], machine: Machine) -> None:
+def announce(missing: Sequence[Contestant], machine: Runtime) -> None:
     """Says how long the trainings will take, from some steps of each."""
     seconds = 0.0
     with tempfile.TemporaryDirectory(prefix="nmt-diagnose-") as folder:
@@ -146,7 +146,7 @@ def announce(missing: Sequence[Contestant], machine: Machine) -> None:
     log.info(message, len(missing), missing[0].config.train.max_steps, seconds / 60)
 
 
-def run_training(contestant: Contestant, run: RunDirectory, machine: Machine) -> None:
+def run_training(contestant: Contestant, run: RunDirectory, machine: Runtime) -> None:
     """Trains as `nmt-train` does; goes on where it was stopped."""
     config = contestant.config
     if not run.exists:

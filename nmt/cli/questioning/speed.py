@@ -12,7 +12,7 @@ from nmt.config import MachineConfig, SearchConfig, from_hydra
 from nmt.data import read_json, write_json
 from nmt.evaluation import load_translator
 from nmt.run import provenance
-from nmt.runtime import settle
+from nmt.runtime import setup_runtime
 
 WARM_UP = 64
 """Sentences that are translated before, so that no memory is fetched for the first time in what is measured."""
@@ -46,7 +46,7 @@ def measure_speeds(tables: Sequence[Table], runs: Runs) -> None:
 
 def speed(training: Training, runs: Runs) -> dict[str, float]:
     run = runs.run(training)
-    translator, _ = load_translator(run, "best", search_of(training, runs), settle(MachineConfig()).device)
+    translator, _ = load_translator(run, "best", search_of(training, runs), setup_runtime(MachineConfig()).device)
     lines = run.text("test")[0]
     translator.translate(lines[:WARM_UP])
     begun = time.perf_counter()

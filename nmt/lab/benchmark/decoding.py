@@ -16,7 +16,7 @@ from nmt.lab.benchmark.figures import Figures, timed
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import RunDirectory, peak_memory
 
-ALONE = 40
+SINGLE_PROCESS = 40
 """Sentences that are also translated one at a time."""
 NEVER = -1e4
 """Bias of eos that keeps an untrained model from ending."""
@@ -64,7 +64,7 @@ class DecodingBenchmark:
 
     def repeat(self) -> Figures:
         seconds = timed(lambda: self.translator.translate(self.lines))
-        stride = max(1, len(self.lines) // ALONE)
+        stride = max(1, len(self.lines) // SINGLE_PROCESS)
         alone = [timed(partial(self.translator.translate, [line])) for line in self.lines[::stride]]
         return {
             "sentences_per_second": len(self.lines) / seconds,

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from nmt.console import harmless
+from nmt.console import escape_control_characters
 from nmt.evaluation.table import SHOWN, title_of
 from nmt.lab.comparison.compare import Breakdown, Cell, Comparison, Difference
 from nmt.metrics import LEVEL, POWER, RESAMPLES, SEED, TRIALS
@@ -192,14 +192,14 @@ def show(tables: Sequence[Grid]) -> None:
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
     for grid in tables:
-        console.print(harmless(grid.title), markup=False, highlight=False, style="bold")
+        console.print(escape_control_characters(grid.title), markup=False, highlight=False, style="bold")
         if grid.rows:
-            table = Table(*(escape(harmless(heading)) for heading in grid.headings), show_lines=True)
+            table = Table(*(escape(escape_control_characters(heading)) for heading in grid.headings), show_lines=True)
             for row in grid.rows:
-                table.add_row(*(Text(harmless(cell)) for cell in row))
+                table.add_row(*(Text(escape_control_characters(cell)) for cell in row))
             console.print(table)
         for note in grid.notes:
-            console.print(harmless(note), markup=False, highlight=False)
+            console.print(escape_control_characters(note), markup=False, highlight=False)
         console.print()
 
 

@@ -14,7 +14,7 @@ from nmt.models.decoders.recurrent import Decoder
 from nmt.models.layers.recurrent import RecurrentLayer
 from nmt.training import build_optimizer
 from nmt.training import cross_entropy as training_objective
-from nmt.training.gradients import add_gradients
+from nmt.training.gradients import accumulate_gradients
 from nmt.training.optim import clip_gradients
 
 QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
@@ -142,7 +142,7 @@ def train_clipped(model: Seq2Seq, batches: TrainingBatches, optim: OptimConfig, 
     optimizer, found = build_optimizer(model, optim), ClippedTraining([], [])
     model.train()
     for _ in range(steps):
-        sums = add_gradients(model, training_objective(0.0), [batches.next()], bfloat16=False)
+        sums = accumulate_gradients(model, training_objective(0.0), [batches.next()], bfloat16=False)
         norm = clip_gradients(model, optim.clip_norm).item()
         if not (math.isfinite(norm) and math.isfinite(sums.loss)):
             break

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import BridgeKind, ModelConfig, encoder_widths
-from nmt.models.attention import Past, build_attention
+from nmt.models.attention import AttentionHistory, build_attention
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoded
 from nmt.models.layers.cells import build_layer, cell_type
@@ -279,7 +279,7 @@ class Decoder(nn.Module):
         query = output.view(steps, batch, rows // batch, width).transpose(0, 1).reshape(batch, -1, width)
         times = torch.arange(state.time, state.time + steps, device=query.device).repeat_interleave(rows // batch)
         coverage = None if state.coverage is None else state.coverage.view(batch, rows // batch, -1)
-        past = Past(times, coverage)
+        past = AttentionHistory(times, coverage)
         context, weights = self.attention(query, state.keys, state.values, state.mask, past)  # (B, T K, H)
         return by_step(context, steps), weights
 

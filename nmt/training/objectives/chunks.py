@@ -12,7 +12,7 @@ ROWS = 256
 """Rows of logits made at once, as in nmt/models/output.py."""
 
 
-def over_logits(model: Seq2Seq, function: Callable[..., Tensor], vectors: Tensor, *rows: Tensor) -> Tensor:
+def map_log_probs_chunked(model: Seq2Seq, function: Callable[..., Tensor], vectors: Tensor, *rows: Tensor) -> Tensor:
     """`function(log_probs, *rows)` of a few rows at a time, put together again.
 
     Nothing of a chunk is kept for the backward pass, which makes its logits once more.

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nmt.data import Batch
 from nmt.models import Seq2Seq
-from nmt.training.objectives.chunks import over_logits
+from nmt.training.objectives.chunks import map_log_probs_chunked
 from nmt.training.objectives.likelihood import Objective, TokenLoss
 
 
@@ -53,7 +53,7 @@ def doubled(batch: Batch) -> Batch:
 def disagreement(model: Seq2Seq, one: Tensor, other: Tensor) -> Tensor:
     """1/2 (KL(P || Q) + KL(Q || P)) = 1/2 sum_w (p_w - q_w) (log p_w - log q_w), summed over rows (N, E) of vectors."""
     pairs = torch.stack([one, other], dim=1)  # (N, 2, E)
-    return over_logits(model, symmetric_divergence, pairs).sum()
+    return map_log_probs_chunked(model, symmetric_divergence, pairs).sum()
 
 
 def symmetric_divergence(log_probs: Tensor) -> Tensor:

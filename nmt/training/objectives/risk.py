@@ -10,7 +10,7 @@ from nmt.data import Batch, make_batch
 from nmt.decoding import sampling
 from nmt.decoding.translator import SYMBOLS
 from nmt.models import Seq2Seq
-from nmt.training.objectives.chunks import over_logits
+from nmt.training.objectives.chunks import map_log_probs_chunked
 from nmt.training.objectives.likelihood import Objective
 
 LENGTH_RATIO = 2
@@ -82,7 +82,7 @@ def sequence_log_probs(model: Seq2Seq, batch: Batch, candidates: Sequence[Sequen
     rows = torch.arange(len(sizes), device=batch.src.device).unsqueeze(1).expand(-1, most)  # (B, K)
     state = model.encode(batch.src, batch.src_mask).select(rows)
     vectors = model.decode(targets.tgt_in, state, hypotheses=most)[targets.tgt_mask]
-    words = over_logits(model, of_word, vectors, targets.tgt_out[targets.tgt_mask])  # (N,)
+    words = map_log_probs_chunked(model, of_word, vectors, targets.tgt_out[targets.tgt_mask])  # (N,)
     log_probs = words.new_zeros(targets.tgt_mask.shape).masked_scatter(targets.tgt_mask, words).sum(dim=0)
     return [each[:size] for each, size in zip(log_probs.view(-1, most), sizes, strict=True)]
 

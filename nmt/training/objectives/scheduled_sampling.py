@@ -10,7 +10,7 @@ from torch import Tensor
 from nmt.config import SamplingDecay, TrainConfig
 from nmt.data import Batch
 from nmt.models import Seq2Seq
-from nmt.training.objectives.chunks import over_logits
+from nmt.training.objectives.chunks import map_log_probs_chunked
 from nmt.training.objectives.likelihood import Objective
 
 
@@ -51,7 +51,7 @@ def mixture(model: Seq2Seq, batch: Batch, share: float) -> Tensor:
     """What the decoder shall read, (T, B): bos, then the true words with probability `share` each, else the model's."""
     read = batch.tgt_mask[1:]  # what is predicted at a step is read at the next
     vectors = model.vectors(batch.src, batch.src_mask, batch.tgt_in)[:-1][read]  # (N, E)
-    own = over_logits(model, draw, vectors)  # (N,)
+    own = map_log_probs_chunked(model, draw, vectors)  # (N,)
     true = batch.tgt_in[1:][read]  # (N,)
     keep = torch.rand(true.shape, device=true.device) < share
     mixed = batch.tgt_in.clone()

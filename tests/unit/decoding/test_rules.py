@@ -8,7 +8,7 @@ from nmt.config import LengthPenalty, SearchConfig, SearchKind
 from nmt.decoding.rules import BlockNgrams, ForcedPrefix
 from nmt.decoding.search import Hypothesis, search
 
-NOTHING: list[list[int]] = []
+UNCONSTRAINED: list[list[int]] = []
 
 
 def repeats(tokens: list[int], n: int) -> bool:
@@ -40,7 +40,7 @@ def test_a_wide_beam_finds_the_best_without_repeated_ngrams(penalty: LengthPenal
     toy = Toy(seed, end=-4.0)
     wide = config(beam=130, n_best=130, penalty=penalty)
     most = [4, 0, 3, 4]
-    found = run(toy, most, wide, n, [NOTHING] * 4)
+    found = run(toy, most, wide, n, [UNCONSTRAINED] * 4)
     for sentence, (longest, hypotheses) in enumerate(zip(most, found, strict=True), start=1):
         everything = enumerated(toy, sentence, longest, wide)
         allowed = [each for each in everything if not repeats(each.tokens, n)]
@@ -63,13 +63,13 @@ def test_blocking_in_a_narrow_beam_takes_the_words_from_each_step(beam: int) -> 
     toy = Fresh(2, end=-3.0)
     narrow = config(beam, n_best=beam)
     most = [12, 7, 9]
-    for number, hypotheses in enumerate(run(toy, most, narrow, 2, [NOTHING] * 3)):
+    for number, hypotheses in enumerate(run(toy, most, narrow, 2, [UNCONSTRAINED] * 3)):
         assert_same(hypotheses, plain_beam(toy, number + 1, most[number], narrow))
 
 
 def test_what_is_blocked_may_always_end() -> None:
     toy = Toy(0, end=-20.0)
-    [[hypothesis]] = run(toy, [9], config(1), 1, [NOTHING])
+    [[hypothesis]] = run(toy, [9], config(1), 1, [UNCONSTRAINED])
     assert sorted(hypothesis.tokens) == WORDS  # each once, then there is nothing but the end
 
 
@@ -77,7 +77,7 @@ def test_what_is_blocked_may_always_end() -> None:
 def test_a_wide_beam_finds_the_best_that_begin_with_the_prefix(seed: int) -> None:
     toy = Toy(seed)
     wide = config(beam=130, n_best=130)
-    prefixes = [[[4], [5]], NOTHING, [[6]], [[5], [4, 6], [6]], [[4], [4, EOS]]]
+    prefixes = [[[4], [5]], UNCONSTRAINED, [[6]], [[5], [4, 6], [6]], [[4], [4, EOS]]]
     most = [4, 3, 2, 4, 3]
     found = run(toy, most, wide, 0, prefixes)
     for sentence, (longest, prefix, hypotheses) in enumerate(zip(most, prefixes, found, strict=True), start=1):
@@ -102,7 +102,7 @@ def test_a_prefix_may_be_written_in_several_ways() -> None:
 def test_a_prefix_does_not_disturb_the_neighbours_and_leaves_with_its_sentence(kind: SearchKind) -> None:
     toy = Toy(1, end=1.0)
     narrow = config(3, kind=kind)
-    prefixes = [[[4]] * 5, NOTHING, [[6], [5]], NOTHING]
+    prefixes = [[[4]] * 5, UNCONSTRAINED, [[6], [5]], UNCONSTRAINED]
     most = [6, 9, 2, 4]
     together = run(toy, most, narrow, 0, prefixes)
     plain = search(toy.step, toy.start([1, 2, 3, 4]), torch.tensor(most), SYMBOLS, narrow)
@@ -125,6 +125,6 @@ def test_rules_change_nothing_where_they_have_nothing_to_say() -> None:
     toy = Toy(3)
     narrow = config(4, n_best=4)
     plain = search(toy.step, toy.start([1, 2]), torch.tensor([6, 6]), SYMBOLS, narrow)
-    assert run(toy, [6, 6], narrow, 7, [NOTHING] * 2) == plain
-    assert tokens_of(plain) != tokens_of(run(toy, [6, 6], narrow, 1, [NOTHING] * 2))
+    assert run(toy, [6, 6], narrow, 7, [UNCONSTRAINED] * 2) == plain
+    assert tokens_of(plain) != tokens_of(run(toy, [6, 6], narrow, 1, [UNCONSTRAINED] * 2))
     assert BOS not in WORDS

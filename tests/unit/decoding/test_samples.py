@@ -13,7 +13,7 @@ from nmt.config import LengthPenalty, SearchConfig, SearchKind
 from nmt.decoding import sampling
 from nmt.decoding.rules import BlockNgrams, ForcedPrefix
 from nmt.decoding.sampling import draw, sample
-from nmt.decoding.search import Hypothesis, Rule
+from nmt.decoding.search import Hypothesis, LogitsProcessor
 
 NARROWED = pytest.mark.parametrize(
     ("temperature", "top_k", "top_p"),
@@ -35,7 +35,12 @@ def config(temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.
 
 
 def run(
-    toy: Toy, sentences: list[int], most: list[int], config: SearchConfig, count: int, rules: Sequence[Rule] = ()
+    toy: Toy,
+    sentences: list[int],
+    most: list[int],
+    config: SearchConfig,
+    count: int,
+    rules: Sequence[LogitsProcessor] = (),
 ) -> list[list[Hypothesis]]:
     sources = [[sentence] for sentence in sentences]
     return sample(toy.step, toy.start(sentences), sources, torch.tensor(most), SYMBOLS, config, count, rules)

@@ -82,8 +82,8 @@ def test_learning_curves_are_a_picture_early_and_late_in_a_training(tmp_path: Pa
 
 
 def test_a_training_that_diverged_can_still_be_drawn(tmp_path: Path) -> None:
-    diverged = metrics(tmp_path, 12, perplexity=float("inf"), gradient_norm=float("nan"))
-    draw_learning_curves(diverged, tmp_path / "curves.png")
+    divergence_error = metrics(tmp_path, 12, perplexity=float("inf"), gradient_norm=float("nan"))
+    draw_learning_curves(divergence_error, tmp_path / "curves.png")
     assert size(tmp_path / "curves.png")
 
 

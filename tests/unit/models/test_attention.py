@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import AttentionKind, ModelConfig
-from nmt.models.attention import Attention, MultiHeadAttention, Past, build_attention
+from nmt.models.attention import Attention, AttentionHistory, MultiHeadAttention, build_attention
 
 HIDDEN, HEADS, WINDOW, ROWS = 4, 2, 1, 4
 LENGTHS = [2, 5, 1]
@@ -18,10 +18,10 @@ KINDS = pytest.mark.parametrize("kind", list(AttentionKind))
 CONFIG = ModelConfig(hidden_size=HIDDEN, heads=HEADS, attention_window=WINDOW, max_positions=ROWS)
 
 
-def past() -> Past:
+def past() -> AttentionHistory:
     """Queries of target positions 1, 2 and 3, and a coverage that differs everywhere."""
     coverage = torch.rand(BATCH, QUERIES, STEPS, generator=torch.Generator().manual_seed(4)).double()
-    return Past(torch.tensor([1, 2, 3]), coverage * MASK.unsqueeze(1))
+    return AttentionHistory(torch.tensor([1, 2, 3]), coverage * MASK.unsqueeze(1))
 
 
 def random_attention(kind: AttentionKind) -> tuple[Attention, Tensor, Tensor]:
@@ -35,7 +35,9 @@ def random_attention(kind: AttentionKind) -> tuple[Attention, Tensor, Tensor]:
     return attention.double(), query.double(), states.double()
 
 
-def run(attention: Attention, query: Tensor, states: Tensor, mask: Tensor, past: Past) -> tuple[Tensor, Tensor]:
+def run(
+    attention: Attention, query: Tensor, states: Tensor, mask: Tensor, past: AttentionHistory
+) -> tuple[Tensor, Tensor]:
     contexts, weights = attention(query, attention.project_keys(states), attention.project_values(states), mask, past)
     return contexts, weights
 
@@ -173,7 +175,7 @@ def test_a_sentence_is_attended_to_as_if_it_were_alone_without_padding(kind: Att
     assert before.coverage is not None
     contexts, weights = run(attention, query, states, MASK, before)
     for b, length in enumerate(LENGTHS):
-        own = Past(before.times, before.coverage[b : b + 1, :, STEPS - length :])
+        own = AttentionHistory(before.times, before.coverage[b : b + 1, :, STEPS - length :])
         mask = torch.ones(1, length, dtype=torch.bool)
         context, weight = run(attention, query[b : b + 1], states[b : b + 1, STEPS - length :], mask, own)
         torch.testing.assert_close(contexts[b], context[0])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import AttentionKind, ModelConfig
-from nmt.models.attention import Past
+from nmt.models.attention import AttentionHistory
 from nmt.models.decoders.recurrent import Decoder, DecoderState
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoded
@@ -105,7 +105,7 @@ def by_hand(decoder: Decoder, b: int, tokens: Tensor, masks: list[Tensor] | None
         if decoder.attention is not None:
             mask = torch.ones(1, LENGTHS[b], dtype=torch.bool)
             keys, summed = decoder.attention.project_keys(values), decoder.attention.project_values(values)
-            past = Past(torch.tensor([t]), coverage)
+            past = AttentionHistory(torch.tensor([t]), coverage)
             context, weights = decoder.attention(h[0].view(1, 1, HIDDEN), keys, summed, mask, past)
             context, coverage = context.flatten() * on_context, coverage + weights
         top = h[0] * on_layers[0]

@@ -9,7 +9,7 @@ import torch
 from test_objectives import TGT, WHOLE, tiny_model
 from tiny_training import assert_same, weights
 
-from nmt.cli.train import fine_tuned, lay_out
+from nmt.cli.train import create_run, fine_tuned
 from nmt.config import (
     Config,
     DataConfig,
@@ -208,10 +208,10 @@ def test_text_that_the_vocabulary_of_the_base_cannot_write_is_refused(
     with pytest.raises(
         UserError, match=rf"{share:.1%} of the pieces of the source text are unknown .* without init_from"
     ):
-        lay_out(run, settings)
+        create_run(run, settings)
     assert not run.exists
     settings.train.max_unknown = 0.5
-    lay_out(run, settings)
+    create_run(run, settings)
     assert run.exists
     assert f"{100 * share:.2f} % of the pieces of the source text are unknown" in caplog.text
 

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy as torch_cross_entropy
 from nmt.config import BatchUnit, ModelConfig
 from nmt.data import BOS_ID, PAD_ID, Batch, make_batch
 from nmt.models import Seq2Seq, Vocabulary, build_model
-from nmt.training.gradients import add_gradients
+from nmt.training.gradients import accumulate_gradients
 from nmt.training.objectives.likelihood import cross_entropy, negative_log_likelihood
 
 WORDS = 12
@@ -69,7 +69,7 @@ def test_the_gradient_of_a_step_is_of_the_mean_over_tokens_or_sentences_of_all_i
     mean_over: BatchUnit,
 ) -> None:
     model, parts = tiny_model(), [make_batch(SRC[:1], TGT[:1], [0]), make_batch(SRC[1:], TGT[1:], range(1, 4))]
-    sums = add_gradients(model, cross_entropy(0.0), parts, bfloat16=False, mean_over=mean_over)
+    sums = accumulate_gradients(model, cross_entropy(0.0), parts, bfloat16=False, mean_over=mean_over)
     found = [parameter.grad for parameter in model.parameters()]
     whole = torch_loss(model(WHOLE.src, WHOLE.src_mask, WHOLE.tgt_in), WHOLE, 0.0)
     assert (sums.tokens, sums.loss) == (12, pytest.approx(whole.item()))

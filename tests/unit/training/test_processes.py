@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nmt.errors import UserError
-from nmt.training.distributed import Processes, heard_of_all, joined
+from nmt.training.distributed import DistributedContext, joined, reraise_on_all_ranks
 
 pytestmark = pytest.mark.commands
 
@@ -42,14 +42,14 @@ print(json.dumps(found))
 
 def test_one_process_alone_changes_nothing() -> None:
     with joined() as alone:
-        assert alone == Processes(0, 1)
+        assert alone == DistributedContext(0, 1)
     assert alone.first
     assert alone.sum(0.1, 3) == [0.1, 3]
     assert alone.largest(15) == 15
-    assert alone.from_first(value := [object()]) is value
-    assert torch.equal(alone.of_each(torch.ones(2))[0], torch.ones(2))
+    assert alone.broadcast_object(value := [object()]) is value
+    assert torch.equal(alone.all_gather(torch.ones(2))[0], torch.ones(2))
     model = nn.Linear(2, 2)
-    alone.add_up_gradients(model)
+    alone.all_reduce_gradients(model)
     assert model.weight.grad is None
 
 
@@ -80,6 +80,6 @@ def test_two_processes_agree() -> None:
 def test_a_lost_process_is_told_in_one_line() -> None:
     with (
         pytest.raises(UserError, match=r"another process of this training has ended.*Connection closed"),
-        heard_of_all(),
+        reraise_on_all_ranks(),
     ):
         raise RuntimeError("Connection closed by peer\nat a place in gloo")

@@ -39,13 +39,13 @@ from nmt.data import make_batch
 from nmt.errors import Interrupted, UserError
 from nmt.lab.sweep import SweepDirectory, Trial, TrialState, best_trial, search_space, trials_of, write_report
 from nmt.run import RunDirectory, load_checkpoint
-from nmt.runtime import Machine
+from nmt.runtime import Runtime
 from nmt.training import Trainer
 from nmt.training.objectives.likelihood import negative_log_likelihood
 
 pytestmark = pytest.mark.commands
 
-MACHINE = Machine(torch.device("cpu"), False, Precision.float32, False)
+MACHINE = Runtime(torch.device("cpu"), False, Precision.float32, False)
 TREE = {
     "optim": {"learning_rate": {"low": 1e-3, "high": 1.0, "log": True}},
     "model": {"dropout": {"low": 0.0, "high": 0.5}},
@@ -78,7 +78,7 @@ class TinyTraining:
         self.objective = calling(action, call)
         """At its call number `call`, counted over all trials, the action is done."""
 
-    def __call__(self, config: Config, run: RunDirectory, machine: Machine, poor: Callable[[], bool]) -> float:
+    def __call__(self, config: Config, run: RunDirectory, machine: Runtime, poor: Callable[[], bool]) -> float:
         trainer = build(run.path, config.train, config.optim, self.objective, dropout=config.model.dropout)
         trainer.validate = lambda: validated(trainer)
         trainer.poor = poor
@@ -214,7 +214,7 @@ def test_a_second_process_is_refused(plain: SweepDirectory) -> None:
 def failing(*numbers: str) -> Callable[..., float]:
     usual = TinyTraining()
 
-    def training(config: Config, run: RunDirectory, machine: Machine, poor: Callable[[], bool]) -> float:
+    def training(config: Config, run: RunDirectory, machine: Runtime, poor: Callable[[], bool]) -> float:
         if run.path.name in numbers:
             raise UserError("the loss was not finite")
         return usual(config, run, machine, poor)
@@ -256,7 +256,7 @@ def test_the_jobs_of_a_multirun_are_one_group(
     monkeypatch.setattr(train_cli.app, "multirun_name", lambda: multirun)
     config = asked().base()
     config.tracking.group = given
-    assert train_cli.grouped(config).tracking.group == group
+    assert train_cli.with_multirun_group(config).tracking.group == group
 
 
 @pytest.fixture
