@@ -177,7 +177,7 @@ class ActiveBeams:
     open: Tensor
     """False for the sentences that are done and have not left yet."""
 
-    def keep(self, which: Tensor) -> "Live":
+    def keep(self, which: Tensor) -> "ActiveBeams":
         return ActiveBeams(
             self.lines[which], self.limits[which], self.norms[which], self.to_beat[which], self.open[which]
         )

@@ -44,6 +44,6 @@ def show_scores(scores: dict[str, Score]) -> None:
         if console.is_terminal:
             table.add_row(label, number, interval, Text(escape_control_characters(score.signature)))
         else:
-            print(f"{label} = {number} {interval}".rstrip() + f"\n{harmless(score.signature)}")
+            print(f"{label} = {number} {interval}".rstrip() + f"\n{escape_control_characters(score.signature)}")
     if console.is_terminal:
         console.print(table)

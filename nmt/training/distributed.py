@@ -127,7 +127,7 @@ def joined() -> Iterator[DistributedContext]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store, rank, count = next(distributed.rendezvous("env://"))  # type: ignore[attr-defined]
     # torchrun's store outlives a restart, and with it the addresses of processes that are gone.
-    store = distributed.PrefixStore(f"start_{starts_before()}", store)  # type: ignore[attr-defined]
+    store = distributed.PrefixStore(f"start_{restart_count()}", store)  # type: ignore[attr-defined]
     distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=PATIENCE)
     try:
         yield DistributedContext(rank, count)

@@ -184,7 +184,7 @@ def stopping(remedy: str) -> Iterator[None]:
 def fail(message: str, code: int) -> None:
     flush_output()
     with suppress(OSError):  # nobody reads standard error
-        print(f"nmt: {harmless(' '.join(message.split()))}", file=sys.stderr)
+        print(f"nmt: {escape_control_characters(' '.join(message.split()))}", file=sys.stderr)
     raise SystemExit(code)
 
 

@@ -65,7 +65,7 @@ class Prompt:
                 except BrokenPipeError:
                     raise
                 except Exception as error:  # nothing that is typed ends the session
-                    print(f"this cannot be answered: {harmless(repr(error))}", file=sys.stderr)
+                    print(f"this cannot be answered: {escape_control_characters(repr(error))}", file=sys.stderr)
 
     def answer(self, line: str) -> None:
         """Answer one line typed: a command, or a sentence to translate."""
@@ -85,7 +85,7 @@ class Prompt:
             case ":attention":
                 self.show_attention()
             case _ if command.startswith(":"):
-                print(f"there is no command {harmless(command)}; :help lists them", file=sys.stderr)
+                print(f"there is no command {escape_control_characters(command)}; :help lists them", file=sys.stderr)
             case _:
                 self.translate(line)
 
