@@ -14,6 +14,14 @@ class Cell(StrEnum):
     layer_norm_lstm = "layer_norm_lstm"
     reference_lstm = "reference_lstm"
     reference_gru = "reference_gru"
+    ssru = "ssru"
+    sru = "sru"
+    min_gru = "min_gru"
+    min_lstm = "min_lstm"
+
+
+ELEMENTWISE_CELLS = (Cell.ssru, Cell.sru, Cell.min_gru, Cell.min_lstm)
+"""Cells without a recurrent matrix."""
 
 
 class DecoderKind(StrEnum):
@@ -204,7 +212,14 @@ class ModelConfig:
             yield "decoder", f"is {self.decoder} and attention null; allowed: gnmt, or an attention"
         if self.decoder in (DecoderKind.bahdanau, DecoderKind.conditional) and self.input_feeding:
             yield "input_feeding", f"is true and decoder {self.decoder}; allowed: false, or decoder gnmt or luong"
-        if self.zoneout_c > 0 and self.cell in (Cell.gru, Cell.rnn, Cell.reference_gru):
+        if self.cell in ELEMENTWISE_CELLS:
+            for name in ("weight_drop", "recurrent_dropout"):
+                if getattr(self, name) > 0:
+                    yield (
+                        name,
+                        f"is {getattr(self, name)} and cell {self.cell}, which has no recurrent matrix; set it to 0",
+                    )
+        if self.zoneout_c > 0 and self.cell in (Cell.gru, Cell.rnn, Cell.reference_gru, Cell.min_gru, Cell.min_lstm):
             yield "zoneout_c", f"is {self.zoneout_c} and cell {self.cell}, which has no c; allowed: 0, use zoneout_h"
         if self.attention == AttentionKind.multi_head_dot:
             yield from self.heads_problems("hidden_size", self.hidden_size)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nmt.config import AttentionKind, BridgeKind, Cell, DecoderKind
+from nmt.config.model import ELEMENTWISE_CELLS
 from nmt.data import Batch
 from nmt.models import Seq2Seq
 
@@ -39,7 +40,11 @@ MEMBERS: list[dict[str, Any]] = [
     {"weight_drop": 0.3, "zoneout_h": 0.1, "cell": Cell.reference_lstm, "decoder": DecoderKind.conditional},
     *({"bridge": BridgeKind.zero, "decoder": decoder} for decoder in DecoderKind),
     *({"recurrent_dropout": 0.3, "decoder": decoder} for decoder in DecoderKind),
-    *({"recurrent_dropout": 0.3, "cell": cell, "decoder": DecoderKind.luong, "input_feeding": True} for cell in Cell),
+    *(
+        {"recurrent_dropout": 0.3, "cell": cell, "decoder": DecoderKind.luong, "input_feeding": True}
+        for cell in Cell
+        if cell not in ELEMENTWISE_CELLS
+    ),
     {"recurrent_dropout": 0.3, "weight_drop": 0.3, "zoneout_h": 0.1, "encoder_transitions": 2},
 ]
 

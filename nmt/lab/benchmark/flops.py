@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from nmt.config import Architecture, AttentionKind, BridgeKind, DecoderKind, ModelConfig, encoder_widths
 from nmt.data import Batch
 from nmt.errors import UserError
-from nmt.models.layers.cells import StepwiseLayer, cell_type
+from nmt.models.layers.cells import cell_type
+from nmt.models.layers.elementwise import SRU, ElementwiseLayer
+from nmt.models.layers.fused import FusedLayer
 
 
 @dataclass
@@ -61,10 +63,12 @@ def recurrent_flops(config: ModelConfig, words: int, work: Work) -> int:
     more, block = config.encoder_transitions - 1, config.encoder_feed_forward or 0
 
     def layer(reads: int, width: int) -> int:
+        if issubclass(cell, ElementwiseLayer | SRU):
+            return 2 * cell.products * width * reads
         return 2 * cell.gates * width * (reads + width)
 
     key, query, pair = attention_flops(config)
-    masked = 0 if more or issubclass(cell, StepwiseLayer) else 1
+    masked = 1 if issubclass(cell, FusedLayer) and not more else 0
     source = key + (2 * widths[-1] * h if widths[-1] != h else 0)
     for two, width, reads in zip(both, widths, [config.embed_size, *widths[:-1]], strict=True):
         own = width // 2 if two else width

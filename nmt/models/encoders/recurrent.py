@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig, encoder_widths
 from nmt.models.embedding import Embedding
 from nmt.models.layers.cells import build_layer
-from nmt.models.layers.recurrent import Dropout, LayerState, WordDropout, reverse_within_length
+from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout, reverse_within_length
 
 
 class Encoded(NamedTuple):
@@ -52,7 +52,10 @@ class Encoder(nn.Module):
     @property
     def bound(self) -> float:
         """No output is larger: a sum over the layers of numbers between -1 and 1; infinite where more is done."""
-        return float("inf") if self.blocks or self.projection is not None else float(len(self.forwards))
+        if self.blocks or self.projection is not None:
+            return float("inf")
+        bounds: list[float] = [layer.output_bound for layer in self.forwards if isinstance(layer, RecurrentLayer)]
+        return sum(bounds)
 
     def forward(self, src: Tensor, mask: Tensor) -> Encoded:
         """

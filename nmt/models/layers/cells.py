@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
 from nmt.config import Cell, ModelConfig
+from nmt.models.layers.elementwise import SRU, SSRU, ElementwiseLayer, MinGRU, MinLSTM
 from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
 
@@ -188,7 +189,10 @@ class DeepTransition(RecurrentLayer):
         return state
 
 
-def cell_type(cell: Cell) -> type[FusedLayer] | type[StepwiseLayer]:
+CellType = type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer] | type[SRU]
+
+
+def cell_type(cell: Cell) -> CellType:
     match cell:
         case Cell.lstm:
             return LSTM
@@ -202,6 +206,14 @@ def cell_type(cell: Cell) -> type[FusedLayer] | type[StepwiseLayer]:
             return ReferenceGRU
         case Cell.layer_norm_lstm:
             return LayerNormLSTM
+        case Cell.ssru:
+            return SSRU
+        case Cell.sru:
+            return SRU
+        case Cell.min_gru:
+            return MinGRU
+        case Cell.min_lstm:
+            return MinLSTM
 
 
 def build_layer(
@@ -222,6 +234,6 @@ def build_layer(
     return kind(input_size, hidden_size, zoneout=zoneout)
 
 
-def constant(kind: type[FusedLayer] | type[StepwiseLayer], hidden_size: int) -> RecurrentLayer:
+def constant(kind: CellType, hidden_size: int) -> RecurrentLayer:
     """A cell that reads a one, which is its bias."""
     return kind(1, hidden_size, bias=False) if issubclass(kind, FusedLayer) else kind(1, hidden_size)

@@ -26,6 +26,8 @@ class RecurrentLayer(nn.Module):
     """How many tensors a state has: h and c of an LSTM, or h alone."""
     recurrent: tuple[str, ...] = ()
     """The names of the parameters that multiply h, for weight drop; empty where another layer inside has them."""
+    output_bound = 1.0
+    """Largest absolute value of an output."""
     recurrent_mask: Tensor | None = None
     """Recurrent dropout's mask on h, (B, H), during one sequence; `recurrent_dropout` sets it. None: no dropout."""
     rows_per_mask: int = 1

@@ -1,0 +1,112 @@
+"""Recurrences without a recurrent matrix: against their equations, unit by unit, and the loop's gradient."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.config import Cell, ModelConfig
+from nmt.config.model import ELEMENTWISE_CELLS
+from nmt.models.layers.cells import build_layer
+from nmt.models.layers.elementwise import LinearRecurrence, positive
+
+STEPS, BATCH, INPUT, HIDDEN = 6, 3, 5, 4
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def candidate(x: float) -> float:
+    return x + 0.5 if x >= 0 else sigmoid(x)
+
+
+def by_hand(cell: Cell, products: list[float], c: float, gates: list[float]) -> tuple[float, float]:
+    """Return h and c of one unit after a step, from its products and the state c before."""
+    if cell == Cell.ssru:
+        f = sigmoid(products[0])
+        c = f * c + (1 - f) * products[1]
+        return max(c, 0.0), c
+    if cell == Cell.min_gru:
+        z = sigmoid(products[0])
+        c = (1 - z) * c + z * candidate(products[1])
+        return c, c
+    if cell == Cell.min_lstm:
+        f, i = sigmoid(products[0]), sigmoid(products[1])
+        c = f / (f + i) * c + i / (f + i) * candidate(products[2])
+        return c, c
+    f, r = sigmoid(products[1] + gates[0] * c), sigmoid(products[2] + gates[1] * c)
+    c = f * c + (1 - f) * products[0]
+    return r * c + (1 - r) * products[3], c
+
+
+@pytest.mark.parametrize("cell", ELEMENTWISE_CELLS)
+def test_a_sequence_is_the_written_equations_unit_by_unit(cell: Cell) -> None:
+    torch.manual_seed(0)
+    layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN).double()
+    weight, bias = layer.input_weights()
+    assert bias is not None
+    torch.nn.init.normal_(bias)
+    x = torch.randn(STEPS, BATCH, INPUT, dtype=torch.float64)
+    start = torch.rand(BATCH, HIDDEN, dtype=torch.float64)
+    outputs, last = layer(x, (start,) * layer.states)
+    scale = layer.get_parameter("gate_state") if cell == Cell.sru else torch.zeros(2, HIDDEN)
+    for row in range(BATCH):
+        for unit in range(HIDDEN):
+            c = start[row, unit].item()
+            for t in range(STEPS):
+                values = (weight @ x[t, row] + bias).view(-1, HIDDEN)[:, unit].tolist()
+                h, c = by_hand(cell, values, c, scale[:, unit].tolist())
+                assert outputs[t, row, unit].item() == pytest.approx(h, abs=1e-10)
+            assert last[-1][row, unit].item() == pytest.approx(c, abs=1e-10)
+
+
+def test_the_gradient_of_the_loop_is_that_of_finite_differences() -> None:
+    torch.manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+
+    inputs = random(STEPS, BATCH, HIDDEN), random(STEPS, BATCH, HIDDEN), random(BATCH, HIDDEN)
+    assert torch.autograd.gradcheck(LinearRecurrence.apply, inputs)
+
+
+@pytest.mark.parametrize("cell", [Cell.ssru, Cell.min_gru, Cell.min_lstm])
+def test_the_loop_and_its_gradients_are_those_of_single_steps(cell: Cell) -> None:
+    torch.manual_seed(0)
+    layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN).double()
+    x = torch.randn(STEPS, BATCH, INPUT, dtype=torch.float64, requires_grad=True)
+    mask = torch.tensor([[t >= row for row in range(BATCH)] for t in range(STEPS)])
+
+    def gradients(outputs: Tensor) -> list[Tensor]:
+        return list(torch.autograd.grad(outputs.square().sum(), [x, *layer.parameters()]))
+
+    fast, last = layer(x, mask=mask)
+    state = (x.new_zeros(BATCH, HIDDEN),) * layer.states
+    steps = []
+    for t in range(STEPS):
+        real = mask[t].unsqueeze(-1)
+        state = tuple(part * real for part in layer.step(x[t], state))
+        steps.append(state[0])
+    slow = torch.stack(steps)
+    torch.testing.assert_close(fast, slow)
+    for part, wanted in zip(last, state, strict=True):
+        torch.testing.assert_close(part, wanted)
+    for fast_gradient, slow_gradient in zip(gradients(fast), gradients(slow), strict=True):
+        torch.testing.assert_close(fast_gradient, slow_gradient)
+
+
+def test_the_candidate_of_minimal_cells_is_continuous_and_positive() -> None:
+    x = torch.tensor([-30.0, -1e-6, 0.0, 1e-6, 3.0], dtype=torch.float64)
+    expected = torch.tensor([candidate(value) for value in x.tolist()], dtype=torch.float64)
+    torch.testing.assert_close(positive(x), expected)
+    assert (positive(x) > 0).all()
+
+
+@pytest.mark.parametrize("cell", ELEMENTWISE_CELLS)
+@pytest.mark.parametrize("key", ["weight_drop", "recurrent_dropout"])
+def test_what_needs_a_recurrent_matrix_is_refused(cell: Cell, key: str) -> None:
+    config = ModelConfig(cell=cell)
+    setattr(config, key, 0.2)
+    assert (key, f"is 0.2 and cell {cell}, which has no recurrent matrix; set it to 0") in list(config.problems())
