@@ -25,6 +25,7 @@ ORDER = [
     "training",
     "evaluation",
     "runtime",
+    "pipeline",
     "lab",
     "cli",
 ]
@@ -104,6 +105,17 @@ def test_a_module_imports_only_from_the_packages_above_it() -> None:
         for path in FILES
         for name in imports(path)
         if name.startswith("nmt.") and not may_import(path, name.split(".")[1])
+    ]
+    assert wrong == []
+
+
+def test_no_command_imports_another() -> None:
+    commands = {path.stem for path in (NMT / "cli").glob("*.py")} - {"__init__"}
+    wrong = [
+        f"{relative(path)} imports {name}"
+        for path in FILES
+        for name in imports(path)
+        if name.startswith("nmt.cli.") and name.split(".")[2] in commands and path.name != "cluster_job.py"
     ]
     assert wrong == []
 

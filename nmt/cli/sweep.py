@@ -9,7 +9,6 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.app.best_experiment import write_experiment
-from nmt.cli.train import create_run, fine_tuned, fit
 from nmt.config import Config, Metric, SweepCommandConfig, from_hydra, path_of, with_values
 from nmt.errors import UserError
 from nmt.lab.sweep import (
@@ -28,6 +27,7 @@ from nmt.lab.sweep import (
     write_report,
 )
 from nmt.metrics import check_tokenizer
+from nmt.pipeline import create_run, fit, plain_dict, with_base_tokenizer
 from nmt.run import RunDirectory, provenance
 from nmt.runtime import Runtime, setup_runtime
 from nmt.training import Tracker
@@ -143,23 +143,24 @@ def trial_config(asked: SweepCommandConfig, sweep: SweepDirectory, parameters: M
     """
     config = with_values(asked.base(), parameters)
     if config.train.init_from is not None:
-        config = fine_tuned(config, config.train.init_from)
+        config = with_base_tokenizer(config, config.train.init_from)
     if config.tracking.group is None:
         config = replace(config, tracking=replace(config.tracking, group=sweep.path.name))
     return config
 
 
 def train_run(config: Config, run: RunDirectory, machine: Runtime, poor: Callable[[], bool]) -> float:
-    """Trains the run of a trial, and returns the seconds that this took over all starts."""
+    """Train the run of a trial, and return the seconds that this took over all starts."""
+    prepared = None
     if run.exists:
         run = RunDirectory.open(str(run.path))
     else:
-        create_run(run, config)
+        prepared = create_run(run, config)
     with run.locked(), app.logging_to(run.path / "train.log"):
         run.add_start(provenance(app.overrides()))
-        tracker = Tracker(run.path, config.tracking, app.as_dict(config))
+        tracker = Tracker(run.path, config.tracking, plain_dict(config))
         try:
-            return fit(config, run, machine, tracker, poor).progress.seconds
+            return fit(config, run, machine, tracker, prepared, poor).progress.seconds
         finally:
             tracker.close()
 

@@ -27,9 +27,10 @@ from nmt.config import (
 from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, SubwordSampling, TrainingBatches
 from nmt.data.sampling import UnigramSampler
 from nmt.models import Seq2Seq, Vocabulary, build_model
-from nmt.training import Schedule, Tracker, Trainer, WeightAverage, build_optimizer, cross_entropy
+from nmt.training import Schedule, Tracker, Trainer, TrainerSettings, WeightAverage, build_optimizer, cross_entropy
 from nmt.training.build import build_objective
-from nmt.training.objectives.likelihood import Objective
+from nmt.training.objectives.likelihood import Objective, ObjectiveOutput
+from nmt.training.progress import Progress
 
 WORDS = 16
 SHORT = TrainConfig(
@@ -97,39 +98,39 @@ def build(
     seed: int = 1,
     bfloat16: bool = False,
     shape: dict[str, Any] | None = None,
+    should_prune: Callable[[], bool] | None = None,
 ) -> Trainer:
     folder.mkdir(exist_ok=True)
     torch.manual_seed(seed)
     usual = ModelConfig(embed_size=8, hidden_size=8, decoder_layers=2, dropout=dropout, word_dropout=dropout / 3)
     model = build_model(replace(usual, **(shape or {})), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
-    trainer = Trainer(
+    progress = Progress()
+    return Trainer(
         model=model,
-        objective=objective or build_objective(config, optim, Spelling(), "none", lambda: trainer.progress.step),
+        objective=objective or build_objective(config, optim, Spelling(), "none", lambda: progress.step),
         optimizer=build_optimizer(model, optim),
         schedule=Schedule(optim, config.max_steps),
         average=WeightAverage(model, config.ema_decay),
         batches=batches(seed, config.subword_sampling),
-        validate=validate or (lambda: measured(trainer)),
+        validate=validate or (lambda: measured(model, progress)),
         tracker=Tracker(folder, TrackingConfig(mode=TrackingMode.disabled), {}),
-        checkpoints=folder / "checkpoints",
-        config=config,
-        clip_norm=optim.clip_norm,
-        bfloat16=bfloat16,
+        settings=TrainerSettings(config, folder / "checkpoints", clip_norm=optim.clip_norm, bfloat16=bfloat16),
+        progress=progress,
+        should_prune=should_prune,
     )
-    return trainer
 
 
-def measured(trainer: Trainer) -> dict[str, float]:
+def measured(model: Seq2Seq, progress: Progress) -> dict[str, float]:
     """A perplexity that goes up and down, and in place of BLEU a number in which all weights have a share."""
-    total = sum(parameter.detach().double().sum().item() for parameter in trainer.model.parameters())
-    return {"valid/perplexity": PERPLEXITIES.get(trainer.progress.step, 9.0), "valid/bleu": total}
+    total = sum(parameter.detach().double().sum().item() for parameter in model.parameters())
+    return {"valid/perplexity": PERPLEXITIES.get(progress.step, 9.0), "valid/bleu": total}
 
 
 def calling(action: Callable[[], object], call: int, usual: Objective | None = None) -> Objective:
     """An objective, cross-entropy if none is given, that does something at its call number `call`."""
     count, usual = itertools.count(1), usual or cross_entropy(SHORT.label_smoothing)
 
-    def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+    def objective(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
         if next(count) == call:
             action()
         return usual(model, batch)

@@ -108,7 +108,7 @@ def contents(run: Path) -> dict[Path, bytes]:
 
 def test_more_steps_continue_a_finished_run_to_the_bits_of_a_longer_one(here: Here, run: Path, tmp_path: Path) -> None:
     _, error = here.call("train", f"train.resume={run}", "train.max_steps=20")
-    assert "goes on from step 10 to 20" in error
+    assert "continues from step 10 to 20" in error
     assert "optim.schedule=constant" in error
     here.call("train", *CONSTANT, "train.max_steps=20", "hydra.run.dir=longer")
     assert_same_run(run, tmp_path / "longer")
@@ -122,14 +122,14 @@ def test_more_steps_continue_a_finished_run_to_the_bits_of_a_longer_one(here: He
 
 def test_more_steps_by_the_same_command_with_auto(here: Here, run: Path) -> None:
     words = [*CONSTANT, "train.max_steps=15", "train.resume=auto", f"hydra.run.dir={run}"]
-    assert "goes on from step 10 to 15" in here.call("train", *words)[1]
+    assert "continues from step 10 to 15" in here.call("train", *words)[1]
     assert max(steps(run)) == 15
 
 
 def test_a_longer_cosine_is_told_with_its_learning_rates(here: Here, run: Path) -> None:
     words = [f"train.resume={run}", "train.max_steps=11", "optim.schedule=cosine", "optim.learning_rate=1e-4"]
     _, error = here.call("train", *words)
-    line = next(line for line in error.split("\n") if "goes on from step 10 to 11" in line)
+    line = next(line for line in error.split("\n") if "continues from step 10 to 11" in line)
     assert "(optim.schedule=cosine) was 0.002 at step 10 and is 1e-06 at step 11; it now ends at step 11" in line
 
 

@@ -78,14 +78,14 @@ def test_no_thread_of_the_group_outlives_it(tmp_path: Path) -> None:
         """
 from pathlib import Path
 import torch
-from nmt.training.distributed import joined
+from nmt.training.distributed import join_process_group
 def threads():
     return [name for path in Path("/proc/self/task").glob("*/comm") if "gloo" in (name := path.read_text())]
-with joined() as processes:
+with join_process_group() as distributed:
     weight = torch.nn.Parameter(torch.zeros(1))
     weight.sum().backward()
     torch.optim.Adam([weight]).step()  # imports much of torch
-    processes.sum(1.0)
+    distributed.all_reduce_sum(1.0)
     assert threads()
 assert not threads(), threads()
 """

@@ -139,7 +139,7 @@ def test_another_number_of_threads_is_told_and_training_goes_on(tmp_path: Path) 
     if stop_after(8, run, signal.SIGTERM, *arguments)[0] == 0:
         pytest.skip("training was done before the signal came")
     _, error = call("train", *arguments, "machine.threads=2", cwd=tmp_path)
-    assert "trained with 1 threads and goes on with 2" in error
+    assert "trained with 1 threads and continues with 2" in error
     assert "machine.threads=1 keeps them" in error
     assert max(steps(run)) == 30
 
@@ -162,7 +162,7 @@ def test_resuming_by_name_takes_the_runs_own_configuration(tmp_path: Path) -> No
     step = max(steps(run))
     words = (f"train.resume={run}", f"train.max_steps={step + 20}", "model=lstm_tiny")
     output, error = call("train", *words, cwd=tmp_path)
-    assert "model=lstm_tiny is not heeded" in error
+    assert "model=lstm_tiny has no effect" in error
     assert output.strip().split("\n")[-1] == str(run)
     assert max(steps(run)) == step + 20
     assert not (tmp_path / "runs").exists()

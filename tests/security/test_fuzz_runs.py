@@ -59,7 +59,7 @@ def test_a_damaged_checkpoint_is_refused_or_whole(trained: Path, continued: Trai
         (folder / name).write_bytes(changed)
         hostile_run.forge_checkpoint(folder)
         with or_refused("checkpoints", "weights"):
-            continued.restore(load_checkpoint(trained / "checkpoints", LINK))
+            continued.load_checkpoint(load_checkpoint(trained / "checkpoints", LINK))
             continued.batches.next()
     finally:
         (folder / name).write_bytes(whole)

@@ -260,10 +260,10 @@ def test_a_state_that_no_training_wrote_is_refused(
 ) -> None:
     trainer = tiny_training.build(tmp_path)
     assert checkpoint.tensors[MOMENT].shape == (16, 8)
-    trainer.restore(checkpoint)
+    trainer.load_checkpoint(checkpoint)
     forged = Checkpoint(checkpoint.step, checkpoint.weights, checkpoint.tensors | tensors, checkpoint.state | state)
     before = json.dumps(checkpoint.state)
     with pytest.raises(UserError, match="does not fit") as error:
-        trainer.restore(forged)
+        trainer.load_checkpoint(forged)
     assert "\n" not in str(error.value)
     assert json.dumps(checkpoint.state) == before

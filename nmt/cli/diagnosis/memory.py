@@ -13,16 +13,16 @@ from rich.text import Text
 
 from nmt.cli import app
 from nmt.cli.diagnosis.output import save_numbers
-from nmt.cli.train import train
 from nmt.config import Cell, Config, DiagnoseConfig, SearchConfig, TrackingConfig, TrackingMode, TrainConfig, path_of
 from nmt.console import escape_control_characters
-from nmt.data import locate, prepare
+from nmt.data import locate
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import load_translator, translate_with_bar
 from nmt.lab.benchmark import TrainingBenchmark
 from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
 from nmt.lab.diagnostics.memory import Contestant
 from nmt.lab.plots.diagnostics import draw_memory
+from nmt.pipeline import create_run, train
 from nmt.run import RunDirectory, provenance
 from nmt.runtime import Runtime
 
@@ -149,13 +149,12 @@ def announce(missing: Sequence[Contestant], machine: Runtime) -> None:
 def run_training(contestant: Contestant, run: RunDirectory, machine: Runtime) -> None:
     """Trains as `nmt-train` does; goes on where it was stopped."""
     config = contestant.config
-    if not run.exists:
-        run.create(config, prepare(config.data))
+    prepared = None if run.exists else create_run(run, config)
     log.info("%s: %s", contestant.name, run.path)
     try:
         # Standard output is for the comparison, not for each training's scores.
         with run.locked(), app.logging_to(run.path / "train.log"), redirect_stdout(sys.stderr):
             run.add_start(provenance([]))
-            train(config, run, machine)
+            train(config, run, machine, prepared)
     except Interrupted as error:
         app.fail(f"stopped by {error}; the same command goes on", error.exit_code)

@@ -10,7 +10,7 @@ from nmt.lab.benchmark.figures import Figures, timed
 from nmt.lab.benchmark.flops import Work, training_flops
 from nmt.run import RunDirectory, peak_memory
 from nmt.training import Tracker, Trainer, build_trainer
-from nmt.training.progress import Window
+from nmt.training.progress import MetricsWindow
 
 REPETITION_SECONDS = 12.0
 """Longest expected time of a repetition: on a slow machine it has fewer steps."""
@@ -30,7 +30,7 @@ class TrainingBenchmark:
         self.model = config.model
         self.peak = peak
         first = timed(lambda: self.trainer.update([self.trainer.batches.next()]))
-        self.trainer.progress.window = Window()
+        self.trainer.progress.window = MetricsWindow()
         self.steps = max(1, min(steps, int(REPETITION_SECONDS / first)))
 
     def repeat(self) -> Figures:
@@ -59,5 +59,6 @@ class TrainingBenchmark:
 def new_trainer(config: Config, folder: Path, device: torch.device, bfloat16: bool) -> Trainer:
     """A trainer of a new run."""
     run = RunDirectory(folder)
-    run.create(config, prepare(config.data))
-    return build_trainer(config, run, Tracker(run.path, config.tracking, {}), device, bfloat16)
+    prepared = prepare(config.data)
+    run.create(config, prepared)
+    return build_trainer(config, run, prepared, Tracker(run.path, config.tracking, {}), device, bfloat16)

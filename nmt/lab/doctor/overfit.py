@@ -56,9 +56,9 @@ def examine_overfit(
     begin = time.monotonic()
     while len(losses) < steps and time.monotonic() - begin < seconds:
         optimizer.zero_grad()
-        loss, tokens, _ = objective(model, batch)
-        torch.autograd.backward(loss / tokens)
-        losses.append(float(loss.detach()) / tokens)
+        loss = objective(model, batch).loss
+        torch.autograd.backward(loss / batch.tokens)
+        losses.append(float(loss.detach()) / batch.tokens)
         if losses[-1] < LEARNT:
             break
         clip_gradients(model, OPTIM.clip_norm)

@@ -18,7 +18,7 @@ from nmt.errors import UserError
 from nmt.models import Seq2Seq
 from nmt.run import load_checkpoint
 from nmt.training import cross_entropy
-from nmt.training.objectives.likelihood import Objective
+from nmt.training.objectives.likelihood import Objective, ObjectiveOutput
 
 USUAL = cross_entropy(SHORT.label_smoothing)
 CONSTANT = OptimConfig(learning_rate=0.01, schedule=ScheduleKind.constant, warmup_steps=0)
@@ -31,15 +31,15 @@ def room_for(pairs: int, error: Exception, after_backward: bool = False) -> Obje
     def fail(_: Tensor) -> None:
         raise error
 
-    def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+    def objective(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
         too_many = len(batch.indices) > pairs
         if too_many and not after_backward:
             raise error
-        loss, tokens, logs = USUAL(model, batch)
+        output = USUAL(model, batch)
         if too_many:
             vectors = model.decoder.readout.weight  # its gradient comes late: others have been added by then
             vectors.register_hook(fail)
-        return loss, tokens, logs
+        return output
 
     return objective
 
@@ -69,7 +69,7 @@ def test_what_a_broken_off_backward_pass_had_added_does_not_count(tmp_path: Path
     whole, parts = (build(tmp_path / name, optim=PLAIN, dropout=0.0) for name in ("whole", "parts"))
     broken = room_for(4, MemoryError(), after_backward=True)
 
-    def once_broken(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+    def once_broken(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
         model.decoder.readout.weight._backward_hooks = None
         return broken(model, batch)
 
@@ -94,9 +94,9 @@ def spoiled_from(call: int) -> Objective:
     """Loss that is no number from this call on."""
     calls = iter(range(1, 10**6))
 
-    def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
-        loss, tokens, logs = USUAL(model, batch)
-        return (loss * math.nan if next(calls) >= call else loss), tokens, logs
+    def objective(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
+        output = USUAL(model, batch)
+        return replace(output, loss=output.loss * math.nan) if next(calls) >= call else output
 
     return objective
 
@@ -159,7 +159,7 @@ def test_training_goes_on_from_memory_while_the_disk_is_full_and_saves_when_ther
     trainer.validate = validating
     trainer.train()
     assert last_whole == [4]
-    assert any("No space left" in message and "Training goes on" in message for message in caplog.messages)
+    assert any("No space left" in message and "Training continues" in message for message in caplog.messages)
     assert_same(weights(trainer.model), weights(plain.model))
     assert lines(tmp_path / "full") == lines(tmp_path / "plain")
     assert load_checkpoint(trainer.checkpoints, "last").step == 14

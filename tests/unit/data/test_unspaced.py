@@ -137,7 +137,9 @@ def test_training_and_evaluation_warn_and_the_best_checkpoint_is_that_of_the_low
     run, cpu = RunDirectory(tmp_path / "run"), torch.device("cpu")
     run.create(settings, prepare(settings.data))
     with caplog.at_level(logging.WARNING, "nmt"):
-        build_trainer(settings, run, Tracker(run.path, settings.tracking, {}), cpu, bfloat16=False).train()
+        build_trainer(
+            settings, run, prepare(settings.data), Tracker(run.path, settings.tracking, {}), cpu, bfloat16=False
+        ).train()
         (training,) = caplog.messages
         caplog.clear()
         validations = [line for line in read_metrics(run.metrics_path) if "valid/bleu" in line]

@@ -111,7 +111,7 @@ def test_the_rule_is_the_same_after_an_interruption(tmp_path: Path) -> None:
     for end in range(1, len(sequence) + 1):
         part = scripted(tmp_path / "parts", sequence, patience=0)
         if part.checkpoints.exists():
-            part.restore(load_checkpoint(part.checkpoints, "last"))
+            part.load_checkpoint(load_checkpoint(part.checkpoints, "last"))
         part.config = replace(part.config, max_steps=end)
         part.train()
     expected = {
@@ -137,7 +137,7 @@ def test_a_checkpoint_of_a_version_without_this_rule_is_continued(
     for name in ("best_perplexity", "bleu_means_something", "highest_bleu"):
         del checkpoint.state["progress"][name]
     again = scripted(tmp_path, sequence, patience=0)
-    again.restore(checkpoint)
+    again.load_checkpoint(checkpoint)
     again.train()
     assert again.progress.best_step == best
 

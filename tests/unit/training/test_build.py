@@ -9,7 +9,6 @@ import torch
 from test_objectives import TGT, WHOLE, tiny_model
 from tiny_training import assert_same, weights
 
-from nmt.cli.train import create_run, fine_tuned
 from nmt.config import (
     Config,
     DataConfig,
@@ -30,6 +29,7 @@ from nmt.data import UNK_ID, prepare
 from nmt.data.sampling import BPEDropout, UnigramSampler
 from nmt.errors import UserError
 from nmt.metrics import sentence_scores
+from nmt.pipeline import create_run, prepare_corpus, with_base_tokenizer
 from nmt.run import Checkpoint, RunDirectory, identity, save_checkpoint
 from nmt.training import Tracker, Trainer, build_trainer
 from nmt.training.build import build_objective
@@ -54,7 +54,7 @@ def built(train: TrainConfig, optim: OptimConfig | None = None, step: int = 0) -
     for part in (model.encoder, model.decoder):
         part.dropout.probability = 0.3
     torch.manual_seed(2)
-    return build_objective(train, optim or OptimConfig(), Letters(), "none", lambda: step)(model, WHOLE)[0].item()
+    return build_objective(train, optim or OptimConfig(), Letters(), "none", lambda: step)(model, WHOLE).loss.item()
 
 
 def expected(objective: object) -> float:
@@ -62,7 +62,7 @@ def expected(objective: object) -> float:
     for part in (model.encoder, model.decoder):
         part.dropout.probability = 0.3
     torch.manual_seed(2)
-    return objective(model, WHOLE)[0].item()
+    return objective(model, WHOLE).loss.item()
 
 
 def test_every_key_has_its_part_in_the_objective() -> None:
@@ -107,7 +107,7 @@ def config(folder: Path, **train: object) -> Config:
 
 
 def trainer_of(config: Config, run: RunDirectory) -> Trainer:
-    return build_trainer(config, run, Tracker(run.path, config.tracking, {}), CPU, False)
+    return build_trainer(config, run, prepare_corpus(config, run), Tracker(run.path, config.tracking, {}), CPU, False)
 
 
 @pytest.fixture(scope="module")
@@ -162,24 +162,26 @@ def test_a_fine_tuning_that_is_continued_needs_the_base_no_more(base: RunDirecto
 
 def test_the_configuration_takes_over_the_tokenizer_and_only_probabilities_may_differ(base: RunDirectory) -> None:
     own = Config(model=ModelConfig(embed_size=8, hidden_size=8, dropout=0.7))
-    taken = fine_tuned(own, str(base.path))
+    taken = with_base_tokenizer(own, str(base.path))
     assert taken.data.tokenizer == base.config().data.tokenizer != own.data.tokenizer
     assert taken.model == own.model
     own.model.hidden_size, own.model.embed_size = 10, 12
     said = r"^train\.init_from=.* has model\.embed_size=8 \(here 12\), model\.hidden_size=8 \(here 10\); give the same$"
     with pytest.raises(UserError, match=said):
-        fine_tuned(own, str(base.path))
+        with_base_tokenizer(own, str(base.path))
 
 
 def test_a_vocabulary_of_ones_own_beside_that_of_the_base_is_refused(base: RunDirectory, tmp_path: Path) -> None:
     own = config(tmp_path, init_from=str(base.path))
     same = own.data.tokenizer.vocab_size
-    assert fine_tuned(own, str(base.path), ["data.tokenizer.vocab_size", "data.name"]).data.tokenizer
+    assert with_base_tokenizer(own, str(base.path), ["data.tokenizer.vocab_size", "data.name"]).data.tokenizer
     own.data.tokenizer.vocab_size = 777
     said = rf"^data\.tokenizer\.vocab_size=777 has no effect: .* with vocab_size={same}; leave the key out$"
     with pytest.raises(UserError, match=said):
-        fine_tuned(own, str(base.path), ["data.tokenizer.vocab_size"])
-    assert fine_tuned(own, str(base.path)).data.tokenizer.vocab_size == same  # of a file, which is for other trainings
+        with_base_tokenizer(own, str(base.path), ["data.tokenizer.vocab_size"])
+    assert (
+        with_base_tokenizer(own, str(base.path)).data.tokenizer.vocab_size == same
+    )  # of a file, which is for other trainings
 
 
 def test_text_that_the_vocabulary_of_the_base_cannot_write_is_refused(

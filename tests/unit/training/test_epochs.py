@@ -80,7 +80,7 @@ def test_an_interruption_within_an_epoch_does_not_change_what_is_averaged(tmp_pa
         build(interrupted, EPOCHS, PLAIN, objective=stop).train()
     trainer = build(interrupted, EPOCHS, PLAIN)
     assert load_checkpoint(trainer.checkpoints, "last").step == step
-    trainer.restore(load_checkpoint(trainer.checkpoints, "last"))
+    trainer.load_checkpoint(load_checkpoint(trainer.checkpoints, "last"))
     trainer.train()
     assert lines(interrupted) == lines(whole)
     assert steps(interrupted / "checkpoints") == steps(whole / "checkpoints") == [14, 12, 6][: 2 + (step < 0)]
@@ -92,7 +92,7 @@ def test_two_interruptions_in_one_epoch_leave_the_checkpoints_of_epochs_alone(tm
     for calls in (8, 1):  # in steps 8 and 9
         trainer = build(tmp_path, EPOCHS, objective=calling(lambda: signal.raise_signal(signal.SIGTERM), call=calls))
         if trainer.checkpoints.exists():
-            trainer.restore(load_checkpoint(trainer.checkpoints, "last"))
+            trainer.load_checkpoint(load_checkpoint(trainer.checkpoints, "last"))
         with pytest.raises(Interrupted):
             trainer.train()
     assert steps(tmp_path / "checkpoints") == [9, 6]

@@ -82,7 +82,7 @@ def test_plateau_halves_after_one_validation_more_than_its_patience() -> None:
     rates = schedule("plateau", plateau_patience=2)
     found = []
     for improved in (True, False, False, True, False, False, False, False, False, False):
-        rates.validated(improved)
+        rates.update_plateau(improved)
         found.append(rates.learning_rate(50) / PEAK)
     assert found == [1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25]
 
@@ -97,7 +97,7 @@ def test_plateau_lowers_when_torchs_scheduler_does(patience: int) -> None:
         improved = validation == 0 or random_source.random() < 0.3
         score += improved
         theirs.step(score if improved else -1)
-        rates.validated(improved)
+        rates.update_plateau(improved)
         assert rates.learning_rate(50) == pytest.approx(dummy.param_groups[0]["lr"])
 
 
@@ -105,13 +105,13 @@ def test_a_schedule_put_back_from_its_state_goes_on_the_same() -> None:
     whole, first = (schedule("plateau", plateau_patience=1) for _ in range(2))
     history = [True, False, False, False, True, False, False, False, False]
     for improved in history:
-        whole.validated(improved)
+        whole.update_plateau(improved)
     for improved in history[:4]:
-        first.validated(improved)
+        first.update_plateau(improved)
     second = schedule("plateau", plateau_patience=1)
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     for improved in history[4:]:
-        second.validated(improved)
+        second.update_plateau(improved)
     assert second.learning_rate(50) == whole.learning_rate(50) == PEAK / 8
     assert second.state_dict() == whole.state_dict()
 

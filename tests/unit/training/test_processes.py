@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from nmt.errors import UserError
-from nmt.training.distributed import DistributedContext, joined, reraise_on_all_ranks
+from nmt.training.distributed import DistributedContext, join_process_group, reraise_on_all_ranks
 
 pytestmark = pytest.mark.commands
 
@@ -20,32 +20,32 @@ TOGETHER = """
 import json, sys
 import torch
 from torch import nn
-from nmt.training.distributed import joined
+from nmt.training.distributed import join_process_group
 
-with joined() as all:
+with join_process_group() as all:
     model = nn.Linear(2, 2)
     nn.init.constant_(model.weight, all.rank + 1.0)
     nn.init.constant_(model.bias, all.rank + 1.0)
-    all.same_weights(model)
+    all.broadcast_parameters(model)
     weight = model.weight.tolist()
     if all.rank == 1:  # the other has no gradient at all
         model(torch.tensor([3.0, 4.0])).sum().backward()
-    all.add_up_gradients(model)
+    all.all_reduce_gradients(model)
     found = [
-        all.rank, all.count, all.sum(all.rank + 0.5, 2), all.largest(5 * all.rank), weight, model.weight.grad.tolist(),
-        all.from_first({"of": ["ä", 1.5, None], "rank": all.rank}),
-        [each.tolist() for each in all.of_each(torch.tensor([all.rank, 7], dtype=torch.uint8))],
+        all.rank, all.world_size, all.all_reduce_sum(all.rank + 0.5, 2), all.all_reduce_max(5 * all.rank), weight,
+        model.weight.grad.tolist(), all.broadcast_object({"of": ["ä", 1.5, None], "rank": all.rank}),
+        [tensor.tolist() for tensor in all.all_gather(torch.tensor([all.rank, 7], dtype=torch.uint8))],
     ]
 print(json.dumps(found))
 """
 
 
 def test_one_process_alone_changes_nothing() -> None:
-    with joined() as alone:
+    with join_process_group() as alone:
         assert alone == DistributedContext(0, 1)
-    assert alone.first
-    assert alone.sum(0.1, 3) == [0.1, 3]
-    assert alone.largest(15) == 15
+    assert alone.is_main
+    assert alone.all_reduce_sum(0.1, 3) == [0.1, 3]
+    assert alone.all_reduce_max(15) == 15
     assert alone.broadcast_object(value := [object()]) is value
     assert torch.equal(alone.all_gather(torch.ones(2))[0], torch.ones(2))
     model = nn.Linear(2, 2)

@@ -48,7 +48,7 @@ def restored(folder: Path, **options: Any) -> Trainer:
     """As another process would: everything is built anew, and then restored."""
     trainer = build(folder, **options)
     torch.manual_seed(99)
-    trainer.restore(load_checkpoint(trainer.checkpoints, "last"))
+    trainer.load_checkpoint(load_checkpoint(trainer.checkpoints, "last"))
     return trainer
 
 

@@ -80,47 +80,46 @@ def test_candidates_are_scored_with_one_dropout_in_encoder_and_decoder(settings:
 def test_loss_and_gradient_follow_the_equation(alpha: float, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
     monkeypatch.setattr(module, "sample", lambda *given: DRAWN)
-    loss, tokens, logs = risk(differences, 4, alpha, 1.0, with_reference=True)(model, BATCH)
+    output = risk(differences, 4, alpha, 1.0, with_reference=True)(model, BATCH)
     expected = torch.zeros(())
     for src, tgt, drawn in zip(SRC, TGT, DRAWN, strict=True):
         space = [list(ids) for ids in {tuple(ids) for ids in [tgt, *drawn]}]
         weights = [(alpha * log_prob(model, src, ids)).exp() for ids in space]
         costs = differences(space, [tgt] * len(space))
         expected = expected + sum(w * cost for w, cost in zip(weights, costs, strict=True)) / sum(weights)
-    torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(gradients(model, loss), gradients(model, expected), atol=1e-5, rtol=1e-4)
-    assert tokens == BATCH.tokens
+    torch.testing.assert_close(output.loss, expected)
+    torch.testing.assert_close(gradients(model, output.loss), gradients(model, expected), atol=1e-5, rtol=1e-4)
     likelihood = sum(log_prob(model, *pair) for pair in zip(SRC, TGT, strict=True))
-    torch.testing.assert_close(logs["nll"], -likelihood.detach())
+    torch.testing.assert_close(output.nll, -likelihood.detach())
 
 
 def test_without_the_reference_it_counts_where_it_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is in the first sentence's samples, and not in the second's."""
     model = tiny_model()
     monkeypatch.setattr(module, "sample", lambda *given: DRAWN)
-    loss, _, logs = risk(differences, 4, 0.5, 1.0, with_reference=False)(model, BATCH)
+    output = risk(differences, 4, 0.5, 1.0, with_reference=False)(model, BATCH)
     expected = torch.zeros(())
     for src, tgt, drawn in zip(SRC, TGT, DRAWN, strict=True):
         space = [list(ids) for ids in {tuple(ids) for ids in drawn}]
         weights = [(0.5 * log_prob(model, src, ids)).exp() for ids in space]
         costs = differences(space, [tgt] * len(space))
         expected = expected + sum(w * cost for w, cost in zip(weights, costs, strict=True)) / sum(weights)
-    torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(gradients(model, loss), gradients(model, expected), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(output.loss, expected)
+    torch.testing.assert_close(gradients(model, output.loss), gradients(model, expected), atol=1e-5, rtol=1e-4)
     likelihood = sum(log_prob(model, *pair) for pair in zip(SRC, TGT, strict=True))
-    torch.testing.assert_close(logs["nll"], -likelihood.detach())
+    torch.testing.assert_close(output.nll, -likelihood.detach())
 
 
 def test_a_step_against_the_gradient_lowers_the_risk(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
     monkeypatch.setattr(module, "sample", lambda *given: DRAWN)
     objective = risk(differences, 4, 1.0, 1.0, with_reference=True)
-    before = objective(model, BATCH)[0]
+    before = objective(model, BATCH).loss
     before.backward()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter -= 0.05 * parameter.grad
-    assert objective(model, BATCH)[0] < before
+    assert objective(model, BATCH).loss < before
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])

@@ -18,7 +18,7 @@ from nmt.data import Batch, make_batch
 from nmt.models import Seq2Seq
 from nmt.run import load_checkpoint, load_weights
 from nmt.training import Trainer, cross_entropy
-from nmt.training.objectives.likelihood import Objective, negative_log_likelihood
+from nmt.training.objectives.likelihood import Objective, ObjectiveOutput, negative_log_likelihood
 from nmt.training.optim import optimizer_tensors
 
 NO_VALIDATION = replace(SHORT, max_steps=3, accumulate=1, validate_every=50, checkpoint_every=50, log_every=1)
@@ -68,8 +68,8 @@ def test_a_window_of_metrics_is_the_mean_over_its_tokens(tmp_path: Path) -> None
     trainer.train()
     found = lines(tmp_path)[0]
     assert found["step"] == 3
-    assert found["train/loss"] == pytest.approx(sum(loss.item() for loss, _, _ in results) / tokens, rel=1e-5)
-    mean = sum(logs["nll"].item() for _, _, logs in results) / tokens
+    assert found["train/loss"] == pytest.approx(sum(output.loss.item() for output in results) / tokens, rel=1e-5)
+    mean = sum(output.nll.item() for output in results) / tokens
     assert found["train/perplexity"] == pytest.approx(math.exp(mean), rel=1e-5)
     assert trainer.progress.window.steps == 0
 
@@ -89,7 +89,7 @@ def test_it_takes_exactly_its_steps_and_validates_at_the_end(
     calls: list[int] = []
     usual = cross_entropy(0.0)
 
-    def counting(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+    def counting(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
         calls.append(batch.tokens)
         return usual(model, batch)
 
@@ -152,9 +152,9 @@ def spoiled(bad: float, calls: set[int]) -> Objective:
     """Cross-entropy, but at these calls the loss and with it every gradient is `bad`."""
     count, usual = itertools.count(1), cross_entropy(0.1)
 
-    def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
-        loss, tokens, logs = usual(model, batch)
-        return loss * bad if next(count) in calls else loss, tokens, logs
+    def objective(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
+        output = usual(model, batch)
+        return replace(output, loss=output.loss * bad) if next(count) in calls else output
 
     return objective
 

@@ -17,7 +17,6 @@ from tiny_training import SHORT, SRC, TGT, build, calling
 
 from nmt.cli import app
 from nmt.cli import sweep as cli
-from nmt.cli import train as train_cli
 from nmt.cli.app.best_experiment import write_experiment
 from nmt.config import (
     Config,
@@ -38,6 +37,7 @@ from nmt.config import (
 from nmt.data import make_batch
 from nmt.errors import Interrupted, UserError
 from nmt.lab.sweep import SweepDirectory, Trial, TrialState, best_trial, search_space, trials_of, write_report
+from nmt.pipeline import with_multirun_group
 from nmt.run import RunDirectory, load_checkpoint
 from nmt.runtime import Runtime
 from nmt.training import Trainer
@@ -79,11 +79,17 @@ class TinyTraining:
         """At its call number `call`, counted over all trials, the action is done."""
 
     def __call__(self, config: Config, run: RunDirectory, machine: Runtime, poor: Callable[[], bool]) -> float:
-        trainer = build(run.path, config.train, config.optim, self.objective, dropout=config.model.dropout)
-        trainer.validate = lambda: validated(trainer)
-        trainer.poor = poor
+        trainer = build(
+            run.path,
+            config.train,
+            config.optim,
+            self.objective,
+            validate=lambda: validated(trainer),
+            dropout=config.model.dropout,
+            should_prune=poor,
+        )
         if (run.checkpoints / "last").is_symlink():
-            trainer.restore(load_checkpoint(run.checkpoints, "last"))
+            trainer.load_checkpoint(load_checkpoint(run.checkpoints, "last"))
         trainer.train()
         return trainer.progress.seconds
 
@@ -250,13 +256,10 @@ def test_the_group_in_wandb_is_the_sweeps_name_unless_another_is_given(tmp_path:
 
 
 @pytest.mark.parametrize(("given", "multirun", "group"), [(None, None, None), (None, "m", "m"), ("own", "m", "own")])
-def test_the_jobs_of_a_multirun_are_one_group(
-    monkeypatch: pytest.MonkeyPatch, given: str | None, multirun: str | None, group: str | None
-) -> None:
-    monkeypatch.setattr(train_cli.app, "multirun_name", lambda: multirun)
+def test_the_jobs_of_a_multirun_are_one_group(given: str | None, multirun: str | None, group: str | None) -> None:
     config = asked().base()
     config.tracking.group = given
-    assert train_cli.with_multirun_group(config).tracking.group == group
+    assert with_multirun_group(config, multirun).tracking.group == group
 
 
 @pytest.fixture
