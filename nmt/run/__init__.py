@@ -1,4 +1,4 @@
-"""A run on disk."""
+"""Run directory, checkpoints and provenance."""
 
 from nmt.run.checkpoint import (
     Checkpoint,
@@ -8,7 +8,7 @@ from nmt.run.checkpoint import (
     load_checkpoint,
     load_state,
     load_weights,
-    newest_whole,
+    newest_intact,
     not_finite,
     save_checkpoint,
     steps,
@@ -41,7 +41,7 @@ __all__ = [
     "load_state",
     "load_weights",
     "newest_unfinished",
-    "newest_whole",
+    "newest_intact",
     "not_finite",
     "peak_memory",
     "provenance",

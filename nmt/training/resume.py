@@ -14,7 +14,7 @@ from nmt.run import (
     go_back,
     load_checkpoint,
     load_state,
-    newest_whole,
+    newest_intact,
     steps,
 )
 from nmt.training.optim import Schedule
@@ -106,8 +106,8 @@ def checkpoint_to_continue(run: RunDirectory, step: int | None) -> Checkpoint:
     try:
         return load_checkpoint(folder, "last", run_id)
     except UserError as error:
-        intact = newest_whole(folder, run_id)
+        intact = newest_intact(folder, run_id)
         remedy = (
-            "no other is left" if intact is None else f"train.resume_step={intact} continues from the newest whole one"
+            "no other is left" if intact is None else f"train.resume_step={intact} continues from the newest intact one"
         )
         raise UserError(f"{error}; {remedy}") from None

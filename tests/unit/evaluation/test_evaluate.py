@@ -90,7 +90,7 @@ def test_an_average_of_more_checkpoints_than_are_kept_or_there_is_refused(run: R
         load_translator(run, "average:3", SEARCH, CPU)
     shutil.copytree(run.path, tmp_path / "run", symlinks=True)
     shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEP:08d}")
-    with pytest.raises(UserError, match="average:2 asks for more than the 1 checkpoints"):
+    with pytest.raises(UserError, match="average:2 needs 2 checkpoints"):
         load_translator(RunDirectory(tmp_path / "run"), "average:2", SEARCH, CPU)
 
 
