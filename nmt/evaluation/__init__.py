@@ -1,4 +1,4 @@
-"""Evaluating a run, and comparing runs."""
+"""Evaluation of a run: scores, perplexity, tables and plots."""
 
 from nmt.evaluation.evaluate import evaluate, evaluate_split, load_translator, score_translations, translate_with_bar
 from nmt.evaluation.plots import draw_attention, draw_learning_curves

@@ -1,4 +1,4 @@
-"""Scores of a run, with everything that is needed to repeat them."""
+"""Evaluation of a run, with a record of everything needed to repeat it."""
 
 import json
 import logging
@@ -82,7 +82,7 @@ def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:
 def translate_with_bar(translator: Translator, lines: Sequence[str], name: str = "") -> list[list[Candidate]]:
     """Return the n best translations of each line, with a progress bar on standard error if that is a terminal.
 
-    `name` is what warnings call the text.
+    `name` is the name of the text in warnings.
     """
     places = [f"{name}{', ' * bool(name)}line {number}" for number in range(1, len(lines) + 1)]
     with progress_bar() as bar:
@@ -93,7 +93,7 @@ def translate_with_bar(translator: Translator, lines: Sequence[str], name: str =
 def evaluate_split(
     run: RunDirectory, translator: Translator, split: str, step: int, config: Config
 ) -> dict[str, Score]:
-    """Scores a held-out split; writes RUN/scores/SPLIT.json and the hypotheses beside it."""
+    """Score a held-out split, and write RUN/scores/SPLIT.json and SPLIT.hyp."""
     src, references = run.text(split)
     return evaluate(EvaluationSet(split, src, [references]), translator, step, config, run.folder("scores") / split)
 
@@ -107,28 +107,28 @@ def evaluate(
     chosen: Mapping[str, object] | None = None,
     comet: Comet | None = None,
 ) -> dict[str, Score]:
-    """Translates, scores, and writes STEM.json and STEM.hyp.
+    """Translate and score a test set, and write STEM.json and STEM.hyp.
 
     Args:
-        test: what to translate, and the references.
-        translator: the model and its search.
-        step: the checkpoint's, for the record.
-        config: the run's configuration.
-        stem: the files' path without ending.
-        chosen: what else of the command belongs to the record.
-        comet: a learnt metric to score with too.
+        test: source lines and references.
+        translator: model and search.
+        step: step of the checkpoint, for the record.
+        config: configuration of the run.
+        stem: path of the files without extension.
+        chosen: further settings of the command, for the record.
+        comet: learnt metric to compute as well.
 
     Raises:
-        UserError: the sides are of different length.
+        UserError: the sides have different lengths.
     """
-    made = score_translations(test, translator, step, config, chosen, comet)
-    made.keep(stem)
-    return made.scores
+    scored = score_translations(test, translator, step, config, chosen, comet)
+    scored.keep(stem)
+    return scored.scores
 
 
 @dataclass(frozen=True)
 class ScoredTranslations:
-    """Scores of translations, and what is kept of them."""
+    """Scores of translations with the record to write."""
 
     scores: dict[str, Score]
     hypotheses: list[str]
@@ -136,7 +136,7 @@ class ScoredTranslations:
 
     def keep(self, stem: Path) -> None:
         """Write STEM.json and STEM.hyp."""
-        keep(stem, self.hypotheses, self.record)
+        write_scores(stem, self.hypotheses, self.record)
 
 
 def score_translations(
@@ -147,17 +147,17 @@ def score_translations(
     chosen: Mapping[str, object] | None = None,
     comet: Comet | None = None,
 ) -> ScoredTranslations:
-    """Translate and score; arguments and errors are those of `evaluate`."""
+    """Translate and score a test set; arguments and errors are those of `evaluate`."""
     test.check()
     if advice := tokenizer_advice(test.references[0], config.data.bleu_tokenize, SCORE_AGAIN):
         log.warning(advice)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     hypotheses = [best.text for best, *_ in translate_with_bar(translator, test.src, test.name)]
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     reference, *others = test.references
     scores = all_scores(hypotheses, reference, config.data.bleu_tokenize, others, test.labels)
-    of_model, unknown = perplexities(translator, test.src, reference, test.labels, config.data.bleu_tokenize)
-    scores |= of_model
+    model_scores, unknown = perplexities(translator, test.src, reference, test.labels, config.data.bleu_tokenize)
+    scores |= model_scores
     if comet is not None:
         scores["comet"] = comet(test.src, hypotheses, reference, test.labels)
     record: dict[str, object] = {name: asdict(score) for name, score in scores.items()}
@@ -177,8 +177,8 @@ def score_translations(
     return ScoredTranslations(scores, hypotheses, record)
 
 
-def keep(stem: Path, hypotheses: Sequence[str], record: Mapping[str, object]) -> None:
-    """Writes both files; whoever is killed meanwhile leaves the old ones or no record, never one of other lines."""
+def write_scores(stem: Path, hypotheses: Sequence[str], record: Mapping[str, object]) -> None:
+    """Write both files. A process killed in between leaves the old files, or no record."""
     path, temporary = Path(f"{stem}.json"), Path(f"{stem}.tmp")
     temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
     path.unlink(missing_ok=True)
