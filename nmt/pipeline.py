@@ -151,7 +151,7 @@ def reopen_run(path: str, values: Mapping[str, Any], ignored: Collection[str] = 
         ignored: choices of configuration files on the command line, which have no effect.
 
     Raises:
-        UserError: there is no run, or the values change its data, model or seed configuration.
+        UserError: the path is not a run, or the values change its data, model or seed configuration.
     """
     run = RunDirectory.open(path)
     if ignored:

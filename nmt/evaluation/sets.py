@@ -41,7 +41,7 @@ class EvaluationSet:
         """Return a test set by its name in sacrebleu, for a language pair such as en-de.
 
         Raises:
-            UserError: there is no such test set, it cannot be downloaded, or its files are incomplete.
+            UserError: sacrebleu does not have the test set, it cannot be downloaded, or its files are incomplete.
         """
         src, references = fetch_test_set(name, pair)
         lines = [read_all(path) for path in (src, *references)]

@@ -42,7 +42,7 @@ class Checkpoint:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     """Moments of the optimizer and states of the random generators."""
     state: dict[str, Any] = field(default_factory=dict)
-    """The other state as JSON values."""
+    """Remaining state as JSON values."""
     run: str = ""
     """Identity of the run."""
 

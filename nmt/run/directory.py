@@ -42,7 +42,7 @@ class RunDirectory:
         """Open an existing run after verifying its record and the checksums of its files.
 
         Raises:
-            UserError: there is no run, or it is damaged or of another version.
+            UserError: the folder is not a run, or the run is damaged or of another version.
         """
         run = cls(path_of(path))
         if not run.path.is_dir():

@@ -13,7 +13,7 @@ class WeightAverage:
     """average <- d average + (1 - d) weights after each step, with d = min(decay, (1 + t) / (10 + t)) at step t.
 
     Averages of the last iterates generalise better than the last one (Polyak and Juditsky 1992). The smaller d of the
-    first steps discards the random initial weights sooner. With a decay of 0 there is no average.
+    first steps discards the random initial weights sooner. A decay of 0 disables the average.
     """
 
     def __init__(self, model: Seq2Seq, decay: float) -> None:

@@ -52,16 +52,12 @@ def build_trainer(
         UserError: the checkpoint is damaged, or does not fit the configuration.
     """
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
-    torch.manual_seed(config.seed)
-    model = build_model(config.model, Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)).to(device)
+    begun = (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists()
+    base = None if begun else config.train.init_from
+    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)
+    model = initial_model(config, vocabulary, device, distributed, base)
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     log.info("%.2f million parameters on %s in %s", size, device, "bfloat16" if bfloat16 else "float32")
-    begun = (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists()
-    if config.train.init_from and not begun:
-        load_base_weights(config.train.init_from, model)
-    distributed.broadcast_parameters(model)
-    if not distributed.is_main:  # every rank draws its own dropout masks
-        torch.manual_seed(config.seed + (distributed.rank << 32))
     sources, references = run.text("valid")
     if distributed.is_main and (advice := tokenizer_advice(references, config.data.bleu_tokenize)):
         log.warning(advice)
@@ -101,6 +97,28 @@ def build_trainer(
     else:
         tracker.rewind(0)
     return trainer
+
+
+def initial_model(
+    config: Config, vocabulary: Vocabulary, device: torch.device, distributed: DistributedContext, base: str | None
+) -> Seq2Seq:
+    """Build the model with the same initial weights on every rank, and seed the rank's dropout.
+
+    Args:
+        config: configuration of the run.
+        vocabulary: sizes and special ids.
+        device: device of the model.
+        distributed: rank and world size.
+        base: run directory whose best weights to start from; None keeps random weights.
+    """
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, vocabulary).to(device)
+    if base is not None:
+        load_base_weights(base, model)
+    distributed.broadcast_parameters(model)
+    if not distributed.is_main:  # every rank draws its own dropout masks
+        torch.manual_seed(config.seed + (distributed.rank << 32))
+    return model
 
 
 def build_batches(

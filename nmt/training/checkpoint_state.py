@@ -37,7 +37,7 @@ def from_checkpoint(checkpoint: Checkpoint) -> dict[str, Any]:
         LookupError: a key is missing or unknown.
     """
     if name := not_finite(checkpoint.state):
-        raise ValueError(f"{name!r} is no finite number")
+        raise ValueError(f"{name!r} is not a finite number")
     groups: dict[str, dict[str, Tensor]] = {"optimizer": {}, "random": {}, "weights": {}}
     for key, value in checkpoint.tensors.items():
         group, name = key.split(".", 1)

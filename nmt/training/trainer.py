@@ -1,4 +1,4 @@
-"""The training loop and its state."""
+"""Training loop and its state."""
 
 import logging
 import math
@@ -227,7 +227,7 @@ class Trainer:
         self.progress.stopped = 0 < self.config.patience <= self.progress.since_best
 
     def divergence_error(self) -> UserError:
-        """Return the error that ends a diverged training, after saving the weights if there is no checkpoint yet."""
+        """Return the error that ends a diverged training, after saving a checkpoint if none exists yet."""
         if self.saved_step is None:
             self.save(improved=False, scheduled=False)
         return UserError(
