@@ -1,4 +1,4 @@
-"""Scores of a run that is made here: the files beside them, and what is refused."""
+"""Evaluation of a small run: scores, their files, and refused input."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def untrained(seed: int, size: int) -> Seq2Seq:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    """A run with checkpoints of untrained models: `best` from seed 1, `last` from seed 2."""
+    """Return a run with checkpoints of untrained models: `best` from seed 1, `last` from seed 2."""
     folder = tmp_path_factory.mktemp("run")
     config = Config(
         data=DataConfig(

@@ -1,4 +1,4 @@
-"""Perplexity of the references by forced steps, against whole sentences one at a time and against validation."""
+"""Perplexity by forced decoding against whole sentences one at a time and against validation."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +40,7 @@ def build(tokenizer: Tokenizer) -> Build:
         torch.manual_seed(seed)
         vocabulary = Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID)
         model = build_model(replace(SMALL, **settings), vocabulary).eval()
-        with torch.no_grad():  # so that it is not the same for all words
+        with torch.no_grad():  # so that words differ in probability
             for weight in model.parameters():
                 weight.mul_(3)
         return model
@@ -49,7 +49,7 @@ def build(tokenizer: Tokenizer) -> Build:
 
 
 def probabilities(model: Seq2Seq, src: list[int], tgt: list[int]) -> Tensor:
-    """p of each token of a target, eos too, read as a whole and alone in its batch."""
+    """Compute p of each token of a target, including eos, in one pass and a batch of its own."""
     batch = make_batch([src], [tgt], [0])
     with torch.inference_mode():
         return model(batch.src, batch.src_mask, batch.tgt_in)[:, 0].softmax(dim=-1)[range(len(tgt) + 1), [*tgt, EOS_ID]]
@@ -97,7 +97,7 @@ def test_per_word_and_per_character_count_what_the_vocabulary_does_not_decide(
 
 
 def test_a_word_of_a_script_without_spaces_is_a_token_of_the_tokenizer(build: Build, tokenizer: Tokenizer) -> None:
-    """Seven Han characters, a full stop and an end, where white space finds a single word."""
+    """Score seven Han characters, a full stop and an end, which are a single word between spaces."""
     translator = Translator(build(1), tokenizer, tokenizer, SearchConfig())
     by_tokens, by_spaces = (
         perplexities(translator, ["one"], ["我们明天去北京。"], {}, tokenize)[0]["perplexity_word"]

@@ -1,4 +1,4 @@
-"""A run directory holds all that is needed to use the run, and says in one line what is wrong with it."""
+"""Run directories: complete for use elsewhere, and refused in one line if damaged."""
 
 import json
 import mmap
@@ -33,14 +33,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 @pytest.fixture
 def run(tmp_path: Path, prepared: Prepared) -> RunDirectory:
-    """A run that was created, and nothing more."""
+    """Return a run that was only created."""
     made = RunDirectory(tmp_path / "run")
     made.create(config(tmp_path / "cache"), prepared)
     return made
 
 
 def assert_refused(path: Path, *parts: str) -> None:
-    """Opening the run and reading its configuration must end with one line that has these parts."""
+    """Check that opening the run and reading its configuration fails with one line that has these parts."""
     with pytest.raises(UserError) as error:
         RunDirectory.open(str(path)).config()
     assert_one_line(error.value, *parts)
@@ -95,11 +95,11 @@ def test_a_change_of_the_wrong_kind_is_refused(run: RunDirectory) -> None:
 
 
 def test_a_run_without_best_has_its_last_checkpoint(run: RunDirectory) -> None:
-    assert run.checkpoint_link("best") == "best"  # there is none at all
+    assert run.checkpoint_link("best") == "best"  # there is no record
     run.folder("checkpoints")
     (run.checkpoints / "last").symlink_to("step-00000005")
     assert [run.checkpoint_link(asked) for asked in ("best", "last", "average:2")] == ["last", "last", "average:2"]
-    (run.checkpoints / "best").symlink_to("step-00000004")  # damaged is not the same as not there yet
+    (run.checkpoints / "best").symlink_to("step-00000004")  # a damaged file differs from a missing one
     assert run.checkpoint_link("best") == "best"
 
 
@@ -138,7 +138,7 @@ def test_the_cost_of_training_is_recorded_over_all_starts(run: RunDirectory) -> 
 
 
 def test_the_peak_of_memory_can_begin_anew() -> None:
-    with mmap.mmap(-1, 100_000_000) as block:  # which goes back at once, where an allocator may keep it
+    with mmap.mmap(-1, 100_000_000) as block:  # memory that is returned at once; an allocator may keep it
         for _ in range(100):
             block.write(bytes(1_000_000))
         high = peak_memory()
@@ -282,7 +282,7 @@ def test_the_newest_unfinished_run_of_a_configuration_is_found(tmp_path: Path, p
         run = newest_unfinished(records, wanted)
         return None if run is None else run.path.name
 
-    elsewhere = replace(same.data, cache=str(cache), workers=3, shard_pairs=9)  # where and how it is prepared
+    elsewhere = replace(same.data, cache=str(cache), workers=3, shard_pairs=9)  # locations and ways of preparation
     moved = replace(same, data=elsewhere, train=replace(same.train, resume="auto"))
     assert (found(same), found(moved), found(slower), found(replace(same, seed=9))) == ("3", "3", "4", None)
     with RunDirectory(tmp_path / "3").locked():

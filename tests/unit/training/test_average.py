@@ -1,4 +1,4 @@
-"""The average of the weights against its recurrence in plain numbers; what is validated and kept is the average."""
+"""Weight average against its recurrence in plain numbers; validation and checkpoints use the average."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ AVERAGED = replace(SHORT, max_steps=6, accumulate=1, validate_every=2, patience=
 
 
 def history(trainer: Trainer, steps: int) -> list[dict[str, Tensor]]:
-    """The weights before the first step and after each."""
+    """Return the weights before the first step and after each step."""
     found = [weights(trainer.model)]
     for _ in range(steps):
         trainer.update([trainer.batches.next()])

@@ -1,4 +1,4 @@
-"""Which validation is the best and which counts as progress, for sequences of BLEU and perplexity."""
+"""Rule of the best validation and of progress, for sequences of BLEU and perplexity."""
 
 import math
 from dataclasses import replace
@@ -24,12 +24,12 @@ def measured(bleu: float, perplexity: float) -> dict[str, float]:
 
 
 UNSPACED: Sequence = [(0.0, 10.9), (0.0, 6.2), (0.0, 4.0), (0.0, 3.1), (0.0, 2.5), (0.0, 2.1), (0.0, 1.9), (0.0, 1.8)]
-"""English to a target without spaces, BLEU by words between spaces: perplexity alone says that the model learns."""
+"""English to a target without spaces, BLEU by words between spaces: only perplexity shows that the model learns."""
 SPACED: Sequence = [(2.1, 60.0), (9.7, 25.0), (21.0, 12.0), (19.5, 10.0), (24.0, 9.0), (23.9, 8.5), (24.0, 9.5)]
 
 
 def marks(sequence: Sequence, metric: Metric = Metric.bleu) -> tuple[str, int]:
-    """For each validation b (best), p (progress alone) or a dot, and the number of the best one, from 1."""
+    """For each validation b (best), p (only progress) or a dot, and the number of the best one, from 1."""
     progress, found = Progress(), ""
     for step, (bleu, perplexity) in enumerate(sequence, 1):
         progress.step = step
@@ -69,7 +69,7 @@ def test_perplexity_and_loss_know_no_bleu(metric: Metric) -> None:
 
 @pytest.mark.parametrize("sequence", [SPACED, [(LEAST_BLEU + x, 50 - x) for x in (0.1, 0.3, 0.2, 9, 8, 9.5, 9.4)]])
 def test_where_bleu_means_something_and_no_two_are_equal_the_highest_is_best(sequence: Sequence) -> None:
-    """As it was before perplexity had a say: default trainings keep their best checkpoint."""
+    """Check the earlier rule without perplexity: default trainings keep their best checkpoint."""
     bleus = [bleu for bleu, _ in sequence]
     assert marks(sequence)[1] == bleus.index(max(bleus)) + 1
 
@@ -94,7 +94,7 @@ def test_a_training_at_bleu_zero_goes_on_while_perplexity_falls_and_keeps_the_la
     step, kept = load_weights(trainer.checkpoints, "best")
     assert step == len(UNSPACED)
     assert all((kept[name] == weight).all() for name, weight in weights(trainer.model).items())
-    assert trainer.schedule.lowered == 1.0  # the plateau schedule, which waits for no validation
+    assert trainer.schedule.lowered == 1.0  # the plateau schedule with a patience of 0
 
 
 def test_a_training_at_bleu_zero_stops_when_perplexity_rises(tmp_path: Path) -> None:

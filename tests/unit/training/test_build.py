@@ -1,4 +1,4 @@
-"""What build_trainer puts together: the objective that was asked for, and the weights and tokenizers of another run."""
+"""build_trainer: the configured objective, and the weights and tokenizers of another run."""
 
 import shutil
 from dataclasses import replace
@@ -42,14 +42,14 @@ CPU = torch.device("cpu")
 
 
 class Letters:
-    """In place of a tokenizer."""
+    """Stand-in for a tokenizer."""
 
     def decode(self, ids: list[list[int]]) -> list[str]:
         return [" ".join("abcdefghijklmnop"[i] for i in line) for line in ids]
 
 
 def built(train: TrainConfig, optim: OptimConfig | None = None, step: int = 0) -> float:
-    """The loss of the objective that is built for a seeded model."""
+    """Return the loss of the built objective for a seeded model."""
     model = tiny_model()
     for part in (model.encoder, model.decoder):
         part.dropout.probability = 0.3
@@ -81,7 +81,7 @@ def test_every_key_has_its_part_in_the_objective() -> None:
 
 @pytest.mark.parametrize("metric", list(SentenceMetric))
 def test_the_risk_is_in_points_of_the_metric(metric: SentenceMetric, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an alpha of 0 all candidates count the same."""
+    """Use an alpha of 0, with which all candidates have the same weight."""
     drawn = [[[8, 9, 4]], [[10, 11, 4, 7, 6], [5]], [[]], [[8], [7]]]
     monkeypatch.setattr(risk, "sample", lambda *given: drawn)
     train = TrainConfig(objective=ObjectiveKind.risk, risk_metric=metric, risk_samples=2, risk_alpha=0.0)
@@ -112,7 +112,7 @@ def trainer_of(config: Config, run: RunDirectory) -> Trainer:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    """A run with a best checkpoint of an untrained model."""
+    """Return a run with a best checkpoint of an untrained model."""
     folder = tmp_path_factory.mktemp("base")
     made, settings = RunDirectory(folder / "run"), config(folder)
     made.create(settings, prepare(settings.data))
@@ -122,7 +122,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 
 def tuning(base: RunDirectory, folder: Path) -> tuple[Config, RunDirectory]:
-    """A new run on other sentences that starts from the base."""
+    """Return a new run on other sentences that starts from the base."""
     settings = config(folder, init_from=str(base.path))
     settings.data.phrasebook = PhrasebookConfig(train=100, valid=4, test=6, seed=9)
     settings.seed = 5
@@ -181,7 +181,7 @@ def test_a_vocabulary_of_ones_own_beside_that_of_the_base_is_refused(base: RunDi
         with_base_tokenizer(own, str(base.path), ["data.tokenizer.vocab_size"])
     assert (
         with_base_tokenizer(own, str(base.path)).data.tokenizer.vocab_size == same
-    )  # of a file, which is for other trainings
+    )  # the value of a file, which also serves other trainings
 
 
 def test_text_that_the_vocabulary_of_the_base_cannot_write_is_refused(

@@ -1,4 +1,4 @@
-"""Validations, checkpoints and patience counted in epochs, and what an interruption within an epoch leaves behind."""
+"""Validations, checkpoints and patience counted in epochs, and interruptions within an epoch."""
 
 import signal
 from dataclasses import replace
@@ -12,7 +12,7 @@ from nmt.errors import Interrupted
 from nmt.run import load_average, load_checkpoint
 from nmt.run.checkpoint import steps
 
-BATCHES = -(-len(SRC) // SHORT.batch_size)  # of an epoch: 6
+BATCHES = -(-len(SRC) // SHORT.batch_size)  # per epoch: 6
 EPOCHS = replace(
     SHORT,
     max_steps=14,
@@ -43,8 +43,12 @@ def test_an_epoch_ends_with_its_last_batch_and_not_with_the_next_ones_first() ->
     [
         (1, 1, [6, 12, 14]),
         (1, 2, [12, 14]),
-        (4, 1, [2, 3, 5, 6, 8, 9, 11, 12, 14]),  # step 2 reads batches 5 to 8, the last of the first epoch among them
-        (12, 3, [2, 3, 5, 6, 8, 9, 11, 12, 14]),  # two epochs a step: a multiple of three is reached in or before it
+        (
+            4,
+            1,
+            [2, 3, 5, 6, 8, 9, 11, 12, 14],
+        ),  # step 2 reads batches 5 to 8, which include the last one of the first epoch
+        (12, 3, [2, 3, 5, 6, 8, 9, 11, 12, 14]),  # two epochs per step: a multiple of three is reached in or before it
     ],
 )
 def test_it_validates_after_the_step_that_reads_the_last_batch_of_an_epoch(

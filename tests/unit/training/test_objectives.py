@@ -1,4 +1,4 @@
-"""Cross-entropy against torch's own and by hand; what stands on padding counts for nothing."""
+"""Cross-entropy against torch's own and by hand; padding does not count."""
 
 import math
 from types import SimpleNamespace
@@ -32,7 +32,7 @@ def gradients(model: Seq2Seq, loss: Tensor) -> list[Tensor]:
 
 
 def giving(logits: Tensor) -> SimpleNamespace:
-    """In place of a model: these logits, whatever is asked, projected by the identity."""
+    """Return a stand-in for a model with these logits for every batch, projected by the identity."""
     words = logits.size(-1)
     return SimpleNamespace(
         vectors=lambda src, src_mask, tgt_in: logits,
@@ -79,7 +79,7 @@ def test_loss_of_one_word_computed_by_hand() -> None:
     # The only target word is eos, number 3, to which the model gives 1/2: nll = ln 2. Over the four words, minus
     # the logarithms are (3 + 3 + 2 + 1) ln 2, so smoothing by 0.2 gives (0.8 * 1 + 0.2 / 4 * 9) ln 2 = 1.25 ln 2.
     batch = make_batch([[]], [[]], [0])
-    logits = torch.tensor([1 / 8, 1 / 8, 1 / 4, 1 / 2]).log().view(1, 1, 4) + 5.0  # a softmax ignores the 5
+    logits = torch.tensor([1 / 8, 1 / 8, 1 / 4, 1 / 2]).log().view(1, 1, 4) + 5.0  # a softmax ignores the constant 5
     output = cross_entropy(0.2)(giving(logits), batch)
     assert output.loss.item() == pytest.approx(1.25 * math.log(2))
     assert output.nll.item() == pytest.approx(math.log(2))

@@ -1,4 +1,4 @@
-"""AR, TAR, L1 and L2 against their formulas written out; without them the loss is what it was."""
+"""AR, TAR, L1 and L2 against their formulas written out; without them the loss is unchanged."""
 
 import itertools
 from dataclasses import replace
@@ -16,7 +16,7 @@ from nmt.training.objectives.likelihood import activation_penalty, cross_entropy
 
 
 def by_hand(vectors: Tensor, ar: float, tar: float) -> float:
-    """The two sums, sentence by sentence and step by step."""
+    """Compute the two sums sentence by sentence and step by step."""
     size = change = 0.0
     for column, line in enumerate(TGT):
         steps = vectors[: len(line) + 1, column].tolist()
@@ -83,7 +83,7 @@ def test_weights_are_penalised_by_the_formula(l1: float, l2: float) -> None:
 
 
 def test_a_step_of_several_batches_is_penalised_once(tmp_path: Path) -> None:
-    """l2 on the weights is what weight decay of plain descent does, but for the biases."""
+    """Compare l2 with weight decay of plain gradient descent, to which it is equal except for the biases."""
     batches = [make_batch(SRC[part], TINY_TGT[part], range(8)[part]) for part in (slice(0, 3), slice(3, 8))]
     before = {}
     moved = []

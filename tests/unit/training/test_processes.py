@@ -1,4 +1,4 @@
-"""What processes do together: one alone, and two of them against sums made by hand."""
+"""Collectives of a single process, and of two processes against sums computed by hand."""
 
 import json
 import os
@@ -28,19 +28,19 @@ with join_process_group() as all:
     nn.init.constant_(model.bias, all.rank + 1.0)
     all.broadcast_parameters(model)
     weight = model.weight.tolist()
-    if all.rank == 1:  # the other has no gradient at all
+    if all.rank == 1:  # rank 0 has no gradient
         model(torch.tensor([3.0, 4.0])).sum().backward()
     all.all_reduce_gradients(model)
-    found = [
+    results = [
         all.rank, all.world_size, all.all_reduce_sum(all.rank + 0.5, 2), all.all_reduce_max(5 * all.rank), weight,
         model.weight.grad.tolist(), all.broadcast_object({"of": ["ä", 1.5, None], "rank": all.rank}),
         [tensor.tolist() for tensor in all.all_gather(torch.tensor([all.rank, 7], dtype=torch.uint8))],
     ]
-print(json.dumps(found))
+print(json.dumps(results))
 """
 
 
-def test_one_process_alone_changes_nothing() -> None:
+def test_a_single_process_changes_nothing() -> None:
     with join_process_group() as alone:
         assert alone == DistributedContext(0, 1)
     assert alone.is_main
@@ -67,17 +67,17 @@ def test_two_processes_agree() -> None:
         for rank in (0, 1)
     ]
     outputs = [json.loads(process.communicate(timeout=60)[0]) for process in pair]
-    for rank, (own, count, sums, largest, weight, gradient, value, each) in enumerate(outputs):
-        assert (own, count) == (rank, 2)
+    for rank, (own_rank, world_size, sums, largest, weight, gradient, value, gathered) in enumerate(outputs):
+        assert (own_rank, world_size) == (rank, 2)
         assert sums == [2.0, 4.0]
         assert largest == 5
         assert weight == [[1.0, 1.0], [1.0, 1.0]]
         assert gradient == [[3.0, 4.0], [3.0, 4.0]]
         assert value == {"of": ["ä", 1.5, None], "rank": 0}
-        assert each == [[0, 7], [1, 7]]
+        assert gathered == [[0, 7], [1, 7]]
 
 
-def test_a_lost_process_is_told_in_one_line() -> None:
+def test_a_lost_process_is_reported_in_one_line() -> None:
     with (
         pytest.raises(UserError, match=r"another process of this training has ended.*Connection closed"),
         reraise_on_all_ranks(),

@@ -1,4 +1,4 @@
-"""R-Drop against its equation in plain probabilities, and what it is without dropout."""
+"""R-Drop against its equation in plain probabilities, and against cross-entropy without dropout."""
 
 import math
 
@@ -16,7 +16,7 @@ from nmt.training.objectives.r_drop import r_drop
 
 
 def twice_random(seed: int = 1) -> Tensor:
-    """Logits of two passes, side by side, (T, 2 B, V)."""
+    """Return random logits of two passes, (T, 2 B, V)."""
     steps, batch = WHOLE.tgt_out.shape
     return 2 * torch.randn(steps, 2 * batch, WORDS, generator=torch.Generator().manual_seed(seed))
 
@@ -87,7 +87,7 @@ def test_the_two_passes_differ_by_each_kind_of_noise_alone(name: str) -> None:
     model = build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID)).train()
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.mul_(3)  # so that the state matters
+            parameter.mul_(3)  # so that the state has an effect
     losses = []
     for alpha in (5.0, 0.0):
         torch.manual_seed(2)

@@ -25,14 +25,14 @@ DRAWN = [[[8, 9], [8], [], [8, 8, 8]], [[11], [10, 4], [11], [11]]]
 
 
 def log_prob(model: Seq2Seq, src: list[int], tgt: list[int]) -> Tensor:
-    """log P(tgt | src), word by word, of a sentence alone."""
+    """Compute log P(tgt | src) of a single sentence word by word."""
     batch = make_batch([src], [tgt], [0])
     log_probs = model(batch.src, batch.src_mask, batch.tgt_in).log_softmax(-1)
     return sum(log_probs[t, 0, word] for t, word in enumerate([*tgt, EOS_ID]))
 
 
 def differences(hypotheses: list[list[int]], references: list[list[int]]) -> list[float]:
-    """A loss that can be followed: words that are not at their place, and 10 for the wrong length."""
+    """Return the number of words in the wrong place, plus 10 for the wrong length."""
     return [
         sum(a != b for a, b in zip(one, other, strict=False)) + 10.0 * (len(one) != len(other))
         for one, other in zip(hypotheses, references, strict=True)
@@ -64,7 +64,7 @@ def test_log_probabilities_of_candidates_are_those_of_each_pair_alone() -> None:
     ids=str,
 )
 def test_candidates_are_scored_with_one_dropout_in_encoder_and_decoder(settings: dict[str, Any]) -> None:
-    """Equal candidates have equal probabilities, and those of another pass are others."""
+    """Compare equal candidates within a pass, which have equal probabilities, and between passes, which do not."""
     torch.manual_seed(1)
     config = ModelConfig(embed_size=8, hidden_size=8, decoder_layers=2, **{"dropout": 0.0, **settings})
     model = build_model(config, Vocabulary(12, 12, PAD_ID, BOS_ID)).train()
@@ -94,7 +94,7 @@ def test_loss_and_gradient_follow_the_equation(alpha: float, monkeypatch: pytest
 
 
 def test_without_the_reference_it_counts_where_it_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is in the first sentence's samples, and not in the second's."""
+    """Use samples that contain the reference of the first sentence and not of the second."""
     model = tiny_model()
     monkeypatch.setattr(module, "sample", lambda *given: DRAWN)
     output = risk(differences, 4, 0.5, 1.0, with_reference=False)(model, BATCH)
@@ -155,7 +155,7 @@ def test_every_sentence_has_its_own_samples_without_dropout() -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter)
-        model.output_weight.mul_(50)  # so sure that sampling is greedy search
+        model.output_weight.mul_(50)  # logits so large that sampling is greedy search
         model.output_bias[EOS_ID] = -1e9
     found = sample(model, BATCH, 3, 1.0)
     assert model.training

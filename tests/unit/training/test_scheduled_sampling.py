@@ -1,4 +1,4 @@
-"""The decay by the paper's formulas, and what the decoder reads: true words, and draws from the model itself."""
+"""Decay against the paper's formulas, and the decoder's input: true words and draws from the model."""
 
 import math
 from dataclasses import replace
@@ -31,7 +31,7 @@ def test_the_share_of_true_words_falls_by_the_formulas(step: int) -> None:
 
 
 def certain(words: list[list[int]]) -> object:
-    """In place of a model: it is certain of these words, a list for each sentence, at each step."""
+    """Return a stand-in for a model that is certain of these words, one list per sentence."""
     logits = torch.full((*WHOLE.tgt_out.shape, WORDS), -1e4)
     for column, line in enumerate(words):
         for t, word in enumerate(line):
@@ -103,7 +103,7 @@ def test_a_batch_of_empty_targets_has_nothing_to_draw() -> None:
 
 
 def test_a_pass_without_gradient_takes_none_from_the_next_in_bfloat16() -> None:
-    """Autocast keeps weights that it has cast; those of the first pass must not stand in for the second's."""
+    """Check the cache of autocast: weights cast in the first pass must not be used in the second."""
     model = tiny_model()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = scheduled_sampling(cross_entropy(0.1), lambda: 1.0)(model, WHOLE).loss

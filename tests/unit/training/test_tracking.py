@@ -1,4 +1,4 @@
-"""Numbers of a run on disk and in wandb, which may fail in any way and ends no training."""
+"""Metrics on disk and in wandb; no failure of wandb ends a training."""
 
 import json
 import logging
@@ -91,7 +91,7 @@ def test_disabled_tracking_never_imports_wandb_and_still_writes_lines(
 
 
 class FakeWandb(SimpleNamespace):
-    """Stands in for the module and for its run; methods named in `broken` raise."""
+    """Stand-in for the module wandb and its run; methods named in `broken` raise."""
 
     def __init__(self, broken: str = "") -> None:
         super().__init__(broken=broken, calls=[])
@@ -125,7 +125,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, broken: str = "") -> FakeWandb:
 
 
 def use(folder: Path) -> None:
-    """A whole training's worth of calls."""
+    """Make all calls of a training."""
     tracker = Tracker(folder, OFFLINE, {"seed": 1})
     for step in (1, 2, 3):
         tracker.log(step, NUMBERS)
@@ -184,7 +184,7 @@ def test_ctrl_c_inside_wandb_is_not_swallowed(tmp_path: Path, monkeypatch: pytes
 def test_wandb_itself_keeps_a_run_offline_under_one_identity_and_prints_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    import wandb  # imported here, because it takes most of a second
+    import wandb  # imported here because it takes most of a second
 
     folder = tmp_path / "run"
     folder.mkdir()

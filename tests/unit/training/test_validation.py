@@ -1,4 +1,4 @@
-"""Validation measures what one sentence at a time would, and leaves no trace in the training."""
+"""Validation against one sentence at a time; it has no effect on training."""
 
 import math
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def text(phrases: list[Pair]) -> Sides:
 
 @pytest.fixture
 def model(tokenizer: Tokenizer) -> Seq2Seq:
-    """A model in training, with dropout."""
+    """Return a model in training mode with dropout."""
     torch.manual_seed(1)
     config = ModelConfig(embed_size=8, hidden_size=8, dropout=0.5, word_dropout=0.5)
     return build_model(config, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID)).train()
@@ -44,7 +44,7 @@ def validator(model: Seq2Seq, text: Sides, tokenizer: Tokenizer) -> Validator:
 
 
 def nll_of_each(model: Seq2Seq, text: Sides, tokenizer: Tokenizer) -> list[Tensor]:
-    """Negative log-likelihoods of the words of each sentence, which is alone in its batch."""
+    """Compute the words' negative log-likelihoods of each sentence in a batch of its own."""
     found = []
     for src, tgt in zip(*(tokenizer.encode(lines) for lines in text), strict=True):
         batch = make_batch([src], [tgt], [0])
@@ -126,7 +126,7 @@ def test_the_check_before_training_reads_two_batches_and_decodes_four_sentences(
     monkeypatch.setattr(validator.translator, "translate", lambda lines: decoded.append(len(lines)) or translate(lines))
     validator.check()
     assert decoded == [4]
-    assert validator.likelihood(most_batches=1)[2] < validator.likelihood(most_batches=2)[2]
+    assert validator.likelihood(max_batches=1)[2] < validator.likelihood(max_batches=2)[2]
 
 
 @pytest.mark.parametrize(
