@@ -162,7 +162,8 @@ def reopen_run(path: str, values: Mapping[str, Any], ignored: Collection[str] = 
 
 
 def check_identity(config: Config, run: RunDirectory) -> None:
-    """
+    """Check that the configuration may continue the run.
+
     Raises:
         UserError: the run was started with another data, model or seed configuration.
     """

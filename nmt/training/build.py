@@ -58,25 +58,14 @@ def build_trainer(
     model = initial_model(config, vocabulary, device, distributed, base)
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     log.info("%.2f million parameters on %s in %s", size, device, "bfloat16" if bfloat16 else "float32")
-    sources, references = run.text("valid")
-    if distributed.is_main and (advice := tokenizer_advice(references, config.data.bleu_tokenize)):
+    text = run.text("valid")
+    if distributed.is_main and (advice := tokenizer_advice(text[1], config.data.bleu_tokenize)):
         log.warning(advice)
-    count = config.train.valid_sentences
-    validator = Validator(
-        model,
-        prepared.store("valid"),
-        (sources[:count], references[:count]),
-        (src, tgt),
-        config.search,
-        config.data.bleu_tokenize,
-        config.train.label_smoothing,
-    )
+    validator = build_validator(config, prepared, model, (src, tgt), text)
     progress = Progress()
     trainer = Trainer(
         model=model,
-        objective=build_objective(
-            config.train, config.optim, tgt, config.data.bleu_tokenize, step=lambda: progress.step
-        ),
+        objective=build_objective(config.train, config.optim, tgt, config.data.bleu_tokenize, lambda: progress.step),
         optimizer=build_optimizer(model, config.optim),
         schedule=Schedule(config.optim, config.train.max_steps),
         average=WeightAverage(model, config.train.ema_decay),
@@ -119,6 +108,26 @@ def initial_model(
     if not distributed.is_main:  # every rank draws its own dropout masks
         torch.manual_seed(config.seed + (distributed.rank << 32))
     return model
+
+
+def build_validator(
+    config: Config,
+    prepared: Prepared,
+    model: Seq2Seq,
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    text: tuple[list[str], list[str]],
+) -> Validator:
+    """Build the validation of a model; the first `train.valid_sentences` of the text are decoded."""
+    count = config.train.valid_sentences
+    return Validator(
+        model,
+        prepared.store("valid"),
+        (text[0][:count], text[1][:count]),
+        tokenizers,
+        config.search,
+        config.data.bleu_tokenize,
+        config.train.label_smoothing,
+    )
 
 
 def build_batches(

@@ -67,7 +67,8 @@ def has_work(run: RunDirectory, config: Config) -> bool:
 
 
 def check_resume_step(run: RunDirectory, step: int | None) -> None:
-    """
+    """Check that the run has a checkpoint of the step to continue from.
+
     Raises:
         UserError: the run has no checkpoint of this step.
     """
