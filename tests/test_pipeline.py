@@ -92,8 +92,8 @@ def test_a_continued_run_prepares_its_corpus_once(trained: RunDirectory, checks:
 def test_a_new_folder_is_a_new_run(tmp_path: Path) -> None:
     settings = config(tmp_path)
     for resume in (False, True):
-        found, run = resolve_run(settings, tmp_path / "run", resume)
-        assert (found, run.path, run.exists) == (settings, tmp_path / "run", False)
+        actual, run = resolve_run(settings, tmp_path / "run", resume)
+        assert (actual, run.path, run.exists) == (settings, tmp_path / "run", False)
 
 
 def test_a_folder_with_a_run_is_used_only_to_continue_it(trained: RunDirectory) -> None:

@@ -63,8 +63,8 @@ def translator(run: RunDirectory) -> Translator:
 def test_the_model_of_a_checkpoint_is_loaded_ready_to_translate(
     run: RunDirectory, checkpoint: str, step: int, seed: int
 ) -> None:
-    translator, found = load_translator(run, checkpoint, SEARCH, CPU)
-    assert found == step
+    translator, actual = load_translator(run, checkpoint, SEARCH, CPU)
+    assert actual == step
     assert not translator.model.training
     expected = untrained(seed, run.tokenizer("src").size)
     for name, parameter in translator.model.named_parameters():
@@ -172,9 +172,9 @@ def test_an_evaluation_that_is_killed_leaves_no_scores_of_other_translations(
     monkeypatch.setattr(Path, "write_text", write_half)
     with suppress(KeyboardInterrupt):
         evaluate(test, new, 2, run.config(), stem)
-    found = (tmp_path / "again.json").is_file()
-    assert found == (killed_at != "again.hyp")
-    if found:
+    actual = (tmp_path / "again.json").is_file()
+    assert actual == (killed_at != "again.hyp")
+    if actual:
         step = json.loads((tmp_path / "again.json").read_text(encoding="utf-8"))["made_by"]["checkpoint_step"]
         lines = (tmp_path / "again.hyp").read_text(encoding="utf-8").split("\n")[:-1]
         assert step == (1 if killed_at else 2)
@@ -258,5 +258,5 @@ def test_scores_are_printed_one_a_line_each_with_its_signature(capsys: pytest.Ca
     ],
 )
 def test_a_runs_own_scores_of_a_split_are_not_written_over(asked: dict[str, Any], allowed: bool) -> None:
-    found = list(EvaluateConfig("runs/one", **asked).problems())
-    assert [(key, "give another name" in text) for key, text in found] == ([] if allowed else [("name", True)])
+    actual = list(EvaluateConfig("runs/one", **asked).problems())
+    assert [(key, "give another name" in text) for key, text in actual] == ([] if allowed else [("name", True)])

@@ -25,9 +25,9 @@ def strict() -> Iterator[None]:
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that would have been saved; rendering takes most of a second."""
-    found: list[Figure] = []
-    monkeypatch.setattr(plots, "save", lambda figure, picture: found.append(figure))
-    return found
+    actual: list[Figure] = []
+    monkeypatch.setattr(plots, "save", lambda figure, picture: actual.append(figure))
+    return actual
 
 
 def size(picture: Path) -> tuple[int, int]:

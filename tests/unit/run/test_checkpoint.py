@@ -41,9 +41,9 @@ def bits(tensor: torch.Tensor) -> bytes:
     return bytes(tensor.detach().contiguous().flatten().view(torch.uint8).numpy())
 
 
-def assert_equal(found: Checkpoint, expected: Checkpoint) -> None:
-    assert (found.step, found.state) == (expected.step, expected.state)
-    for mine, theirs in ((found.weights, expected.weights), (found.tensors, expected.tensors)):
+def assert_equal(actual: Checkpoint, expected: Checkpoint) -> None:
+    assert (actual.step, actual.state) == (expected.step, expected.state)
+    for mine, theirs in ((actual.weights, expected.weights), (actual.tensors, expected.tensors)):
         assert mine.keys() == theirs.keys()
         for name in theirs:
             assert (mine[name].dtype, mine[name].shape) == (theirs[name].dtype, theirs[name].shape)
@@ -160,10 +160,10 @@ def test_killed_at_any_line_of_a_save_a_whole_checkpoint_is_left(
             with killed_at_line(number):
                 save_checkpoint(copy, made(step), ["best", "last"])
         except Killed:
-            found = {link: load_checkpoint(copy, link) for link in ("last", "best")}
-            for read in found.values():
+            actual = {link: load_checkpoint(copy, link) for link in ("last", "best")}
+            for read in actual.values():
                 assert_equal(read, made(read.step))
-            outcomes.add((found["last"].step, found["best"].step))
+            outcomes.add((actual["last"].step, actual["best"].step))
             save_checkpoint(copy, made(NEW + 1), ["last", "best"])
             assert_equal(load_checkpoint(copy, "last"), made(NEW + 1))
             assert names(copy) == ["best", "last", f"step-{NEW + 1:08d}"]

@@ -133,8 +133,8 @@ def test_the_cost_of_training_is_recorded_over_all_starts(run: RunDirectory) -> 
     assert run.facts == {}
     run.add_facts(parameters=900, seconds=10.5, peak_memory_bytes=7_000)
     run.add_facts(parameters=900, seconds=31.0, peak_memory_bytes=5_000)
-    found = RunDirectory.open(str(run.path)).facts
-    assert found == {"parameters": 900, "seconds": 31.0, "peak_memory_bytes": 7_000}
+    actual = RunDirectory.open(str(run.path)).facts
+    assert actual == {"parameters": 900, "seconds": 31.0, "peak_memory_bytes": 7_000}
 
 
 def test_the_peak_of_memory_can_begin_anew() -> None:
@@ -185,10 +185,10 @@ def test_creation_that_broke_off_leaves_no_run(
     assert not RunDirectory(tmp_path / "run").exists
 
 
-@pytest.mark.parametrize("found", [2, 0, "1.0", None])
-def test_a_run_of_another_format_is_refused(run: RunDirectory, found: object) -> None:
-    run.write_record({"format": found, "starts": []})
-    assert_refused(run.path, str(run.path), f"format {found}", "reads 1")
+@pytest.mark.parametrize("version", [2, 0, "1.0", None])
+def test_a_run_of_another_format_is_refused(run: RunDirectory, version: object) -> None:
+    run.write_record({"format": version, "starts": []})
+    assert_refused(run.path, str(run.path), f"format {version}", "reads 1")
 
 
 @pytest.mark.parametrize(
@@ -258,16 +258,16 @@ def test_a_split_that_the_run_has_not_is_named_with_the_remedy(run: RunDirectory
 
 
 def test_provenance_says_what_a_start_ran_on() -> None:
-    found = provenance(["seed=3"])
-    assert json.loads(json.dumps(found)) == found
-    assert found["overrides"] == ["seed=3"]
-    assert found["nmt"] == nmt.__version__
-    assert found["libraries"]["torch"] == torch.__version__
-    assert found["threads"] == 1
+    actual = provenance(["seed=3"])
+    assert json.loads(json.dumps(actual)) == actual
+    assert actual["overrides"] == ["seed=3"]
+    assert actual["nmt"] == nmt.__version__
+    assert actual["libraries"]["torch"] == torch.__version__
+    assert actual["threads"] == 1
     root = Path(nmt.__file__).parent.parent
     if (root / ".git").exists():
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
-        assert found["commit"].rstrip("+") == head.stdout.strip()
+        assert actual["commit"].rstrip("+") == head.stdout.strip()
 
 
 def test_the_newest_unfinished_run_of_a_configuration_is_found(tmp_path: Path, prepared: Prepared) -> None:
@@ -278,20 +278,20 @@ def test_the_newest_unfinished_run_of_a_configuration_is_found(tmp_path: Path, p
         os.utime(tmp_path / name / "run.json", ns=(0, int(name)))
     records = list(tmp_path.glob("*/run.json"))
 
-    def found(wanted: Config) -> str | None:
+    def actual(wanted: Config) -> str | None:
         run = newest_unfinished(records, wanted)
         return None if run is None else run.path.name
 
     elsewhere = replace(same.data, cache=str(cache), workers=3, shard_pairs=9)  # locations and ways of preparation
     moved = replace(same, data=elsewhere, train=replace(same.train, resume="auto"))
-    assert (found(same), found(moved), found(slower), found(replace(same, seed=9))) == ("3", "3", "4", None)
+    assert (actual(same), actual(moved), actual(slower), actual(replace(same, seed=9))) == ("3", "3", "4", None)
     with RunDirectory(tmp_path / "3").locked():
-        assert found(same) == "2"
-    assert found(same) == "3"
+        assert actual(same) == "2"
+    assert actual(same) == "3"
     (tmp_path / "3" / "config.yaml").write_text("seed: 1\n")
-    assert found(same) == "2"
+    assert actual(same) == "2"
     RunDirectory(tmp_path / "2").finish()
-    assert found(same) == "1"
+    assert actual(same) == "1"
 
 
 def test_a_run_is_locked_once(run: RunDirectory) -> None:

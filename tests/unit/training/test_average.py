@@ -16,24 +16,24 @@ AVERAGED = replace(SHORT, max_steps=6, accumulate=1, validate_every=2, patience=
 
 def history(trainer: Trainer, steps: int) -> list[dict[str, Tensor]]:
     """Return the weights before the first step and after each step."""
-    found = [weights(trainer.model)]
+    actual = [weights(trainer.model)]
     for _ in range(steps):
         trainer.update([trainer.batches.next()])
         trainer.progress.step += 1
-        found.append(weights(trainer.model))
-    return found
+        actual.append(weights(trainer.model))
+    return actual
 
 
 @pytest.mark.parametrize("decay", [0.15, 0.25, 0.999])
 def test_it_follows_its_recurrence(tmp_path: Path, decay: float) -> None:
     trainer = build(tmp_path, replace(AVERAGED, ema_decay=decay))
     seen = history(trainer, 8)
-    for name, found in trainer.average.average.items():
+    for name, actual in trainer.average.average.items():
         expected = seen[0][name].double()
         for step in range(1, 9):
             share = min(decay, (1 + step) / (10 + step))
             expected = share * expected + (1 - share) * seen[step][name].double()
-        torch.testing.assert_close(found.double(), expected, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(actual.double(), expected, atol=1e-6, rtol=1e-5)
 
 
 def test_the_average_leaves_the_training_as_it_is(tmp_path: Path) -> None:

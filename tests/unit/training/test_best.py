@@ -30,13 +30,13 @@ SPACED: Sequence = [(2.1, 60.0), (9.7, 25.0), (21.0, 12.0), (19.5, 10.0), (24.0,
 
 def marks(sequence: Sequence, metric: Metric = Metric.bleu) -> tuple[str, int]:
     """For each validation b (best), p (only progress) or a dot, and the number of the best one, from 1."""
-    progress, found = Progress(), ""
+    progress, actual = Progress(), ""
     for step, (bleu, perplexity) in enumerate(sequence, 1):
         progress.step = step
         verdict = record_validation(measured(bleu, perplexity), progress, metric)
-        found += "b" if verdict.best else "p" if verdict.progress else "."
+        actual += "b" if verdict.best else "p" if verdict.progress else "."
         assert verdict.progress == (progress.since_best == 0)
-    return found, progress.best_step
+    return actual, progress.best_step
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_the_risk_is_in_points_of_the_metric(metric: SentenceMetric, monkeypatch
     train = TrainConfig(objective=ObjectiveKind.risk, risk_metric=metric, risk_samples=2, risk_alpha=0.0)
     total = 0.0
     for reference, own in zip(TGT, drawn, strict=True):
-        candidates = [reference] + [each for each in own if each != reference]
+        candidates = [reference] + [ids for ids in own if ids != reference]
         texts = Letters().decode(candidates), Letters().decode([reference] * len(candidates))
         total += sum(100 - score for score in sentence_scores(*texts, metric, "none")) / len(candidates)
     assert built(train) == pytest.approx(total, rel=1e-5)
@@ -251,7 +251,7 @@ def test_the_sampler_is_that_of_the_tokenizer(tmp_path: Path, kind: SubwordType,
     run = RunDirectory(tmp_path / "run")
     run.create(settings, prepare(settings.data))
     trainer = trainer_of(settings, run)
-    assert {type(each) for each in trainer.batches.sampling.samplers} == {sampler}
+    assert set(map(type, trainer.batches.sampling.samplers)) == {sampler}
     stored = trainer.batches.store
     batch = trainer.batches.next()
     assert any(

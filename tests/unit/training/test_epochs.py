@@ -31,11 +31,11 @@ def validated(folder: Path) -> list[float]:
 
 def test_an_epoch_ends_with_its_last_batch_and_not_with_the_next_ones_first() -> None:
     source = batches()
-    found = []
+    actual = []
     for _ in range(2 * BATCHES + 1):
         source.next()
-        found.append(source.finished_epochs)
-    assert found == [0] * (BATCHES - 1) + [1] * BATCHES + [2] * 2
+        actual.append(source.finished_epochs)
+    assert actual == [0] * (BATCHES - 1) + [1] * BATCHES + [2] * 2
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,10 @@ def test_the_gradient_of_a_step_is_of_the_mean_over_tokens_or_sentences_of_all_i
 ) -> None:
     model, parts = tiny_model(), [make_batch(SRC[:1], TGT[:1], [0]), make_batch(SRC[1:], TGT[1:], range(1, 4))]
     sums = accumulate_gradients(model, cross_entropy(0.0), parts, bfloat16=False, mean_over=mean_over)
-    found = [parameter.grad for parameter in model.parameters()]
+    actual = [parameter.grad for parameter in model.parameters()]
     whole = torch_loss(model(WHOLE.src, WHOLE.src_mask, WHOLE.tgt_in), WHOLE, 0.0)
     assert (sums.tokens, sums.loss) == (12, pytest.approx(whole.item()))
-    torch.testing.assert_close(found, gradients(model, whole / (12 if mean_over == BatchUnit.tokens else 4)))
+    torch.testing.assert_close(actual, gradients(model, whole / (12 if mean_over == BatchUnit.tokens else 4)))
 
 
 def test_loss_of_one_word_computed_by_hand() -> None:

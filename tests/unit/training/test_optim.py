@@ -73,18 +73,18 @@ def test_cosine_is_torchs_and_ends_at_its_last_ratio() -> None:
 
 def test_halving_follows_its_timetable() -> None:
     rates = schedule("halving", warmup=0, halve_after=6, halve_every=3)
-    found = [rates.learning_rate(step) / PEAK for step in range(1, 15)]
-    assert found == [1] * 6 + [1 / 2] * 3 + [1 / 4] * 3 + [1 / 8] * 2
+    actual = [rates.learning_rate(step) / PEAK for step in range(1, 15)]
+    assert actual == [1] * 6 + [1 / 2] * 3 + [1 / 4] * 3 + [1 / 8] * 2
     assert [key for key, _ in OptimConfig(schedule=ScheduleKind.halving).problems()] == ["halve_every"]
 
 
 def test_plateau_halves_after_one_validation_more_than_its_patience() -> None:
     rates = schedule("plateau", plateau_patience=2)
-    found = []
+    actual = []
     for improved in (True, False, False, True, False, False, False, False, False, False):
         rates.update_plateau(improved)
-        found.append(rates.learning_rate(50) / PEAK)
-    assert found == [1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+        actual.append(rates.learning_rate(50) / PEAK)
+    assert actual == [1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25]
 
 
 @pytest.mark.parametrize("patience", [0, 1, 3])
@@ -190,9 +190,9 @@ def test_an_optimizer_put_back_from_its_tensors_goes_on_bit_for_bit(kind: Optimi
         take_steps(trained, trained_optimizer, range(5, 9))
     assert torch.equal(other.weight, model.weight)
     assert torch.equal(other.bias, model.bias)
-    found, expected = optimizer_tensors(other_optimizer), optimizer_tensors(optimizer)
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    actual, expected = optimizer_tensors(other_optimizer), optimizer_tensors(optimizer)
+    assert actual.keys() == expected.keys()
+    assert all(torch.equal(actual[name], expected[name]) for name in expected)
 
 
 def test_tensors_are_named_by_parameter_and_moment() -> None:
@@ -215,8 +215,8 @@ def with_gradients() -> nn.ParameterList:
 def test_gradients_are_scaled_down_to_the_norm_and_never_up(max_norm: float, expected: list[float]) -> None:
     parameters = with_gradients()
     assert clip_gradients(parameters, max_norm).item() == pytest.approx(5.0)
-    found = [*parameters[0].grad.tolist(), *parameters[1].grad.tolist()]
-    assert found == pytest.approx(expected, rel=1e-5)
+    actual = [*parameters[0].grad.tolist(), *parameters[1].grad.tolist()]
+    assert actual == pytest.approx(expected, rel=1e-5)
     assert parameters[2].grad is None
 
 

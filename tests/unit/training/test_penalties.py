@@ -68,9 +68,9 @@ def test_weights_are_penalised_by_the_formula(l1: float, l2: float) -> None:
     penalty = l1 * sum(map(abs, flat)) + l2 / 2 * sum(weight * weight for weight in flat)
     assert (loss - plain).item() / tokens == pytest.approx(penalty, rel=1e-3)
     expected = gradients(model, cross_entropy(0.1)(model, WHOLE).loss)
-    found = gradients(model, loss)
+    actual = gradients(model, loss)
     for parameter, one, other, name in zip(
-        model.parameters(), found, expected, dict(model.named_parameters()), strict=True
+        model.parameters(), actual, expected, dict(model.named_parameters()), strict=True
     ):
         by_formula = other + tokens * (l1 * parameter.sign() + l2 * parameter)
         if parameter.dim() == 1:

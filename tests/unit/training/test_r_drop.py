@@ -50,7 +50,7 @@ def test_the_gradient_is_that_of_the_whole_logits(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(chunks, "ROWS", 4)
     model = dropping()
     torch.manual_seed(3)
-    found = gradients(model, r_drop(TokenLoss(0.1), 5.0)(model, WHOLE).loss)
+    actual = gradients(model, r_drop(TokenLoss(0.1), 5.0)(model, WHOLE).loss)
 
     torch.manual_seed(3)
     src, mask, tgt_in = (torch.cat([x, x], dim=1) for x in (WHOLE.src, WHOLE.src_mask, WHOLE.tgt_in))
@@ -61,7 +61,7 @@ def test_the_gradient_is_that_of_the_whole_logits(monkeypatch: pytest.MonkeyPatc
     loss = sum(torch.nn.functional.cross_entropy(p, target, label_smoothing=0.1, reduction="sum") for p in (one, other))
     for p, q in ((one, other), (other, one)):
         loss = loss + 5.0 / 2 * kl(p, q, log_target=True, reduction="sum")
-    torch.testing.assert_close(found, gradients(model, loss / 2), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(actual, gradients(model, loss / 2), atol=1e-5, rtol=1e-4)
 
 
 def dropping() -> Seq2Seq:

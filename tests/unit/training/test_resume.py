@@ -19,11 +19,11 @@ from nmt.training import Trainer
 END = 12  # step at which patience ends the training
 
 
-def assert_same_run(found: Path, expected: Path) -> None:
+def assert_same_run(actual: Path, expected: Path) -> None:
     """Check that weights, optimizer, random states, position, counts and metrics are equal to the bit."""
-    assert lines(found) == lines(expected)
+    assert lines(actual) == lines(expected)
     for link in ("last", "best"):
-        mine, theirs = (load_checkpoint(folder / "checkpoints", link) for folder in (found, expected))
+        mine, theirs = (load_checkpoint(folder / "checkpoints", link) for folder in (actual, expected))
         assert mine.step == theirs.step
         assert_same(mine.weights, theirs.weights)
         assert_same(mine.tensors, theirs.tensors)

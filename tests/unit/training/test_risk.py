@@ -42,10 +42,10 @@ def differences(hypotheses: list[list[int]], references: list[list[int]]) -> lis
 def test_log_probabilities_of_candidates_are_those_of_each_pair_alone() -> None:
     model = tiny_model()
     candidates = [DRAWN[0], [[11], [10, 4]]]
-    found = sequence_log_probs(model, BATCH, candidates)
-    assert list(map(len, found)) == [4, 2]
+    actual = sequence_log_probs(model, BATCH, candidates)
+    assert list(map(len, actual)) == [4, 2]
     alone = [log_prob(model, src, ids) for src, drawn in zip(SRC, candidates, strict=True) for ids in drawn]
-    torch.testing.assert_close(torch.cat(found), torch.stack(alone))
+    torch.testing.assert_close(torch.cat(actual), torch.stack(alone))
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ def test_samples_are_drawn_from_the_model(temperature: float) -> None:
         model.output_bias[EOS_ID] = 2.0
         model.output_bias[10:] = -1e9
     torch.manual_seed(1)
-    (found,) = sample(model, make_batch([[4, 5]], [[6]], [0]), 6000, temperature)
-    assert len(found) == 6000
+    (actual,) = sample(model, make_batch([[4, 5]], [[6]], [0]), 6000, temperature)
+    assert len(actual) == 6000
     banned = [PAD_ID, UNK_ID, BOS_ID]
-    counts = Counter(map(tuple, found))
+    counts = Counter(map(tuple, actual))
 
     def exact(ids: list[int]) -> float:
         batch = make_batch([[4, 5]], [ids], [0])
@@ -157,12 +157,12 @@ def test_every_sentence_has_its_own_samples_without_dropout() -> None:
             torch.nn.init.normal_(parameter)
         model.output_weight.mul_(50)  # logits so large that sampling is greedy search
         model.output_bias[EOS_ID] = -1e9
-    found = sample(model, BATCH, 3, 1.0)
+    actual = sample(model, BATCH, 3, 1.0)
     assert model.training
-    for source, drawn in zip(SRC, found, strict=True):
+    for source, drawn in zip(SRC, actual, strict=True):
         alone = make_batch([source], [[8, 9]], [0])
         assert drawn == sample(model, alone, 1, 1.0)[0] * 3
-    assert found[0] != found[1]
+    assert actual[0] != actual[1]
 
 
 def test_the_mode_is_given_back_when_sampling_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,10 +44,10 @@ def certain(words: list[list[int]]) -> object:
 def test_a_word_drawn_at_a_step_is_read_at_the_next() -> None:
     own = [[11, 10], [9, 8, 7, 6, 5], [], [4]]
     model = certain([[*line, 4, 4, 4, 4, 4, 4][:6] for line in own])
-    found = mix_in_samples(model, WHOLE, 0.0)
+    actual = mix_in_samples(model, WHOLE, 0.0)
     for column, line in enumerate(own):
-        assert found[: len(TGT[column]) + 1, column].tolist() == [BOS_ID, *line]
-    assert found[~WHOLE.tgt_mask].equal(WHOLE.tgt_in[~WHOLE.tgt_mask])
+        assert actual[: len(TGT[column]) + 1, column].tolist() == [BOS_ID, *line]
+    assert actual[~WHOLE.tgt_mask].equal(WHOLE.tgt_in[~WHOLE.tgt_mask])
     assert mix_in_samples(model, WHOLE, 1.0).equal(WHOLE.tgt_in)
 
 
@@ -106,7 +106,7 @@ def test_a_pass_without_gradient_takes_none_from_the_next_in_bfloat16() -> None:
     """Check the cache of autocast: weights cast in the first pass must not be used in the second."""
     model = tiny_model()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = scheduled_sampling(cross_entropy(0.1), lambda: 1.0)(model, WHOLE).loss
+        actual = scheduled_sampling(cross_entropy(0.1), lambda: 1.0)(model, WHOLE).loss
     with torch.autocast("cpu", dtype=torch.bfloat16):
         expected = cross_entropy(0.1)(model, WHOLE).loss
-    torch.testing.assert_close(gradients(model, found), gradients(model, expected))
+    torch.testing.assert_close(gradients(model, actual), gradients(model, expected))

@@ -66,11 +66,11 @@ def test_a_window_of_metrics_is_the_mean_over_its_tokens(tmp_path: Path) -> None
     results = [cross_entropy(SHORT.label_smoothing)(trainer.model, batch) for batch in seen]
     tokens = sum(batch.tokens for batch in seen)
     trainer.train()
-    found = lines(tmp_path)[0]
-    assert found["step"] == 3
-    assert found["train/loss"] == pytest.approx(sum(output.loss.item() for output in results) / tokens, rel=1e-5)
+    actual = lines(tmp_path)[0]
+    assert actual["step"] == 3
+    assert actual["train/loss"] == pytest.approx(sum(output.loss.item() for output in results) / tokens, rel=1e-5)
     mean = sum(output.nll.item() for output in results) / tokens
-    assert found["train/perplexity"] == pytest.approx(math.exp(mean), rel=1e-5)
+    assert actual["train/perplexity"] == pytest.approx(math.exp(mean), rel=1e-5)
     assert trainer.progress.window.steps == 0
 
 
@@ -226,5 +226,5 @@ def test_the_loss_falls_along_a_known_curve(tmp_path: Path) -> None:
     config = TrainConfig(max_steps=60, batch_size=8, pool_batches=2, log_every=10, validate_every=60)
     optim = OptimConfig(learning_rate=0.02, warmup_steps=5)
     build(tmp_path, config, optim).train()
-    found = [line["train/loss"] for line in lines(tmp_path) if "train/loss" in line]
-    assert found == pytest.approx([2.645048, 2.543947, 2.465822, 2.378308, 2.436822, 2.386990], rel=1e-4)
+    actual = [line["train/loss"] for line in lines(tmp_path) if "train/loss" in line]
+    assert actual == pytest.approx([2.645048, 2.543947, 2.465822, 2.378308, 2.436822, 2.386990], rel=1e-4)
