@@ -93,9 +93,9 @@ class ContentionMeter:
         self.waited = self._waited()
 
     def share(self, seconds: float, threads: int) -> float:
-        """Return the share since the last call: waiting time of all threads over `seconds * threads`; 0 if unknown."""
+        """Return the share since the last call: waiting time over `seconds * threads`, at most 1; 0 if unknown."""
         before, self.waited = self.waited, self._waited()
-        return max(0.0, self.waited - before) / max(seconds * threads, 1e-9)
+        return min(1.0, max(0.0, self.waited - before) / max(seconds * threads, 1e-9))
 
     def _waited(self) -> float:
         """Return the seconds that all threads have waited: the second field of schedstat, in nanoseconds."""

@@ -117,6 +117,8 @@ def test_waiting_is_summed_over_threads(tmp_path: Path) -> None:
     write(2, 2_500_000_000)
     assert meter.share(seconds=4.0, threads=2) == pytest.approx((0.5 + 1.5) / 8)
     assert meter.share(seconds=4.0, threads=2) == 0
+    write(1, 9_000_000_000)  # background threads wait too
+    assert meter.share(seconds=4.0, threads=1) == 1
     assert ContentionMeter(tmp_path / "not there").share(1.0, 1) == 0
 
 

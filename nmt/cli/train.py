@@ -74,7 +74,7 @@ def choose_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
 
 
 def main() -> None:
-    prepare_streams()  # before the processes meet: it may start python again
+    prepare_streams()  # before the process group is joined: it may start python again
     with join_process_group() as distributed:
         app.run("train", partial(command, distributed=distributed), alone=distributed.world_size == 1)
 

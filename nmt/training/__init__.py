@@ -7,13 +7,14 @@ from nmt.training.objectives.likelihood import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
 from nmt.training.signals import StopSignals
 from nmt.training.tracking import NoTracker, Tracker
-from nmt.training.trainer import Trainer, TrainerSettings
+from nmt.training.trainer import Optimization, Trainer, TrainerSettings
 from nmt.training.validation import Validator
 
 __all__ = [
     "SINGLE_PROCESS",
     "DistributedContext",
     "NoTracker",
+    "Optimization",
     "Schedule",
     "StopSignals",
     "Tracker",

@@ -20,7 +20,7 @@ from nmt.training.optim import Schedule, build_optimizer
 from nmt.training.progress import Progress
 from nmt.training.resume import checkpoint_to_continue
 from nmt.training.tracking import Tracker
-from nmt.training.trainer import Trainer, TrainerSettings
+from nmt.training.trainer import Optimization, Trainer, TrainerSettings
 from nmt.training.validation import Validator
 
 log = logging.getLogger(__name__)
@@ -66,13 +66,11 @@ def build_trainer(
     trainer = Trainer(
         model=model,
         objective=build_objective(config.train, config.optim, tgt, config.data.bleu_tokenize, lambda: progress.step),
-        optimizer=build_optimizer(model, config.optim),
-        schedule=Schedule(config.optim, config.train.max_steps),
-        average=WeightAverage(model, config.train.ema_decay),
+        optimization=build_optimization(model, config),
         batches=build_batches(config, prepared, (src, tgt), distributed),
         validate=validator,
         tracker=tracker,
-        settings=TrainerSettings(config.train, run.checkpoints, run.identity, config.optim.clip_norm, bfloat16),
+        settings=TrainerSettings(config.train, run.checkpoints, run.identity, bfloat16),
         progress=progress,
         distributed=distributed,
         should_prune=should_prune,
@@ -108,6 +106,16 @@ def initial_model(
     if not distributed.is_main:  # every rank draws its own dropout masks
         torch.manual_seed(config.seed + (distributed.rank << 32))
     return model
+
+
+def build_optimization(model: Seq2Seq, config: Config) -> Optimization:
+    """Build optimizer, learning-rate schedule and weight average of a model."""
+    return Optimization(
+        build_optimizer(model, config.optim),
+        Schedule(config.optim, config.train.max_steps),
+        WeightAverage(model, config.train.ema_decay),
+        config.optim.clip_norm,
+    )
 
 
 def build_validator(

@@ -32,6 +32,18 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Optimization:
+    """Parts that turn gradients into new weights."""
+
+    optimizer: Optimizer
+    schedule: Schedule
+    """Learning rate of each step."""
+    average: WeightAverage
+    clip_norm: float = 0.0
+    """Largest global norm of the gradients; 0 disables clipping."""
+
+
+@dataclass(frozen=True)
 class TrainerSettings:
     """Plain settings of a trainer."""
 
@@ -40,8 +52,6 @@ class TrainerSettings:
     """Folder of the checkpoints."""
     run_id: str = ""
     """Identity of the run, stored in its checkpoints."""
-    clip_norm: float = 0.0
-    """Largest global norm of the gradients; 0 disables clipping."""
     bfloat16: bool = False
     """Run the forward pass under bfloat16 autocast."""
 
@@ -52,9 +62,7 @@ class Trainer:
     Args:
         model: the model to train, on its device.
         objective: maps model and batch to the loss.
-        optimizer: updates the model's parameters.
-        schedule: learning rate of each step.
-        average: moving average of the weights.
+        optimization: optimizer, learning-rate schedule, weight average and clipping.
         batches: training batches in the order of the seed.
         validate: returns the validation metrics of the current weights.
         tracker: receives the metrics.
@@ -68,9 +76,7 @@ class Trainer:
         self,
         model: Seq2Seq,
         objective: Objective,
-        optimizer: Optimizer,
-        schedule: Schedule,
-        average: WeightAverage,
+        optimization: Optimization,
         batches: TrainingBatches,
         validate: Callable[[], dict[str, float]],
         tracker: Tracker,
@@ -81,9 +87,10 @@ class Trainer:
     ) -> None:
         self.model = model
         self.objective = objective
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.average = average
+        self.optimizer = optimization.optimizer
+        self.schedule = optimization.schedule
+        self.average = optimization.average
+        self.clip_norm = optimization.clip_norm
         self.batches = batches
         self.validate = validate
         self.tracker = tracker
@@ -166,7 +173,7 @@ class Trainer:
         progress, window = self.progress, self.progress.window
         bfloat16, mean_over = self.settings.bfloat16, self.config.mean_over
         sums = accumulate_gradients(self.model, self.objective, batches, bfloat16, self.distributed, mean_over)
-        norm = clip_gradients(self.model, self.settings.clip_norm).item()
+        norm = clip_gradients(self.model, self.clip_norm).item()
         if math.isfinite(norm) and math.isfinite(sums.loss):
             self.optimizer.step()
             self.average.update(progress.step + 1)

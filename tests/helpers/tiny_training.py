@@ -27,7 +27,16 @@ from nmt.config import (
 from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, SubwordSampling, TrainingBatches
 from nmt.data.sampling import UnigramSampler
 from nmt.models import Seq2Seq, Vocabulary, build_model
-from nmt.training import Schedule, Tracker, Trainer, TrainerSettings, WeightAverage, build_optimizer, cross_entropy
+from nmt.training import (
+    Optimization,
+    Schedule,
+    Tracker,
+    Trainer,
+    TrainerSettings,
+    WeightAverage,
+    build_optimizer,
+    cross_entropy,
+)
 from nmt.training.build import build_objective
 from nmt.training.objectives.likelihood import Objective, ObjectiveOutput
 from nmt.training.progress import Progress
@@ -108,13 +117,16 @@ def build(
     return Trainer(
         model=model,
         objective=objective or build_objective(config, optim, Spelling(), "none", lambda: progress.step),
-        optimizer=build_optimizer(model, optim),
-        schedule=Schedule(optim, config.max_steps),
-        average=WeightAverage(model, config.ema_decay),
+        optimization=Optimization(
+            build_optimizer(model, optim),
+            Schedule(optim, config.max_steps),
+            WeightAverage(model, config.ema_decay),
+            optim.clip_norm,
+        ),
         batches=batches(seed, config.subword_sampling),
         validate=validate or (lambda: measured(model, progress)),
         tracker=Tracker(folder, TrackingConfig(mode=TrackingMode.disabled), {}),
-        settings=TrainerSettings(config, folder / "checkpoints", clip_norm=optim.clip_norm, bfloat16=bfloat16),
+        settings=TrainerSettings(config, folder / "checkpoints", bfloat16=bfloat16),
         progress=progress,
         should_prune=should_prune,
     )
