@@ -127,7 +127,7 @@ class Waiting(ContentionMeter):
         return 0.4
 
 
-def test_a_starved_training_is_told_by_how_much_and_not_at_every_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_starved_training_is_warned_by_how_much_and_not_at_every_line(caplog: pytest.LogCaptureFixture) -> None:
     monitor = ContentionMonitor(Waiting())
     with caplog.at_level(logging.WARNING):
         monitor.check(1.0)

@@ -110,6 +110,7 @@ def test_a_module_imports_only_from_the_packages_above_it() -> None:
 
 
 def test_no_command_imports_another() -> None:
+    """The only exception is a job of a cluster, which runs the train command."""
     commands = {path.stem for path in (NMT / "cli").glob("*.py")} - {"__init__"}
     wrong = [
         f"{relative(path)} imports {name}"

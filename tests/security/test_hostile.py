@@ -17,6 +17,7 @@ from hostile_run import change_record, change_tensors, copy, forge, payload, use
 from nmt.data import Prepared
 from nmt.errors import UserError
 from nmt.run import Checkpoint, RunDirectory, load_average, save_checkpoint
+from nmt.training.checkpoint_state import to_checkpoint
 
 STEP = "checkpoints/step-00000010"
 DEEP = b"[" * 200_000
@@ -218,7 +219,7 @@ def test_averages_of_different_models_are_refused(run: Path) -> None:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     trainer = tiny_training.build(tmp_path_factory.mktemp("trained"))
     trainer.train()
-    return trainer.checkpoint()
+    return to_checkpoint(trainer.state_dict(), scheduled=True, run_id="")
 
 
 MOMENT = "optimizer.0.exp_avg"

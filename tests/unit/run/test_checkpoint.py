@@ -185,7 +185,7 @@ def disk_of(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("size", [0, 100, 400, 1000])
-def test_a_full_disk_is_told_in_one_line_and_leaves_the_old_checkpoint(folder: Path, size: int) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_leaves_the_old_checkpoint(folder: Path, size: int) -> None:
     with disk_of(size), pytest.raises(UserError) as error:
         save_checkpoint(folder, made(NEW), ["last", "best"])
     assert_one_line(error.value, str(folder))
@@ -281,5 +281,5 @@ def test_a_link_out_of_the_folder_to_itself_or_to_nothing_is_refused(folder: Pat
     assert_refused(folder)
 
 
-def test_a_run_without_checkpoint_is_told_so(tmp_path: Path) -> None:
+def test_a_run_without_checkpoint_is_reported(tmp_path: Path) -> None:
     assert_refused(tmp_path / "checkpoints", named="no checkpoint yet")

@@ -137,7 +137,7 @@ def test_the_cost_of_training_is_recorded_over_all_starts(run: RunDirectory) -> 
     assert actual == {"parameters": 900, "seconds": 31.0, "peak_memory_bytes": 7_000}
 
 
-def test_the_peak_of_memory_can_begin_anew() -> None:
+def test_the_peak_of_memory_can_be_reset() -> None:
     with mmap.mmap(-1, 100_000_000) as block:  # memory that is returned at once; an allocator may keep it
         for _ in range(100):
             block.write(bytes(1_000_000))
@@ -148,7 +148,7 @@ def test_the_peak_of_memory_can_begin_anew() -> None:
         assert peak_memory() < high - 50_000_000
 
 
-def test_folders_are_made_when_asked_for(run: RunDirectory) -> None:
+def test_folders_are_created_on_demand(run: RunDirectory) -> None:
     assert not (run.path / "plots").exists()
     assert run.folder("plots") == run.folder("plots") == run.path / "plots"
     assert (run.path / "plots").is_dir()

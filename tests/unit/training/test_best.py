@@ -87,7 +87,7 @@ def scripted(folder: Path, sequence: Sequence, patience: int, optim: OptimConfig
     return trainer
 
 
-def test_a_training_at_bleu_zero_goes_on_while_perplexity_falls_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+def test_a_training_at_bleu_zero_continues_while_perplexity_falls_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     trainer = scripted(tmp_path, UNSPACED, patience=1)
     trainer.train()
     assert (trainer.progress.step, trainer.progress.stopped) == (len(UNSPACED), False)

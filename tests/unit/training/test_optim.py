@@ -101,7 +101,7 @@ def test_plateau_lowers_when_torchs_scheduler_does(patience: int) -> None:
         assert rates.learning_rate(50) == pytest.approx(dummy.param_groups[0]["lr"])
 
 
-def test_a_schedule_put_back_from_its_state_goes_on_the_same() -> None:
+def test_a_schedule_restored_from_its_state_continues_the_same() -> None:
     whole, first = (schedule("plateau", plateau_patience=1) for _ in range(2))
     history = [True, False, False, False, True, False, False, False, False]
     for improved in history:
@@ -176,7 +176,7 @@ def take_steps(model: nn.Module, optimizer: Optimizer, steps: range) -> None:
 
 @pytest.mark.parametrize("kind", list(OptimizerKind))
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_an_optimizer_put_back_from_its_tensors_goes_on_bit_for_bit(kind: OptimizerKind, momentum: float) -> None:
+def test_an_optimizer_restored_from_its_tensors_continues_bit_for_bit(kind: OptimizerKind, momentum: float) -> None:
     config = OptimConfig(kind, 0.01, weight_decay=0.1, momentum=momentum)
     torch.manual_seed(0)
     model, other = nn.Linear(3, 2), nn.Linear(3, 2)

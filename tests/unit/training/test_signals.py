@@ -60,7 +60,7 @@ def test_a_queue_may_say_twice_that_the_time_is_over(first: int) -> None:
         assert signals.received == signal.SIGUSR2
 
 
-def test_a_closed_terminal_is_heard_where_that_was_asked_for() -> None:
+def test_a_closed_terminal_is_deferred_with_hangup() -> None:
     """Raise SIGHUP twice, as the kernel and the shell do."""
     before = signal.signal(signal.SIGHUP, usual)
     try:

@@ -146,7 +146,7 @@ def test_wandb_gets_every_number_with_its_step(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("broken", ["init", "log", "summary", "finish"])
-def test_whatever_wandb_raises_is_one_warning_of_one_line_and_training_goes_on(
+def test_any_error_of_wandb_is_one_warning_of_one_line_and_training_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
 ) -> None:
     wandb = fake(monkeypatch, broken)

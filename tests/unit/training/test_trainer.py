@@ -141,7 +141,7 @@ def test_patience_counts_validations_without_improvement(tmp_path: Path, patienc
     assert trainer.finished
 
 
-def test_a_validation_that_overflowed_is_no_record_that_stays(tmp_path: Path) -> None:
+def test_a_validation_that_overflowed_is_not_a_lasting_record(tmp_path: Path) -> None:
     trainer = build(tmp_path, replace(EACH, max_steps=3))
     scripted(trainer, perplexities=[math.inf, math.inf, 7.0], bleus=[0.0] * 3)
     trainer.train()
