@@ -14,8 +14,9 @@ from nmt.cli.app.streams import prepare_streams
 from nmt.cli.resume import apply_patience, differences, has_work
 from nmt.config import Config, from_hydra
 from nmt.data import UNK_ID, PairStore, prepare
+from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
-from nmt.evaluation import draw_learning_curves, evaluate_split, load_translator, show_scores
+from nmt.evaluation import draw_learning_curves, evaluate_split, show_scores
 from nmt.metrics import Score, check_tokenizer
 from nmt.run import (
     RunDirectory,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nmt.config import TranslateConfig, path_of
 from nmt.data import Tokenizer, named, read_all
-from nmt.decoding import Demand, Demands
+from nmt.decoding import ConstraintBuilder, TargetConstraints
 from nmt.errors import UserError
 
 MOST_IN_MEMORY = 1 << 30
@@ -13,10 +13,10 @@ MOST_IN_MEMORY = 1 << 30
 
 
 @dataclass
-class LineDemands:
-    """Demands for the lines of an input."""
+class LineConstraints:
+    """ConstraintBuilder for the lines of an input."""
 
-    demands: Demands
+    demands: ConstraintBuilder
     prefixes: Sequence[str] | None
     constraints: Sequence[str] | None
     prefix: str
@@ -31,7 +31,7 @@ class LineDemands:
         counts = [len(lines) for lines in (self.prefixes, self.constraints) if lines is not None]
         return min(counts) if counts else None
 
-    def make(self, number: int) -> Demand:
+    def make(self, number: int) -> TargetConstraints:
         """Return the demand of the line with this number, from 0.
 
         Raises:
@@ -42,7 +42,7 @@ class LineDemands:
         where = "prefix" if self.count is None else f"{self.name}, line {number + 1}"
         return self.demands.make(prefix, phrases, where)
 
-    def take(self, before: int, lines: int, name: str) -> list[Demand]:
+    def take(self, before: int, lines: int, name: str) -> list[TargetConstraints]:
         """Return the demands of the next lines.
 
         Raises:
@@ -63,7 +63,7 @@ class LineDemands:
             raise UserError(f"{self.name} has {self.count} lines, {name} has {lines} lines; give as many")
 
 
-def read_demands(asked: TranslateConfig, tgt: Tokenizer) -> LineDemands | None:
+def read_constraints(asked: TranslateConfig, tgt: Tokenizer) -> LineConstraints | None:
     """Return what is demanded of each line of the input; None if nothing is.
 
     Raises:
@@ -79,7 +79,9 @@ def read_demands(asked: TranslateConfig, tgt: Tokenizer) -> LineDemands | None:
         counts = [f"{names[key]} has {len(each)} lines" for key, each in lines.items()]
         raise UserError(f"{', '.join(counts)}; give as many")
     name = " and ".join(names.values())
-    found = LineDemands(Demands(tgt), lines.get("prefixes"), lines.get("constraints"), asked.prefix or "", name)
+    found = LineConstraints(
+        ConstraintBuilder(tgt), lines.get("prefixes"), lines.get("constraints"), asked.prefix or "", name
+    )
     for number in range(1 if found.count is None else found.count):
         found.make(number)
     return found

@@ -11,7 +11,6 @@ from torch import Tensor
 from nmt.config import SearchConfig, SearchKind
 from nmt.decoding.constrained import constrained_search
 from nmt.decoding.coverage import Covered, coverage_bonus, covered_step
-from nmt.decoding.demands import Demand
 from nmt.decoding.diverse import diverse_search
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.mbr import minimum_risk
@@ -19,12 +18,13 @@ from nmt.decoding.phrases import Constraints, Phrases
 from nmt.decoding.rules import BlockNgrams, ForcedPrefix, MinLength
 from nmt.decoding.sampling import sample
 from nmt.decoding.search import Hypothesis, LogitsProcessor, Symbols, search
+from nmt.decoding.target_constraints import TargetConstraints
 from nmt.errors import UserError
 
 log = logging.getLogger(__name__)
 
 
-def find(
+def run_search(
     model: TranslationModel,
     sources: Sequence[Sequence[int]],
     src: Tensor,
@@ -32,7 +32,7 @@ def find(
     max_lengths: Tensor,
     symbols: Symbols,
     config: SearchConfig,
-    demands: Sequence[Demand],
+    demands: Sequence[TargetConstraints],
     text: Callable[[list[int]], str],
     tokenize: str,
 ) -> list[list[Hypothesis]]:
@@ -81,7 +81,7 @@ def find(
             )
         free = [replace(demands[i], phrases=Phrases([])) for i in missed]
         rest = [sources[i] for i in missed], src[:, missed], mask[:, missed], max_lengths[missed]
-        again = find(model, *rest, symbols, config, free, text, tokenize)
+        again = run_search(model, *rest, symbols, config, free, text, tokenize)
         for i, hypotheses in zip(missed, again, strict=True):
             found[i] = hypotheses
         return found
@@ -96,7 +96,7 @@ def find(
             return minimum_risk(step, state, sources, max_lengths, symbols, config, text, tokenize, rules, bonus)
 
 
-def fitting(demand: Demand, most: int) -> Constraints:
+def fitting(demand: TargetConstraints, most: int) -> Constraints:
     """A sentence's constraints, if they fit behind its prefix into its longest hypothesis; none if not."""
     phrases = demand.phrases
     if not phrases.all:
@@ -109,7 +109,7 @@ def fitting(demand: Demand, most: int) -> Constraints:
     return Phrases([])
 
 
-def needed(demand: Demand) -> int:
+def needed(demand: TargetConstraints) -> int:
     """Tokens of the shortest hypothesis that begins with the prefix and holds the constraints."""
     prefix, phrases = demand.prefix, demand.phrases
     found: list[int] = []

@@ -12,11 +12,11 @@ from torch import Tensor
 from nmt.config import DataConfig, SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, source_tensors
 from nmt.data.scripts import join_sentences
-from nmt.decoding.demands import UNCONSTRAINED, Demand
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.parts import SPACE, Part, cut_lines
 from nmt.decoding.search import Hypothesis, Symbols
-from nmt.decoding.strategies import find
+from nmt.decoding.strategies import run_search
+from nmt.decoding.target_constraints import UNCONSTRAINED, TargetConstraints
 
 SYMBOLS = Symbols(BOS_ID, EOS_ID, banned=(PAD_ID, UNK_ID, BOS_ID))
 HYPOTHESES = 320
@@ -83,7 +83,7 @@ class Translator:
         self,
         lines: Sequence[str],
         on_progress: Callable[[int], None] = lambda lines: None,
-        demands: Sequence[Demand] | None = None,
+        constraints: Sequence[TargetConstraints] | None = None,
         places: Sequence[str] | None = None,
     ) -> list[list[Candidate]]:
         """The n best translations of each line, best first (samples as drawn); an empty line has one, the empty text.
@@ -94,31 +94,31 @@ class Translator:
             lines: any text, one sentence each. A line of more pieces than `search.max_source_pieces` is translated
                 sentence by sentence.
             on_progress: called with the number of source segments that were just finished.
-            demands: what each line's translation must hold; of a line in parts, that of its first part.
+            constraints: what each line's translation must hold; of a line in parts, that of its first part.
             places: what warnings call each line, as `FILE, line 3`.
 
         Raises:
             UserError: the search or the model cannot do what is asked.
         """
         segments: list[list[int]] = []
-        asked: list[Demand] = []
+        asked: list[TargetConstraints] = []
         spans: list[range] = []
-        demands = demands or [UNCONSTRAINED] * len(lines)
+        constraints = constraints or [UNCONSTRAINED] * len(lines)
         places = places or [f"line {number}" for number in range(1, len(lines) + 1)]
-        for parts, demand, place in zip(self.parts(lines), demands, places, strict=True):
+        for parts, constraint, place in zip(self.parts(lines), constraints, places, strict=True):
             if len(parts) > 1:
                 pieces = sum(len(part.ids) for part in parts)
                 log.warning("%s: its %d pieces are translated in %d parts", place, pieces, len(parts))
             spans.append(range(len(segments), len(segments) + len(parts)))
             segments.extend(part.ids for part in parts)
-            asked.extend([demand, *[UNCONSTRAINED] * (len(parts) - 1)][: len(parts)])
+            asked.extend([constraint, *[UNCONSTRAINED] * (len(parts) - 1)][: len(parts)])
         found = self.search(segments, on_progress, asked)
         if lost := found.count([]):
             log.warning("%d segments have no translation: the model's scores of them are no finite numbers", lost)
         found = [hypotheses or [Hypothesis([], -math.inf, -math.inf)] for hypotheses in found]
         return [self.join([found[i] for i in span]) for span in spans]
 
-    def ask_for(self, n_best: int) -> None:
+    def set_n_best(self, n_best: int) -> None:
         """How many translations of each line to return from now on."""
         self.config = replace(self.config, n_best=n_best)
 
@@ -130,10 +130,10 @@ class Translator:
         self,
         sources: list[list[int]],
         on_progress: Callable[[int], None],
-        demands: Sequence[Demand] | None = None,
+        constraints: Sequence[TargetConstraints] | None = None,
     ) -> list[list[Hypothesis]]:
         """Searches ids of source sentences, in batches of like length, longest first."""
-        asked = demands or [UNCONSTRAINED] * len(sources)
+        asked = constraints or [UNCONSTRAINED] * len(sources)
         training = self.model.training
         self.model.eval()
         order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
@@ -150,7 +150,7 @@ class Translator:
         return found
 
     def search_batches(
-        self, sources: list[list[int]], batches: list[list[int]], demands: Sequence[Demand]
+        self, sources: list[list[int]], batches: list[list[int]], constraints: Sequence[TargetConstraints]
     ) -> Iterator[list[list[Hypothesis]]]:
         """Searches each batch; on a processor side by side, a thread each.
 
@@ -158,7 +158,7 @@ class Translator:
         """
 
         def one(batch: list[int]) -> list[list[Hypothesis]]:
-            return self.search_batch([sources[i] for i in batch], [demands[i] for i in batch])
+            return self.search_batch([sources[i] for i in batch], [constraints[i] for i in batch])
 
         threads = torch.get_num_threads()
         if self.device.type != "cpu" or len(batches) < 2 or threads == 1:
@@ -172,12 +172,23 @@ class Translator:
             torch.set_num_threads(threads)  # the workers' setting is everyone's
 
     @torch.inference_mode()
-    def search_batch(self, sources: list[list[int]], demands: Sequence[Demand]) -> list[list[Hypothesis]]:
+    def search_batch(
+        self, sources: list[list[int]], constraints: Sequence[TargetConstraints]
+    ) -> list[list[Hypothesis]]:
         src, mask = (tensor.to(self.device) for tensor in source_tensors(sources))
         symbols = replace(SYMBOLS, blank=self.blank_pieces()) if self.config.min_length else SYMBOLS
         max_lengths = self.max_lengths(sources, mask)
-        return find(
-            self.model, sources, src, mask, max_lengths, symbols, self.config, demands, self.text_of, self.bleu_tokenize
+        return run_search(
+            self.model,
+            sources,
+            src,
+            mask,
+            max_lengths,
+            symbols,
+            self.config,
+            constraints,
+            self.text_of,
+            self.bleu_tokenize,
         )
 
     def blank_pieces(self) -> tuple[int, ...]:

@@ -10,8 +10,8 @@ from torch.nn.functional import linear
 from nmt.config import Architecture, ModelConfig, PositionKind, Precision, Tying
 from nmt.errors import UserError
 from nmt.models.convolution import ConvolutionalDecoder, ConvolutionalEncoder
-from nmt.models.decoders.recurrent import Decoder
-from nmt.models.decoders.variants import build_decoder
+from nmt.models.decoders.base import RecurrentDecoder
+from nmt.models.decoders.deep_output import build_decoder
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoder
 from nmt.models.int8 import Int8Linear
@@ -74,7 +74,11 @@ class Seq2Seq(nn.Module):
         if precision == Precision.bfloat16:
             self.precision = precision
             self.bfloat16()
-        if precision == Precision.int8 and isinstance(self.encoder, Encoder) and isinstance(self.decoder, Decoder):
+        if (
+            precision == Precision.int8
+            and isinstance(self.encoder, Encoder)
+            and isinstance(self.decoder, RecurrentDecoder)
+        ):
             if math.isfinite(self.encoder.bound):
                 self.decoder.round_to_int8(self.encoder.bound)
             if math.isfinite(self.decoder.vector_bound):
@@ -92,9 +96,9 @@ class Seq2Seq(nn.Module):
 
     def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """Logits (T, B, V) of each next target token, given the ones before, (T, B)."""
-        return self.project(self.vectors(src, src_mask, tgt_in))
+        return self.project(self.decoder_outputs(src, src_mask, tgt_in))
 
-    def vectors(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
+    def decoder_outputs(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """What `project` turns into logits: the attentional vectors (T, B, E)."""
         return self.decode(tgt_in, self.encode(src, src_mask))
 

@@ -10,7 +10,7 @@ import torch
 from nmt.cli.translate import filter_lines, translate_file
 from nmt.config import MbrCandidates, MbrReferences, ModelConfig, Precision, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer
-from nmt.decoding import Demands, Translator, align
+from nmt.decoding import ConstraintBuilder, Translator, align
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
 
@@ -90,9 +90,9 @@ def test_a_model_without_finite_scores_gives_lines(
 
 def test_demands_of_a_model_without_numbers_are_left_out(tokenizer: Tokenizer) -> None:
     translator = made(tokenizer, "beam", float("nan"))
-    demands = Demands(tokenizer)
+    demands = ConstraintBuilder(tokenizer)
     asked = [demands.make("der ", ["Tee"]), demands.make("", ["Tee"]), demands.make("der")]
-    assert len(translator.translate(["tea"] * 3, demands=asked)) == 3
+    assert len(translator.translate(["tea"] * 3, constraints=asked)) == 3
 
 
 @pytest.mark.parametrize("line", [b"a" * (MEGABYTE - 9), "\u200b".encode() * (MEGABYTE // 3)])

@@ -50,7 +50,7 @@ def scheduled_sampling(objective: Objective, share: Callable[[], float]) -> Obje
 def mixture(model: Seq2Seq, batch: Batch, share: float) -> Tensor:
     """What the decoder shall read, (T, B): bos, then the true words with probability `share` each, else the model's."""
     read = batch.tgt_mask[1:]  # what is predicted at a step is read at the next
-    vectors = model.vectors(batch.src, batch.src_mask, batch.tgt_in)[:-1][read]  # (N, E)
+    vectors = model.decoder_outputs(batch.src, batch.src_mask, batch.tgt_in)[:-1][read]  # (N, E)
     own = map_log_probs_chunked(model, draw, vectors)  # (N,)
     true = batch.tgt_in[1:][read]  # (N,)
     keep = torch.rand(true.shape, device=true.device) < share

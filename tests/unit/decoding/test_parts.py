@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_character_phrases import chinese as chinese
-from test_demands import build
+from test_target_constraints import build
 
 from nmt.data import Tokenizer, normalise
 from nmt.data.scripts import join_sentences

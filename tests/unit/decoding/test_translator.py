@@ -148,7 +148,7 @@ def test_whatever_the_pieces_say_a_translation_is_one_line(tokenizer: Tokenizer)
 def test_candidates_come_best_first_as_many_as_asked_for(tokenizer: Tokenizer) -> None:
     asked = build(tokenizer, beam_size=5)
     for n_best in (1, 4, 5, 2):
-        asked.ask_for(n_best)
+        asked.set_n_best(n_best)
         for candidates in asked.translate([pair.en for pair in PAIRS[:5]]):
             assert len(candidates) == n_best
             scores = [candidate.score for candidate in candidates]

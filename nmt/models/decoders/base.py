@@ -111,7 +111,7 @@ def build_bridge(config: ModelConfig) -> Bridge | ZeroBridge:
             return ZeroBridge(config.hidden_size, config.decoder_layers, states)
 
 
-class Decoder(nn.Module):
+class RecurrentDecoder(nn.Module):
     """Stacked recurrent layers, of which the bottom one asks the attention; residual connections from the second on.
 
     Every upper layer and the output see its answer, as in GNMT (Wu et al. 2016, 3.1) and RNMT+ (Chen et al. 2018): so

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import AttentionKind, BridgeKind, Cell, DecoderKind, ModelConfig
-from nmt.models.decoders.recurrent import Decoder, DecoderState, build_bridge
-from nmt.models.decoders.variants import BahdanauDecoder, ConditionalDecoder, LuongDecoder, build_decoder
+from nmt.models.decoders.base import DecoderState, RecurrentDecoder, build_bridge
+from nmt.models.decoders.deep_output import BahdanauDecoder, ConditionalDecoder, LuongDecoder, build_decoder
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoded
 
@@ -40,7 +40,7 @@ FAMILY: list[dict[str, Any]] = [
 EVERY = pytest.mark.parametrize("settings", FAMILY, ids=str)
 
 
-def build(**settings: Any) -> Decoder:
+def build(**settings: Any) -> RecurrentDecoder:
     torch.manual_seed(1)
     usual = {"embed_size": EMBED, "hidden_size": HIDDEN, "dropout": 0.0, "attention": AttentionKind.additive}
     config = ModelConfig(**{**usual, **settings})
@@ -51,7 +51,7 @@ def build(**settings: Any) -> Decoder:
     return decoder
 
 
-def encoded(decoder: Decoder) -> Encoded:
+def encoded(decoder: RecurrentDecoder) -> Encoded:
     random = torch.Generator().manual_seed(7)
     outputs = torch.randn(SOURCE, BATCH, HIDDEN, generator=random) * MASK.unsqueeze(-1)
     states = 1 if decoder.bridge.c is None else 2
@@ -59,7 +59,7 @@ def encoded(decoder: Decoder) -> Encoded:
     return Encoded(outputs, state, torch.randn(SOURCE, BATCH, EMBED, generator=random))
 
 
-def alone(decoder: Decoder, b: int) -> DecoderState:
+def alone(decoder: RecurrentDecoder, b: int) -> DecoderState:
     """The start of sentence b without batch and padding."""
     whole = encoded(decoder)
     start = SOURCE - LENGTHS[b]
@@ -154,7 +154,7 @@ Draw = Callable[[int, int], Tensor | float]
 """The dropout of step t on: 0 the word, 1 to L the layers, L + 1 the context, L + 2 the vector."""
 
 
-def ask(decoder: Decoder, query: Tensor, values: Tensor) -> Tensor:
+def ask(decoder: RecurrentDecoder, query: Tensor, values: Tensor) -> Tensor:
     """The context of one sentence, (H,), for a query (H,) over values (S, H): Bahdanau et al. 2015, A.1.2."""
     parts = dict(decoder.attention.named_parameters())
     energy = torch.stack(
@@ -168,7 +168,7 @@ def ask(decoder: Decoder, query: Tensor, values: Tensor) -> Tensor:
     return sum(weight * value for weight, value in zip(weights, values, strict=True))
 
 
-def by_hand(decoder: Decoder, b: int, tokens: Tensor, drop: Draw) -> Tensor:
+def by_hand(decoder: RecurrentDecoder, b: int, tokens: Tensor, drop: Draw) -> Tensor:
     """Attentional vectors (T, E) of sentence b, from the equations in the classes' docstrings."""
     start, layers = alone(decoder, b), len(decoder.layers)
     values, states = start.values[0], list(start.hidden)
@@ -266,7 +266,7 @@ def test_a_zero_bridge_starts_from_zeros(cell: Cell) -> None:
 
 def test_every_decoder_is_built_as_itself() -> None:
     assert {kind: type(build(decoder=kind)) for kind in DecoderKind} == {
-        DecoderKind.gnmt: Decoder,
+        DecoderKind.gnmt: RecurrentDecoder,
         DecoderKind.luong: LuongDecoder,
         DecoderKind.bahdanau: BahdanauDecoder,
         DecoderKind.conditional: ConditionalDecoder,

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import DecoderKind, ModelConfig
-from nmt.models.decoders.recurrent import Advanced, Decoder, DecoderState, Masks, at_step, drop
+from nmt.models.decoders.base import Advanced, DecoderState, Masks, RecurrentDecoder, at_step, drop
 from nmt.models.embedding import Embedding
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.recurrent import LayerState
 
 
-class LuongDecoder(Decoder):
+class LuongDecoder(RecurrentDecoder):
     """The top layer asks, and its answer goes into the output alone, or with input feeding into the next step too.
 
     v_t = tanh(W [c_t; h_t]), and x_{t+1} = [E y_t; v_t]: Luong et al. 2015, eq. 5 and 3.3.
@@ -36,7 +36,7 @@ Move = Callable[[int, DecoderState], tuple[LayerState, Tensor, Tensor]]
 """Step t from a state: the bottom layer's state, the context (1, B K, H), the attention's weights (B, K, S)."""
 
 
-class DeepOutputDecoder(Decoder):
+class DeepOutputDecoder(RecurrentDecoder):
     """What the two decoders share whose context enters the bottom layer's recurrence.
 
     Only that layer is a loop over time: the layers above it, which see the context too, and the output read the whole
@@ -124,10 +124,10 @@ class ConditionalDecoder(DeepOutputDecoder):
         return products.tanh()
 
 
-def build_decoder(config: ModelConfig, embedding: Embedding) -> Decoder:
+def build_decoder(config: ModelConfig, embedding: Embedding) -> RecurrentDecoder:
     match config.decoder:
         case DecoderKind.gnmt:
-            return Decoder(config, embedding)
+            return RecurrentDecoder(config, embedding)
         case DecoderKind.luong:
             return LuongDecoder(config, embedding)
         case DecoderKind.bahdanau:

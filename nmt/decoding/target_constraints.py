@@ -17,7 +17,7 @@ LAST_CHARACTER = "\U0010ffff"
 
 
 @dataclass(frozen=True)
-class Demand:
+class TargetConstraints:
     """Of one line."""
 
     prefix: Prefix = ()
@@ -28,10 +28,10 @@ class Demand:
     """What a warning calls it."""
 
 
-UNCONSTRAINED = Demand()
+UNCONSTRAINED = TargetConstraints()
 
 
-class Demands:
+class ConstraintBuilder:
     """Makes demands in one target vocabulary."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -62,7 +62,7 @@ class Demands:
         """The pieces that go on with the word before them: those that begin with a letter or digit, and no space."""
         return frozenset(i for i, piece in enumerate(self.pieces) if piece[:1].isalnum())
 
-    def make(self, prefix: str = "", phrases: Sequence[str] = (), where: str = "a line") -> Demand:
+    def make(self, prefix: str = "", phrases: Sequence[str] = (), where: str = "a line") -> TargetConstraints:
         """
         Args:
             prefix: what the translation begins with, to the byte, white space counting as one space. Its last word may
@@ -74,7 +74,9 @@ class Demands:
             UserError: the vocabulary cannot write something.
         """
         texts = [text for phrase in phrases if (text := normalise(phrase))]
-        return Demand(self.beginning(normalise_characters(prefix), where), self.constraints(texts, where), where)
+        return TargetConstraints(
+            self.beginning(normalise_characters(prefix), where), self.constraints(texts, where), where
+        )
 
     @cached_property
     def unspaced(self) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nmt.config import AttentionKind, ModelConfig
 from nmt.models.attention import AttentionHistory
-from nmt.models.decoders.recurrent import Decoder, DecoderState
+from nmt.models.decoders.base import DecoderState, RecurrentDecoder
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoded
 
@@ -33,7 +33,7 @@ def build(
     layers: int = 2,
     dropout: float = 0.0,
     fixed_masks: bool = True,
-) -> Decoder:
+) -> RecurrentDecoder:
     torch.manual_seed(layers)
     config = ModelConfig(
         embed_size=EMBED,
@@ -47,7 +47,7 @@ def build(
         dropout=dropout,
         fixed_masks=fixed_masks,
     )
-    decoder = Decoder(config, Embedding(VOCABULARY, EMBED))
+    decoder = RecurrentDecoder(config, Embedding(VOCABULARY, EMBED))
     for name, weight in decoder.named_parameters():
         if "bias" in name:
             nn.init.normal_(weight)
@@ -85,7 +85,7 @@ def cell(layer: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Ten
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
-def by_hand(decoder: Decoder, b: int, tokens: Tensor, masks: list[Tensor] | None = None) -> Tensor:
+def by_hand(decoder: RecurrentDecoder, b: int, tokens: Tensor, masks: list[Tensor] | None = None) -> Tensor:
     """Attentional vectors (T, E) of sentence b alone, step by step, without padding or batch.
 
     masks: dropout on the embedding, after each layer, on the context, on the vector, each (T, B, F).
@@ -211,7 +211,7 @@ def test_no_vector_depends_on_a_later_token(layers: int, input_feeding: bool) ->
     assert (vectors[3:] != others[3:]).any(dim=-1).all()
 
 
-def follow(decoder: Decoder, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
+def follow(decoder: RecurrentDecoder, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
     """The last vectors and the state after tokens (T, B K)."""
     for step in tokens:
         vectors, state = decoder.step(step, state)
