@@ -1,9 +1,11 @@
 """Search, and translation of lines."""
 
 from nmt.decoding.alignment import align
+from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble, TranslationModel
 from nmt.decoding.load import load_model, load_translator
-from nmt.decoding.search import Hypothesis, Symbols, search
+from nmt.decoding.sampling import sample
+from nmt.decoding.search import Hypothesis, SearchRequest, Symbols
 from nmt.decoding.target_constraints import ConstraintBuilder, TargetConstraints
 from nmt.decoding.translator import AttentionMap, Candidate, Translator
 
@@ -13,12 +15,14 @@ __all__ = [
     "ConstraintBuilder",
     "Ensemble",
     "Hypothesis",
+    "SearchRequest",
     "Symbols",
     "TargetConstraints",
     "TranslationModel",
     "Translator",
     "align",
+    "beam_search",
     "load_model",
     "load_translator",
-    "search",
+    "sample",
 ]

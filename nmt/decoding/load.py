@@ -11,6 +11,7 @@ from nmt.data import BOS_ID, PAD_ID
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
+from nmt.metrics import pairwise
 from nmt.models import Seq2Seq, Vocabulary, build_model, check_model_size
 from nmt.run import RunDirectory, load_average, load_weights
 
@@ -44,7 +45,8 @@ def load_translator(
     members = [model.to(device).eval() for model in models]
     model = Ensemble(members) if others else members[0]
     data = run.config().data
-    return Translator(model, src, tgt, search, data.bleu_tokenize, data.src_lang), steps[0]
+    utility = partial(pairwise, metric=search.mbr_utility, tokenize=data.bleu_tokenize)
+    return Translator(model, src, tgt, search, utility, data.src_lang), steps[0]
 
 
 def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:

@@ -85,7 +85,7 @@ def test_a_model_without_finite_scores_gives_lines(
     assert [len(links) for links in align(translator, ["tea", ""], found)] == [len(each) for each in found]
     if value != 1e30:
         assert [candidates[0].text for candidates in found] == ["", ""]
-        assert "no finite numbers" in caplog.text
+        assert "scores are not finite" in caplog.text
 
 
 def test_demands_of_a_model_without_numbers_are_left_out(tokenizer: Tokenizer) -> None:

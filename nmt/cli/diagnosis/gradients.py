@@ -17,7 +17,7 @@ from nmt.errors import UserError
 from nmt.lab.diagnostics import ClippedTraining, Decay, measure_decay, scale_recurrent, train_clipped
 from nmt.lab.plots.diagnostics import GradientPage, draw_gradients
 from nmt.models import Seq2Seq, Vocabulary, build_model
-from nmt.models.decoders.base import RecurrentDecoder
+from nmt.models.decoders import RecurrentDecoder
 from nmt.run import RunDirectory
 from nmt.runtime import Runtime
 

@@ -5,11 +5,9 @@ import random
 import re
 
 import pytest
-from test_target_constraints import build
+from toy_translator import build_long as build
 
-from nmt.config import TokenizerConfig
 from nmt.data import Tokenizer
-from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import ConstraintBuilder
 from nmt.decoding.character_phrases import CharacterPhrases
 from nmt.decoding.phrases import Phrases
@@ -84,14 +82,6 @@ def test_the_need_of_one_phrase_is_that_of_the_shortest_text() -> None:
             }
             shortest = min(size for size, found in texts.items() if found)
             assert shortest <= rest <= shortest + 1  # a piece that reaches beyond the phrase may save one
-
-
-@pytest.fixture(scope="module")
-def chinese() -> Tokenizer:
-    numbers = random.Random(1)
-    words = ["我", "你", "他", "住在", "去", "喜欢", "东京", "北京", "学校", "书", "很好", "Linux"]
-    lines = ["".join(numbers.choices(words, k=6)) + "。" for _ in range(400)]
-    return Tokenizer(train_tokenizer(lines, TokenizerConfig(vocab_size=90)))
 
 
 @pytest.mark.parametrize("given", [["东京"], ["学校", "北京"], ["Linux"], ["Linux", "喜欢书"]])

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from test_target_constraints import EVERY_SEARCH, build
+from toy_translator import EVERY_SEARCH
+from toy_translator import build_long as build
 
 from nmt.config import SearchKind
 from nmt.data import EOS_ID, Tokenizer

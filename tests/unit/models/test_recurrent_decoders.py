@@ -9,8 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import AttentionKind, BridgeKind, Cell, DecoderKind, ModelConfig
-from nmt.models.decoders.base import DecoderState, RecurrentDecoder, build_bridge
-from nmt.models.decoders.deep_output import BahdanauDecoder, ConditionalDecoder, LuongDecoder, build_decoder
+from nmt.models.decoders import (
+    BahdanauDecoder,
+    ConditionalDecoder,
+    GnmtDecoder,
+    LuongDecoder,
+    RecurrentDecoder,
+    build_decoder,
+)
+from nmt.models.decoders.base import DecoderState
+from nmt.models.decoders.bridge import build_bridge
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoded
 
@@ -82,7 +90,7 @@ def test_the_whole_sequence_is_the_steps_in_a_row(settings: dict[str, Any]) -> N
     state = decoder.start(encoded(decoder), MASK)
     vectors, _ = decoder(tokens, state)
     for t in range(len(tokens)):
-        vector, state = decoder.step(tokens[t], state)
+        vector, state, _ = decoder.step(tokens[t], state)
         assert_close(vector, vectors[t])
 
 
@@ -118,12 +126,12 @@ def test_hypotheses_that_a_search_reorders_are_as_single_ones(settings: dict[str
     tokens = targets(4, BATCH * beam)
     state = decoder.start(encoded(decoder), MASK).select(torch.arange(BATCH).unsqueeze(1).expand(BATCH, beam))
     for step in tokens:
-        _, state = decoder.step(step, state)
+        _, state, _ = decoder.step(step, state)
     rows = torch.tensor([[8, 6, 7], [1, 1, 0]])  # of the last sentence and the first
     later = targets(2, rows.numel())
     state = state.select(rows)
     for step in later:
-        vectors, state = decoder.step(step, state)
+        vectors, state, _ = decoder.step(step, state)
     for i, row in enumerate(rows.flatten().tolist()):
         expected, _ = decoder(torch.cat([tokens[:, row], later[:, i]]).unsqueeze(1), alone(decoder, row // beam))
         assert_close(vectors[i], expected[-1, 0])
@@ -250,7 +258,7 @@ def test_coverage_is_the_sum_of_the_weights_and_time_the_number_of_steps(kind: d
     for t in range(len(tokens)):
         assert state.time == t
         assert_close(state.coverage, weights[:, :t].sum(dim=1))
-        _, state = decoder.step(tokens[t], state)
+        _, state, _ = decoder.step(tokens[t], state)
 
 
 @pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru])
@@ -266,7 +274,7 @@ def test_a_zero_bridge_starts_from_zeros(cell: Cell) -> None:
 
 def test_every_decoder_is_built_as_itself() -> None:
     assert {kind: type(build(decoder=kind)) for kind in DecoderKind} == {
-        DecoderKind.gnmt: RecurrentDecoder,
+        DecoderKind.gnmt: GnmtDecoder,
         DecoderKind.luong: LuongDecoder,
         DecoderKind.bahdanau: BahdanauDecoder,
         DecoderKind.conditional: ConditionalDecoder,
