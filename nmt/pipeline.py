@@ -9,6 +9,7 @@ from typing import Any
 
 from nmt.config import Config, from_hydra
 from nmt.data import UNK_ID, PairStore, Prepared, prepare
+from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split, load_translator
 from nmt.metrics import Score

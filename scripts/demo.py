@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from nmt.evaluation import draw_attention, load_translator
+from nmt.decoding import load_translator
+from nmt.evaluation import draw_attention
 from nmt.lab.report.facts import facts_of
 from nmt.lab.report.page import write_report
 from nmt.run import RunDirectory

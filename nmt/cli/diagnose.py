@@ -17,9 +17,8 @@ from nmt.cli.diagnosis.output import output_folder, save_numbers
 from nmt.config import DiagnoseConfig, Diagnosis, SearchConfig, SearchKind, Side, with_search
 from nmt.console import escape_control_characters
 from nmt.data import EOS_ID, make_batch, normalise
-from nmt.decoding import Translator
-from nmt.evaluation import draw_attention, load_translator
-from nmt.evaluation.evaluate import load_model
+from nmt.decoding import Translator, load_model, load_translator
+from nmt.evaluation import draw_attention
 from nmt.lab.diagnostics import Recording, attend, record_gates
 from nmt.lab.plots.diagnostics import draw_gates
 from nmt.run import RunDirectory

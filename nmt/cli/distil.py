@@ -8,8 +8,8 @@ from nmt.cli import app
 from nmt.cli.translate import translate_file
 from nmt.config import DistilConfig, with_search
 from nmt.data import locate, normalise
+from nmt.decoding import load_translator
 from nmt.errors import UserError
-from nmt.evaluation import load_translator
 from nmt.run import RunDirectory
 from nmt.runtime import setup_runtime
 

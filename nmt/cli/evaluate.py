@@ -12,8 +12,9 @@ from omegaconf import DictConfig
 from nmt.cli import app
 from nmt.config import Config, EvaluateConfig, path_of, with_search
 from nmt.data import is_regular
+from nmt.decoding import load_translator
 from nmt.errors import UserError
-from nmt.evaluation import EvaluationSet, load_translator, score_translations, scores_name, show_scores
+from nmt.evaluation import EvaluationSet, score_translations, scores_name, show_scores
 from nmt.metrics import Comet, check_tokenizer
 from nmt.run import RunDirectory
 from nmt.runtime import setup_runtime

@@ -13,10 +13,9 @@ from nmt.cli.app.prompt import Prompt
 from nmt.config import TranslateConfig, path_of, with_search
 from nmt.console import progress_bar
 from nmt.data import STANDARD, is_regular, named, new_text_file, read_all, read_available, written
-from nmt.decoding import Translator, align
-from nmt.decoding.constraint_files import LineDemands, read_demands
+from nmt.decoding import Translator, align, load_translator
+from nmt.decoding.constraint_files import LineConstraints, read_constraints
 from nmt.errors import UserError
-from nmt.evaluation import load_translator
 from nmt.run import RunDirectory
 from nmt.runtime import setup_runtime
 
@@ -48,7 +47,7 @@ def command(cfg: DictConfig) -> None:
     if interactive:
         Prompt(translator, asked.prefix or "").loop()
         return
-    demands = read_demands(asked, translator.tgt)
+    demands = read_constraints(asked, translator.tgt)
     translate_file(translator, path_of(asked.input or STANDARD), asked.output, asked.alignments, demands)
 
 
@@ -57,7 +56,7 @@ def translate_file(
     source: Path,
     output: str | None,
     alignments: str | None = None,
-    demands: LineDemands | None = None,
+    demands: LineConstraints | None = None,
 ) -> None:
     """Translate a text, and align if `alignments` is given; a file that is written gets its name when it is complete.
 
@@ -86,7 +85,7 @@ def filter_lines(
     output: TextIO,
     size: int | None,
     alignments: TextIO | None = None,
-    demands: LineDemands | None = None,
+    demands: LineConstraints | None = None,
     name: str = "the input",
 ) -> None:
     """Write the best translation of each line, in order, or all n best with their scores, tab-separated.
@@ -106,7 +105,7 @@ def filter_lines(
         for lines in batches:
             asked = None if demands is None else demands.take(before, len(lines), name)
             places = [f"{name}, line {before + number}" for number in range(1, len(lines) + 1)]
-            found = translator.translate(lines, demands=asked, places=places)
+            found = translator.translate(lines, constraints=asked, places=places)
             for number, candidates in enumerate(found, start=before):
                 if translator.config.n_best == 1:
                     output.write(candidates[0].text + "\n")

@@ -5,78 +5,22 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
-import torch
-
-from nmt.config import Config, SearchConfig
+from nmt.config import Config
 from nmt.console import progress_bar
-from nmt.data import BOS_ID, PAD_ID, tokenizer_advice
-from nmt.decoding import Candidate, Ensemble, Translator
-from nmt.errors import UserError
+from nmt.data import tokenizer_advice
+from nmt.decoding import Candidate, Translator
 from nmt.evaluation.perplexity import perplexities
 from nmt.evaluation.sets import EvaluationSet
 from nmt.metrics import RESAMPLES, SEED, Comet, Score, all_scores
-from nmt.models import Seq2Seq, Vocabulary, build_model, check_model_size
-from nmt.run import RunDirectory, load_average, load_weights
+from nmt.run import RunDirectory
 
 SCORE_AGAIN = (
     "score these translations with scripts/score.py bleu_tokenize={better}, or train with data.bleu_tokenize={better}"
 )
 
 log = logging.getLogger(__name__)
-
-
-def load_translator(
-    run: RunDirectory,
-    checkpoint: str,
-    search: SearchConfig,
-    device: torch.device,
-    others: Sequence[RunDirectory] = (),
-) -> tuple[Translator, int]:
-    """A run's model ready to translate, and the step of its checkpoint.
-
-    Args:
-        run: whose model and tokenizers are used.
-        checkpoint: best, last or average:N, of every run.
-        search: how to translate.
-        device: where.
-        others: runs whose models decode together with this one's, as an ensemble.
-
-    Raises:
-        UserError: a run is incomplete or damaged, or has another vocabulary.
-    """
-    models, steps = zip(*(load_model(each, checkpoint) for each in (run, *others)), strict=True)
-    src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
-    for other in others:
-        if (other.tokenizer("src").model, other.tokenizer("tgt").model) != (src.model, tgt.model):
-            raise UserError(f"ensemble: {other.path} has other tokenizers than {run.path}; train both on one corpus")
-    members = [model.to(device).eval() for model in models]
-    model = Ensemble(members) if others else members[0]
-    data = run.config().data
-    return Translator(model, src, tgt, search, data.bleu_tokenize, data.src_lang), steps[0]
-
-
-def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:
-    """A run's model with the weights of a checkpoint, and its step; of an average, the newest."""
-    config = run.config()
-    name, _, count = run.checkpoint_link(checkpoint).partition(":")
-    if count and int(count) > config.train.keep_checkpoints:
-        raise UserError(
-            f"checkpoint={checkpoint}: {run.path} keeps {config.train.keep_checkpoints} checkpoints; "
-            f"train with train.keep_checkpoints={count}"
-        )
-    load = partial(load_average, run.checkpoints, int(count)) if count else partial(load_weights, run.checkpoints, name)
-    step, weights = load(run.identity)
-    if name != checkpoint.partition(":")[0]:
-        log.warning("%s was stopped before its first validation and has no best checkpoint: last is used", run.path)
-    src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
-    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)
-    check_model_size(config.model, vocabulary, sum(weight.numel() for weight in weights.values()))
-    model = build_model(config.model, vocabulary)
-    model.load_weights(weights)
-    return model, step
 
 
 def translate_with_bar(translator: Translator, lines: Sequence[str], name: str = "") -> list[list[Candidate]]:

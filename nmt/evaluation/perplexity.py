@@ -81,7 +81,7 @@ def forced_nll(model: TranslationModel, batch: Batch) -> Tensor:
     state = model.encode(batch.src, batch.src_mask)
     nll = torch.zeros(len(batch.indices), dtype=torch.float64, device=batch.src.device)
     for tokens, wanted, real in zip(batch.tgt_in, batch.tgt_out, batch.tgt_mask, strict=True):  # (B,) each
-        log_probs, state = model.step(tokens, state)  # (B, V)
+        log_probs, state, _ = model.step(tokens, state)  # (B, V)
         chosen = log_probs.gather(1, wanted.unsqueeze(1)).squeeze(1).double()
         nll -= chosen.where(real, 0.0)
     return nll

@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, SearchConfig, SearchKind, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare, sha256_of
-from nmt.decoding import Translator
-from nmt.evaluation import load_translator
+from nmt.decoding import Translator, load_translator
 from nmt.models import Vocabulary, build_model
 from nmt.run import Checkpoint, RunDirectory, load_checkpoint, save_checkpoint
 from nmt.run.checkpoint import checksum

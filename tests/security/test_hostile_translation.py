@@ -10,7 +10,7 @@ import torch
 from nmt.cli.translate import filter_lines, translate_file
 from nmt.config import MbrCandidates, MbrReferences, ModelConfig, Precision, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer
-from nmt.decoding import Demands, Translator, align
+from nmt.decoding import ConstraintBuilder, Translator, align
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
 
@@ -85,14 +85,14 @@ def test_a_model_without_finite_scores_gives_lines(
     assert [len(links) for links in align(translator, ["tea", ""], found)] == [len(each) for each in found]
     if value != 1e30:
         assert [candidates[0].text for candidates in found] == ["", ""]
-        assert "no finite numbers" in caplog.text
+        assert "scores are not finite" in caplog.text
 
 
 def test_demands_of_a_model_without_numbers_are_left_out(tokenizer: Tokenizer) -> None:
     translator = made(tokenizer, "beam", float("nan"))
-    demands = Demands(tokenizer)
+    demands = ConstraintBuilder(tokenizer)
     asked = [demands.make("der ", ["Tee"]), demands.make("", ["Tee"]), demands.make("der")]
-    assert len(translator.translate(["tea"] * 3, demands=asked)) == 3
+    assert len(translator.translate(["tea"] * 3, constraints=asked)) == 3
 
 
 @pytest.mark.parametrize("line", [b"a" * (MEGABYTE - 9), "\u200b".encode() * (MEGABYTE // 3)])

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from nmt.console import escape_control_characters
 from nmt.data import normalise, normalise_characters
-from nmt.decoding import AttentionMap, Demands, Translator
+from nmt.decoding import AttentionMap, ConstraintBuilder, Translator
 from nmt.errors import UserError
 
 HELP = """\
@@ -32,7 +32,7 @@ class Prompt:
 
     def __init__(self, translator: Translator, prefix: str = "") -> None:
         self.translator = translator
-        self.demands = Demands(translator.tgt)
+        self.demands = ConstraintBuilder(translator.tgt)
         self.prefix = prefix
         self.phrases: list[str] = []
         self.n_best = translator.config.n_best
@@ -92,7 +92,7 @@ class Prompt:
     def translate(self, line: str) -> None:
         try:
             demand = self.demands.make(self.prefix, self.phrases, "the translation")
-            [candidates] = self.translator.translate([line], demands=[demand])
+            [candidates] = self.translator.translate([line], constraints=[demand])
         except UserError as error:
             print(escape_control_characters(str(error)), file=sys.stderr)
             return
@@ -108,7 +108,7 @@ class Prompt:
             print(f":nbest takes a number from 1 to {self.most}, what the search keeps", file=sys.stderr)
             return
         self.n_best = int(argument)
-        self.translator.ask_for(self.n_best)
+        self.translator.set_n_best(self.n_best)
 
     def show_attention(self) -> None:
         if self.last is None:

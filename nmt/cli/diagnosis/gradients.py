@@ -12,12 +12,12 @@ from rich.table import Table
 from nmt.cli.diagnosis.output import save_numbers
 from nmt.config import BatchUnit, Cell, DiagnoseConfig, OptimConfig, OptimizerKind, ScheduleKind
 from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, Prepared, TrainingBatches, gather, normalise, prepare
+from nmt.decoding import load_model
 from nmt.errors import UserError
-from nmt.evaluation.evaluate import load_model
 from nmt.lab.diagnostics import ClippedTraining, Decay, measure_decay, scale_recurrent, train_clipped
 from nmt.lab.plots.diagnostics import GradientPage, draw_gradients
 from nmt.models import Seq2Seq, Vocabulary, build_model
-from nmt.models.decoders.recurrent import Decoder
+from nmt.models.decoders import RecurrentDecoder
 from nmt.run import RunDirectory
 from nmt.runtime import Runtime
 
@@ -89,7 +89,7 @@ def of_run(config: DiagnoseConfig, run: RunDirectory, machine: Runtime) -> Decay
         UserError: the run's decoder is not recurrent, or its validation set has no sentence that is long enough.
     """
     model, _ = load_model(run, config.checkpoint)
-    if not isinstance(model.decoder, Decoder):
+    if not isinstance(model.decoder, RecurrentDecoder):
         raise UserError(
             f"{run.path} has a decoder without recurrence, which no gradient goes back through step by step"
         )

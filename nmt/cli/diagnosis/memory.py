@@ -16,8 +16,9 @@ from nmt.cli.diagnosis.output import save_numbers
 from nmt.config import Cell, Config, DiagnoseConfig, SearchConfig, TrackingConfig, TrackingMode, TrainConfig, path_of
 from nmt.console import escape_control_characters
 from nmt.data import locate
+from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
-from nmt.evaluation import load_translator, translate_with_bar
+from nmt.evaluation import translate_with_bar
 from nmt.lab.benchmark import TrainingBenchmark
 from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
 from nmt.lab.diagnostics.memory import Contestant

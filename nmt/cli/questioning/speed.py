@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from nmt.cli.questioning.runs import Runs, Table, Training, rows_of
 from nmt.config import MachineConfig, SearchConfig, from_hydra
 from nmt.data import read_json, write_json
-from nmt.evaluation import load_translator
+from nmt.decoding import load_translator
 from nmt.run import provenance
 from nmt.runtime import setup_runtime
 

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from nmt.config import Config, SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, normalise, prepare, read_lines
-from nmt.decoding import Translator
-from nmt.evaluation import load_translator
+from nmt.decoding import Translator, load_translator
 from nmt.lab.benchmark.figures import Figures, timed
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import RunDirectory, peak_memory

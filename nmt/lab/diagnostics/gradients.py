@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from nmt.config import OptimConfig
 from nmt.data import Batch, TrainingBatches
 from nmt.models import Seq2Seq
-from nmt.models.decoders.recurrent import Decoder
+from nmt.models.decoders import RecurrentDecoder
 from nmt.models.layers.recurrent import RecurrentLayer
 from nmt.training import build_optimizer
 from nmt.training import cross_entropy as training_objective
@@ -108,7 +108,7 @@ def unrolled(model: Seq2Seq, batch: Batch) -> tuple[list[Tensor], list[tuple[Ten
     state = model.encode(batch.src, batch.src_mask)
     losses, states, carried = [], [], []
     for tokens, wanted in zip(batch.tgt_in, batch.tgt_out, strict=True):
-        vectors, state = model.decoder.step(tokens, state)
+        vectors, state, _ = model.decoder.step(tokens, state)
         losses.append(cross_entropy(model.project(vectors), wanted, reduction="none"))
         bottom, *upper = state.hidden
         states.append(bottom)
@@ -120,7 +120,7 @@ def unrolled(model: Seq2Seq, batch: Batch) -> tuple[list[Tensor], list[tuple[Ten
 @torch.no_grad()
 def scale_recurrent(model: Seq2Seq, scale: float) -> None:
     """Multiplies the decoder's recurrent matrices; they are orthogonal at first, so all their singular values."""
-    assert isinstance(model.decoder, Decoder)
+    assert isinstance(model.decoder, RecurrentDecoder)
     for layer in model.decoder.layers.modules():
         if isinstance(layer, RecurrentLayer):
             for name in layer.recurrent:

@@ -13,9 +13,8 @@ import torch
 
 from nmt.config import Config, corpus_note
 from nmt.data import read_json
-from nmt.decoding import Translator
+from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
-from nmt.evaluation.evaluate import load_translator
 from nmt.evaluation.table import title_of
 from nmt.lab.comparison.compare import Breakdown, Comparison
 from nmt.lab.comparison.systems import ScoredRun, System, TestSet, flat, measured, shown

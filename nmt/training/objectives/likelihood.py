@@ -51,7 +51,7 @@ def cross_entropy(label_smoothing: float, ar: float = 0.0, tar: float = 0.0) -> 
     token_loss = TokenLoss(label_smoothing, ar, tar)
 
     def objective(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
-        return token_loss(model, model.vectors(batch.src, batch.src_mask, batch.tgt_in), batch)
+        return token_loss(model, model.decoder_outputs(batch.src, batch.src_mask, batch.tgt_in), batch)
 
     return objective
 

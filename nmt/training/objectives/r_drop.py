@@ -25,10 +25,10 @@ def r_drop(token_loss: TokenLoss, alpha: float) -> Objective:
     def objective(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
         twice = doubled(batch)
         if model.weight_drop:  # one mask holds for all rows of a call
-            passes = [model.vectors(batch.src, batch.src_mask, batch.tgt_in) for _ in range(2)]
+            passes = [model.decoder_outputs(batch.src, batch.src_mask, batch.tgt_in) for _ in range(2)]
             vectors = torch.cat(passes, dim=1)
         else:
-            vectors = model.vectors(twice.src, twice.src_mask, twice.tgt_in)  # (T, 2 B, E)
+            vectors = model.decoder_outputs(twice.src, twice.src_mask, twice.tgt_in)  # (T, 2 B, E)
         output = token_loss(model, vectors, twice)
         one, other = (half[batch.tgt_mask] for half in vectors.chunk(2, dim=1))  # (N, E) each
         return ObjectiveOutput((output.loss + alpha * disagreement(model, one, other)) / 2, output.nll / 2)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nmt.config import SearchConfig
 from nmt.data import Batch, make_batch
-from nmt.decoding import sampling
+from nmt.decoding import SearchRequest, sampling
 from nmt.decoding.translator import SYMBOLS
 from nmt.models import Seq2Seq
 from nmt.training.objectives.chunks import map_log_probs_chunked
@@ -103,7 +103,7 @@ def sample(model: Seq2Seq, batch: Batch, count: int, temperature: float) -> list
     try:
         state = model.encode(batch.src, batch.src_mask)
         sources = real_ids(batch.src, batch.src_mask)
-        hypotheses = sampling.sample(model.step, state, sources, limits, SYMBOLS, config, count)
+        hypotheses = sampling.sample(SearchRequest(model.step, state, limits, SYMBOLS, config), sources, count)
     finally:
         model.train(training)
     return [[hypothesis.tokens for hypothesis in group] for group in hypotheses]

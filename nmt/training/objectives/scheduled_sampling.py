@@ -50,7 +50,7 @@ def scheduled_sampling(objective: Objective, probability: Callable[[], float]) -
 def mix_in_samples(model: Seq2Seq, batch: Batch, probability: float) -> Tensor:
     """Return the decoder's input (T, B): bos, then the true word with this probability, otherwise a drawn one."""
     read = batch.tgt_mask[1:]  # the prediction of one step is the input of the next
-    vectors = model.vectors(batch.src, batch.src_mask, batch.tgt_in)[:-1][read]  # (N, E)
+    vectors = model.decoder_outputs(batch.src, batch.src_mask, batch.tgt_in)[:-1][read]  # (N, E)
     drawn = map_log_probs_chunked(model, draw, vectors)  # (N,)
     true = batch.tgt_in[1:][read]  # (N,)
     keep = torch.rand(true.shape, device=true.device) < probability

@@ -25,7 +25,8 @@ from nmt.config import (
 from nmt.config.data import BLEU_TOKENIZERS
 from nmt.data import prepare, tokenizer_advice
 from nmt.data.words import unspaced
-from nmt.evaluation import evaluate_split, load_translator
+from nmt.decoding import load_translator
+from nmt.evaluation import evaluate_split
 from nmt.lab.doctor import Verdict
 from nmt.metrics.scores import bleu_words
 from nmt.phrasebook import Pair

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_translator import STRANGE, build
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from toy_translator import STRANGE, build
 
 from nmt.cli.translate import translate_file
 from nmt.config import AttentionKind, ModelConfig, SearchConfig, SearchKind

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nmt.decoding.search import best_continuations
+from nmt.decoding.beam import best_continuations
 
 
 @pytest.mark.parametrize("seed", range(3))

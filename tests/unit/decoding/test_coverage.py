@@ -4,15 +4,14 @@ import math
 
 import pytest
 import torch
-from test_ensemble import member
-from test_search import EOS, SYMBOLS, VOCABULARY, WORDS
 from torch import Tensor
+from toy_search import EOS, SYMBOLS, VOCABULARY, WORDS
+from toy_translator import member
 
 from nmt.config import Architecture, AttentionKind, LengthPenalty, SearchConfig
 from nmt.data import make_batch
-from nmt.decoding import Ensemble, TranslationModel
+from nmt.decoding import Ensemble, SearchRequest, TranslationModel, beam_search
 from nmt.decoding.coverage import LEAST, Covered, coverage_bonus, covered_step
-from nmt.decoding.search import search
 from nmt.errors import UserError
 
 SOURCES = [[4, 5, 6, 4, 5], [6], [5, 4]]
@@ -71,7 +70,7 @@ def test_a_wide_beam_ranks_by_equation_14(name: str, penalty: LengthPenalty, bet
     batch = make_batch(SOURCES, SOURCES, range(3))
     state = Covered(model.encode(batch.src, batch.src_mask), (~batch.src_mask).t().float())
     most = torch.tensor([MOST, MOST - 1, MOST])
-    found = search(covered_step(model), state, most, SYMBOLS, wide, bonus=coverage_bonus(beta))
+    found = beam_search(SearchRequest(covered_step(model), state, most, SYMBOLS, wide, bonus=coverage_bonus(beta)))
     for src, longest, hypotheses in zip(SOURCES, most.tolist(), found, strict=True):
         expected = equation_14(model, src, sequences(longest), wide)
         assert {tuple(hypothesis.tokens) for hypothesis in hypotheses} == set(expected)

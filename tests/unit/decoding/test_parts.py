@@ -5,8 +5,7 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_character_phrases import chinese as chinese
-from test_demands import build
+from toy_translator import build_long as build
 
 from nmt.data import Tokenizer, normalise
 from nmt.data.scripts import join_sentences

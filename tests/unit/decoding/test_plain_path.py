@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from test_translator import PAIRS, build
 from torch import Tensor
+from toy_translator import PAIRS, build
 
 from nmt.config import TokenizerConfig
 from nmt.config.model import AttentionKind

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
-from test_search import EOS, SYMBOLS, WORDS, Prefixes, Toy, scored
 from torch import Tensor
+from toy_search import EOS, WORDS, Prefixes, Toy, request, scored
 
 from nmt.config import LengthPenalty, SearchConfig, SearchKind
 from nmt.decoding import sampling
 from nmt.decoding.rules import BlockNgrams, ForcedPrefix
 from nmt.decoding.sampling import draw, sample
 from nmt.decoding.search import Hypothesis, LogitsProcessor
+from nmt.models import StepOutput
 
 NARROWED = pytest.mark.parametrize(
     ("temperature", "top_k", "top_p"),
@@ -43,7 +44,7 @@ def run(
     rules: Sequence[LogitsProcessor] = (),
 ) -> list[list[Hypothesis]]:
     sources = [[sentence] for sentence in sentences]
-    return sample(toy.step, toy.start(sentences), sources, torch.tensor(most), SYMBOLS, config, count, rules)
+    return sample(request(toy, sentences, most, config, rules), sources, count)
 
 
 def narrowed(log_probs: list[float], config: SearchConfig) -> dict[int, float]:
@@ -156,13 +157,13 @@ def test_samples_that_have_ended_leave_the_batch() -> None:
 def test_a_sentence_that_cannot_go_on_has_no_sample_and_disturbs_no_other(narrow: SearchConfig, broken: float) -> None:
     toy = Toy(0)
 
-    def step(tokens: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
-        log_probs, following = toy.step(tokens, state)
+    def step(tokens: Tensor, state: Prefixes) -> StepOutput[Prefixes]:
+        log_probs, following, _ = toy.step(tokens, state)
         log_probs[state.codes == 2] = broken  # the start of the second sentence
-        return log_probs, following
+        return StepOutput(log_probs, following)
 
     sources = [[1], [2], [3]]
-    found = sample(step, toy.start([1, 2, 3]), sources, torch.tensor([5, 5, 5]), SYMBOLS, narrow, 4)
+    found = sample(request(toy, [1, 2, 3], [5, 5, 5], narrow, step=step), sources, 4)
     assert found[1] == []
     assert [found[0], found[2]] == run(toy, [1, 3], [5, 5], narrow, 4)
 

@@ -14,9 +14,9 @@ import torch
 from nmt.config import Config, DataConfig, EvaluateConfig, ModelConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare
 from nmt.data.tokenizer import train_tokenizer
-from nmt.decoding import Translator
+from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
-from nmt.evaluation import EvaluationSet, evaluate, evaluate_split, load_translator, show_scores
+from nmt.evaluation import EvaluationSet, evaluate, evaluate_split, show_scores
 from nmt.metrics import Score
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.phrasebook import Pair

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from nmt.config import Architecture, ModelConfig
 from nmt.data import source_tensors
-from nmt.models.convolution import Convolution, ConvolutionalDecoder, ConvolutionalEncoder
+from nmt.models.decoders import ConvolutionalDecoder
 from nmt.models.embedding import Embedding
+from nmt.models.encoders.convolutional import ConvolutionalEncoder
+from nmt.models.layers.convolution import Convolution
 
 EMBED, HIDDEN, VOCABULARY = 6, 8, 20
 SENTENCES = [[5, 6, 7, 8, 9], [10], [], [11, 12, 13]]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from nmt.config import AttentionKind, Cell, ModelConfig, SearchConfig, SearchKind
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, make_batch, source_tensors
-from nmt.decoding import Symbols, search
+from nmt.decoding import SearchRequest, Symbols, beam_search
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.models.layers.cells import ReferenceLSTM
 from nmt.models.layers.fused import MaskedLayer
@@ -47,7 +47,7 @@ def test_the_whole_sequence_is_the_steps_in_a_row(settings: dict[str, Any]) -> N
     expected = model(batch.src, batch.src_mask, batch.tgt_in).log_softmax(dim=-1)
     state = model.encode(batch.src, batch.src_mask)
     for t in range(len(batch.tgt_in)):
-        log_probs, state = model.step(batch.tgt_in[t], state)
+        log_probs, state, _ = model.step(batch.tgt_in[t], state)
         torch.testing.assert_close(log_probs, expected[t], atol=1e-5, rtol=1e-5)
 
 
@@ -69,7 +69,7 @@ def test_greedy_and_beam_search_score_what_they_find_as_the_model_does(settings:
     model = build(settings)
     src, mask = source_tensors(SRC)
     for config in (SearchConfig(kind=SearchKind.greedy, beam_size=1), SearchConfig(beam_size=3)):
-        found = search(model.step, model.encode(src, mask), mask.sum(dim=0) + 3, SYMBOLS, config)
+        found = beam_search(SearchRequest(model.step, model.encode(src, mask), mask.sum(dim=0) + 3, SYMBOLS, config))
         for source, (best, *_) in zip(SRC, found, strict=True):
             one = make_batch([source], [best.tokens], [0])
             log_probs = model(one.src, one.src_mask, one.tgt_in).log_softmax(dim=-1)

@@ -59,12 +59,12 @@ def test_a_rounded_model_says_nearly_what_the_exact_one_says(settings: dict[str,
     tokens = torch.randint(4, 90, (5, 6))
     exact, state = [], model.encode(src, mask)
     for row in tokens:
-        log_probs, state = model.step(row, state)
+        log_probs, state, _ = model.step(row, state)
         exact.append(log_probs)
     model.lower_precision(Precision.int8)
     state = model.encode(src, mask)
     for row, expected in zip(tokens, exact, strict=True):
-        log_probs, state = model.step(row, state)
+        log_probs, state, _ = model.step(row, state)
         error = (log_probs - expected).abs()
         assert 0 < error.pow(2).mean().sqrt() < 0.08 * expected.std()
 
@@ -93,7 +93,7 @@ def test_what_a_product_reads_keeps_within_its_bound_and_what_has_none_is_not_ro
     tokens, mask = torch.randint(4, 20, (9, 6)), torch.ones(9, 6, dtype=torch.bool)
     state = model.encode(tokens, mask)
     for row in tokens:
-        log_probs, state = model.step(row, state)
+        log_probs, state, _ = model.step(row, state)
         assert log_probs.isfinite().all()
     assert all(share <= 1.0001 for share in shares)
     assert (model.precision == Precision.int8) == bool(rounded)

@@ -58,7 +58,7 @@ def start(model: Seq2Seq, src: list[list[int]]) -> AnyState:
 def follow(model: Seq2Seq, state: AnyState, tokens: Tensor) -> tuple[Tensor, AnyState]:
     """The last log-probabilities and the state after tokens (T, B K)."""
     for step in tokens:
-        log_probs, state = model.step(step, state)
+        log_probs, state, _ = model.step(step, state)
     return log_probs, state
 
 
@@ -73,7 +73,7 @@ def test_the_whole_sequence_is_the_steps_in_a_row(settings: dict[str, Any]) -> N
     expected = logits(model, SRC, TGT).log_softmax(dim=-1)
     state = start(model, SRC)
     for t, tokens in enumerate(make_batch(SRC, TGT, range(4)).tgt_in):
-        log_probs, state = model.step(tokens, state)
+        log_probs, state, _ = model.step(tokens, state)
         assert_close(log_probs, expected[t])
 
 

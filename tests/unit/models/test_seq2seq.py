@@ -47,7 +47,7 @@ def greedy(model: Seq2Seq, src: list[int], most: int) -> list[int]:
     state = model.encode(batch.src, batch.src_mask)
     tokens = [BOS_ID]
     while tokens[-1] != EOS_ID and len(tokens) <= most:
-        log_probs, state = model.step(torch.tensor(tokens[-1:]), state)
+        log_probs, state, _ = model.step(torch.tensor(tokens[-1:]), state)
         tokens.append(int(log_probs.argmax()))
     return tokens[1:]
 
@@ -142,7 +142,7 @@ def test_a_step_gives_the_log_softmax_of_the_whole_sequences_logits(settings: di
     state = model.encode(batch.src, batch.src_mask)
     expected = logits(model, batch).log_softmax(dim=-1)
     for t in range(len(batch.tgt_in)):
-        log_probs, state = model.step(batch.tgt_in[t], state)
+        log_probs, state, _ = model.step(batch.tgt_in[t], state)
         torch.testing.assert_close(log_probs, expected[t], atol=1e-5, rtol=1e-5)
 
 

@@ -9,15 +9,10 @@ from torch import Tensor, nn
 
 from nmt.config import Architecture, ModelConfig, PositionKind
 from nmt.data import source_tensors
+from nmt.models.decoders.transformer import TransformerDecoder, TransformerDecoderLayer
 from nmt.models.embedding import Embedding, Positions
-from nmt.models.transformer import (
-    DecoderLayer,
-    EncoderLayer,
-    MultiHead,
-    Residual,
-    TransformerDecoder,
-    TransformerEncoder,
-)
+from nmt.models.encoders.transformer import TransformerEncoder, TransformerEncoderLayer
+from nmt.models.layers.transformer import MultiHead, Residual
 
 WIDTH, HEADS, INNER, VOCABULARY, ROWS = 8, 2, 12, 20, 4
 SENTENCES = [[5, 6, 7, 8, 9], [10], [], [11, 12, 13]]
@@ -80,7 +75,9 @@ def copy_attention(theirs: nn.MultiheadAttention, ours: MultiHead) -> None:
     theirs.out_proj.bias.copy_(ours.output.bias)
 
 
-def copy_feed_forward(theirs: nn.Module, ours: EncoderLayer | DecoderLayer, arounds: list[Residual]) -> None:
+def copy_feed_forward(
+    theirs: nn.Module, ours: TransformerEncoderLayer | TransformerDecoderLayer, arounds: list[Residual]
+) -> None:
     for linear, own in (("linear1", ours.feed_forward.inner), ("linear2", ours.feed_forward.outer)):
         getattr(theirs, linear).load_state_dict(own.state_dict())
     for number, around in enumerate(arounds, 1):
@@ -88,7 +85,7 @@ def copy_feed_forward(theirs: nn.Module, ours: EncoderLayer | DecoderLayer, arou
 
 
 @torch.no_grad()
-def torch_encoder_layer(ours: EncoderLayer) -> nn.TransformerEncoderLayer:
+def torch_encoder_layer(ours: TransformerEncoderLayer) -> nn.TransformerEncoderLayer:
     pre_norm = ours.around_attention.pre_norm
     theirs = nn.TransformerEncoderLayer(WIDTH, HEADS, INNER, 0.0, norm_first=pre_norm)
     copy_attention(theirs.self_attn, ours.attention)
@@ -97,7 +94,7 @@ def torch_encoder_layer(ours: EncoderLayer) -> nn.TransformerEncoderLayer:
 
 
 @torch.no_grad()
-def torch_decoder_layer(ours: DecoderLayer) -> nn.TransformerDecoderLayer:
+def torch_decoder_layer(ours: TransformerDecoderLayer) -> nn.TransformerDecoderLayer:
     pre_norm = ours.around_attention.pre_norm
     theirs = nn.TransformerDecoderLayer(WIDTH, HEADS, INNER, 0.0, norm_first=pre_norm)
     copy_attention(theirs.self_attn, ours.attention)

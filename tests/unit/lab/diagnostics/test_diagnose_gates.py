@@ -82,7 +82,7 @@ def test_a_decoders_gates_make_the_states_of_its_steps(cell: Cell, settings: dic
         state = model.encode(batch.src, batch.src_mask)
         start, states = state.hidden[layer - 1], []
         for tokens in batch.tgt_in:
-            _, state = model.decoder.step(tokens, state)
+            _, state, _ = model.decoder.step(tokens, state)
             states.append(state.hidden[layer - 1][0])
     for b in range(3):
         gates = {name: gate[:, b] for name, gate in recording.gates.items()}

@@ -14,8 +14,8 @@ import torch
 
 from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare
-from nmt.decoding import AttentionMap
-from nmt.evaluation import evaluate_split, load_translator
+from nmt.decoding import AttentionMap, load_translator
+from nmt.evaluation import evaluate_split
 from nmt.lab.report.facts import Facts, differences, facts_of
 from nmt.lab.report.page import heat_map, model_card, page, write_report
 from nmt.metrics import sentence_scores, significance

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_translator import build
+from toy_translator import build
 
 from nmt.data import Tokenizer
 from nmt.lab.report import sentences as module

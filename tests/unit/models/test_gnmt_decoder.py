@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from nmt.config import AttentionKind, ModelConfig
 from nmt.models.attention import AttentionHistory
-from nmt.models.decoders.recurrent import Decoder, DecoderState
+from nmt.models.decoders import GnmtDecoder
+from nmt.models.decoders.base import DecoderState
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoded
 
@@ -33,7 +34,7 @@ def build(
     layers: int = 2,
     dropout: float = 0.0,
     fixed_masks: bool = True,
-) -> Decoder:
+) -> GnmtDecoder:
     torch.manual_seed(layers)
     config = ModelConfig(
         embed_size=EMBED,
@@ -47,7 +48,7 @@ def build(
         dropout=dropout,
         fixed_masks=fixed_masks,
     )
-    decoder = Decoder(config, Embedding(VOCABULARY, EMBED))
+    decoder = GnmtDecoder(config, Embedding(VOCABULARY, EMBED))
     for name, weight in decoder.named_parameters():
         if "bias" in name:
             nn.init.normal_(weight)
@@ -85,7 +86,7 @@ def cell(layer: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Ten
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
-def by_hand(decoder: Decoder, b: int, tokens: Tensor, masks: list[Tensor] | None = None) -> Tensor:
+def by_hand(decoder: GnmtDecoder, b: int, tokens: Tensor, masks: list[Tensor] | None = None) -> Tensor:
     """Attentional vectors (T, E) of sentence b alone, step by step, without padding or batch.
 
     masks: dropout on the embedding, after each layer, on the context, on the vector, each (T, B, F).
@@ -126,7 +127,7 @@ def test_the_whole_sequence_is_the_steps_in_a_row(
     tokens = targets()
     vectors, _ = decoder(tokens, state)
     for t in range(len(tokens)):
-        vector, state = decoder.step(tokens[t], state)
+        vector, state, _ = decoder.step(tokens[t], state)
         assert_close(vector, vectors[t])
 
 
@@ -211,10 +212,10 @@ def test_no_vector_depends_on_a_later_token(layers: int, input_feeding: bool) ->
     assert (vectors[3:] != others[3:]).any(dim=-1).all()
 
 
-def follow(decoder: Decoder, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
+def follow(decoder: GnmtDecoder, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
     """The last vectors and the state after tokens (T, B K)."""
     for step in tokens:
-        vectors, state = decoder.step(step, state)
+        vectors, state, _ = decoder.step(step, state)
     return vectors, state
 
 
@@ -264,7 +265,7 @@ def test_a_selected_state_is_as_if_it_had_always_been_so(
 
 def test_selecting_leaves_the_old_state_as_it_was() -> None:
     decoder = build(input_feeding=True)
-    _, state = decoder.step(targets()[0], decoder.start(encoded(), MASK))
+    _, state, _ = decoder.step(targets()[0], decoder.start(encoded(), MASK))
     before = replace(state, hidden=[(h.clone(), c.clone()) for h, c in state.hidden], feed=state.feed.clone())
     decoder.step(targets()[1], state.select(torch.tensor([[2], [1], [0]])))
     assert torch.equal(state.feed, before.feed)

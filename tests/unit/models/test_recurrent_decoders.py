@@ -9,8 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import AttentionKind, BridgeKind, Cell, DecoderKind, ModelConfig
-from nmt.models.decoders.recurrent import Decoder, DecoderState, build_bridge
-from nmt.models.decoders.variants import BahdanauDecoder, ConditionalDecoder, LuongDecoder, build_decoder
+from nmt.models.decoders import (
+    BahdanauDecoder,
+    ConditionalDecoder,
+    GnmtDecoder,
+    LuongDecoder,
+    RecurrentDecoder,
+    build_decoder,
+)
+from nmt.models.decoders.base import DecoderState
+from nmt.models.decoders.bridge import build_bridge
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoded
 
@@ -40,7 +48,7 @@ FAMILY: list[dict[str, Any]] = [
 EVERY = pytest.mark.parametrize("settings", FAMILY, ids=str)
 
 
-def build(**settings: Any) -> Decoder:
+def build(**settings: Any) -> RecurrentDecoder:
     torch.manual_seed(1)
     usual = {"embed_size": EMBED, "hidden_size": HIDDEN, "dropout": 0.0, "attention": AttentionKind.additive}
     config = ModelConfig(**{**usual, **settings})
@@ -51,7 +59,7 @@ def build(**settings: Any) -> Decoder:
     return decoder
 
 
-def encoded(decoder: Decoder) -> Encoded:
+def encoded(decoder: RecurrentDecoder) -> Encoded:
     random = torch.Generator().manual_seed(7)
     outputs = torch.randn(SOURCE, BATCH, HIDDEN, generator=random) * MASK.unsqueeze(-1)
     states = 1 if decoder.bridge.c is None else 2
@@ -59,7 +67,7 @@ def encoded(decoder: Decoder) -> Encoded:
     return Encoded(outputs, state, torch.randn(SOURCE, BATCH, EMBED, generator=random))
 
 
-def alone(decoder: Decoder, b: int) -> DecoderState:
+def alone(decoder: RecurrentDecoder, b: int) -> DecoderState:
     """The start of sentence b without batch and padding."""
     whole = encoded(decoder)
     start = SOURCE - LENGTHS[b]
@@ -82,7 +90,7 @@ def test_the_whole_sequence_is_the_steps_in_a_row(settings: dict[str, Any]) -> N
     state = decoder.start(encoded(decoder), MASK)
     vectors, _ = decoder(tokens, state)
     for t in range(len(tokens)):
-        vector, state = decoder.step(tokens[t], state)
+        vector, state, _ = decoder.step(tokens[t], state)
         assert_close(vector, vectors[t])
 
 
@@ -118,12 +126,12 @@ def test_hypotheses_that_a_search_reorders_are_as_single_ones(settings: dict[str
     tokens = targets(4, BATCH * beam)
     state = decoder.start(encoded(decoder), MASK).select(torch.arange(BATCH).unsqueeze(1).expand(BATCH, beam))
     for step in tokens:
-        _, state = decoder.step(step, state)
+        _, state, _ = decoder.step(step, state)
     rows = torch.tensor([[8, 6, 7], [1, 1, 0]])  # of the last sentence and the first
     later = targets(2, rows.numel())
     state = state.select(rows)
     for step in later:
-        vectors, state = decoder.step(step, state)
+        vectors, state, _ = decoder.step(step, state)
     for i, row in enumerate(rows.flatten().tolist()):
         expected, _ = decoder(torch.cat([tokens[:, row], later[:, i]]).unsqueeze(1), alone(decoder, row // beam))
         assert_close(vectors[i], expected[-1, 0])
@@ -154,7 +162,7 @@ Draw = Callable[[int, int], Tensor | float]
 """The dropout of step t on: 0 the word, 1 to L the layers, L + 1 the context, L + 2 the vector."""
 
 
-def ask(decoder: Decoder, query: Tensor, values: Tensor) -> Tensor:
+def ask(decoder: RecurrentDecoder, query: Tensor, values: Tensor) -> Tensor:
     """The context of one sentence, (H,), for a query (H,) over values (S, H): Bahdanau et al. 2015, A.1.2."""
     parts = dict(decoder.attention.named_parameters())
     energy = torch.stack(
@@ -168,7 +176,7 @@ def ask(decoder: Decoder, query: Tensor, values: Tensor) -> Tensor:
     return sum(weight * value for weight, value in zip(weights, values, strict=True))
 
 
-def by_hand(decoder: Decoder, b: int, tokens: Tensor, drop: Draw) -> Tensor:
+def by_hand(decoder: RecurrentDecoder, b: int, tokens: Tensor, drop: Draw) -> Tensor:
     """Attentional vectors (T, E) of sentence b, from the equations in the classes' docstrings."""
     start, layers = alone(decoder, b), len(decoder.layers)
     values, states = start.values[0], list(start.hidden)
@@ -250,7 +258,7 @@ def test_coverage_is_the_sum_of_the_weights_and_time_the_number_of_steps(kind: d
     for t in range(len(tokens)):
         assert state.time == t
         assert_close(state.coverage, weights[:, :t].sum(dim=1))
-        _, state = decoder.step(tokens[t], state)
+        _, state, _ = decoder.step(tokens[t], state)
 
 
 @pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru])
@@ -266,7 +274,7 @@ def test_a_zero_bridge_starts_from_zeros(cell: Cell) -> None:
 
 def test_every_decoder_is_built_as_itself() -> None:
     assert {kind: type(build(decoder=kind)) for kind in DecoderKind} == {
-        DecoderKind.gnmt: Decoder,
+        DecoderKind.gnmt: GnmtDecoder,
         DecoderKind.luong: LuongDecoder,
         DecoderKind.bahdanau: BahdanauDecoder,
         DecoderKind.conditional: ConditionalDecoder,
