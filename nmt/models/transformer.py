@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu, scaled_dot_product_attention
 
 from nmt.config import ModelConfig
-from nmt.models.attention import places
+from nmt.models.attention import source_positions
 from nmt.models.embedding import Embedding, Positions
 from nmt.models.layers.recurrent import Dropout, WordDropout
 
@@ -136,7 +136,7 @@ class TransformerEncoder(nn.Module):
         A position is counted from the sentence's first real token, and no real token looks at padding, so that a
         sentence is encoded as if it were alone; what stands on padding means nothing.
         """
-        x = self.dropout(self.positions(self.word_dropout(self.embedding(src)), places(mask.t()).t()))
+        x = self.dropout(self.positions(self.word_dropout(self.embedding(src)), source_positions(mask.t()).t()))
         for layer in self.layers:
             x = layer(x, mask.t()[:, None, None])
         encoded: Tensor = self.norm(x)

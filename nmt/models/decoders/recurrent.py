@@ -237,7 +237,7 @@ class Decoder(nn.Module):
     def reader(self, x: Tensor) -> Callable[[int, Tensor], Tensor]:
         """The bottom layer's input products as a function of the step and what is fed; tokens' are made at once."""
         if self.input_feeding:
-            return self.bottom.reader(x)
+            return self.bottom.input_projection(x)
         products = self.bottom.input_product(x)  # (T, B K, G)
         return lambda t, _: products[t]
 

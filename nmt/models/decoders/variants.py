@@ -81,7 +81,7 @@ class BahdanauDecoder(DeepOutputDecoder):
         return nn.Linear(2 * config.hidden_size + config.embed_size, 2 * config.embed_size)
 
     def mover(self, x: Tensor, mask: Tensor | None) -> Move:
-        read = self.bottom.reader(x)
+        read = self.bottom.input_projection(x)
 
         def move(t: int, state: DecoderState) -> tuple[LayerState, Tensor, Tensor]:
             before = state.hidden[0]

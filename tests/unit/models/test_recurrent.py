@@ -43,7 +43,7 @@ def test_an_input_product_in_two_parts_is_that_of_the_whole(cell: Cell) -> None:
     layer = build(cell)
     x, _ = left_padded()
     for steps in (STEPS, 1):
-        read = layer.reader(x[:steps, :, :2])
+        read = layer.input_projection(x[:steps, :, :2])
         for t in range(steps):
             torch.testing.assert_close(read(t, x[t, :, 2:]), layer.input_product(x[t]))
 
