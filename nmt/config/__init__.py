@@ -1,4 +1,4 @@
-"""The typed configuration tree. A default is written once: here."""
+"""Typed configuration. Every default value is defined here and nowhere else."""
 
 from nmt.config.benchmark import BenchmarkConfig, Task, Variant
 from nmt.config.cluster import ClusterConfig, Queue
