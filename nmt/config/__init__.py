@@ -1,4 +1,4 @@
-"""Typed configuration. Every default value is defined here and nowhere else."""
+"""Typed configuration. Default values are defined only here."""
 
 from nmt.config.benchmark import BenchmarkConfig, Task, Variant
 from nmt.config.cluster import ClusterConfig, Queue

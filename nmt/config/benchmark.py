@@ -11,6 +11,7 @@ from nmt.config.root import MachineConfig, Precision
 
 class Task(StrEnum):
     """Quantities to measure."""
+
     train = "train"
     decode = "decode"
     prepare = "prepare"
@@ -20,6 +21,7 @@ class Task(StrEnum):
 
 class Variant(StrEnum):
     """Decoders to measure."""
+
     default = "default"
     input_feeding = "input_feeding"
 
@@ -67,8 +69,8 @@ class BenchmarkConfig:
             yield from number(self, name, 1)
         yield from number(self, "neighbours", 0, 1024)
         if any(setting.startswith("threads=") for setting in self.versus):
-            yield "versus", "sets threads, which are one for the whole process; measure one number after the other"
+            yield "versus", "sets threads, which apply to the whole process; run one benchmark per number of threads"
         if self.precision == Precision.int8 and self.task != Task.decode:
-            yield "precision", f"is int8 and the task {self.task}; allowed there: auto, float32, bfloat16"
+            yield "precision", f"is int8, which the task {self.task} does not support; allowed: auto, float32, bfloat16"
         if self.task == Task.startup and self.run is None:
-            yield "run", "is missing; startup measures a trained run: run=RUN"
+            yield "run", "is missing; the task startup needs a trained run: run=RUN"

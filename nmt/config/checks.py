@@ -19,7 +19,9 @@ def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
     A node may define a method `problems()` that yields `(field, sentence)`; this function prepends the path.
     """
     nested = list(containers_in(config))
-    yield from (f"{prefix}{field} holds a list or mapping in the place of a value; write one there" for field in nested)
+    yield from (
+        f"{prefix}{field} holds a list or mapping instead of a plain value; give a plain value" for field in nested
+    )
     if hasattr(config, "problems") and not nested:
         for field, sentence in config.problems():
             yield f"{prefix}{field} {sentence}"
@@ -31,7 +33,7 @@ def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
             for at, each in enumerate(child):
                 yield from problems_in(each, f"{prefix}{field.name}.{at}.")
         elif any(_REFUSED.search(text) for text in texts_in(child)):
-            yield f"{prefix}{field.name} holds control characters or ${{; leave them out"
+            yield f"{prefix}{field.name} holds control characters or ${{; remove them"
 
 
 def containers_in(config: Any) -> Iterator[str]:
@@ -68,7 +70,7 @@ def number(config: Any, field: str, low: float, high: float = float("inf")) -> I
         return
     allowed = f"at least {low}" if high == float("inf") else f"from {low} to {high}"
     huge = isinstance(value, int) and value.bit_length() > 1000  # which python does not write out
-    yield field, f"is {'far too much' if huge else value}; allowed: {allowed}"
+    yield field, f"is {'too large' if huge else value}; allowed: {allowed}"
 
 
 def one_standard_input(**given: str | list[str] | None) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ NAME = re.compile(r"[A-Za-z0-9_(\[][A-Za-z0-9_.,:+@&|*()\[\]-]*", re.ASCII)
 
 class Queue(StrEnum):
     """Queues for jobs."""
+
     slurm = "slurm"
     local = "local"
 
@@ -63,11 +64,11 @@ class ClusterConfig:
         if self.gpus and self.gpus < self.tasks_per_node:
             yield "gpus", f"is {self.gpus}; allowed: one for each of the {self.tasks_per_node} processes, or null"
         if self.queue == Queue.local and self.nodes > 1:
-            yield "nodes", f"is {self.nodes}; allowed on one machine: 1"
+            yield "nodes", f"is {self.nodes}; allowed with queue=local: 1"
         if self.queue == Queue.local and self.gpus and self.parallel != 1:
             yield (
                 "gpus",
-                f"is {self.gpus}, and all jobs at a time would get the same ones; set parallel=1, or leave it null",
+                f"is {self.gpus}, but concurrent jobs would all get the same GPUs; set parallel=1, or gpus=null",
             )
         for field in ("name", "partition", "account", "qos", "constraint"):
             value = getattr(self, field)

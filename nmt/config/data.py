@@ -21,6 +21,7 @@ MOST_IN_A_SENTENCE = 100_000
 
 class SubwordType(StrEnum):
     """Subword models of SentencePiece."""
+
     unigram = "unigram"
     bpe = "bpe"
 
@@ -38,9 +39,12 @@ class TextFiles:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.tsv and (self.src or self.tgt):
-            yield "tsv", "stands beside src or tgt; give either tsv or both src and tgt"
+            yield "tsv", "is given together with src or tgt; give either tsv, or both src and tgt"
         if len(self.src) != len(self.tgt):
-            yield "src", f"names {len(self.src)} files and tgt {len(self.tgt)}; give as many of each"
+            yield (
+                "src",
+                f"has {len(self.src)} files but tgt has {len(self.tgt)}; give the same number of files for both",
+            )
 
     @property
     def empty(self) -> bool:
@@ -184,18 +188,18 @@ class DataConfig:
         if len(given) > 1:
             yield (
                 given[0],
-                f"says where the corpus is, and so does data.{' and data.'.join(given[1:])}; give one",
+                f"is given together with data.{' and data.'.join(given[1:])}; give only one of them",
             )
         if self.mirror is not None and self.download is None:
-            yield "mirror", "stands in for a download, and this corpus has none; set data.root instead"
+            yield "mirror", "replaces a download, but this corpus has none; set data.root instead"
         if self.phrasebook is None:
             for split in ("train", "valid"):
                 if getattr(self, split).empty:
-                    yield split, "names no file; give src and tgt, or tsv"
+                    yield split, "has no files; give src and tgt, or tsv"
         if self.phrasebook is not None and {self.src_lang, self.tgt_lang} != {"en", "de"}:
             yield (
                 "src_lang",
-                f"is {self.src_lang!r}, tgt_lang {self.tgt_lang!r}; the phrasebook has en and de",
+                f"is {self.src_lang!r}, tgt_lang {self.tgt_lang!r}; the phrasebook supports en and de only",
             )
         yield from number(self, "most_pairs", 1)
         yield from number(self, "workers", 1, 256)

@@ -14,6 +14,7 @@ from nmt.config.root import MachineConfig, checkpoint_problems
 
 class Diagnosis(StrEnum):
     """Diagnoses."""
+
     gradients = "gradients"
     memory = "memory"
     gates = "gates"
@@ -22,6 +23,7 @@ class Diagnosis(StrEnum):
 
 class Side(StrEnum):
     """Stacks of recurrent layers in a model."""
+
     encoder = "encoder"
     encoder_backward = "encoder_backward"
     decoder = "decoder"
@@ -85,17 +87,26 @@ class DiagnoseConfig:
                 if not getattr(self, name):
                     yield name, f"is missing; {self.task} needs one: {name}=..."
         if self.task == Diagnosis.memory and self.run is not None:
-            yield "run", f"is {self.run!r}; memory compares several: runs=[{self.run}]"
+            yield "run", f"is {self.run!r}; memory takes a list of runs: runs=[{self.run}]"
         if not self.scales or any(not 0 < scale <= 100 for scale in self.scales):
             yield "scales", f"is {self.scales}; allowed: numbers above 0, up to 100"
         if self.task == Diagnosis.gradients and self.optim.clip_norm == 0:
-            yield "optim.clip_norm", "is 0, which is no clipping; gradients compares with it: give a norm"
+            yield (
+                "optim.clip_norm",
+                "is 0, which disables clipping, but gradients shows the effect of clipping; give a norm",
+            )
         if self.task in (Diagnosis.gradients, Diagnosis.memory) and self.model.architecture != Architecture.recurrent:
             yield "model.architecture", f"is {self.model.architecture}; allowed: recurrent"
         if self.task == Diagnosis.memory and not self.runs:
             if self.model.attention is None:
-                yield "model.attention", "is null; memory takes it away from half of the models: choose one"
+                yield (
+                    "model.attention",
+                    "is null, but memory compares models with and without attention; choose an attention",
+                )
             if self.data.phrasebook is None or self.data.tgt_lang != "de":
-                yield "data", "is not the phrasebook into German, whose verbs memory knows; give data=phrasebook_nested"
+                yield (
+                    "data",
+                    "is not the phrasebook with German as target, which memory needs; give data=phrasebook_nested",
+                )
             elif self.data.phrasebook.depth == 0:
-                yield "data.phrasebook.depth", "is 0; allowed: at least 1, clauses whose verbs stand at the end"
+                yield "data.phrasebook.depth", "is 0, which gives no nested clauses; allowed: at least 1"

@@ -36,4 +36,7 @@ class DoctorConfig:
         yield from number(self, "overfit_steps", 0)
         yield from number(self, "overfit_seconds", 0)
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:
-            yield "model.tying", "is three_way and data.tokenizer.joint false; use two_way, or a joint vocabulary"
+            yield (
+                "model.tying",
+                "is three_way, which needs data.tokenizer.joint=true; use two_way, or a joint vocabulary",
+            )

@@ -208,27 +208,33 @@ class ModelConfig:
                 if self.positions == PositionKind.sinusoidal and self.embed_size % 2:
                     yield (
                         "embed_size",
-                        f"is {self.embed_size}; allowed: even numbers, half for sines and half for cosines",
+                        f"is {self.embed_size}; allowed: even numbers with sinusoidal positions",
                     )
             case Architecture.convolutional:
                 yield from self.parallel_problems()
                 if self.kernel_width % 2 == 0:
-                    yield "kernel_width", f"is {self.kernel_width}; allowed: odd numbers, as much before as behind"
+                    yield "kernel_width", f"is {self.kernel_width}; allowed: odd numbers"
 
     def recurrent_problems(self) -> Iterator[tuple[str, str]]:
         yield from self.encoder_problems()
         if self.input_feeding and self.attention is None:
-            yield "input_feeding", "is true and attention null; there is no attentional vector to feed"
+            yield (
+                "input_feeding",
+                "is true but attention is null, so that there is nothing to feed; set input_feeding to false",
+            )
         if self.lexicon and self.attention is None:
-            yield "lexicon", "is true and attention null; nothing says which source words are looked at"
+            yield "lexicon", "is true but attention is null; a lexicon needs attention weights, set it to false"
         if self.bridge == BridgeKind.zero and self.attention is None:
-            yield "bridge", "is zero and attention null; the decoder would see nothing of the source"
+            yield (
+                "bridge",
+                "is zero and attention is null, so that the decoder has no access to the source; choose an attention",
+            )
         if self.decoder != DecoderKind.gnmt and self.attention is None:
-            yield "decoder", f"is {self.decoder} and attention null; allowed: gnmt, or an attention"
+            yield "decoder", f"is {self.decoder} but attention is null; allowed: gnmt, or choose an attention"
         if self.decoder in (DecoderKind.bahdanau, DecoderKind.conditional) and self.input_feeding:
-            yield "input_feeding", f"is true and decoder {self.decoder}; allowed: false, or decoder gnmt or luong"
+            yield "input_feeding", f"is true but decoder is {self.decoder}; allowed: false, or decoder gnmt or luong"
         if self.zoneout_c > 0 and self.cell in (Cell.gru, Cell.rnn, Cell.reference_gru):
-            yield "zoneout_c", f"is {self.zoneout_c} and cell {self.cell}, which has no c; allowed: 0, use zoneout_h"
+            yield "zoneout_c", f"is {self.zoneout_c} but the cell {self.cell} has no c; allowed: 0, use zoneout_h"
         if self.attention == AttentionKind.multi_head_dot:
             yield from self.heads_problems("hidden_size", self.hidden_size)
         if self.attention == AttentionKind.multi_head_additive:
@@ -243,10 +249,10 @@ class ModelConfig:
         yield from number(self, "residual_from", 2)
         yield from number(self, "bidirectional_layers", 1, self.encoder_layers)
         if self.bidirectional and self.direction_size is None and self.hidden_size % 2:
-            yield "hidden_size", f"is {self.hidden_size}; allowed: even numbers, half goes to each direction"
+            yield "hidden_size", f"is {self.hidden_size}; allowed: even numbers, because each direction gets half"
         for name in ("bidirectional_layers", "direction_size"):
             if not self.bidirectional and getattr(self, name) is not None:
-                yield name, f"is {getattr(self, name)} and bidirectional false; allowed: null"
+                yield name, f"is {getattr(self, name)} but bidirectional is false; allowed: null"
         both, own = encoder_widths(self)
         seam = both.count(True) + 1  # the first layer that reads in one direction
         if self.residual_from is not None and self.residual_from <= seam <= self.encoder_layers and own[0] != own[-1]:
@@ -259,7 +265,10 @@ class ModelConfig:
     def parallel_problems(self) -> Iterator[tuple[str, str]]:
         """Yield problems of the architectures that have their own attention in each layer."""
         if self.attention is None:
-            yield "attention", f"is null and architecture {self.architecture}, whose layers all attend; leave it out"
+            yield (
+                "attention",
+                f"is null but every layer of the architecture {self.architecture} attends; leave this key out",
+            )
 
     def foreign_keys(self) -> Iterator[tuple[str, str]]:
         """Yield keys that were changed from their default and have no effect in this architecture."""
@@ -268,11 +277,14 @@ class ModelConfig:
             for name in names:
                 if owner != self.architecture and getattr(self, name) != usual[name]:
                     value = "null" if getattr(self, name) is None else str(getattr(self, name)).lower()
-                    yield name, f"is {value} and architecture {self.architecture}; only {owner} has it, leave it out"
+                    yield (
+                        name,
+                        f"is {value} but architecture is {self.architecture}; it applies to {owner} only, leave it out",
+                    )
 
     def heads_problems(self, what: str, width: int) -> Iterator[tuple[str, str]]:
         if self.heads > 0 and (width % self.heads or width < self.heads):
-            yield "heads", f"is {self.heads}; allowed: what divides {what}, {width}"
+            yield "heads", f"is {self.heads}; allowed: divisors of {what}, {width}"
 
 
 def encoder_widths(config: ModelConfig) -> tuple[list[bool], list[int]]:

@@ -44,5 +44,5 @@ def path_of(given: str) -> Path:
         return path
     except (RuntimeError, ValueError, OSError) as error:  # of pathlib for ~nobody, of a zero byte, and of the system
         cause = getattr(error, "strerror", None) or error
-        raise UserError(f"{given!r:.200} is no path that can be used ({cause}); give another") from None
+        raise UserError(f"{given!r:.200} is not a usable path ({cause}); give another") from None
     return path

@@ -80,7 +80,7 @@ class Part:
     def problems(self) -> Iterator[tuple[str, str]]:
         labels = [row.label for row in self.rows]
         if len(labels) < 2:
-            yield "rows", f"has {len(labels)} rows; a table compares two or more"
+            yield "rows", f"has {len(labels)} rows; a table needs at least two"
         for row in self.rows:
             if labels.count(row.label) > 1:
                 yield "rows", f"has the label {row.label!r} twice; give each row its own"
@@ -88,9 +88,9 @@ class Part:
         for each in self.literature:
             pair = (each.better, each.worse)
             if labels and (labels[0] not in pair or not set(pair) <= set(labels) or each.better == each.worse):
-                yield "literature", f"speaks of {pair}; allowed: the first row, {labels[0]!r}, and another one"
+                yield "literature", f"compares {pair}; allowed: the first row, {labels[0]!r}, and one other row"
         if self.claim is not None and set(self.claim.bleu) != set(labels):
-            yield "claim.bleu", f"has {', '.join(self.claim.bleu)}; allowed: every row of the table and no other"
+            yield "claim.bleu", f"has {', '.join(self.claim.bleu)}; allowed: exactly the rows of the table"
 
 
 @dataclass
@@ -112,12 +112,15 @@ class Question:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if not self.parts:
-            yield "parts", "is empty; a question has a table at least"
+            yield "parts", "is empty; a question needs at least one table"
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            yield "seeds", f"is {self.seeds}; allowed: one or more different numbers"
+            yield "seeds", f"is {self.seeds}; allowed: one or more distinct numbers"
         for number_, part in enumerate(self.parts):
             if self.answer is not None and part.claim is None:
-                yield f"parts.{number_}.claim", "is null and there is an answer; say which figures it was written from"
+                yield (
+                    f"parts.{number_}.claim",
+                    "is null but there is an answer; give the results that the answer was written from",
+                )
 
 
 @dataclass
@@ -134,7 +137,7 @@ class QuestionsConfig:
     trainings with one thread each have a higher total throughput than one training with two threads."""
     measure: bool = False
     """Instead of training, measure the translation speed of the trained models, one after the other, each on all cores.
-    Nothing else should run on the machine during this measurement."""
+    The machine should be idle otherwise during this measurement."""
     then_measure: bool = False
     """Measure the translation speed after training, even if some trainings failed."""
     folder: str | None = None

@@ -35,6 +35,7 @@ DEFAULTS: dict[type, DictConfig] = {}
 
 class Precision(StrEnum):
     """Number formats of matrix products."""
+
     auto = "auto"
     float32 = "float32"
     bfloat16 = "bfloat16"
@@ -85,29 +86,38 @@ class Config:
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from number(self, "seed", 0, 2**63 - 1)
         if self.machine.precision == Precision.int8:
-            yield "machine.precision", "is int8, which is for translation; training allows auto, float32, bfloat16"
+            yield (
+                "machine.precision",
+                "is int8, which is for translation only; allowed in training: auto, float32, bfloat16",
+            )
         if self.data.tokenizer.type == SubwordType.bpe and (self.train.subword_sampling or 0) > 1:
             yield "train.subword_sampling", f"is {self.train.subword_sampling}; allowed with bpe: from 0 to 1"
         if self.train.tar and self.model.dropout and not self.model.fixed_masks:
-            yield "train.tar", "is on and model.fixed_masks false: it would punish the masks' change; set fixed_masks"
+            yield (
+                "train.tar",
+                "is set but model.fixed_masks is false: it would penalise the change of masks; set fixed_masks",
+            )
         if self.train.both_directions and not self.data.tokenizer.joint:
             yield (
                 "train.both_directions",
-                "is on and data.tokenizer.joint false; set it to 0, or have a joint vocabulary",
+                "needs data.tokenizer.joint=true; set both_directions to 0, or use a joint vocabulary",
             )
         if self.train.objective == ObjectiveKind.r_drop and not any(getattr(self.model, name) for name in NOISE):
             yield (
                 "train.objective",
-                "is r_drop and the model drops nothing, so that its two passes are equal; set model.dropout",
+                "is r_drop but the model has no dropout, so that its two passes are equal; set model.dropout",
             )
         if self.train.mean_over == BatchUnit.sentences and (self.optim.l1 or self.optim.l2):
-            yield "train.mean_over", "is sentences, which takes no optim.l1 or optim.l2; use optim.weight_decay"
+            yield "train.mean_over", "is sentences, which does not support optim.l1 or optim.l2; use optim.weight_decay"
         if self.search.coverage_penalty and self.model.attention is None:
-            yield "search.coverage_penalty", "is on and model.attention null: it sums attention's weights; set it to 0"
+            yield (
+                "search.coverage_penalty",
+                "is set but model.attention is null; it needs attention weights, set it to 0",
+            )
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:
             yield (
                 "model.tying",
-                "is three_way and data.tokenizer.joint false; use two_way, or a joint vocabulary",
+                "is three_way, which needs data.tokenizer.joint=true; use two_way, or a joint vocabulary",
             )
 
 
@@ -152,19 +162,22 @@ class EvaluateConfig:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.split not in ("valid", "test"):
-            yield "split", f"is {self.split!r}; allowed: valid, test, or own files by src=FILE ref=FILE"
+            yield "split", f"is {self.split!r}; allowed: valid, test, or your own files as src=FILE ref=FILE"
         if (self.src is None) != (self.ref is None):
-            yield "src", "and ref go together; give both or neither"
+            yield "src", "and ref must be given together; give both or neither"
         if self.further_refs and self.ref is None:
-            yield "further_refs", "go with src and ref; give these too"
+            yield "further_refs", "needs src and ref; give these as well"
         yield from one_standard_input(src=self.src, ref=self.ref, further_refs=self.further_refs)
         if self.testset is not None and self.src is not None:
-            yield "testset", "is given and src and ref are too; give one or the other"
+            yield "testset", "is given together with src and ref; give one or the other"
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
-            yield "name", f"is {self.name!r}; allowed: a file's name of letters, digits, '_', '-' and '.'"
+            yield "name", f"is {self.name!r}; allowed: letters, digits, '_', '-' and '.'"
         own = self.src is None and self.testset is None and not self.ensemble
         if self.name in ("train", "valid", "test") and not (own and self.name == self.split):
-            yield "name", f"is {self.name!r}, where the run's own scores of that split are kept; give another name"
+            yield (
+                "name",
+                f"is {self.name!r}, which is reserved for the scores of that split of the run; give another name",
+            )
         yield from checkpoint_problems(self.checkpoint)
 
 
@@ -204,11 +217,14 @@ class TranslateConfig:
         if self.alignments == "-" and self.output in (None, "-"):
             yield "alignments", "and the translations are both standard output; give a file for one of them"
         if self.output is not None and self.input is None:
-            yield "output", "is given and input is not; give input=FILE, or redirect standard output"
+            yield "output", "is given but input is not; give input=FILE, or redirect standard output"
         if self.alignments is not None and self.alignments == self.output:
-            yield "alignments", "and output are the same file; give them different names"
+            yield "alignments", "and output are the same file; give different files"
         if self.prefix is not None and self.prefixes is not None:
-            yield "prefix", "and prefixes do not go together; give one for all lines, or a file with one a line"
+            yield (
+                "prefix",
+                "and prefixes exclude each other; give one prefix for all lines, or a file with one per line",
+            )
         yield from checkpoint_problems(self.checkpoint)
 
 
@@ -246,9 +262,9 @@ def from_hydra(schema: type[T], *composed: Any, prefix: str = "") -> T:
         where = first_line(f" key {prefix}{error.full_key}") if error.full_key else ""  # a key can contain line breaks
         raise UserError(f"configuration{where}: {first_line(error)}") from None
     except (ValueError, OverflowError):  # raised by Python for numbers of thousands of digits
-        raise UserError("configuration: a number has more digits than a number may have") from None
+        raise UserError("configuration: a number has too many digits; shorten it") from None
     except RecursionError:
-        raise UserError("configuration: nested too deeply; write keys as nmt/config/ has them") from None
+        raise UserError("configuration: nested too deeply; `--help` lists the keys") from None
     assert isinstance(config, schema)
     problems = list(problems_in(config, prefix))
     if problems:
@@ -316,7 +332,9 @@ def refuse_more_than_values(text: str) -> None:
         more = more or "${" * ("${" in value)
         if more:
             line = "" if event.start_mark is None else f"line {event.start_mark.line + 1}: "
-            raise ValueError(f"{line}{more} has no place in a run's configuration, which holds plain values")
+            raise ValueError(
+                f"{line}{more} is not allowed in the configuration of a run, which contains plain values only"
+            )
 
 
 def with_search(schema: type[T], composed: DictConfig, trained: SearchConfig) -> tuple[T, SearchConfig]:

@@ -30,14 +30,14 @@ class ScoreConfig:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if (self.ref is None) == (self.testset is None):
-            yield "ref", "or testset says what the translations are compared with; give one of them"
+            yield "ref", "or testset is required; give exactly one of them"
         if self.further_refs and self.ref is None:
-            yield "further_refs", "go with ref; give the first of the references as ref=FILE"
+            yield "further_refs", "needs ref; give the first reference file as ref=FILE"
         yield from one_standard_input(hyp=self.hyp, ref=self.ref, src=self.src, further_refs=self.further_refs)
         if (self.testset is None) != (self.pair is None):
-            yield "testset", "and pair go together; give both, such as testset=wmt14 pair=en-de, or neither"
+            yield "testset", "and pair must be given together; give both, such as testset=wmt14 pair=en-de, or neither"
         if self.testset is not None and self.src is not None:
-            yield "src", "is given and testset has source sentences of its own; leave src out"
+            yield "src", "is given but the test set has its own source sentences; leave src out"
         if self.comet is not None and self.testset is None and self.src is None:
-            yield "comet", "reads the source sentences too; give src=FILE"
+            yield "comet", "needs the source sentences; give src=FILE"
         yield from one_of(self, "bleu_tokenize", BLEU_TOKENIZERS)

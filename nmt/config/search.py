@@ -10,6 +10,7 @@ from nmt.config.train import SentenceMetric
 
 class SearchKind(StrEnum):
     """Decoding algorithms."""
+
     greedy = "greedy"
     beam = "beam"
     sampling = "sampling"
@@ -19,6 +20,7 @@ class SearchKind(StrEnum):
 
 class LengthPenalty(StrEnum):
     """Length normalisations of the hypothesis score."""
+
     none = "none"
     average = "average"
     gnmt = "gnmt"
@@ -26,6 +28,7 @@ class LengthPenalty(StrEnum):
 
 class MbrCandidates(StrEnum):
     """Candidate sets of minimum Bayes risk decoding."""
+
     samples = "samples"
     beam = "beam"
     both = "both"
@@ -33,6 +36,7 @@ class MbrCandidates(StrEnum):
 
 class MbrReferences(StrEnum):
     """Pseudo-reference sets of minimum Bayes risk decoding."""
+
     samples = "samples"
     beam = "beam"
 
@@ -142,7 +146,7 @@ class SearchConfig:
         yield from number(self, "block_ngrams", 0, 1000)
         yield from number(self, "coverage_penalty", 0, 100)
         if self.kind == SearchKind.diverse and (self.groups < 1 or self.beam_size % self.groups):
-            yield "groups", f"is {self.groups}; allowed with search.kind=diverse: what divides search.beam_size"
+            yield "groups", f"is {self.groups}; allowed with search.kind=diverse: divisors of search.beam_size"
         yield from number(self, "temperature", 0.01, 100)
         yield from number(self, "top_k", 1)
         yield from number(self, "top_p", 0.001, 1)
@@ -150,4 +154,4 @@ class SearchConfig:
         yield from number(self, "mbr_samples", 1, MOST_SAMPLES)
         yield from number(self, "mbr_alpha", 0, 100)
         if not 1 <= self.n_best <= self.most:
-            yield "n_best", f"is {self.n_best}; allowed: from 1 to {self.most}, what the search keeps"
+            yield "n_best", f"is {self.n_best}; allowed: from 1 to {self.most}, the number of hypotheses of this search"

@@ -16,6 +16,7 @@ from nmt.errors import UserError, first_line
 
 class SamplerKind(StrEnum):
     """Samplers of hyper-parameters."""
+
     grid = "grid"
     random = "random"
     bayesian = "bayesian"
@@ -23,6 +24,7 @@ class SamplerKind(StrEnum):
 
 class PrunerKind(StrEnum):
     """Pruners of trials."""
+
     none = "none"
     median = "median"
     hyperband = "hyperband"
@@ -46,18 +48,18 @@ class ParameterConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.choices is not None:
             if self.low is not None or self.high is not None or self.step is not None or self.log:
-                yield "choices", "stands beside a range; give either choices, or low and high"
+                yield "choices", "is given together with a range; give either choices, or low and high"
             if not self.choices:
                 yield "choices", "is empty; give the values to try"
             return
         if self.low is None or self.high is None:
-            yield "high" if self.high is None else "low", "is missing; a range has low and high"
+            yield "high" if self.high is None else "low", "is missing; a range needs low and high"
         elif self.low >= self.high:
-            yield "low", f"is {self.low:g} and high {self.high:g}; allowed: less than high"
+            yield "low", f"is {self.low:g} but high is {self.high:g}; allowed: less than high"
         elif self.log and self.low <= 0:
-            yield "low", f"is {self.low:g} and log true; allowed: above 0"
+            yield "low", f"is {self.low:g} but log is true; allowed: above 0"
         if self.step is not None and self.log:
-            yield "step", "stands beside log; give one of them"
+            yield "step", "is given together with log; give one of them"
         if self.step is not None and self.step <= 0:
             yield "step", f"is {self.step:g}; allowed: above 0"
 
@@ -98,7 +100,7 @@ class SweepConfig:
         yield from number(self, "reduction", 2)
         yield from number(self, "seed", 0, 2**32 - 1)
         if self.trials is None and self.sampler != SamplerKind.grid:
-            yield "trials", f"is null and sampler {self.sampler}; only a grid has an end, give a number"
+            yield "trials", f"is null but the sampler is {self.sampler}; only a grid is finite, give a number"
 
 
 @dataclass
@@ -113,9 +115,9 @@ class SweepCommandConfig(Config):
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from super().problems()
         if self.train.resume is not None:
-            yield "train.resume", "is given; leave it out, the same command continues a sweep"
+            yield "train.resume", "is given; leave it out, a sweep continues when its command is run again"
         if self.sweep.pruner == PrunerKind.hyperband and self.train.interval_unit == IntervalUnit.epochs:
-            yield "sweep.pruner", "is hyperband, which counts steps, and train.interval_unit is epochs; use median"
+            yield "sweep.pruner", "is hyperband, which needs train.interval_unit=steps; use median, or that unit"
 
     def base(self) -> Config:
         """Return the configuration shared by all trials."""
@@ -139,8 +141,7 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
 
 
 def refusal(config: Config, key: str, values: Iterable[Any]) -> str | None:
-    """Return the reason why a key does not allow one of these values in this configuration, or None if it allows all.
-    """
+    """Return the reason why a key of this configuration does not allow one of the values, or None if it allows all."""
     tree = OmegaConf.structured(config)
     for value in values:
         try:

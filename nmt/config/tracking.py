@@ -6,6 +6,7 @@ from enum import StrEnum
 
 class TrackingMode(StrEnum):
     """Modes of Weights & Biases."""
+
     online = "online"
     offline = "offline"
     disabled = "disabled"

@@ -171,9 +171,9 @@ class TrainConfig:
         )
         yield from number(self, "sampling_k", low, high)
         if self.objective == ObjectiveKind.risk and (self.ar or self.tar or self.scheduled_sampling):
-            yield "objective", "is risk, which takes no ar, tar or scheduled_sampling; leave those out"
+            yield "objective", "is risk, which does not support ar, tar or scheduled_sampling; leave those out"
         yield from number(self, "subword_sampling", 0, 100)
         yield from number(self, "ema_decay", 0, 0.999999)
         yield from number(self, "max_unknown", 0, 1)
         if self.resume_step is not None and self.resume is None:
-            yield "resume_step", "is given and resume is not; give train.resume=auto or train.resume=RUN too"
+            yield "resume_step", "is given but resume is not; add train.resume=auto or train.resume=RUN"

@@ -80,7 +80,7 @@ def projected_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """Compute `smoothed_cross_entropy` from vectors (N, E) and the projection (V, E), (V,) without storing all logits.
 
-    Under autocast the products are computed in its type, everything else in float32.
+    Under autocast the products are computed in its type, the rest in float32.
     """
     device = vectors.device.type
     if torch.is_autocast_enabled(device):

@@ -92,4 +92,6 @@ def test_a_model_that_cannot_be_had_is_told_in_one_line(module: Any, monkeypatch
         raise RuntimeError("Weights only load failed.\nThis file can still be loaded, to do so ...")
 
     monkeypatch.setattr(module, "load_from_checkpoint", refuse)
-    assert f"Weights only load failed. (to unpickle it, code and all, set {WEIGHTS_ONLY}=0)" in refusal("Some/model")
+    assert f"Weights only load failed. (set {WEIGHTS_ONLY}=0 to unpickle it, which can execute code in it)" in refusal(
+        "Some/model"
+    )

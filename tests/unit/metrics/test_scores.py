@@ -114,7 +114,7 @@ def test_ter_of_a_script_without_spaces_is_the_command_lines_with_asian_support(
     assert "norm:yes|punct:yes|asian:yes" in found.signature
     assert found.score < 10
     assert all_scores(NEARLY, CHINESE, "13a")["ter"].score > 30  # one wrong word of one sentence in three
-    scorer = Scorer.of(found.signature)
+    scorer = Scorer.from_signature(found.signature)
     assert scorer is not None
     assert scorer.score(scorer.table(NEARLY, CHINESE).sum(axis=0)) == pytest.approx(found.score)
 
@@ -128,7 +128,7 @@ def test_the_words_of_chrf_of_a_script_without_spaces_are_the_tokenizers(tmp_pat
     assert found["chrfpp"].score == pytest.approx(expected["score"], abs=1e-9)
     assert "|nw:2|space:no|tok:zh|" in found["chrfpp"].signature
     assert found["chrfpp"].score != pytest.approx(all_scores(NEARLY, CHINESE, "13a")["chrfpp"].score, abs=0.1)
-    scorer = Scorer.of(found["chrfpp"].signature)
+    scorer = Scorer.from_signature(found["chrfpp"].signature)
     assert scorer is not None
     assert scorer.score(scorer.table(NEARLY, CHINESE).sum(axis=0)) == pytest.approx(found["chrfpp"].score)
     assert found["chrf"].score == all_scores(NEARLY, CHINESE, "13a")["chrf"].score

@@ -49,7 +49,7 @@ def test_text_that_is_tokenised_on_purpose_is_not_warned_of(caplog: pytest.LogCa
     """Without being told, sacrebleu says of a hundred lines with a period apart that they look tokenised."""
     lines = ["we buy bread ."] * 100
     for tokenize, warned in (("none", False), ("13a", True)):
-        scorer = Scorer.of(all_scores(["a"], ["a"], tokenize)["bleu"].signature)
+        scorer = Scorer.from_signature(all_scores(["a"], ["a"], tokenize)["bleu"].signature)
         assert scorer is not None
         caplog.clear()
         scorer.table(lines, lines)
@@ -72,7 +72,7 @@ def test_the_p_values_of_two_runs_are_those_of_sacrebleus_command_line(
     _, system = json.loads(printed)
     for name in metrics:
         expected = system[{"chrf": "chrF2"}.get(name, name.upper())]
-        scorer = Scorer.of(all_scores(texts["a"], texts["ref"], "13a")[name].signature)
+        scorer = Scorer.from_signature(all_scores(texts["a"], texts["ref"], "13a")[name].signature)
         assert scorer is not None
         a, b = (scorer.table(texts[name], texts["ref"]) for name in "ab")
         p = (
@@ -102,7 +102,7 @@ def test_the_p_values_with_two_references_are_those_of_sacrebleus_command_line(
     for name in metrics:
         expected = system[{"chrf": "chrF2"}.get(name, name.upper())]
         assert scores[name].signature.startswith("nrefs:2|")
-        scorer = Scorer.of(scores[name].signature)
+        scorer = Scorer.from_signature(scores[name].signature)
         assert scorer is not None
         a, b = (scorer.table(texts[system], texts["ref"], written["ref2"]) for system in "ab")
         assert resample(scorer, [b]).mean == pytest.approx(expected["score"], abs=1e-8)
@@ -119,7 +119,7 @@ def test_the_p_values_with_two_references_are_those_of_sacrebleus_command_line(
 def test_resamples_are_those_of_sacrebleus_paired_test(texts: dict[str, list[str]], name: str) -> None:
     systems = [(system, texts[system]) for system in "ab"]
     _, expected = PairedTest(systems, {name: METRICS[name]}, [texts["ref"]], test_type="bs")()
-    scorer = Scorer.of(signature(METRICS[name]))
+    scorer = Scorer.from_signature(signature(METRICS[name]))
     assert scorer is not None
     a, b = (resample(scorer, [scorer.table(texts[system], texts["ref"])]) for system in "ab")
     assert paired_bootstrap(a, b) == expected[name][1].p_value
@@ -145,12 +145,12 @@ def test_resamples_are_those_of_sacrebleus_paired_test(texts: dict[str, list[str
     ],
 )
 def test_a_score_that_is_computed_otherwise_is_not_resampled(given: str) -> None:
-    assert Scorer.of(given) is None
+    assert Scorer.from_signature(given) is None
 
 
 def test_the_name_of_a_test_set_and_the_version_do_not_change_how_a_score_is_computed() -> None:
     given = "nrefs:1|case:mixed|eff:no|tok:none|smooth:exp|test:wmt14|lang:en-de|version:2.4.0"
-    scorer = Scorer.of(given)
+    scorer = Scorer.from_signature(given)
     assert scorer is not None
     lines = ["a b c d ,e", "f g h ."]
     table = scorer.table(["a b c d ,e", "f g h"], lines)
@@ -159,7 +159,7 @@ def test_the_name_of_a_test_set_and_the_version_do_not_change_how_a_score_is_com
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_sentence_scores_as_it_does_alone(texts: dict[str, list[str]], name: str) -> None:
-    scorer = Scorer.of(signature(METRICS[name]))
+    scorer = Scorer.from_signature(signature(METRICS[name]))
     assert scorer is not None
     alone = BLEU(effective_order=True) if name == "BLEU" else METRICS[name]
     expected = [alone.sentence_score(a, [r]).score for a, r in zip(texts["a"], texts["ref"], strict=True)]

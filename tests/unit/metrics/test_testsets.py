@@ -57,10 +57,14 @@ def test_a_set_with_several_references_has_them_all(cache: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "pair", "words"),
     [
-        ("wtm14", "en-de", ["testset=wtm14", "close to it are", "wmt14", "sacrebleu --list"]),
-        ("nothing of the kind", "en-de", ["is no test set of sacrebleu; `sacrebleu --list`"]),
+        ("wtm14", "en-de", ["testset=wtm14", "similar names are", "wmt14", "sacrebleu --list"]),
+        ("nothing of the kind", "en-de", ["is not a test set of sacrebleu; `sacrebleu --list`"]),
         ("wmt14", "en-nl", ["testset=wmt14 has no en-nl", "de-en, en-cs, en-de", "sacrebleu --list -l en-nl"]),
-        ("wmt14", "en-de", ["testset=wmt14 cannot be had", "Name or service not known", "sacrebleu -t wmt14 -l en-de"]),
+        (
+            "wmt14",
+            "en-de",
+            ["testset=wmt14 cannot be downloaded", "Name or service not known", "sacrebleu -t wmt14 -l en-de"],
+        ),
     ],
 )
 def test_what_cannot_be_had_is_told_in_one_line(name: str, pair: str, words: list[str]) -> None:

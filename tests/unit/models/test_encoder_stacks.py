@@ -149,7 +149,10 @@ def test_outputs_of_a_reversed_source_stand_where_their_words_do() -> None:
     [
         ({"hidden_size": 7}, "hidden_size is 7; allowed: even numbers"),
         ({"bidirectional_layers": 2}, "bidirectional_layers is 2; allowed: from 1 to 1"),
-        ({"bidirectional": False, "direction_size": 4}, "direction_size is 4 and bidirectional false; allowed: null"),
+        (
+            {"bidirectional": False, "direction_size": 4},
+            "direction_size is 4 but bidirectional is false; allowed: null",
+        ),
         ({"residual_from": 1}, "residual_from is 1; allowed: at least 2"),
         ({"encoder_transitions": 0}, "encoder_transitions is 0; allowed: from 1 to 100"),
         ({"encoder_feed_forward": 0}, "encoder_feed_forward is 0; allowed: from 1 to 65536"),
