@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-# No name needs them: a terminal takes control characters for commands, a path ends at the first zero, and what a run
-# keeps of its configuration may have no reference in it.
+# Terminals interpret control characters, paths end at a zero byte, and the stored configuration of a run must not
+# contain references.
 _REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]|[$][{]")
 
 
@@ -30,8 +30,8 @@ def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
         if dataclasses.is_dataclass(child):
             yield from problems_in(child, f"{prefix}{field.name}.")
         elif isinstance(child, list) and any(map(dataclasses.is_dataclass, child)):
-            for at, each in enumerate(child):
-                yield from problems_in(each, f"{prefix}{field.name}.{at}.")
+            for index, item in enumerate(child):
+                yield from problems_in(item, f"{prefix}{field.name}.{index}.")
         elif any(_REFUSED.search(text) for text in texts_in(child)):
             yield f"{prefix}{field.name} holds control characters or ${{; remove them"
 
@@ -46,7 +46,7 @@ def containers_in(config: Any) -> Iterator[str]:
                 yield name
 
 
-@cache  # to read the hints takes longer than all other checks
+@cache  # reading type hints takes longer than all other checks
 def fields_of_plain_containers(kind: type) -> list[str]:
     """Return the names of the fields that are typed as containers of strings or numbers."""
     hints = typing.get_type_hints(kind)
@@ -69,14 +69,14 @@ def number(config: Any, field: str, low: float, high: float = float("inf")) -> I
     if value is None or low <= value <= high:
         return
     allowed = f"at least {low}" if high == float("inf") else f"from {low} to {high}"
-    huge = isinstance(value, int) and value.bit_length() > 1000  # which python does not write out
+    huge = isinstance(value, int) and value.bit_length() > 1000  # Python refuses to convert it to text
     yield field, f"is {'too large' if huge else value}; allowed: {allowed}"
 
 
-def one_standard_input(**given: str | list[str] | None) -> Iterator[tuple[str, str]]:
+def one_standard_input(**inputs: str | list[str] | None) -> Iterator[tuple[str, str]]:
     """Yield a problem if several fields name standard input, which can be read only once."""
     names = [
-        (key, name) for key, value in given.items() for name in ([value] if isinstance(value, str) else value or [])
+        (key, name) for key, value in inputs.items() for name in ([value] if isinstance(value, str) else value or [])
     ]
     keys = [key for key, name in names if name in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")]
     if len(keys) > 1:

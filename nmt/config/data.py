@@ -182,13 +182,13 @@ class DataConfig:
     """Tokenizers of both sides."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        given = [name for name in ("root", "download", "phrasebook") if getattr(self, name) is not None]
-        if not given:
+        origins = [name for name in ("root", "download", "phrasebook") if getattr(self, name) is not None]
+        if not origins:
             yield "root", "is missing; give your folder as data.root=FOLDER, or choose a corpus as data=phrasebook"
-        if len(given) > 1:
+        if len(origins) > 1:
             yield (
-                given[0],
-                f"is given together with data.{' and data.'.join(given[1:])}; give only one of them",
+                origins[0],
+                f"is given together with data.{' and data.'.join(origins[1:])}; give only one of them",
             )
         if self.mirror is not None and self.download is None:
             yield "mirror", "replaces a download, but this corpus has none; set data.root instead"
@@ -204,7 +204,7 @@ class DataConfig:
         yield from number(self, "most_pairs", 1)
         yield from number(self, "workers", 1, 256)
         yield from number(self, "shard_pairs", 1, 100_000_000)
-        for side in ("src_lang", "tgt_lang"):  # names of files end in it
+        for side in ("src_lang", "tgt_lang"):  # used as a file-name suffix
             if not re.fullmatch("[A-Za-z0-9@_-]{1,64}", getattr(self, side)):
                 yield side, f"is {getattr(self, side)!r}; allowed: letters, digits, - _ @"
         yield from number(self, "max_pieces", 1, MOST_IN_A_SENTENCE)

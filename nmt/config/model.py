@@ -253,13 +253,17 @@ class ModelConfig:
         for name in ("bidirectional_layers", "direction_size"):
             if not self.bidirectional and getattr(self, name) is not None:
                 yield name, f"is {getattr(self, name)} but bidirectional is false; allowed: null"
-        both, own = encoder_widths(self)
-        seam = both.count(True) + 1  # the first layer that reads in one direction
-        if self.residual_from is not None and self.residual_from <= seam <= self.encoder_layers and own[0] != own[-1]:
+        both, widths = encoder_widths(self)
+        seam = both.count(True) + 1  # first unidirectional layer
+        if (
+            self.residual_from is not None
+            and self.residual_from <= seam <= self.encoder_layers
+            and widths[0] != widths[-1]
+        ):
             yield (
                 "residual_from",
                 f"is {self.residual_from}; allowed: null, or above {seam}, "
-                f"where layers of width {own[0]} and {self.hidden_size} meet",
+                f"where layers of width {widths[0]} and {self.hidden_size} meet",
             )
 
     def parallel_problems(self) -> Iterator[tuple[str, str]]:
@@ -282,9 +286,9 @@ class ModelConfig:
                         f"is {value} but architecture is {self.architecture}; it applies to {owner} only, leave it out",
                     )
 
-    def heads_problems(self, what: str, width: int) -> Iterator[tuple[str, str]]:
+    def heads_problems(self, divided: str, width: int) -> Iterator[tuple[str, str]]:
         if self.heads > 0 and (width % self.heads or width < self.heads):
-            yield "heads", f"is {self.heads}; allowed: divisors of {what}, {width}"
+            yield "heads", f"is {self.heads}; allowed: divisors of {divided}, {width}"
 
 
 def encoder_widths(config: ModelConfig) -> tuple[list[bool], list[int]]:

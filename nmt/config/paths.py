@@ -31,18 +31,18 @@ def cache_dir(configured: str | None) -> Path:
     return path_of(configured or os.environ.get("NMT_CACHE") or "~/.cache/nmt").absolute()
 
 
-def path_of(given: str) -> Path:
+def path_of(text: str) -> Path:
     """Convert a path given by the user, expanding `~`.
 
     Raises:
         UserError: no file can have this name, or the home directory does not exist.
     """
     try:
-        path = Path(given).expanduser()
+        path = Path(text).expanduser()
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return path
-    except (RuntimeError, ValueError, OSError) as error:  # of pathlib for ~nobody, of a zero byte, and of the system
+    except (RuntimeError, ValueError, OSError) as error:  # unknown home, zero byte, system error
         cause = getattr(error, "strerror", None) or error
-        raise UserError(f"{given!r:.200} is not a usable path ({cause}); give another") from None
+        raise UserError(f"{text!r:.200} is not a usable path ({cause}); give another") from None
     return path

@@ -85,9 +85,9 @@ class Part:
             if labels.count(row.label) > 1:
                 yield "rows", f"has the label {row.label!r} twice; give each row its own"
         yield from number(self, "minutes", 0, MOST_MINUTES)
-        for each in self.literature:
-            pair = (each.better, each.worse)
-            if labels and (labels[0] not in pair or not set(pair) <= set(labels) or each.better == each.worse):
+        for finding in self.literature:
+            pair = (finding.better, finding.worse)
+            if labels and (labels[0] not in pair or not set(pair) <= set(labels) or finding.better == finding.worse):
                 yield "literature", f"compares {pair}; allowed: the first row, {labels[0]!r}, and one other row"
         if self.claim is not None and set(self.claim.bleu) != set(labels):
             yield "claim.bleu", f"has {', '.join(self.claim.bleu)}; allowed: exactly the rows of the table"

@@ -172,8 +172,8 @@ class EvaluateConfig:
             yield "testset", "is given together with src and ref; give one or the other"
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
             yield "name", f"is {self.name!r}; allowed: letters, digits, '_', '-' and '.'"
-        own = self.src is None and self.testset is None and not self.ensemble
-        if self.name in ("train", "valid", "test") and not (own and self.name == self.split):
+        on_split = self.src is None and self.testset is None and not self.ensemble
+        if self.name in ("train", "valid", "test") and not (on_split and self.name == self.split):
             yield (
                 "name",
                 f"is {self.name!r}, which is reserved for the scores of that split of the run; give another name",

@@ -121,7 +121,7 @@ class SweepCommandConfig(Config):
 
     def base(self) -> Config:
         """Return the configuration shared by all trials."""
-        return Config(**{each.name: getattr(self, each.name) for each in fields(Config)})
+        return Config(**{key.name: getattr(self, key.name) for key in fields(Config)})
 
 
 def with_values(config: Config, values: Mapping[str, Any]) -> Config:

@@ -31,9 +31,9 @@ def child(hint: Any, name: str) -> Any:
     hint = without_none(hint)
     if dataclasses.is_dataclass(hint):
         kind: Any = hint
-        found = hints_of(kind).get(name, Any)
-        # The search settings of a command are completed by those of the run, and are a plain mapping until then.
-        return SearchConfig if name == "search" and found == dict[str, Any] else found
+        field_hint = hints_of(kind).get(name, Any)
+        # The search settings of a command are a plain mapping until they are merged over those of the run.
+        return SearchConfig if name == "search" and field_hint == dict[str, Any] else field_hint
     return get_args(hint)[-1] if get_origin(hint) in (dict, list) else Any
 
 
@@ -50,7 +50,7 @@ def is_list(hint: Any) -> bool:
 def without_none(hint: Any) -> Any:
     """Return the type of an optional value without None."""
     if get_origin(hint) in (Union, types.UnionType):
-        others = [each for each in get_args(hint) if each is not type(None)]
+        others = [part for part in get_args(hint) if part is not type(None)]
         return others[0] if len(others) == 1 else Any
     return hint
 

@@ -1,4 +1,4 @@
-"""What the typed tree refuses, each time in one line; and a configuration saved and loaded is the same."""
+"""Validation of the typed configuration with one-line errors, and round trips through files."""
 
 import ast
 import dataclasses
@@ -179,7 +179,7 @@ def test_a_wrong_type_is_told_with_its_key(value: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "given", "said"),
+    ("schema", "values", "said"),
     [
         (EvaluateConfig, {"split": "train"}, "split is 'train'; allowed: valid, test"),
         (EvaluateConfig, {"src": "text.en"}, "src and ref must be given together"),
@@ -192,12 +192,12 @@ def test_a_wrong_type_is_told_with_its_key(value: str, said: str) -> None:
         (TranslateConfig, {"run": "???"}, "run is missing; give it as run=..."),
     ],
 )
-def test_asking_a_run_for_what_there_is_not(schema: type, given: dict[str, Any], said: str) -> None:
-    asked = OmegaConf.merge({"run": "runs/one", "search": AS_TRAINED}, given)
-    if given.get("run"):
-        asked.run = given["run"]  # a merge would leave the left side
+def test_asking_a_run_for_what_there_is_not(schema: type, values: dict[str, Any], said: str) -> None:
+    command = OmegaConf.merge({"run": "runs/one", "search": AS_TRAINED}, values)
+    if values.get("run"):
+        command.run = values["run"]  # a merge would leave the left side
     with pytest.raises(UserError) as caught:
-        with_search(schema, asked, SearchConfig())
+        with_search(schema, command, SearchConfig())
     assert said in str(caught.value)
 
 

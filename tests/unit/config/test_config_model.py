@@ -39,8 +39,8 @@ ADDITIVE, DOT = {"attention": AttentionKind.multi_head_additive}, {"attention": 
     ],
 )
 def test_what_cannot_be_built_is_refused_and_said_once(settings: dict[str, Any], field: str, said: str) -> None:
-    [(found, sentence)] = ModelConfig(**settings).problems()
-    assert found == field
+    [(actual, sentence)] = ModelConfig(**settings).problems()
+    assert actual == field
     assert sentence.startswith(said)
 
 
