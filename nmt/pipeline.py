@@ -11,7 +11,7 @@ from nmt.config import Config, from_hydra
 from nmt.data import UNK_ID, PairStore, Prepared, prepare
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
-from nmt.evaluation import draw_learning_curves, evaluate_split, load_translator
+from nmt.evaluation import draw_learning_curves, evaluate_split
 from nmt.metrics import Score
 from nmt.run import RunDirectory, forget_peak_memory, identity, newest_unfinished, peak_memory
 from nmt.runtime import Runtime, setup_runtime

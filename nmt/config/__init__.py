@@ -1,4 +1,4 @@
-"""The typed configuration tree. A default is written once: here."""
+"""Typed configuration. Default values are defined only here."""
 
 from nmt.config.benchmark import BenchmarkConfig, Task, Variant
 from nmt.config.cluster import ClusterConfig, Queue

@@ -98,7 +98,7 @@ def test_damaged_scores_are_refused_or_read(scored: RunDirectory, data: st.DataO
         metrics.write_bytes(damaged(data, METRICS) if data.draw(st.booleans()) else METRICS)
         with or_refused(str(scored.path)):
             for score in gather([str(scored.path)], "test")[0][0].runs[0].scores.values():
-                Scorer.of(score["signature"])
+                Scorer.from_signature(score["signature"])
         report.write_bytes(damaged(data, whole_report))
         facts = Facts("name", "path", "pair", "test", scored.config(), [], "")
         with or_refused(str(scored.path)):

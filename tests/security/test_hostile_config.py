@@ -34,7 +34,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"data": {"phrasebook": {}, "workers": 10**6}}, "data.workers"),
         ({"data": {"phrasebook": {}}, "optim": {"betas": [0.9, []]}}, "optim.betas holds a list"),
         ({"data": {"phrasebook": {}, "train": {"src": [["a"]]}}}, "data.train.src holds a list"),
-        ({"data": {"phrasebook": {}}, "seed": 10**5000}, "seed is far too much"),
+        ({"data": {"phrasebook": {}}, "seed": 10**5000}, "seed is too large"),
     ],
 )
 def test_sizes_have_limits(settings: dict[str, Any], word: str) -> None:
@@ -45,7 +45,7 @@ def test_sizes_have_limits(settings: dict[str, Any], word: str) -> None:
 @pytest.mark.parametrize("given", ["~nosuchuser", "~nosuchuser/x", "x" * 5000, "a\0b", "\ud800/x"])
 def test_a_path_that_cannot_be_is_a_users_mistake(given: str) -> None:
     for use in (path_of, RunDirectory.open, SweepDirectory.open):
-        with pytest.raises(UserError, match="no path") as error:
+        with pytest.raises(UserError, match="not a usable path") as error:
             use(given)
         assert "\n" not in str(error.value)
 

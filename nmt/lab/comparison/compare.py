@@ -103,7 +103,7 @@ class Comparison:
         for system in systems:
             for run in system.runs:
                 self.signatures |= {name: score["signature"] for name, score in run.scores.items()}
-        scorers = {name: Scorer.of(signature) for name, signature in self.signatures.items()}
+        scorers = {name: Scorer.from_signature(signature) for name, signature in self.signatures.items()}
         self.scorers = {name: scorer for name, scorer in scorers.items() if scorer is not None}
         for name, scorer in self.scorers.items():
             if scorer.references != len(test.all_references):

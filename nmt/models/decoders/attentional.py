@@ -52,7 +52,7 @@ class AttentionalDecoder(RecurrentDecoder):
         The products of the embedded tokens x (T, B K, E) are computed for all steps at once.
         """
         if self.input_feeding:
-            return self.bottom.reader(x)
+            return self.bottom.input_projection(x)
         products = self.bottom.input_product(x)  # (T, B K, G)
         return lambda t, _: products[t]
 

@@ -23,7 +23,7 @@ class BahdanauDecoder(DeepOutputDecoder):
         return nn.Linear(2 * config.hidden_size + config.embed_size, 2 * config.embed_size)
 
     def make_step(self, x: Tensor, mask: Tensor | None) -> StepFunction:
-        project = self.bottom.reader(x)
+        project = self.bottom.input_projection(x)
 
         def step(t: int, state: DecoderState) -> tuple[LayerState, Tensor, Tensor]:
             before = state.hidden[0]

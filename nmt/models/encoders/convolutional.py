@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from nmt.config import ModelConfig, PositionKind
-from nmt.models.attention import places
+from nmt.models.attention import source_positions
 from nmt.models.embedding import Embedding, Positions
 from nmt.models.layers.convolution import HALF_VARIANCE, Convolution, initialise_normal
 from nmt.models.layers.recurrent import Dropout, WordDropout
@@ -49,7 +49,7 @@ class ConvolutionalEncoder(nn.Module):
         """
         real = mask.unsqueeze(-1)  # (S, B, 1)
         words = self.word_dropout(self.embedding(src))
-        embedded = self.dropout(self.positions(words, places(mask.t()).t()))  # (S, B, E)
+        embedded = self.dropout(self.positions(words, source_positions(mask.t()).t()))  # (S, B, E)
         x = self.inward(embedded)
         for layer in self.layers:
             padded = pad(self.dropout(x) * real, (0, 0, 0, 0, self.margin, self.margin))  # (S + k - 1, B, H)

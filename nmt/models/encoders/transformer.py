@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.models.attention import places
+from nmt.models.attention import source_positions
 from nmt.models.embedding import Embedding, Positions
 from nmt.models.layers.recurrent import Dropout, WordDropout
 from nmt.models.layers.transformer import FeedForward, MultiHead, Residual, initialise
@@ -44,7 +44,7 @@ class TransformerEncoder(nn.Module):
         Positions are counted from a sentence's first real token, and no real token attends to padding, so that a
         sentence is encoded as if it were alone. The output at padding is undefined.
         """
-        x = self.dropout(self.positions(self.word_dropout(self.embedding(src)), places(mask.t()).t()))
+        x = self.dropout(self.positions(self.word_dropout(self.embedding(src)), source_positions(mask.t()).t()))
         for layer in self.layers:
             x = layer(x, mask.t()[:, None, None])
         encoded: Tensor = self.norm(x)

@@ -56,7 +56,7 @@ def test_the_shipped_launchers_have_the_keys_of_the_configuration_and_pass_its_c
         ({"minutes": 2}, "hydra.launcher.notice_seconds is 120; allowed: less than the 2 minutes of a job"),
         ({"requeue": -1}, "hydra.launcher.requeue is -1; allowed: at least 0"),
         ({"gpus": 2, "tasks_per_node": 3, "queue": "slurm"}, "hydra.launcher.gpus is 2; allowed: one for each"),
-        ({"nodes": 2}, "hydra.launcher.nodes is 2; allowed on one machine: 1"),
+        ({"nodes": 2}, "hydra.launcher.nodes is 2; allowed with queue=local: 1"),
         ({"gpus": 1, "parallel": 2}, "set parallel=1"),
         ({"partion": "long"}, "hydra.launcher.partion: Key 'partion' not in 'ClusterConfig'"),
         ({"setup": ["rm -r ~"]}, "hydra.launcher.setup: Key 'setup' not in 'ClusterConfig'"),

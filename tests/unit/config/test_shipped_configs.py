@@ -1,4 +1,4 @@
-"""Every YAML under conf/ composes with hydra and passes its checks, and says what it is for."""
+"""Every YAML file under conf/ composes with Hydra, passes validation and has a comment that describes it."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("composing")
 
 @cache
 def composed(command: str, *overrides: str) -> DictConfig:
-    """What hydra makes of it, with a corpus of one's own, a run, a task or files where they are needed."""
+    """Compose a configuration with Hydra, adding a corpus, run, task or files where they are required."""
     cfg = compose(command, overrides=list(overrides))
     if "data" in cfg and not any(cfg.data.get(source) for source in ("root", "download", "phrasebook")):
         cfg.data.root = "corpus"
@@ -63,13 +63,13 @@ def checked(command: str, *overrides: str) -> Any:
 
 
 def groups_of(command: str) -> set[str]:
-    """The groups in a root's defaults list."""
+    """Return the groups in the defaults list of a root configuration."""
     entries = yaml.safe_load(YAML[CONF / f"{command}.yaml"])["defaults"]
     return {key for entry in entries if isinstance(entry, dict) for key in entry if not key.startswith("override ")}
 
 
 def choices() -> Iterator[tuple[str, ...]]:
-    """Each command, with each option of its groups; a group of no command is added to `train`."""
+    """Yield each command with each option of its groups; groups without a command are added to `train`."""
     groups = {command: groups_of(command) for command in SCHEMAS}
     for path in YAML:
         group, option = path.parent.name, path.stem
@@ -90,7 +90,7 @@ def test_the_files_are_found() -> None:
 
 
 def once_each() -> Iterator[Any]:
-    """Each command and each file once; the files again with the other commands of their group in the slower tests."""
+    """Yield each command and each file once; the slower tests add the files with the other commands of their group."""
     seen = set()
     for choice in choices():
         again = len(choice) > 1 and choice[1] in seen
@@ -144,9 +144,9 @@ def test_as_trained_leaves_every_search_setting_to_the_run() -> None:
 
 def test_search_takes_the_runs_values_where_none_is_given() -> None:
     trained = SearchConfig(beam_size=7, alpha=0.4, batch_size=9, length_penalty=LengthPenalty.gnmt)
-    asked, search = with_search(TranslateConfig, composed("translate", "checkpoint=last"), trained)
+    command, search = with_search(TranslateConfig, composed("translate", "checkpoint=last"), trained)
     assert search == trained
-    assert (asked.run, asked.checkpoint) == ("runs/one", "last")
+    assert (command.run, command.checkpoint) == ("runs/one", "last")
     _, search = with_search(EvaluateConfig, composed("evaluate", "search.alpha=0", "search.n_best=2"), trained)
     assert search == dataclasses.replace(trained, alpha=0.0, n_best=2)
     _, search = with_search(EvaluateConfig, composed("evaluate", "search=greedy"), trained)

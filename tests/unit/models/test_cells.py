@@ -1,4 +1,4 @@
-"""The cells without a kernel of torch's: against their equations and torch's cells, and under padding."""
+"""Cells without a PyTorch kernel, against their equations, against PyTorch's cells, and under padding."""
 
 import pytest
 import torch
@@ -29,8 +29,8 @@ def build(cell: Cell, masked: bool = False, transitions: int = 1) -> RecurrentLa
     return layer
 
 
-def assert_close(found: Tensor | None, expected: Tensor | None, atol: float = 1e-6) -> None:
-    torch.testing.assert_close(found, expected, atol=atol, rtol=1e-5)
+def assert_close(actual: Tensor | None, expected: Tensor | None, atol: float = 1e-6) -> None:
+    torch.testing.assert_close(actual, expected, atol=atol, rtol=1e-5)
 
 
 @EVERY
@@ -43,8 +43,8 @@ def test_a_padded_sentence_is_read_as_if_alone_and_its_padding_is_zero(cell: Cel
         expected, state = layer(x[STEPS - length :, b : b + 1])
         assert_close(outputs[STEPS - length :, b : b + 1], expected)
         assert (outputs[: STEPS - length, b] == 0).all()
-        for found, part in zip(last, state, strict=True):
-            assert_close(found[b], part[0])
+        for actual, part in zip(last, state, strict=True):
+            assert_close(actual[b], part[0])
 
 
 @EVERY
@@ -73,8 +73,8 @@ def test_steps_in_a_row_are_the_sequence(cell: Cell, transitions: int) -> None:
     for t in range(STEPS):
         state = layer.step(x[t], state)
         assert_close(outputs[t], state[0])
-    for found, expected in zip(last, state, strict=True):
-        assert_close(found, expected)
+    for actual, expected in zip(last, state, strict=True):
+        assert_close(actual, expected)
 
 
 @EVERY
@@ -131,9 +131,9 @@ def test_recorded_gates_are_those_that_make_the_outputs() -> None:
     w, bias = layer.weight_ih_l0, layer.bias_ih_l0 + layer.bias_hh_l0  # at the first step h is zero
     rows = [torch.sigmoid, torch.sigmoid, torch.tanh, torch.sigmoid]
     first = [gates.input[0], gates.forget[0], gates.candidate[0], gates.output[0]]
-    for gate, (function, found) in enumerate(zip(rows, first, strict=True)):
+    for gate, (function, actual) in enumerate(zip(rows, first, strict=True)):
         part = slice(gate * HIDDEN, (gate + 1) * HIDDEN)
-        assert_close(found, function(x[0] @ w[part].T + bias[part]))
+        assert_close(actual, function(x[0] @ w[part].T + bias[part]))
     layer(x)
     assert layer.recorded is None
 
@@ -151,7 +151,7 @@ def test_layer_normalisation_is_its_equations() -> None:
     assert isinstance(layer, LayerNormLSTM)
     random = torch.Generator().manual_seed(2)
     x, h, c = (torch.randn(size, generator=random).double() for size in (INPUT, HIDDEN, HIDDEN))
-    found_h, found_c = layer.step(x[None], (h[None], c[None]))
+    actual_h, actual_c = layer.step(x[None], (h[None], c[None]))
 
     def norm(values: Tensor) -> Tensor:
         mean = values.sum() / HIDDEN
@@ -165,8 +165,8 @@ def test_layer_normalisation_is_its_equations() -> None:
         read.append(of_x + of_h + layer.bias[gate])
     i, f, o = (1 / (1 + (-read[gate]).exp()) for gate in (0, 1, 3))
     c = f * c + i * read[2].tanh()
-    assert_close(found_c[0], c, atol=1e-10)
-    assert_close(found_h[0], o * (norm(c) * layer.norm.weight + layer.norm.bias).tanh(), atol=1e-10)
+    assert_close(actual_c[0], c, atol=1e-10)
+    assert_close(actual_h[0], o * (norm(c) * layer.norm.weight + layer.norm.bias).tanh(), atol=1e-10)
 
 
 def test_a_new_layer_norm_lstm_remembers() -> None:

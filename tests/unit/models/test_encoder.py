@@ -1,4 +1,4 @@
-"""The encoder as it is by default: a padded batch against torch's own LSTM on each sentence alone, without padding."""
+"""Default encoder on a padded batch, against PyTorch's LSTM on each sentence alone without padding."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ def build(layers: int, bidirectional: bool, **settings: Any) -> Encoder:
     encoder = Encoder(config, Embedding(VOCABULARY, EMBED))
     for name, parameter in encoder.named_parameters():
         if name.startswith(("forwards", "backwards")):
-            nn.init.uniform_(parameter, -0.7, 0.7)  # another bias in each direction
+            nn.init.uniform_(parameter, -0.7, 0.7)  # a different bias in each direction
     return encoder
 
 
 def torch_layer(size: int, directions: list[MaskedLayer]) -> nn.LSTM:
-    """Torch's LSTM, in both directions if there are two, with the same weights."""
+    """Return PyTorch's LSTM with the same weights, bidirectional if the layer is."""
     width = HIDDEN // len(directions)
     layer = nn.LSTM(size, width, bidirectional=len(directions) == 2)
     with torch.no_grad():
@@ -46,7 +46,7 @@ def torch_layer(size: int, directions: list[MaskedLayer]) -> nn.LSTM:
 
 
 def alone(encoder: Encoder, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Outputs (S, H) and last state, h and c of (H,), of one sentence."""
+    """Return outputs (S, H) and last state, h and c of (H,), of one sentence."""
     x = encoder.embedding(ids)
     backwards = list(encoder.backwards) or [None] * len(encoder.forwards)
     for depth, pair in enumerate(zip(encoder.forwards, backwards, strict=True)):
@@ -93,7 +93,7 @@ def test_the_gradient_reaches_every_parameter_and_no_padding() -> None:
     assert encoder.embedding.weight.grad is not None
     used = {*src[mask].tolist()}
     touched = encoder.embedding.weight.grad.any(dim=-1).nonzero().flatten().tolist()
-    assert set(touched) == used  # the padding's embedding is not among them
+    assert set(touched) == used  # without the embedding of the padding
 
 
 def test_dropout_and_word_dropout_work_in_training_alone() -> None:

@@ -1,4 +1,4 @@
-"""Encoders of the family: each stack against its layers called one by one, and what holds for all of them."""
+"""Encoder stacks against their layers called one by one, and properties of all stacks."""
 
 from typing import Any
 
@@ -45,8 +45,8 @@ def alone(encoder: Encoder, sentence: list[int]) -> Encoded:
     return result
 
 
-def assert_close(found: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+def assert_close(actual: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(actual, expected, atol=1e-6, rtol=1e-5)
 
 
 @EVERY
@@ -60,8 +60,8 @@ def test_a_sentence_in_a_batch_is_encoded_as_if_alone_and_its_padding_is_zero(se
         expected = alone(encoder, sentence)
         assert_close(encoded.outputs[start:, b], expected.outputs[:, 0])
         assert (encoded.outputs[:start, b] == 0).all()
-        for found, part in zip(encoded.state, expected.state, strict=True):
-            assert_close(found[b], part[0])
+        for actual, part in zip(encoded.state, expected.state, strict=True):
+            assert_close(actual[b], part[0])
 
 
 @EVERY
@@ -75,18 +75,18 @@ def test_the_gradient_reaches_every_parameter(settings: dict[str, Any]) -> None:
 
 
 def read(layer: nn.Module, x: Tensor) -> Tensor:
-    """A layer's outputs over one sentence, (S, I) -> (S, W)."""
+    """Return the outputs of a layer over one sentence, (S, I) -> (S, W)."""
     outputs: Tensor = layer(x.unsqueeze(1))[0]
     return outputs.squeeze(1)
 
 
 def both(encoder: Encoder, depth: int, x: Tensor) -> Tensor:
-    """The outputs of a bidirectional layer over one sentence."""
+    """Return the outputs of a bidirectional layer over one sentence."""
     return torch.cat([read(encoder.forwards[depth], x), read(encoder.backwards[depth], x.flip(0)).flip(0)], dim=-1)
 
 
 def test_gnmt_reads_in_both_directions_below_and_adds_from_the_third_layer_on() -> None:
-    """Wu et al. 2016, 3.1 and 3.2."""
+    """Compare with Wu et al. 2016, 3.1 and 3.2."""
     encoder = build(**GNMT, direction_size=HIDDEN)
     src, _ = source_tensors([[5, 6, 7]])
     below = both(encoder, 0, encoder.embedding(src[:, 0]))
@@ -135,12 +135,12 @@ def test_a_reversed_source_is_the_words_turned_round_before_eos() -> None:
 
 
 def test_outputs_of_a_reversed_source_stand_where_their_words_do() -> None:
-    """So that attention names the right pieces."""
+    """Check that attention weights refer to the right pieces."""
     reverse, forward = build(reverse_source=True, bidirectional=False), build(bidirectional=False)
-    found, expected = alone(reverse, [5, 6, 7, 8]), alone(forward, [8, 7, 6, 5])
-    assert_close(found.outputs[:4], expected.outputs[:4].flip(0))
-    assert_close(found.outputs[4], expected.outputs[4])
-    for part, other in zip(found.state, expected.state, strict=True):
+    actual, expected = alone(reverse, [5, 6, 7, 8]), alone(forward, [8, 7, 6, 5])
+    assert_close(actual.outputs[:4], expected.outputs[:4].flip(0))
+    assert_close(actual.outputs[4], expected.outputs[4])
+    for part, other in zip(actual.state, expected.state, strict=True):
         assert_close(part, other)
 
 
@@ -149,7 +149,10 @@ def test_outputs_of_a_reversed_source_stand_where_their_words_do() -> None:
     [
         ({"hidden_size": 7}, "hidden_size is 7; allowed: even numbers"),
         ({"bidirectional_layers": 2}, "bidirectional_layers is 2; allowed: from 1 to 1"),
-        ({"bidirectional": False, "direction_size": 4}, "direction_size is 4 and bidirectional false; allowed: null"),
+        (
+            {"bidirectional": False, "direction_size": 4},
+            "direction_size is 4 but bidirectional is false; allowed: null",
+        ),
         ({"residual_from": 1}, "residual_from is 1; allowed: at least 2"),
         ({"encoder_transitions": 0}, "encoder_transitions is 0; allowed: from 1 to 100"),
         ({"encoder_feed_forward": 0}, "encoder_feed_forward is 0; allowed: from 1 to 65536"),

@@ -284,12 +284,21 @@ def test_every_decoder_is_built_as_itself() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"decoder": DecoderKind.luong, "attention": None}, "decoder is luong and attention null; allowed: gnmt"),
-        ({"decoder": DecoderKind.bahdanau, "input_feeding": True}, "input_feeding is true and decoder bahdanau"),
-        ({"decoder": DecoderKind.conditional, "input_feeding": True}, "input_feeding is true and decoder conditional"),
-        ({"cell": Cell.gru, "zoneout_c": 0.1}, "zoneout_c is 0.1 and cell gru, which has no c; allowed: 0"),
-        ({"lexicon": True, "attention": None}, "lexicon is true and attention null; nothing says which source words"),
-        ({"bridge": "zero", "attention": None}, "bridge is zero and attention null; the decoder would see nothing"),
+        ({"decoder": DecoderKind.luong, "attention": None}, "decoder is luong but attention is null; allowed: gnmt"),
+        ({"decoder": DecoderKind.bahdanau, "input_feeding": True}, "input_feeding is true but decoder is bahdanau"),
+        (
+            {"decoder": DecoderKind.conditional, "input_feeding": True},
+            "input_feeding is true but decoder is conditional",
+        ),
+        ({"cell": Cell.gru, "zoneout_c": 0.1}, "zoneout_c is 0.1 but the cell gru has no c; allowed: 0"),
+        (
+            {"lexicon": True, "attention": None},
+            "lexicon is true but attention is null; a lexicon needs attention weights",
+        ),
+        (
+            {"bridge": "zero", "attention": None},
+            "bridge is zero and attention is null, so that the decoder has no access",
+        ),
         ({"weight_drop": 1.0}, "weight_drop is 1.0; allowed: from 0 to 0.95"),
         ({"zoneout_h": -0.1}, "zoneout_h is -0.1; allowed: from 0 to 0.95"),
     ],

@@ -22,13 +22,13 @@ from nmt.run import RunDirectory
         ({"rows": [GOOD]}, r"parts\.0\.rows has 1 rows"),
         ({"rows": [GOOD, GOOD]}, r"parts\.0\.rows has the label 'LSTM' twice"),
         ({"rows": [GOOD, BAD | {"minutes": 9}]}, r"rows\.1\.minutes is 9.0; allowed: from 0 to 4"),
-        ({"literature": [BY_BOTH | {"worse": "RNN"}]}, r"literature speaks of .*; allowed: the first row, 'LSTM'"),
-        ({"claim": HOLDS | {"bleu": {"LSTM": 3}}}, r"claim\.bleu has LSTM; allowed: every row"),
+        ({"literature": [BY_BOTH | {"worse": "RNN"}]}, r"literature compares .*; allowed: the first row, 'LSTM'"),
+        ({"claim": HOLDS | {"bleu": {"LSTM": 3}}}, r"claim\.bleu has LSTM; allowed: exactly the rows"),
         (
             {"claim": {"best": None, "verdicts": {"GRU": "equal"}, "bleu": {"LSTM": 3, "GRU": 2}}},
             "'equal'; allowed: bet",
         ),
-        ({"answer": "Yes."}, r"parts\.0\.claim is null and there is an answer"),
+        ({"answer": "Yes."}, r"parts\.0\.claim is null but there is an answer"),
         ({"seeds": [1, 1]}, r"seeds is \[1, 1\]"),
     ],
 )
