@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config import BatchUnit
-from nmt.data.sampling import SubwordSampling
 from nmt.data.store import PairStore
+from nmt.data.subword_sampling import SubwordSampling
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
 if (

@@ -19,7 +19,7 @@ from nmt.cli.translate import translate_file
 from nmt.config import BatchUnit, Config, ModelConfig, SearchConfig, SearchKind, TextFiles, from_hydra, load_config
 from nmt.config.checks import problems_in
 from nmt.data import BOS_ID, PAD_ID, PairStore, Tokenizer, TrainingBatches, normalise, read_lines
-from nmt.data.preprocessing.corpora import read_pairs
+from nmt.data.preprocessing.parallel_text import read_pairs
 from nmt.decoding import Translator
 from nmt.models import Vocabulary, build_model
 

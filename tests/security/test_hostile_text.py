@@ -18,7 +18,7 @@ from nmt.config import TextFiles
 from nmt.console import escape_control_characters
 from nmt.data import MOST_IN_A_LINE, read_all, read_lines
 from nmt.data.preprocessing import fetch
-from nmt.data.preprocessing.corpora import read_pairs
+from nmt.data.preprocessing.parallel_text import read_pairs
 from nmt.decoding import AttentionMap, Translator
 from nmt.errors import UserError
 from nmt.evaluation import show_scores

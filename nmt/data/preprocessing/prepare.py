@@ -1,7 +1,7 @@
 """From corpus files to a folder of ids, a tokenizer and a report; made once, kept by a hash of content and settings.
 
 The training files are cut into shards of so many lines, and each is cleaned and, once the tokenizer is trained, encoded
-by itself: `nmt.data.preprocessing.shards`. A small corpus is one shard.
+by itself: `nmt.data.preprocessing.shard_steps`. A small corpus is one shard.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ from nmt.config import DataConfig, cache_dir
 from nmt.console import progress_bar
 from nmt.data.json_files import read_json
 from nmt.data.preprocessing.cleaning import CleaningReport, normalise
-from nmt.data.preprocessing.cutting import WORK, Result, shards_of
 from nmt.data.preprocessing.duplicates import find_repeated
 from nmt.data.preprocessing.fetch import sha256_of
-from nmt.data.preprocessing.shards import encode, finish, finished, repeated_in, text_files, words_file
+from nmt.data.preprocessing.shard_boundaries import WORK, Result, shards_of
+from nmt.data.preprocessing.shard_steps import encode, finish, finished, repeated_in, text_files, words_file
 from nmt.data.preprocessing.sources import Fingerprints, Source, locate, make_once
 from nmt.data.preprocessing.worker_pool import Task, Workers
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name

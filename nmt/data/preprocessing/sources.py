@@ -15,9 +15,9 @@ from nmt import phrasebook
 from nmt.config import DataConfig, PhrasebookConfig, TextFiles, cache_dir, path_of
 from nmt.console import progress_bar
 from nmt.data.json_files import read_json
-from nmt.data.preprocessing.corpora import read_pairs
 from nmt.data.preprocessing.fetch import fetch, sha256_of
 from nmt.data.preprocessing.locking import locked
+from nmt.data.preprocessing.parallel_text import read_pairs
 from nmt.errors import Unfinished, UserError
 
 SPLITS = ("train", "valid", "test")

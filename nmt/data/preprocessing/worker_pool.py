@@ -20,8 +20,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from nmt.data.preprocessing.cutting import WORK, Result
-from nmt.data.preprocessing.shards import Advance, perform
+from nmt.data.preprocessing.shard_boundaries import WORK, Result
+from nmt.data.preprocessing.shard_steps import Advance, perform
 from nmt.errors import Unfinished, UserError
 from nmt.processor import available_cores
 

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from nmt.data.preprocessing.shards import perform
+from nmt.data.preprocessing.shard_steps import perform
 from nmt.errors import Unfinished, UserError
 
 

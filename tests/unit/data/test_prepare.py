@@ -80,7 +80,7 @@ def test_the_ids_are_the_sentences(tmp_path: Path, joint: bool) -> None:
 
 
 def test_blocks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.preprocessing.shards.BLOCK", 7)
+    monkeypatch.setattr("nmt.data.preprocessing.shard_steps.BLOCK", 7)
     assert text_of(prepare(corpus(tmp_path)), "train") == [(pair.en, pair.de) for pair in SPLITS["train"]]
 
 
@@ -153,7 +153,7 @@ def test_an_interrupted_preparation_goes_on_from_what_is_finished(
             prepare(config)
     (half,) = folders(config)
     assert half.suffix == ".tmp"
-    monkeypatch.setattr("nmt.data.preprocessing.shards.clean_shard", lambda *_: pytest.fail("cleaned again"))
+    monkeypatch.setattr("nmt.data.preprocessing.shard_steps.clean_shard", lambda *_: pytest.fail("cleaned again"))
     prepared = prepare(config)
     assert folders(config) == [prepared.folder] == [half.with_suffix("")]
     assert text_of(prepared, "train") == [(pair.en, pair.de) for pair in SPLITS["train"]]

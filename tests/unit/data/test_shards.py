@@ -15,9 +15,9 @@ from nmt.config import TextFiles
 from nmt.config.data import CleaningConfig
 from nmt.data import PairStore, Prepared, prepare
 from nmt.data.preprocessing import shards
-from nmt.data.preprocessing.corpora import read_shard
-from nmt.data.preprocessing.cutting import cut, shards_of
 from nmt.data.preprocessing.duplicates import find_repeated, read_repeated, write_digests
+from nmt.data.preprocessing.parallel_text import read_shard
+from nmt.data.preprocessing.shard_boundaries import cut, shards_of
 from nmt.data.preprocessing.sources import Source
 from nmt.data.text_files import Stretch, read_lines, read_stretch
 from nmt.errors import UserError
@@ -146,7 +146,7 @@ def test_stopped_as_it_takes_its_work_away(tmp_path: Path, monkeypatch: pytest.M
         patch.setattr(MODULE.shutil, "rmtree", stop)
         with pytest.raises(Killed):
             prepare(config)
-    monkeypatch.setattr("nmt.data.preprocessing.shards.clean_shard", lambda *_, **__: pytest.fail("cleaned again"))
+    monkeypatch.setattr("nmt.data.preprocessing.shard_steps.clean_shard", lambda *_, **__: pytest.fail("cleaned again"))
     assert files(prepare(config).folder) == expected
 
 

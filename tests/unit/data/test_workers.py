@@ -12,7 +12,7 @@ from dirty_corpus import PAIRS, corpus, files, write
 from nmt.config import TextFiles
 from nmt.config.data import CleaningConfig
 from nmt.data import prepare
-from nmt.data.preprocessing.cutting import shards_of
+from nmt.data.preprocessing.shard_boundaries import shards_of
 from nmt.data.preprocessing.sources import Source
 from nmt.data.preprocessing.worker_pool import Task, Workers
 from nmt.errors import Unfinished, UserError
@@ -90,7 +90,7 @@ def test_it_waits_for_processes_that_a_killed_one_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("together", [1, 2])
 def test_the_bar_ends_at_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int) -> None:
-    monkeypatch.setattr("nmt.data.preprocessing.shards.BLOCK", 7)
+    monkeypatch.setattr("nmt.data.preprocessing.shard_steps.BLOCK", 7)
     name = write(tmp_path / "a.tsv", [f"{src}\t{tgt}" for src, tgt in PAIRS])
     packed = write(tmp_path / "b.tsv", [f"{src}\t{tgt}" for src, tgt in PAIRS], packed=True)
     (tmp_path / "work").mkdir()

@@ -9,8 +9,8 @@ from test_character_phrases import chinese as chinese
 from test_demands import build
 
 from nmt.data import Tokenizer, normalise
-from nmt.data.scripts import join_sentences
 from nmt.data.sentence_ends import split_sentences
+from nmt.data.words import join_sentences
 from nmt.decoding import align
 from nmt.decoding.alignment import source_words, word_numbers
 from nmt.decoding.parts import cut_lines

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config.data import TextFiles
-from nmt.data.preprocessing.corpora import read_pairs
+from nmt.data.preprocessing.parallel_text import read_pairs
 from nmt.data.text_files import read_lines
 from nmt.errors import UserError
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nmt.data.preprocessing.corpora import unequal, without_pairs
+from nmt.data.preprocessing.parallel_text import unequal, without_pairs
 from nmt.data.preprocessing.sources import Source
 from nmt.data.text_files import Stretch, is_packed, read_blocks
 from nmt.errors import UserError

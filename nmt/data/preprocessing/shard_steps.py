@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from nmt.config.data import CleaningConfig
 from nmt.data.preprocessing.cleaning import CleaningReport, Reason, clean, digests, pair_digest
-from nmt.data.preprocessing.corpora import read_shard
-from nmt.data.preprocessing.cutting import WORK, Result, cut
 from nmt.data.preprocessing.duplicates import read_repeated, write_digests
 from nmt.data.preprocessing.fetch import sha256_of
+from nmt.data.preprocessing.parallel_text import read_shard
+from nmt.data.preprocessing.shard_boundaries import WORK, Result, cut
 from nmt.data.preprocessing.sources import stopped
 from nmt.data.store import SIDES, StoreWriter, shard_name, store_files
 from nmt.data.text_files import Stretch, read_lines

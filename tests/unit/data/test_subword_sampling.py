@@ -12,7 +12,7 @@ import pytest
 from nmt import phrasebook
 from nmt.config import BatchUnit, SubwordType, TokenizerConfig
 from nmt.data import UNK_ID, PairStore, Tokenizer, TrainingBatches, build_sampling
-from nmt.data.sampling import BPEDropout, SubwordSampling, UnigramSampler, WordSampler, resample, uniforms
+from nmt.data.subword_sampling import BPEDropout, SubwordSampling, UnigramSampler, WordSampler, resample, uniforms
 from nmt.data.tokenizer import train_tokenizer
 
 SPECIALS = ["<pad>", "<unk>", "<s>", "</s>"]
