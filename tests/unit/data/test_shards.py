@@ -14,7 +14,7 @@ from dirty_corpus import DIRTY, PAIRS, SMALL, corpus, files, write
 from nmt.config import TextFiles
 from nmt.config.data import CleaningConfig
 from nmt.data import PairStore, Prepared, prepare
-from nmt.data.preprocessing import shards
+from nmt.data.preprocessing import shard_steps
 from nmt.data.preprocessing.duplicates import find_repeated, read_repeated, write_digests
 from nmt.data.preprocessing.parallel_text import read_shard
 from nmt.data.preprocessing.shard_boundaries import cut, shards_of
@@ -86,14 +86,14 @@ def test_nothing_that_is_finished_is_done_again(tmp_path: Path, monkeypatch: pyt
     config = corpus(tmp_path / "corpus", 2, True, shard_pairs=30)
     expected = files(prepare(replace(config, cache=str(tmp_path / "other"))).folder)
     done: list[str] = []
-    finish: Callable[..., None] = shards.finish
+    finish: Callable[..., None] = shard_steps.finish
 
     def stop(folder: Path, name: str, *rest: object) -> None:
         finish(folder, name, *rest)
         done.append(name)
         raise Killed
 
-    monkeypatch.setattr(shards, "finish", stop)
+    monkeypatch.setattr(shard_steps, "finish", stop)
     monkeypatch.setattr(MODULE, "finish", stop)
     prepared = None
     while prepared is None:
@@ -125,13 +125,13 @@ def test_a_finished_step_whose_files_were_damaged_is_done_again(
 
 def test_what_a_step_told_is_checked_too(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    shards.finish(tmp_path, "clean-00000", [], {"kept": 123})
-    assert shards.finished(tmp_path, "clean-00000") == {"kept": 123}
+    shard_steps.finish(tmp_path, "clean-00000", [], {"kept": 123})
+    assert shard_steps.finished(tmp_path, "clean-00000") == {"kept": 123}
     mark = tmp_path / "work" / "clean-00000.mark"
     content = mark.read_bytes()
     for damaged in (content.replace(b"123", b"133"), content[:-1], content[70:], b"", b"\n", b"{}"):
         mark.write_bytes(damaged)
-        assert shards.finished(tmp_path, "clean-00000") is None
+        assert shard_steps.finished(tmp_path, "clean-00000") is None
 
 
 def test_stopped_as_it_takes_its_work_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
