@@ -1,4 +1,4 @@
-"""From corpus files to batches of ids."""
+"""Corpora: preparation from text files to a store of ids, tokenizers, and batches."""
 
 from nmt.data.batching import Batch, TrainingBatches, gather, in_length_order, make_batch, source_tensors
 from nmt.data.json_files import read_json, write_json

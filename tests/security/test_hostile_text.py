@@ -71,7 +71,7 @@ def test_what_is_kept_in_memory_is_bounded(tmp_path: Path, line: bytes) -> None:
 
 
 def test_a_bomb_of_lines_is_refused_where_lines_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.text_files.MOST_UNCHECKED", MEGABYTE)
+    monkeypatch.setattr("nmt.data.text_files.UNCHECKED_BYTES", MEGABYTE)
     path = bomb(tmp_path / "lines.gz", (b"x" * 1023 + b"\n") * 1024, 4)
     with pytest.raises(UserError, match=r"lines\.gz: holds 100 times"):
         list(read_lines(path))
@@ -163,9 +163,9 @@ def test_the_name_of_a_download_is_no_markup(monkeypatch: pytest.MonkeyPatch, tm
 def test_a_download_has_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, declared: str) -> None:
     """By what is said of it, by what comes, and by the room that there is."""
     if length:
-        monkeypatch.setattr(fetch, "_MOST", 1000)
+        monkeypatch.setattr(fetch, "_MAX_BYTES", 1000)
     else:
-        monkeypatch.setattr(fetch, "_MOST", 1 << 63)
+        monkeypatch.setattr(fetch, "_MAX_BYTES", 1 << 63)
     response = SimpleNamespace(headers={"Content-Length": declared}, read=io.BytesIO(bytes(length)).read)
     with pytest.raises(UserError, match="theirs"):
         fetch._receive(response, tmp_path / "theirs.part", 0)  # type: ignore[arg-type]

@@ -107,7 +107,7 @@ def state(folder: Path) -> dict[Path, int]:
 def test_the_second_time_nothing_is_read_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = corpus(tmp_path)
     first, before = prepare(config), state(tmp_path)
-    monkeypatch.setattr(MODULE, "write", lambda *_: pytest.fail("prepared again"))
+    monkeypatch.setattr(MODULE, "write_corpus", lambda *_: pytest.fail("prepared again"))
     monkeypatch.setattr("nmt.data.preprocessing.sources.sha256_of", lambda path: pytest.fail(f"{path} was read again"))
     assert prepare(config).folder == first.folder
     assert state(tmp_path) == before
@@ -263,7 +263,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], dict[str, object], str]] = {
     "an empty corpus": (empty, {}, "train.de: no sentence pair found"),
     "not UTF-8": (spoil, {}, "train.en: line 81 is not UTF-8"),
     "gzip cut off": (cut, {}, "valid.en: gzip data cut off"),
-    "everything dropped": (copy_source, {}, "no training pair is left of 80; see data.cleaning. identical: 80"),
+    "everything dropped": (copy_source, {}, "all 80 training pairs were dropped (identical: 80); check data.cleaning"),
     "every pair too long": (lambda _: None, {"max_pieces": 1}, "more than data.max_pieces=1 pieces; raise it"),
     "vocabulary too large": (
         lambda _: None,
@@ -273,7 +273,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], dict[str, object], str]] = {
     "vocabulary too small": (
         lambda _: None,
         {"tokenizer": replace(SMALL, vocab_size=10)},
-        "data.tokenizer.vocab_size=10 is less than this corpus has characters",
+        "data.tokenizer.vocab_size=10 is less than the number of characters of this corpus",
     ),
 }
 

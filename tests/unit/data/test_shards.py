@@ -182,7 +182,7 @@ def test_shards_are_read_as_the_whole_is(tmp_path: Path) -> None:
 def test_repeated_digests_are_those_of_an_earlier_shard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
 ) -> None:
-    monkeypatch.setattr("nmt.data.preprocessing.duplicates.TOGETHER", together)
+    monkeypatch.setattr("nmt.data.preprocessing.duplicates.RANGE_DIGESTS", together)
     source = random.Random(3)
     numbers = [0, 2**64 - 1, *(source.getrandbits(64) for _ in range(60))]
     parts = [source.sample(numbers, size) for size in (20, 0, 30, 1, 25)]

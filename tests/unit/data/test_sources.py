@@ -191,7 +191,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_pipe_is_no_corpus(tmp_path: Path) -> None:
     """Nobody writes into it, so that reading would wait for ever."""
     os.mkfifo(tmp_path / "a")
-    with pytest.raises(UserError, match="a is not a file"):
+    with pytest.raises(UserError, match="a is not a regular file"):
         Fingerprints(tmp_path / "known.json").of(tmp_path / "a")
 
 

@@ -192,7 +192,10 @@ def test_the_limit_of_open_files_is_raised_or_told(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, int(sys.argv[2])))\n"
         "print(len(PairStore.open(Path(sys.argv[1]), *sys.argv[3:])))"
     )
-    for hard, said in ((1000, "120\n"), (100, "raise `ulimit -n`, or prepare it with a larger data.shard_pairs\n")):
+    for hard, said in (
+        (1000, "120\n"),
+        (100, "raise `ulimit -n`, or prepare the corpus with a larger data.shard_pairs\n"),
+    ):
         command = [sys.executable, "-c", code, str(tmp_path), str(hard), *names]
         run = subprocess.run(command, capture_output=True, text=True)
         assert (run.stdout + run.stderr).endswith(said)

@@ -127,7 +127,7 @@ def test_a_corpus_prepared_without_a_hard_limit_says_each_time_how_many_pieces_i
     config = corpus(tmp_path / "corpus", tokenizer=replace(SMALL, vocab_size=9000, hard_vocab_limit=False))
     size = prepare(config).tokenizer("src").size
     prepare(config)  # from the cache
-    assert caplog.text.count(f"{size} pieces are all that the corpus has: data.tokenizer.vocab_size=9000") == 2
+    assert caplog.text.count(f"a vocabulary of {size} pieces, fewer than data.tokenizer.vocab_size=9000") == 2
     hard = replace(config.tokenizer, hard_vocab_limit=True)
     with pytest.raises(UserError, match=f"vocab_size=9000 is more than this corpus can fill; set it to {size} or less"):
         prepare(replace(config, tokenizer=hard))

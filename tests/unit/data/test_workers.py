@@ -63,7 +63,7 @@ def test_a_full_disk_is_told_and_what_was_finished_kept(tmp_path: Path, workers:
     (tmp_path / "corpus" / "cache" / "fingerprints.json").write_bytes(known)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
     try:
-        with pytest.raises(Unfinished, match=r"\.tmp.*: File too large; mend that and give the same command again"):
+        with pytest.raises(Unfinished, match=r"\.tmp.*: File too large; fix that and run the same command again"):
             prepare(config)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
