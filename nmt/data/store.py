@@ -49,7 +49,7 @@ class NumbersFile:
         return np.frombuffer(data, self.dtype)
 
 
-class Side:
+class ShardSide:
     """One side of a shard: the concatenated ids of all sentences, and their offsets.
 
     Offsets are memory-mapped for `lengths`, which reads many of them; a single sentence is read without the mapping.
@@ -101,7 +101,7 @@ class Side:
 class JoinedSides:
     """One side of several shards with consecutive indices. The offsets of one shard are in memory at a time."""
 
-    def __init__(self, sides: Sequence[Side]) -> None:
+    def __init__(self, sides: Sequence[ShardSide]) -> None:
         self.sides = sides
         self.starts = list(accumulate(map(len, sides), initial=0))
 
@@ -135,7 +135,7 @@ class JoinedSides:
 class PairStore:
     """Sentence pairs of a split as ids, without bos and eos."""
 
-    def __init__(self, src: Side | JoinedSides, tgt: Side | JoinedSides) -> None:
+    def __init__(self, src: ShardSide | JoinedSides, tgt: ShardSide | JoinedSides) -> None:
         self.src = src
         self.tgt = tgt
 
@@ -165,10 +165,10 @@ class PairStore:
     @classmethod
     def of(cls, src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> "PairStore":
         """Build a store in memory."""
-        return cls(*(Side(*flatten(lines, np.dtype(np.uint32))) for lines in (src, tgt)))
+        return cls(*(ShardSide(*flatten(lines, np.dtype(np.uint32))) for lines in (src, tgt)))
 
 
-def open_side(stem: Path) -> Side:
+def open_side(stem: Path) -> ShardSide:
     """Open one side of a shard; raise UserError if its files are missing or inconsistent."""
     try:
         with open(f"{stem}.offsets", "rb") as file:
@@ -179,7 +179,7 @@ def open_side(stem: Path) -> Side:
         if offsets[0] != 0 or not is_sorted(offsets) or width not in WIDTHS or size != total * width:
             raise ValueError
         ids = NumbersFile(Path(f"{stem}.ids"), np.dtype(f"u{width}"))
-        side = Side(ids, offsets, NumbersFile(Path(f"{stem}.offsets"), offsets.dtype), mapped)
+        side = ShardSide(ids, offsets, NumbersFile(Path(f"{stem}.offsets"), offsets.dtype), mapped)
         side.release()
         return side
     except (OSError, ValueError, IndexError) as error:

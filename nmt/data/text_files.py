@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class LineRange:
     """Consecutive lines of a text file, which are read without reading the lines before them."""
 
     file: str
@@ -116,20 +116,20 @@ def read_scored(path: Path) -> list[str]:
     return normal
 
 
-def read_stretch(stretch: Stretch) -> Iterator[str]:
-    """Yield the lines of a stretch; raise what `read_lines` raises, and UserError if lines are missing."""
-    path, count = Path(stretch.file), 0
+def read_line_range(part: LineRange) -> Iterator[str]:
+    """Yield the lines of a range; raise what `read_lines` raises, and UserError if lines are missing."""
+    path, count = Path(part.file), 0
     try:
-        with open(stretch.plain, "rb") as file:
-            file.seek(stretch.start)
-            lines = chain.from_iterable(_lines(file, path, before=stretch.before, packed=False))
-            for line in islice(lines, stretch.lines):
+        with open(part.plain, "rb") as file:
+            file.seek(part.start)
+            lines = chain.from_iterable(_lines(file, path, before=part.before, packed=False))
+            for line in islice(lines, part.lines):
                 count += 1
                 yield line
     except OSError as error:
-        raise _read_error(error, path, stretch.before + count) from error
-    if count < stretch.lines:
-        raise UserError(f"{stretch.file} became shorter while it was read; start again when nothing writes to it")
+        raise _read_error(error, path, part.before + count) from error
+    if count < part.lines:
+        raise UserError(f"{part.file} became shorter while it was read; start again when nothing writes to it")
 
 
 def read_blocks(path: Path) -> Iterator[tuple[bytes, int]]:

@@ -5,7 +5,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from nmt.config.data import TextFiles
-from nmt.data.text_files import MIN_LINE_BYTES, Stretch, read_lines, read_stretch
+from nmt.data.text_files import MIN_LINE_BYTES, LineRange, read_line_range, read_lines
 from nmt.errors import UserError
 
 
@@ -34,11 +34,11 @@ def read_pairs(files: TextFiles, folder: Path, most: float = float("inf")) -> It
         raise empty_split_error(files, folder)
 
 
-def read_shard(src: Stretch, tgt: Stretch | None) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of two parallel stretches, or of a tab-separated one; raise what `read_pairs` raises."""
+def read_shard(src: LineRange, tgt: LineRange | None) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of two parallel line ranges, or of a tab-separated one; raise what `read_pairs` raises."""
     if tgt is None:
-        return _split_columns(read_stretch(src), Path(src.file), src.before)
-    return zip(read_stretch(src), read_stretch(tgt), strict=True)
+        return _split_columns(read_line_range(src), Path(src.file), src.before)
+    return zip(read_line_range(src), read_line_range(tgt), strict=True)
 
 
 def empty_split_error(files: TextFiles, folder: Path) -> UserError:

@@ -26,7 +26,7 @@ from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.shard_boundaries import WORK, Result, shards_of
 from nmt.data.preprocessing.shard_steps import encode, finish, finished, repeated_in, text_files, words_file
 from nmt.data.preprocessing.sources import Fingerprints, Source, locate, make_once
-from nmt.data.preprocessing.worker_pool import Task, Workers
+from nmt.data.preprocessing.worker_pool import ShardTask, Workers
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
 from nmt.data.text_files import MOST_IN_MEMORY, write_lines
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
@@ -203,19 +203,19 @@ def process_shards(
     folder = workers.folder
     with progress_bar() as progress:
 
-        def run(description: str, tasks: list[Task], alone: bool = False) -> list[Result]:
+        def run(description: str, tasks: list[ShardTask], alone: bool = False) -> list[Result]:
             task = progress.add_task(description, total=sum(task.size for task in tasks))
             return workers.run(tasks, lambda count: progress.advance(task, count), alone)
 
         cut = {"every": config.shard_pairs}
         tasks = [
-            Task("cut", i, {"file": str(path)} | cut, path.stat().st_size) for i, path in enumerate(source.paths())
+            ShardTask("cut", i, {"file": str(path)} | cut, path.stat().st_size) for i, path in enumerate(source.paths())
         ]
         cuts = run("splitting, in bytes", tasks, alone=sum(task.size for task in tasks) < SMALL)
         shards = shards_of(source, cuts, config.shard_pairs, folder)
         compared = config.cleaning.drop_duplicates and len(shards) > 1
         common = {"cleaning": asdict(config.cleaning), "held_out": held_out, "compared": compared}
-        tasks = [Task("clean", i, shard | common, shard["src"]["lines"]) for i, shard in enumerate(shards)]
+        tasks = [ShardTask("clean", i, shard | common, shard["src"]["lines"]) for i, shard in enumerate(shards)]
         reports = run("cleaning", tasks)
         kept = sum(report["kept"] for report in reports)
         if kept == 0:
@@ -230,7 +230,9 @@ def process_shards(
         write_tokenizers(config, folder, [report["kept"] for report in reports], kept, given)
         progress.update(task, total=1, completed=1)
         common = {"held_out": held_out, "max_pieces": config.max_pieces}
-        tasks = [Task("encode", i, {"report": report} | common, report["kept"]) for i, report in enumerate(reports)]
+        tasks = [
+            ShardTask("encode", i, {"report": report} | common, report["kept"]) for i, report in enumerate(reports)
+        ]
         return run("encoding", tasks)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from nmt.data.preprocessing.parallel_text import empty_split_error, unequal_sides_error
 from nmt.data.preprocessing.sources import Source
-from nmt.data.text_files import Stretch, is_packed, read_blocks
+from nmt.data.text_files import LineRange, is_packed, read_blocks
 from nmt.errors import UserError
 
 WORK = "work"  # folder of temporary files, inside the folder of the corpus
@@ -65,7 +65,7 @@ def shards_of(source: Source, cuts: list[Result], every: int, folder: Path) -> l
         folder: folder of the corpus.
 
     Returns:
-        For each shard the fields of its source and target `Stretch`, as `src` and `tgt`; `tgt` is None if `src` is
+        For each shard the fields of its source and target `LineRange`, as `src` and `tgt`; `tgt` is None if `src` is
         tab-separated.
 
     Raises:
@@ -82,7 +82,7 @@ def shards_of(source: Source, cuts: list[Result], every: int, folder: Path) -> l
             shard: dict[str, Any] = {"src": None, "tgt": None}
             for side, file in (("src", src), ("tgt", tgt)):
                 if file is not None:
-                    shard[side] = asdict(make_stretch(paths[file], cuts[file], file, part * every, every, folder))
+                    shard[side] = asdict(make_line_range(paths[file], cuts[file], file, part * every, every, folder))
             shards.append(shard)
     if not shards:
         raise empty_split_error(files, source.folder)
@@ -104,7 +104,7 @@ def first_pairs(shards: list[dict[str, Any]], most: int) -> list[dict[str, Any]]
     return kept
 
 
-def make_stretch(path: Path, cut: Result, number: int, before: int, every: int, folder: Path) -> Stretch:
-    """Return the stretch of `every` lines (fewer at the end of the file) behind `before` lines."""
+def make_line_range(path: Path, cut: Result, number: int, before: int, every: int, folder: Path) -> LineRange:
+    """Return the range of `every` lines (fewer at the end of the file) behind `before` lines."""
     plain = unpacked_file(folder, number) if cut["packed"] else path
-    return Stretch(str(path), str(plain), cut["starts"][before // every], before, min(every, cut["lines"] - before))
+    return LineRange(str(path), str(plain), cut["starts"][before // every], before, min(every, cut["lines"] - before))

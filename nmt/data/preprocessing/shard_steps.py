@@ -25,7 +25,7 @@ from nmt.data.preprocessing.parallel_text import read_shard
 from nmt.data.preprocessing.shard_boundaries import WORK, Result, cut
 from nmt.data.preprocessing.sources import write_error
 from nmt.data.store import SIDES, StoreWriter, shard_name, store_files
-from nmt.data.text_files import Stretch, read_lines
+from nmt.data.text_files import LineRange, read_lines
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.words import WordCounts
 
@@ -105,8 +105,8 @@ def clean_shard(
     Args:
         folder: folder of the corpus.
         number: number of the shard.
-        src: fields of the `Stretch` of the source side, or of a tab-separated file.
-        tgt: fields of the `Stretch` of the target side.
+        src: fields of the `LineRange` of the source side, or of a tab-separated file.
+        tgt: fields of the `LineRange` of the target side.
         cleaning: fields of the `CleaningConfig`.
         held_out: names of the splits whose pairs are dropped.
         compared: whether to write digests for `find_repeated`.
@@ -119,7 +119,7 @@ def clean_shard(
     stem = folder / WORK / f"clean-{number:05d}"
     files = text_files(folder, number)
     report = CleaningReport()
-    sides = Stretch(**src), Stretch(**tgt) if tgt is not None else None
+    sides = LineRange(**src), LineRange(**tgt) if tgt is not None else None
     dropped = digests(pair for split in held_out for pair in held_out_pairs(folder, split))
     kept_digests, origins, altered = array("Q"), array("Q"), 0
     with (

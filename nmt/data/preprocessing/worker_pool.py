@@ -31,7 +31,7 @@ Process = subprocess.Popen[str]
 
 
 @dataclass(frozen=True)
-class Task:
+class ShardTask:
     """Arguments of `perform`."""
 
     step: str
@@ -44,7 +44,7 @@ class Task:
 class ProgressMeter:
     """Progress of all tasks."""
 
-    def __init__(self, tasks: Sequence[Task], advance: Advance) -> None:
+    def __init__(self, tasks: Sequence[ShardTask], advance: Advance) -> None:
         self.left = [task.size for task in tasks]
         self.advance = advance
 
@@ -73,7 +73,7 @@ class Workers:
         self.readers: list[Thread] = []
         self.lines: SimpleQueue[tuple[Process, str]] = SimpleQueue()
 
-    def run(self, tasks: Sequence[Task], advance: Advance, alone: bool = False) -> list[Result]:
+    def run(self, tasks: Sequence[ShardTask], advance: Advance, alone: bool = False) -> list[Result]:
         """Perform tasks and return their results in the order of the tasks.
 
         Args:
@@ -133,7 +133,7 @@ class Workers:
             self.lines.put((process, line))
         self.lines.put((process, ""))
 
-    def send_task(self, process: Process, waiting: Iterable[tuple[int, Task]], busy: dict[Process, int]) -> None:
+    def send_task(self, process: Process, waiting: Iterable[tuple[int, ShardTask]], busy: dict[Process, int]) -> None:
         """Send the next waiting task, if any, to a process."""
         for index, task in waiting:
             assert process.stdin is not None

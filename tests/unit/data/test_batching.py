@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from nmt.config import BatchUnit
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch, PairStore, TrainingBatches, gather, in_length_order, make_batch
-from nmt.data.store import Side
+from nmt.data.store import ShardSide
 
 Lines = list[list[int]]
 batching = importlib.import_module("nmt.data.batching")
@@ -182,7 +182,7 @@ def test_windows_of_sorted_pools(monkeypatch: pytest.MonkeyPatch, most: int, win
 @pytest.mark.parametrize("unit", BatchUnit)
 def test_memory_is_of_a_window_and_four_bytes_a_pair(monkeypatch: pytest.MonkeyPatch, unit: BatchUnit) -> None:
     pairs = 400_000
-    side = Side(np.full(pairs, 4, dtype=np.uint16), np.arange(pairs + 1))
+    side = ShardSide(np.full(pairs, 4, dtype=np.uint16), np.arange(pairs + 1))
     monkeypatch.setattr(batching, "WINDOW", 1 << 12)
     tracemalloc.start()
     batches = training(PairStore(side, side), unit, 64)

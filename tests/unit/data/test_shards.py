@@ -19,7 +19,7 @@ from nmt.data.preprocessing.duplicates import find_repeated, read_repeated, writ
 from nmt.data.preprocessing.parallel_text import read_shard
 from nmt.data.preprocessing.shard_boundaries import cut, shards_of
 from nmt.data.preprocessing.sources import Source
-from nmt.data.text_files import Stretch, read_lines, read_stretch
+from nmt.data.text_files import LineRange, read_line_range, read_lines
 from nmt.errors import UserError
 
 MODULE = importlib.import_module("nmt.data.preprocessing.prepare")
@@ -169,13 +169,13 @@ def test_shards_are_read_as_the_whole_is(tmp_path: Path) -> None:
     name = write(tmp_path / "a.tsv", ["\ufeffthe house\tdas Haus", "the garden\tder Garten\tx", "the door"])
     source = Source(TextFiles(tsv=[name]), tmp_path)
     _, result = cut(tmp_path, 0, str(tmp_path / name), 1, [].append)
-    first, second, third = (Stretch(**shard["src"]) for shard in shards_of(source, [result], 1, tmp_path))
+    first, second, third = (LineRange(**shard["src"]) for shard in shards_of(source, [result], 1, tmp_path))
     assert list(read_shard(first, None)) == [("the house", "das Haus")]
     assert list(read_shard(second, None)) == [("the garden", "der Garten")]
     with pytest.raises(UserError, match=r"a\.tsv: line 3 has no tab"):
         list(read_shard(third, None))
     with pytest.raises(UserError, match=r"a\.tsv became shorter while it was read"):
-        list(read_stretch(replace(first, lines=4)))
+        list(read_line_range(replace(first, lines=4)))
 
 
 @pytest.mark.parametrize("together", [1, 10, 10_000])

@@ -14,7 +14,7 @@ from nmt.config.data import CleaningConfig
 from nmt.data import prepare
 from nmt.data.preprocessing.shard_boundaries import shards_of
 from nmt.data.preprocessing.sources import Source
-from nmt.data.preprocessing.worker_pool import Task, Workers
+from nmt.data.preprocessing.worker_pool import ShardTask, Workers
 from nmt.errors import Unfinished, UserError
 
 pytestmark = pytest.mark.commands
@@ -97,14 +97,16 @@ def test_the_bar_ends_at_what_there_is(tmp_path: Path, monkeypatch: pytest.Monke
     told: list[int] = []
     size = {file: (tmp_path / file).stat().st_size for file in (name, packed)}
     with Workers(tmp_path, together) as workers:
-        tasks = [Task("cut", i, {"file": str(tmp_path / file), "every": 50}, size[file]) for i, file in enumerate(size)]
+        tasks = [
+            ShardTask("cut", i, {"file": str(tmp_path / file), "every": 50}, size[file]) for i, file in enumerate(size)
+        ]
         cuts = workers.run(tasks, told.append)
         assert sum(told) == sum(size.values())
         told.clear()
         source = Source(TextFiles(tsv=list(size)), tmp_path)
         parts = shards_of(source, cuts, 50, tmp_path)
         given = {"cleaning": asdict(CleaningConfig()), "held_out": [], "compared": False}
-        tasks = [Task("clean", i, part | given, part["src"]["lines"]) for i, part in enumerate(parts)]
+        tasks = [ShardTask("clean", i, part | given, part["src"]["lines"]) for i, part in enumerate(parts)]
         for left in (True, False):
             workers.run(tasks, told.append)
             assert sum(told) == 2 * len(PAIRS)

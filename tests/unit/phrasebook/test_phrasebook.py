@@ -15,7 +15,7 @@ from nmt.phrasebook import Pair, german, pairs, splits, stream
 from nmt.phrasebook.events import RELATIVE_FRAMES_OF, RELATIVIZABLE
 from nmt.phrasebook.grammar import NO_TEXT, Clause, Form, NounPhrase, Sentence
 from nmt.phrasebook.nouns import GROUPS
-from nmt.phrasebook.sentences import Sentences
+from nmt.phrasebook.sentences import SentenceSampler
 
 GOLDEN = "63ad5181dac7eede18902515e8f222195a3b274dae296277241cac774939ed59"
 DIGEST = """
@@ -159,14 +159,14 @@ def test_sizes_that_cannot_be_had_are_refused() -> None:
 
 
 def test_an_exhausted_grammar_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = [Sentences(seed).price(NO_TEXT) for seed in (1, 2, 3)]
+    few = [SentenceSampler(seed).price(NO_TEXT) for seed in (1, 2, 3)]
 
-    def monotonous(self: Sentences, depth: int) -> Sentence:
+    def monotonous(self: SentenceSampler, depth: int) -> Sentence:
         return self.pick(few)
 
-    monkeypatch.setattr(Sentences, "sentence", monotonous)
+    monkeypatch.setattr(SentenceSampler, "sentence", monotonous)
     monkeypatch.setattr("nmt.phrasebook._PATIENCE", 100)
-    with pytest.raises(UserError, match="no more than 3 of 10 pairs at depth 1"):
+    with pytest.raises(UserError, match="the grammar has only 3 of 10 pairs at depth 1"):
         list(pairs(10, seed=1))
 
 
@@ -192,7 +192,7 @@ def distance(clause: Clause) -> int:
 def test_depth_bounds_the_nesting_and_lengthens_the_distance() -> None:
     means = []
     for depth in (0, 1, 2, 4):
-        source = Sentences(13)
+        source = SentenceSampler(13)
         clauses = [source.sentence(depth).clause for _ in range(3000)]
         assert max(depth_of(clause) for clause in clauses) == depth
         assert all(len(nested(clause)) <= 1 for clause in clauses)

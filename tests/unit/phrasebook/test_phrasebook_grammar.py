@@ -215,7 +215,7 @@ KNOWN: list[tuple[Sentence, str, str]] = [
         "Wer hat Herrn Weber angerufen?",
     ),
     (
-        Sentence(Clause(np("sister", YOUR), verbs.GO, PAST, asked=Text("when", "wann")), Q),
+        Sentence(Clause(np("sister", YOUR), verbs.GO, PAST, question_word=Text("when", "wann")), Q),
         "When did your sister go?",
         "Wann ist Ihre Schwester gegangen?",
     ),
