@@ -1,4 +1,4 @@
-"""Random files, settings and lines: the right answer or a `UserError`, and never anything else."""
+"""Fuzz tests of files, settings and lines: the result is correct or a `UserError` is raised."""
 
 import gzip
 import json
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @fuzzed
 @given(BYTES)
-def test_lines_are_what_stands_between_line_feeds(folder: Path, content: bytes) -> None:
+def test_lines_are_separated_by_line_feeds(folder: Path, content: bytes) -> None:
     (folder / "text").write_bytes(content)
     (folder / "text.gz").write_bytes(gzip.compress(content, compresslevel=1))
     parts = content.split(b"\n")
@@ -82,7 +82,7 @@ def test_random_settings_are_valid_or_refused(changes: list[tuple[int, object]])
     tree["data"] |= {"phrasebook": {}}
     for at, value in changes:
         tree = replaced(tree, at, value)
-    if isinstance(tree, dict):  # what is as usual is left out: reading it takes most of the time
+    if isinstance(tree, dict):  # default values are left out, because reading them takes most of the time
         few = {key: value for key, value in tree.items() if key == "data" or value != TREE.get(key, ...)}
         valid_or_refused(lambda: from_hydra(Config, few))
 

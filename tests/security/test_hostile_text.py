@@ -1,4 +1,4 @@
-"""Text of somebody who means harm: bombs in archives, lines without end, commands for the terminal."""
+"""Malicious text: archive bombs, endless lines, terminal commands."""
 
 import gzip
 import io
@@ -64,7 +64,7 @@ def test_the_longest_line_is_where_it_is_said_to_be(tmp_path: Path, length: int)
 
 @pytest.mark.parametrize("line", [b"\n", b"x" * 4095 + b"\n"])
 def test_what_is_kept_in_memory_is_bounded(tmp_path: Path, line: bytes) -> None:
-    """Empty lines take memory too."""
+    """Empty lines count, because they take memory, too."""
     path = bomb(tmp_path / "lines.gz", line * (MEGABYTE // len(line)), 65 * len(line) // max(64, len(line)) + 1)
     with pytest.raises(UserError, match=r"lines\.gz: has more than 67,108,864 bytes"):
         read_all(path)
@@ -98,7 +98,7 @@ def test_a_block_is_bounded() -> None:
 
 
 def silent(text: str) -> bool:
-    """Whether a terminal is told nothing by it."""
+    """Return whether a text contains no terminal command."""
     return not any((sign < " " and sign not in "\n\t") or "\x7f" <= sign <= "\x9f" or sign == "\u202e" for sign in text)
 
 
@@ -148,7 +148,7 @@ def test_tables_command_no_terminal(capsys: pytest.CaptureFixture[str], monkeypa
     assert text.count(markup) == 2
 
 
-def test_the_name_of_a_download_is_no_markup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_name_of_a_download_is_not_read_as_markup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shown = io.StringIO()
     bar = fetch._progress_bar()
     bar.live.console = Console(file=shown, force_terminal=True, width=200)
@@ -161,7 +161,7 @@ def test_the_name_of_a_download_is_no_markup(monkeypatch: pytest.MonkeyPatch, tm
 
 @pytest.mark.parametrize(("length", "declared"), [(4096, "4096"), (4096, ""), (0, str(1 << 62))])
 def test_a_download_has_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, declared: str) -> None:
-    """By what is said of it, by what comes, and by the room that there is."""
+    """The size is limited by the announced length, by the received bytes and by the free disk space."""
     if length:
         monkeypatch.setattr(fetch, "_MAX_BYTES", 1000)
     else:
@@ -174,7 +174,7 @@ def test_a_download_has_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 class Pieces:
-    """In place of a tokenizer: its vocabulary is whoever's who made it."""
+    """Stand-in for a tokenizer, whose vocabulary may be malicious."""
 
     def decode(self, ids: list[list[int]]) -> list[str]:
         return [f"one{ESCAPES[:-1]}\ntwo\tthree\r\u2028four\x85five" for _ in ids]

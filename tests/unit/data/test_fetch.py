@@ -1,4 +1,4 @@
-"""Downloads against a real server on this machine that misbehaves on request."""
+"""Downloads from a local server that misbehaves on request."""
 
 import hashlib
 import os
@@ -29,14 +29,14 @@ def sha(body: bytes) -> str:
 
 @dataclass
 class Site:
-    """What the server does, and what it was asked."""
+    """Behaviour of the server, and the requests that it received."""
 
     url: str = ""
     ranges: bool = True
-    cuts: list[int] = field(default_factory=list)  # bytes after which the next answers break off
+    cuts: list[int] = field(default_factory=list)  # number of bytes after which the next responses break off
     always_cut: int | None = None
-    statuses: list[int] = field(default_factory=list)  # failures that the next answers give
-    false_starts: list[int] = field(default_factory=list)  # where the next ranges start instead
+    statuses: list[int] = field(default_factory=list)  # status codes of the next responses
+    false_starts: list[int] = field(default_factory=list)  # wrong starts of the next ranges
     requests: list[tuple[str, str | None]] = field(default_factory=list)  # path and Range header
 
     def download(self, body: bytes = BODY, name: str = NAME) -> DownloadConfig:
@@ -102,7 +102,7 @@ def fetched(site: Site, folder: Path) -> bytes:
 
 
 def refused(download: DownloadConfig, folder: Path, mirror: Path | None = None, name: str = NAME) -> str:
-    """The message of the UserError that fetching raises: always one line."""
+    """Return the message of the UserError that `fetch` raises, which must be one line."""
     with pytest.raises(UserError) as caught:
         fetch(download, folder, mirror, [name], QUICK)
     assert "\n" not in str(caught.value)
@@ -264,7 +264,7 @@ def test_path_without_digest_stops_before_any_download(site: Site, tmp_path: Pat
 
 
 def test_disk_that_fails_is_not_tried_again(site: Site, tmp_path: Path) -> None:
-    part_of(tmp_path).mkdir(parents=True)  # where a file should be
+    part_of(tmp_path).mkdir(parents=True)  # a folder in place of the file
     (tmp_path / "file").write_text("where a folder should be")
     site.ranges = False
     for folder, requests in ((tmp_path / "file", 0), (tmp_path, 1)):

@@ -1,4 +1,4 @@
-"""Preparation over shards: the same pairs whatever the shards and processes; what is finished is not done again."""
+"""Sharded preparation: the pairs do not depend on shards and processes, and finished steps are not repeated."""
 
 import importlib
 import json
@@ -26,7 +26,7 @@ MODULE = importlib.import_module("nmt.data.preprocessing.prepare")
 
 
 def content(prepared: Prepared) -> dict[str, object]:
-    """All that preparation is for, wherever the shards end."""
+    """Return the content of a prepared corpus, independent of its shards."""
     store = prepared.store("train")
     names = ("src.model", "tgt.model", "report.json", "report.txt", "words.json", "valid.src", "valid-00000.tgt.ids")
     return {
@@ -81,8 +81,8 @@ class Killed(BaseException):
     pass
 
 
-def test_nothing_that_is_finished_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped after each step in turn; in the end each was done once, and the bytes are those of a run in one go."""
+def test_finished_steps_are_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step runs once, although each step is interrupted, and the bytes equal those of an uninterrupted run."""
     config = corpus(tmp_path / "corpus", 2, True, shard_pairs=30)
     expected = files(prepare(replace(config, cache=str(tmp_path / "other"))).folder)
     done: list[str] = []
@@ -123,7 +123,7 @@ def test_a_finished_step_whose_files_were_damaged_is_done_again(
     assert files(prepare(config).folder) == expected
 
 
-def test_what_a_step_told_is_checked_too(tmp_path: Path) -> None:
+def test_the_result_of_a_step_is_checked_too(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     shard_steps.finish(tmp_path, "clean-00000", [], {"kept": 123})
     assert shard_steps.finished(tmp_path, "clean-00000") == {"kept": 123}
@@ -153,7 +153,7 @@ def test_stopped_as_it_takes_its_work_away(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("every", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize("text", [b"", b"a\n", b"a\nb", b"a\nb\n\n", b"\n\n\nc\nd", b"a" * 9 + b"\n" + b"b\r\n" * 5])
 @pytest.mark.parametrize("block", [1, 4, 1 << 20])
-def test_a_file_is_cut_at_each_so_manyth_line(
+def test_a_file_is_split_after_a_fixed_number_of_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, every: int, block: int
 ) -> None:
     monkeypatch.setattr("nmt.data.text_files._BLOCK", block)

@@ -1,4 +1,4 @@
-"""Subword sampling against enumeration of all segmentations; without chance it is SentencePiece's own segmentation."""
+"""Subword sampling compared with enumeration of all segmentations, and in the limit with SentencePiece."""
 
 import itertools
 import math
@@ -36,7 +36,7 @@ def tokenizer(kind: SubwordType) -> Tokenizer:
 
 
 def assert_drawn_as(sampler: WordSampler, expected: dict[tuple[str, ...], float]) -> None:
-    """Each segmentation's frequency lies within five standard deviations, and two draws, of its probability."""
+    """Check that each frequency is within five standard deviations, and two draws, of its probability."""
     assert sum(expected.values()) == pytest.approx(1)
     uniform = numbers()
     drawn = Counter(tuple(PIECES[i] for i in sampler.sample(WORD, uniform)) for _ in range(DRAWS))
@@ -65,7 +65,7 @@ def test_the_unigram_model_draws_every_segmentation_by_its_probability(alpha: fl
 
 
 def dropout(symbols: tuple[str, ...], probability: float) -> dict[tuple[str, ...], float]:
-    """Exact probabilities: the merge is the first, in the order of ranks and places, that is not dropped."""
+    """Return exact probabilities: each step applies the first merge, by rank and position, that is not dropped."""
     ranks = dict(zip(PIECES, RANKS, strict=True))
     pairs = [
         (-ranks[left + right], i)

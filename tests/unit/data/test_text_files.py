@@ -1,4 +1,4 @@
-"""The one reader and the one writer of text: files, pipes, standard input; what they refuse."""
+"""Reader and writer of text: files, pipes, standard input, and refused input."""
 
 import gzip
 import io
@@ -23,7 +23,7 @@ CONTENT = "\ufeffthe house\r\n\nthe\u2028garden\ndie Tür".encode()
 
 @contextmanager
 def pipe(content: bytes) -> Iterator[Path]:
-    """The reading end of a pipe as a path, as a shell's process substitution gives it."""
+    """Return the reading end of a pipe as a path, as in a shell's process substitution."""
     with subprocess.Popen(
         [sys.executable, "-c", "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"],
         stdin=subprocess.PIPE,
@@ -51,11 +51,11 @@ def test_the_lines_of_a_pipe_are_there_before_the_next_is_written(monkeypatch: p
         lines = read_available(Path("-"))
         for number in range(3):
             sink.write(f"line {number}\nhalf ".encode())
-            found = next(lines)
-            assert found == [f"{'half ' * bool(number)}line {number}"]
+            block = next(lines)
+            assert block == [f"{'half ' * bool(number)}line {number}"]
 
 
-def test_closed_standard_input_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_standard_input_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UserError, match="standard input is closed; give the name of a file"):
         read_all(Path("-"))
@@ -111,7 +111,9 @@ def test_a_written_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(RuntimeError):
         stopped("die Tür\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["out.part"]  # hours of translation are kept
+    assert [path.name for path in tmp_path.iterdir()] == [
+        "out.part"
+    ]  # partial output is kept, because it may be the result of hours of translation
     with written(str(target)) as file:
         file.write("die Tür\n")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -1,4 +1,4 @@
-"""Text to pieces and back without loss, for both kinds of model, and what is said when there can be no model."""
+"""Tokenizers: encoding and decoding without loss for both model types, and error messages of training."""
 
 import io
 import re
@@ -41,7 +41,7 @@ def refusal(kind: SubwordType, size: int, lines: list[str] = TEXT) -> str:
 
 
 def most_in(message: str) -> int:
-    """The largest vocabulary that a refusal offers."""
+    """Return the largest vocabulary size that an error message suggests."""
     return int(re.search(r"set it to (\d+) or less", message)[1])  # type: ignore[index]
 
 
@@ -84,7 +84,7 @@ def test_the_same_text_gives_the_same_bytes(kind: SubwordType) -> None:
 
 
 @each_kind
-def test_the_vocabulary_has_the_size_asked_for_and_begins_with_the_special_symbols(kind: SubwordType) -> None:
+def test_the_vocabulary_has_the_configured_size_and_begins_with_the_special_symbols(kind: SubwordType) -> None:
     tokenizer = Tokenizer(model(kind))
     assert tokenizer.size == SIZE
     assert tokenizer.pieces([PAD_ID, UNK_ID, BOS_ID, EOS_ID]) == ["<pad>", "<unk>", "<s>", "</s>"]
@@ -138,7 +138,7 @@ def test_a_vocabulary_smaller_than_the_characters_is_refused_with_the_least_it_c
     message = refusal(kind, 20)
     assert "data.tokenizer.vocab_size=20" in message
     least = int(re.search(r"set it to more than (\d+)", message)[1])  # type: ignore[index]
-    assert least == len(CHARACTERS) + 4  # the space counts as its mark; four special symbols
+    assert least == len(CHARACTERS) + 4  # the mark of the space, and four special symbols
     assert Tokenizer(trained(kind, least + 1)).size == least + 1
 
 
@@ -181,9 +181,9 @@ def test_a_model_with_other_special_symbols_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_that_rewrites_text_is_refused(tmp_path: Path) -> None:
-    """One character could become thousands."""
+    """One character could expand to thousands."""
     rules = tmp_path / "rules.tsv"
-    rules.write_text("61\t" + " ".join(["62"] * 5) + "\n")  # code points: a becomes five times b
+    rules.write_text("61\t" + " ".join(["62"] * 5) + "\n")  # code points: "a" expands to five times "b"
     written = io.BytesIO()
     ids = {f"{name}_id": number for number, name in enumerate(("pad", "unk", "bos", "eos"))}
     sentencepiece.SentencePieceTrainer.Train(
@@ -192,8 +192,8 @@ def test_a_model_that_rewrites_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="theirs rewrites text"):
         Tokenizer(written.getvalue(), "theirs")
     whole = written.getvalue()
-    tags = [at for at, byte in enumerate(whole) if byte == 0x1A]  # field 3 with a length, or anything else
-    # Of a longer tag the parser drops the upper bits.
+    tags = [at for at, byte in enumerate(whole) if byte == 0x1A]  # length-delimited field 3, or arbitrary bytes
+    # The parser drops the upper bits of a longer tag.
     disguised = [whole[:at] + b"\x9a\x80\x80\x80\x10" + whole[at + 1 :] for at in tags]
     (model,) = filter(reads_b_for_a, disguised)
     with pytest.raises(UserError, match="theirs rewrites text"):
@@ -210,6 +210,6 @@ def reads_b_for_a(model: bytes) -> bool:
 
 def test_a_model_is_read_up_to_a_size(tmp_path: Path) -> None:
     with (tmp_path / "huge.model").open("wb") as file:
-        file.truncate(1 << 40)  # a hole, which takes no disk
+        file.truncate(1 << 40)  # a sparse file, which takes no disk space
     with pytest.raises(UserError, match=r"huge\.model has more than"):
         Tokenizer.load(tmp_path / "huge.model")

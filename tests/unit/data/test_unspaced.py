@@ -1,4 +1,4 @@
-"""Text without spaces between words and a tokenizer of BLEU that looks for spaces: the warning, where it belongs."""
+"""Warning about text without spaces between words and a BLEU tokenizer that splits at spaces."""
 
 import logging
 from dataclasses import replace
@@ -55,7 +55,7 @@ KO = ["오늘은 날씨가 아주 좋아서 공원을 산책합니다.", "이 �
         (["ສະບາຍດີຂ້ອຍຊື່ວ່າສົມຊາຍແລະຂ້ອຍມາຈາກວຽງຈັນ"], "13a", "char"),
     ],
 )
-def test_unspaced_text_is_told_the_tokenizer_of_its_script(lines: list[str], tokenize: str, better: str) -> None:
+def test_the_warning_names_the_tokenizer_of_the_script(lines: list[str], tokenize: str, better: str) -> None:
     advice = tokenizer_advice(lines, tokenize)
     assert advice is not None
     split = [" ".join(bleu_words(line, tokenize)) for line in lines]
@@ -67,7 +67,7 @@ def test_unspaced_text_is_told_the_tokenizer_of_its_script(lines: list[str], tok
 
 
 def test_the_tokenizer_that_it_names_counts_more_than_whole_sentences() -> None:
-    """One word in each sentence is another: a good translation, which 13a gives nothing."""
+    """Each sentence differs in one word: the translation is good, but its score with 13a is 0."""
     other = [line.replace("三", "四").replace("好", "坏").replace("火", "汽") for line in ZH]
     assert sacrebleu.corpus_bleu(other, [ZH], tokenize="13a").score < 1
     assert sacrebleu.corpus_bleu(other, [ZH], tokenize="zh").score > 60
@@ -91,7 +91,7 @@ def test_the_tokenizer_that_it_names_counts_more_than_whole_sentences() -> None:
 )
 def test_nothing_is_said_of_other_text_and_of_tokenizers_that_split_it(lines: list[str], tokenize: str) -> None:
     assert tokenizer_advice(lines, tokenize) is None
-    if tokenize not in ("ja-mecab", "flores200"):  # which need more than sacrebleu
+    if tokenize not in ("ja-mecab", "flores200"):  # these tokenizers need more than sacrebleu
         assert not unspaced(" ".join(bleu_words(line, tokenize)) for line in lines)
 
 
@@ -117,7 +117,7 @@ def test_score_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: p
 
 
 def without_spaces(lines: Lines) -> Lines:
-    """The targets in Han characters without spaces."""
+    """Return the targets in Han characters without spaces."""
     han = str.maketrans({chr(code): chr(code + 0x4E00) for code in range(0x30, 0x180)} | {" ": ""})
     return [(src, tgt.translate(han)) for src, tgt in lines]
 
@@ -147,7 +147,7 @@ def test_training_and_evaluation_warn_and_the_best_checkpoint_is_that_of_the_low
     assert training.endswith("use data.bleu_tokenize=zh")
     assert "scripts/score.py bleu_tokenize=zh" in evaluation
     assert {line["valid/matching_4grams"] for line in validations} == {0}
-    assert max(line["valid/bleu"] for line in validations) > 1  # made by smoothing
+    assert max(line["valid/bleu"] for line in validations) > 1  # not 0 only because of smoothing
     assert step == min(validations, key=lambda line: line["valid/perplexity"])["step"] == 5
 
 

@@ -1,4 +1,4 @@
-"""Processes that prepare beside each other: the same bytes, and what becomes of it when one of them cannot go on."""
+"""Parallel preparation: identical bytes, and errors of worker processes."""
 
 import fcntl
 import resource
@@ -28,7 +28,7 @@ def test_processes_write_what_one_alone_writes(tmp_path: Path) -> None:
     assert files(together.folder) == files(alone.folder)
 
 
-def test_a_mistake_in_a_later_shard_is_told_by_its_line(tmp_path: Path) -> None:
+def test_a_mistake_in_a_later_shard_is_reported_with_its_line(tmp_path: Path) -> None:
     for workers in (1, 2):
         config = corpus(tmp_path / f"{workers}", shard_pairs=20, workers=workers)
         file = Path(config.root or "") / "0.en"
@@ -40,7 +40,7 @@ def test_a_mistake_in_a_later_shard_is_told_by_its_line(tmp_path: Path) -> None:
         assert not list(Path(config.cache or "").glob("prepared/*.tmp"))
 
 
-def test_a_worker_that_is_killed_is_told_and_what_it_finished_kept(
+def test_a_killed_worker_is_reported_and_its_finished_steps_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = corpus(tmp_path / "corpus", shard_pairs=20, workers=2)
@@ -53,8 +53,8 @@ def test_a_worker_that_is_killed_is_told_and_what_it_finished_kept(
 
 
 @pytest.mark.parametrize(("workers", "most"), [(1, 100), (1, 900), (1, 1500), (2, 900)])
-def test_a_full_disk_is_told_and_what_was_finished_kept(tmp_path: Path, workers: int, most: int) -> None:
-    """No file may be larger than so many bytes, which fails where the disk would: as bytes are written."""
+def test_a_full_disk_is_reported_and_finished_steps_are_kept(tmp_path: Path, workers: int, most: int) -> None:
+    """The limit of file sizes fails, like a full disk, when bytes are written."""
     config = corpus(tmp_path / "corpus", shard_pairs=30, workers=workers)
     expected = files(prepare(replace(config, cache=str(tmp_path / "other"))).folder)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -110,5 +110,5 @@ def test_the_bar_ends_at_what_there_is(tmp_path: Path, monkeypatch: pytest.Monke
         for left in (True, False):
             workers.run(tasks, told.append)
             assert sum(told) == 2 * len(PAIRS)
-            assert len(told) == (28 if left and together == 1 else 4)  # the blocks of processes are larger
+            assert len(told) == (28 if left and together == 1 else 4)  # worker processes use larger blocks
             told.clear()

@@ -1,4 +1,4 @@
-"""The set against Python's own, also where numbers fall into one slot, and what it takes."""
+"""Digest set compared with Python's set, including collisions of slots, and its memory."""
 
 import random
 import sys
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nmt.digests import DigestSet, digest
 
-# Numbers whose lowest bits are equal fall into one slot, and those with all bits set into the last, before the first.
+# Numbers with equal lowest bits collide in one slot; numbers with all bits set collide in the last slot.
 NUMBERS = st.integers(1, 2**64 - 1) | st.builds(lambda high: high << 40 | 1023, st.integers(0, 9))
 
 

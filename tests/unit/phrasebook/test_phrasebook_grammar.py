@@ -1,4 +1,4 @@
-"""The grammar of the phrasebook against hand-written tables and sentences known to be right."""
+"""Grammar of the phrasebook compared with hand-written tables and sentences."""
 
 import pytest
 
