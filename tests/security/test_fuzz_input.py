@@ -114,22 +114,22 @@ SENTENCES = st.lists(st.integers(4, 70_000), max_size=7)
     st.lists(st.tuples(SENTENCES, SENTENCES), min_size=1, max_size=20),
     *(st.sampled_from(BatchUnit), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**63 - 1), st.integers(1, 3)),
 )
-def test_every_pair_is_in_a_batch_once_an_epoch(
+def test_every_pair_is_in_a_batch_once_per_epoch(
     pairs: list[tuple[list[int], list[int]]], unit: BatchUnit, size: int, pool: int, seed: int, processes: int
 ) -> None:
     store = PairStore.of([src for src, _ in pairs], [tgt for _, tgt in pairs])
-    found: list[int] = []
+    indices: list[int] = []
     for rank in range(processes):
         batches = TrainingBatches(store, unit, size, pool, seed, share=(rank, processes))
         batch = batches.next()
         while batches.epoch == 0:
-            found += batch.indices
+            indices += batch.indices
             for column, index in enumerate(batch.indices):
                 src = batch.src[:, column][batch.src_mask[:, column]].tolist()
                 tgt = batch.tgt_out[:, column][batch.tgt_mask[:, column]].tolist()
                 assert (src[:-1], tgt[:-1]) == pairs[index]
             batch = batches.next()
-    assert Counter(found) == Counter(range(len(pairs)))
+    assert Counter(indices) == Counter(range(len(pairs)))
 
 
 @pytest.fixture(scope="module")

@@ -41,24 +41,24 @@ def test_a_position_has_the_same_batch_however_it_was_reached(subword_sampling: 
     """Sampled pieces are swapped with their sides: they spell the same text as the stored pieces."""
     whole = both(subword_sampling)
     for _ in range(7):
-        found = whole.next()
+        batch = whole.next()
     other = both(subword_sampling)
     other.seek(whole.epoch, whole.index - 1)
-    assert equal(other.next(), found)
+    assert equal(other.next(), batch)
 
 
 def test_processes_turn_the_same_batches() -> None:
     whole, first, second = both(), both(), both()
     first.share, second.share = (0, 2), (1, 2)
     for _ in range(9):
-        found, shares = whole.next(), [first.next(), second.next()]
-        assert sorted(found.indices) == sorted(shares[0].indices + shares[1].indices)
-        assert found.tokens == sum(share.tokens for share in shares)
+        batch, shares = whole.next(), [first.next(), second.next()]
+        assert sorted(batch.indices) == sorted(shares[0].indices + shares[1].indices)
+        assert batch.tokens == sum(share.tokens for share in shares)
 
 
 def test_the_weights_that_count_are_those_of_the_tokens_learnt() -> None:
     """A swapped batch counts the tokens of its swapped targets, by which the gradient is divided."""
     turning = both()
     turning.next()
-    found = turning.next()
-    assert found.tokens == sum(len(SRC[i]) + 1 for i in found.indices)
+    batch = turning.next()
+    assert batch.tokens == sum(len(SRC[i]) + 1 for i in batch.indices)

@@ -43,8 +43,8 @@ class Site:
         return DownloadConfig(url=self.url, sha256={name: sha(body)})
 
     @property
-    def asked_ranges(self) -> list[str | None]:
-        return [asked for _, asked in self.requests]
+    def requested_ranges(self) -> list[str | None]:
+        return [requested for _, requested in self.requests]
 
 
 @pytest.fixture
@@ -54,14 +54,14 @@ def site(monkeypatch: Patch) -> Iterator[Site]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = self.headers["Range"]
-            state.requests.append((self.path, asked))
+            requested = self.headers["Range"]
+            state.requests.append((self.path, requested))
             if state.statuses or self.path not in (f"/files/{NAME}", "/files/with%20space%23.txt"):
                 self.send_error(state.statuses.pop(0) if state.statuses else 404)
                 return
             start = 0
-            if asked and state.ranges:
-                start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            if requested and state.ranges:
+                start = int(requested.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(BODY):
                     self.send_error(416)
                     return
@@ -142,21 +142,21 @@ def test_resumes_in_the_next_call(site: Site, tmp_path: Path) -> None:
     site.always_cut = None
     site.requests.clear()
     assert fetched(site, tmp_path) == BODY
-    assert site.asked_ranges == [f"bytes={half}-"]
+    assert site.requested_ranges == [f"bytes={half}-"]
 
 
 def test_resumes_within_a_call_as_long_as_there_is_progress(site: Site, tmp_path: Path) -> None:
     site.always_cut = len(BODY) // 5
     assert fetched(site, tmp_path) == BODY
     starts = range(site.always_cut, len(BODY), site.always_cut)
-    assert site.asked_ranges == [None, *(f"bytes={start}-" for start in starts)]
+    assert site.requested_ranges == [None, *(f"bytes={start}-" for start in starts)]
     assert len(site.requests) > QUICK.attempts
 
 
 def test_server_that_ignores_range(site: Site, tmp_path: Path) -> None:
     site.ranges, site.cuts = False, [100_000]
     assert fetched(site, tmp_path) == BODY
-    assert site.asked_ranges == [None, "bytes=100000-"]
+    assert site.requested_ranges == [None, "bytes=100000-"]
 
 
 def test_gives_up_on_a_server_that_ignores_range_and_always_breaks_off(site: Site, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_server_that_sends_another_range(site: Site, tmp_path: Path, caplog: Log
     leave_part(tmp_path, BODY[:1000])
     site.false_starts = [0]
     assert fetched(site, tmp_path) == BODY
-    assert site.asked_ranges == ["bytes=1000-", None]
+    assert site.requested_ranges == ["bytes=1000-", None]
     assert "another range" in caplog.text
 
 
@@ -185,7 +185,7 @@ def test_server_that_sends_another_range(site: Site, tmp_path: Path, caplog: Log
 def test_part_from_an_earlier_call(site: Site, tmp_path: Path, part: bytes, ranges: list[str | None]) -> None:
     leave_part(tmp_path, part)
     assert fetched(site, tmp_path) == BODY
-    assert site.asked_ranges == ranges
+    assert site.requested_ranges == ranges
 
 
 def test_wrong_checksum(site: Site, tmp_path: Path) -> None:

@@ -54,10 +54,10 @@ def tab_separated(folder: Path) -> TextFiles:
 @pytest.mark.parametrize("layout", [plain, gzipped, several, tab_separated])
 def test_own_files_in_every_layout(tmp_path: Path, layout: Callable[[Path], TextFiles]) -> None:
     files = layout(tmp_path)
-    found = locate(DataConfig(root=str(tmp_path), train=files, valid=files))
-    assert list(found) == ["train", "valid"]  # no test set was named
-    assert list(found["train"].pairs()) == PAIRS == list(found["valid"].pairs())
-    assert found["train"].paths() == [tmp_path / name for name in [*files.src, *files.tgt, *files.tsv]]
+    splits = locate(DataConfig(root=str(tmp_path), train=files, valid=files))
+    assert list(splits) == ["train", "valid"]  # no test set was named
+    assert list(splits["train"].pairs()) == PAIRS == list(splits["valid"].pairs())
+    assert splits["train"].paths() == [tmp_path / name for name in [*files.src, *files.tgt, *files.tsv]]
 
 
 def test_a_root_that_is_not_a_folder(tmp_path: Path) -> None:
@@ -79,9 +79,9 @@ def mirrored(folder: Path) -> DataConfig:
 
 
 def test_a_download_is_read_from_a_mirror(tmp_path: Path) -> None:
-    found = locate(mirrored(tmp_path))
-    assert list(found["train"].pairs()) == PAIRS
-    assert found["train"].folder == tmp_path / "mirror"
+    splits = locate(mirrored(tmp_path))
+    assert list(splits["train"].pairs()) == PAIRS
+    assert splits["train"].folder == tmp_path / "mirror"
     assert not (tmp_path / "cache").exists()
 
 
@@ -103,9 +103,9 @@ def phrases(folder: Path, src_lang: str = "en", **settings: int) -> DataConfig:
 
 
 def test_the_phrasebook_is_written_as_the_grammar_gives_it(tmp_path: Path) -> None:
-    found = locate(phrases(tmp_path, seed=5))
+    splits = locate(phrases(tmp_path, seed=5))
     expected = phrasebook.splits(train=12, valid=4, test=3, seed=5, depth=1)
-    assert {split: list(source.pairs()) for split, source in found.items()} == {
+    assert {split: list(source.pairs()) for split, source in splits.items()} == {
         split: [(pair.en, pair.de) for pair in pairs] for split, pairs in expected.items()
     }
 

@@ -154,10 +154,10 @@ def test_shards_change_no_batch(tmp_path: Path, unit: BatchUnit, size: int) -> N
     store, src, tgt = joined(tmp_path)
     many, one = (TrainingBatches(pairs, unit, size, 2, seed=3) for pairs in (store, PairStore.of(src, tgt)))
     for _ in range(40):
-        found, expected = many.next(), one.next()
-        assert found.indices == expected.indices
-        assert found.src.tolist() == expected.src.tolist()
-        assert found.tgt_out.tolist() == expected.tgt_out.tolist()
+        batch, expected = many.next(), one.next()
+        assert batch.indices == expected.indices
+        assert batch.src.tolist() == expected.src.tolist()
+        assert batch.tgt_out.tolist() == expected.tgt_out.tolist()
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells what is mapped")

@@ -88,8 +88,8 @@ def test_other_formats_are_refused_with_the_command_that_reads_them(
 
 def test_what_is_scored_is_in_the_normal_form_of_translations(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lines = ["die Tür", "zwei  Türen ", "ein\u200bs", "offen"]
-    given = [unicodedata.normalize("NFD", line) for line in lines]
-    (tmp_path / "ref").write_text("".join(f"{line}\n" for line in given), encoding="utf-8")
+    decomposed = [unicodedata.normalize("NFD", line) for line in lines]
+    (tmp_path / "ref").write_text("".join(f"{line}\n" for line in decomposed), encoding="utf-8")
     assert read_scored(tmp_path / "ref") == ["die Tür", "zwei  Türen ", "eins", "offen"]
     assert "ref: 3 of 4 lines, the first of them line 1, are not in Unicode NFC" in caplog.text
     caplog.clear()
@@ -125,9 +125,9 @@ def test_a_written_file_is_whole_or_not_there(tmp_path: Path) -> None:
 def test_a_pipe_and_standard_output_are_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reading, writing = os.pipe()
     with open(reading, "rb") as source:
-        given = f"/dev/fd/{writing}"
-        new_text_file(given, "output")
-        with written(given) as file:
+        path = f"/dev/fd/{writing}"
+        new_text_file(path, "output")
+        with written(path) as file:
             file.write("die Tür\n")
         os.close(writing)
         assert source.read() == "die Tür\n".encode()

@@ -40,7 +40,7 @@ def refusal(kind: SubwordType, size: int, lines: list[str] = TEXT) -> str:
     return str(caught.value)
 
 
-def most_in(message: str) -> int:
+def suggested_size(message: str) -> int:
     """Return the largest vocabulary size that an error message suggests."""
     return int(re.search(r"set it to (\d+) or less", message)[1])  # type: ignore[index]
 
@@ -108,17 +108,17 @@ def test_an_unknown_character_is_unk(kind: SubwordType) -> None:
 def test_a_vocabulary_too_large_is_refused_with_the_most_it_can_be(kind: SubwordType) -> None:
     message = refusal(kind, 50_000)
     assert "data.tokenizer.vocab_size=50000" in message
-    most = most_in(message)
-    assert Tokenizer(trained(kind, most)).size == most
-    assert f"vocab_size={most + 1}" in refusal(kind, most + 1)
+    largest = suggested_size(message)
+    assert Tokenizer(trained(kind, largest)).size == largest
+    assert f"vocab_size={largest + 1}" in refusal(kind, largest + 1)
 
 
 @each_kind
 def test_without_a_hard_limit_a_corpus_gets_all_the_pieces_it_has_and_no_other_ones_below_it(kind: SubwordType) -> None:
-    most = most_in(refusal(kind, 50_000))
-    for size, found in ((SIZE, SIZE), (most, most), (50_000, most)):
+    largest = suggested_size(refusal(kind, 50_000))
+    for size, actual in ((SIZE, SIZE), (largest, largest), (50_000, largest)):
         soft = train_tokenizer(TEXT, TokenizerConfig(type=kind, vocab_size=size, hard_vocab_limit=False))
-        assert pieces(soft) == pieces(trained(kind, found))
+        assert pieces(soft) == pieces(trained(kind, actual))
 
 
 def test_a_corpus_prepared_without_a_hard_limit_says_each_time_how_many_pieces_it_has(

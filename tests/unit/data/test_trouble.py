@@ -124,14 +124,14 @@ def test_the_metrics_count_the_skipped_steps(tmp_path: Path) -> None:
     config = replace(LONG, max_skipped=2, log_every=1, max_steps=20)
     with pytest.raises(UserError):
         build(tmp_path, config, objective=spoiled_from(11)).train()
-    found = [(line["step"], line["train/skipped_steps"]) for line in lines(tmp_path) if "train/loss" in line]
-    assert found == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 1)]
+    skipped = [(line["step"], line["train/skipped_steps"]) for line in lines(tmp_path) if "train/loss" in line]
+    assert skipped == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 1)]
 
 
 def test_training_continues_from_memory_while_the_disk_is_full_and_saves_when_there_is_space(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk is full from step 5 to step 9; every save and every line of metrics in between fails when it is written."""
+    """The disk is full from step 5 to step 9; every save and line of metrics in between fails."""
     # The learning rate is constant; with the plateau schedule, a lost best score would change it.
     plain = build(tmp_path / "plain", LONG, CONSTANT)
     plain.train()

@@ -103,9 +103,9 @@ def test_the_phrasebook_is_spaced(phrases: list[Pair]) -> None:
 def score(tmp_path: Path, caplog: pytest.LogCaptureFixture, tokenize: str) -> list[str]:
     for name in ("hyp", "ref"):
         (tmp_path / name).write_text("".join(f"{line}\n" for line in ZH), encoding="utf-8")
-    asked = ScoreConfig(hyp=str(tmp_path / "hyp"), ref=str(tmp_path / "ref"), bleu_tokenize=tokenize)
+    config = ScoreConfig(hyp=str(tmp_path / "hyp"), ref=str(tmp_path / "ref"), bleu_tokenize=tokenize)
     with caplog.at_level(logging.WARNING, "nmt"):
-        command(asked)  # type: ignore[arg-type]
+        command(config)  # type: ignore[arg-type]
     return caplog.messages
 
 
@@ -152,8 +152,8 @@ def test_training_and_evaluation_warn_and_the_best_checkpoint_is_that_of_the_low
 
 
 def test_doctor_calls_it_bad_and_names_the_remedy(tmp_path: Path) -> None:
-    asked = corpus(tmp_path, *map(without_spaces, (TRAIN, VALID, TEST)))
-    finding = cheap(asked)["bleu tokenizer"]
+    config = corpus(tmp_path, *map(without_spaces, (TRAIN, VALID, TEST)))
+    finding = cheap(config)["bleu tokenizer"]
     assert (finding.verdict, finding.remedy) == (Verdict.bad, "use data.bleu_tokenize=zh")
-    finding = cheap(replace(asked, data=replace(asked.data, bleu_tokenize="zh")))["bleu tokenizer"]
+    finding = cheap(replace(config, data=replace(config.data, bleu_tokenize="zh")))["bleu tokenizer"]
     assert (finding.verdict, finding.remedy) == (Verdict.ok, "")
