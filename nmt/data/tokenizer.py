@@ -48,7 +48,7 @@ class Tokenizer:
             )
         if rewriting:
             raise UserError(
-                f"{source} normalizes text, which tokenizers of this program do not; train one with this program"
+                f"{source} normalises text, which tokenizers of this program do not; train one with this program"
             )
 
     @classmethod
