@@ -73,7 +73,7 @@ def test_what_is_kept_in_memory_is_bounded(tmp_path: Path, line: bytes) -> None:
 def test_a_bomb_of_lines_is_refused_where_lines_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.data.text_files.UNCHECKED_BYTES", MEGABYTE)
     path = bomb(tmp_path / "lines.gz", (b"x" * 1023 + b"\n") * 1024, 4)
-    with pytest.raises(UserError, match=r"lines\.gz: holds 100 times"):
+    with pytest.raises(UserError, match=r"lines\.gz: unpacks to more than 100 times"):
         list(read_lines(path))
     honest = "".join(f"{random.Random(at).getrandbits(400)}\n" for at in range(2 * MEGABYTE // 120))
     (tmp_path / "text.gz").write_bytes(gzip.compress(honest.encode()))

@@ -46,7 +46,9 @@ def test_a_killed_worker_is_reported_and_its_finished_steps_are_kept(
     config = corpus(tmp_path / "corpus", shard_pairs=20, workers=2)
     with monkeypatch.context() as patch:
         patch.setattr("nmt.data.preprocessing.worker_pool.COMMAND", "import os; os.kill(os.getpid(), 9)")
-        with pytest.raises(Unfinished, match="ended with code -9, perhaps for want of memory; the same command"):
+        with pytest.raises(
+            Unfinished, match="ended with code -9, perhaps because of too little memory; the same command"
+        ):
             prepare(config)
     assert list(Path(config.cache or "").glob("prepared/*.tmp"))
     assert len(prepare(config).store("train")) > 70
