@@ -1,4 +1,4 @@
-"""Fuzzing settings and strategies: a few fixed examples in `make test`, $NMT_FUZZ random ones in `make fuzz`."""
+"""How much is tried: a little in `make test`, always the same; $NMT_FUZZ inputs each, and new ones, in `make fuzz`."""
 
 import os
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from nmt.errors import UserError
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-examples = os.environ.get("NMT_FUZZ")
+asked = os.environ.get("NMT_FUZZ")
 fuzzed = (
     settings(max_examples=25, derandomize=True, deadline=None, database=None)
-    if examples is None
-    else settings(max_examples=int(examples), deadline=None, print_blob=True, suppress_health_check=SLOW)
+    if asked is None
+    else settings(max_examples=int(asked), deadline=None, print_blob=True, suppress_health_check=SLOW)
 )
 
 TEXT = [b"\n", b"\r\n", b"\t", b"\r", b"\x00", b"\xff", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"tea ", b"\x1b[2J"]
@@ -34,7 +34,7 @@ JSON = st.recursive(
 
 @contextmanager
 def or_refused(*words: str) -> Iterator[None]:
-    """Accept a `UserError` of one line that contains one of these words."""
+    """Leaves a block that a `UserError` ends, of one line, with one of these words."""
     try:
         yield
     except UserError as error:
@@ -45,7 +45,7 @@ def or_refused(*words: str) -> Iterator[None]:
 
 @st.composite
 def mutated(draw: st.DrawFn, whole: bytes) -> bytes:
-    """Return bytes of which a few are changed, deleted, inserted or truncated."""
+    """A few bytes changed, cut out, put in or moved to the end."""
     content = bytearray(whole)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(content)))
@@ -55,12 +55,12 @@ def mutated(draw: st.DrawFn, whole: bytes) -> bytes:
 
 
 def replaced(tree: object, at: int, value: object) -> object:
-    """Return a tree with one node, determined by the number `at`, replaced."""
+    """A tree with its node number `at`, modulo the number of nodes, replaced."""
     if at == 0 or not isinstance(tree, (dict, list)) or not tree:
         return value
-    index = (at - 1) % len(tree)
+    which = (at - 1) % len(tree)
     deeper = (at - 1) // len(tree)
     if isinstance(tree, list):
-        return [replaced(child, deeper, value) if number == index else child for number, child in enumerate(tree)]
-    key = list(tree)[index]
-    return tree | {key: replaced(tree[key], deeper, value)}
+        return [replaced(child, deeper, value) if number == which else child for number, child in enumerate(tree)]
+    chosen = list(tree)[which]
+    return tree | {chosen: replaced(tree[chosen], deeper, value)}

@@ -1,4 +1,4 @@
-"""Malicious runs: their files are changed and all checksums are updated to fit."""
+"""A run as somebody who means harm would hand it on: changed, with all its checksums made to fit again."""
 
 import json
 import os
@@ -23,7 +23,7 @@ SEARCH = SearchConfig(kind=SearchKind.greedy, max_length_ratio=0.0, max_length_o
 
 
 class Payload:
-    """Object that creates a folder when it is unpickled."""
+    """Unpickled, it makes a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ def settings(cache: Path) -> Config:
 
 
 def make(folder: Path) -> Path:
-    """Create a run with one checkpoint in `folder/run`, with its cache in `folder/cache`."""
+    """A run with one checkpoint, in `folder/run`, and its cache in `folder/cache`."""
     config = settings(folder / "cache")
     run = RunDirectory(folder / "run")
     run.create(config, prepare(config.data))
@@ -62,7 +62,7 @@ def copy(original: Path, folder: Path) -> Path:
 
 
 def forge(run: Path) -> None:
-    """Update all checksums of a run to its current files; unreadable files stay unchanged."""
+    """Makes all checksums of a run fit what its files are now; what cannot be read stays as it is."""
     forge_checkpoint(run / "checkpoints" / "step-00000010")
     try:
         record = json.loads((run / "run.json").read_text())
@@ -94,7 +94,7 @@ def change_tensors(run: Path, file: str, **changes: Any) -> None:
 
 
 def use(run: Path) -> Translator:
-    """Read all files that an evaluation, a translation, a comparison and a resumed training read from a run."""
+    """All that an evaluation, a translation, a comparison and a continued training read of a run."""
     opened = RunDirectory.open(str(run))
     opened.config()
     for split in ("valid", "test"):

@@ -81,20 +81,18 @@ def test_a_model_without_finite_scores_gives_lines(
 ) -> None:
     translator = made(tokenizer, search, value)
     assert len(translated(translator, b"tea\n\nThe door is open.\n" + b"tea " * 500, tmp_path)) == 4
-    results = translator.translate(["tea", ""])
-    assert [len(links) for links in align(translator, ["tea", ""], results)] == [
-        len(candidates) for candidates in results
-    ]
+    found = translator.translate(["tea", ""])
+    assert [len(links) for links in align(translator, ["tea", ""], found)] == [len(each) for each in found]
     if value != 1e30:
-        assert [candidates[0].text for candidates in results] == ["", ""]
+        assert [candidates[0].text for candidates in found] == ["", ""]
         assert "no finite numbers" in caplog.text
 
 
 def test_demands_of_a_model_without_numbers_are_left_out(tokenizer: Tokenizer) -> None:
     translator = made(tokenizer, "beam", float("nan"))
     demands = Demands(tokenizer)
-    constraints = [demands.make("der ", ["Tee"]), demands.make("", ["Tee"]), demands.make("der")]
-    assert len(translator.translate(["tea"] * 3, demands=constraints)) == 3
+    asked = [demands.make("der ", ["Tee"]), demands.make("", ["Tee"]), demands.make("der")]
+    assert len(translator.translate(["tea"] * 3, demands=asked)) == 3
 
 
 @pytest.mark.parametrize("line", [b"a" * (MEGABYTE - 9), "\u200b".encode() * (MEGABYTE // 3)])
