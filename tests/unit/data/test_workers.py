@@ -96,21 +96,21 @@ def test_the_bar_ends_at_what_there_is(tmp_path: Path, monkeypatch: pytest.Monke
     name = write(tmp_path / "a.tsv", [f"{src}\t{tgt}" for src, tgt in PAIRS])
     packed = write(tmp_path / "b.tsv", [f"{src}\t{tgt}" for src, tgt in PAIRS], packed=True)
     (tmp_path / "work").mkdir()
-    told: list[int] = []
+    progress: list[int] = []
     size = {file: (tmp_path / file).stat().st_size for file in (name, packed)}
     with Workers(tmp_path, together) as workers:
         tasks = [
             ShardTask("cut", i, {"file": str(tmp_path / file), "every": 50}, size[file]) for i, file in enumerate(size)
         ]
-        cuts = workers.run(tasks, told.append)
-        assert sum(told) == sum(size.values())
-        told.clear()
+        cuts = workers.run(tasks, progress.append)
+        assert sum(progress) == sum(size.values())
+        progress.clear()
         source = Source(TextFiles(tsv=list(size)), tmp_path)
         parts = shards_of(source, cuts, 50, tmp_path)
         given = {"cleaning": asdict(CleaningConfig()), "held_out": [], "compared": False}
         tasks = [ShardTask("clean", i, part | given, part["src"]["lines"]) for i, part in enumerate(parts)]
         for left in (True, False):
-            workers.run(tasks, told.append)
-            assert sum(told) == 2 * len(PAIRS)
-            assert len(told) == (28 if left and together == 1 else 4)  # worker processes use larger blocks
-            told.clear()
+            workers.run(tasks, progress.append)
+            assert sum(progress) == 2 * len(PAIRS)
+            assert len(progress) == (28 if left and together == 1 else 4)  # worker processes use larger blocks
+            progress.clear()
