@@ -1,4 +1,4 @@
-"""From corpus files to batches of ids."""
+"""Corpora: preparation from text files to a store of ids, tokenizers, and batches."""
 
 from nmt.data.batching import Batch, TrainingBatches, gather, in_length_order, make_batch, source_tensors
 from nmt.data.json_files import read_json, write_json
@@ -7,8 +7,8 @@ from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.locking import locked
 from nmt.data.preprocessing.prepare import Prepared, prepare
 from nmt.data.preprocessing.sources import locate
-from nmt.data.sampling import SubwordSampling, build_sampling
 from nmt.data.store import PairStore
+from nmt.data.subword_sampling import SubwordSampling, build_sampling
 from nmt.data.text_files import (
     MOST_IN_A_LINE,
     MOST_IN_MEMORY,
@@ -24,7 +24,7 @@ from nmt.data.text_files import (
     written,
 )
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
-from nmt.data.unspaced import tokenizer_advice
+from nmt.data.words import tokenizer_advice
 
 __all__ = [
     "BOS_ID",

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from nmt.data import make_batch, normalise
-from nmt.data.scripts import is_unspaced
+from nmt.data.words import is_unspaced
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.parts import SPACE, Part
 from nmt.decoding.translator import Candidate, Translator

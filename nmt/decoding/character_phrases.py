@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from nmt.data.scripts import continues_word
+from nmt.data.words import continues_word
 from nmt.decoding.phrases import PhraseState
 
 NEVER = 1 << 30

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nmt.data import Tokenizer
-from nmt.data.scripts import is_unspaced
 from nmt.data.sentence_ends import split_sentences
+from nmt.data.words import is_unspaced
 
 SPACE = "▁"
 CLAUSE_END = re.compile(r"[,;:،؛、，；：]$")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from nmt.data import EOS_ID, Tokenizer, normalise, normalise_characters
-from nmt.data.scripts import is_unspaced
+from nmt.data.words import is_unspaced
 from nmt.decoding.character_phrases import CharacterPhrases
 from nmt.decoding.phrases import Phrases, PhraseTracker
 from nmt.decoding.rules import Prefix

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nmt.config import DataConfig, SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, source_tensors
-from nmt.data.scripts import join_sentences
+from nmt.data.words import join_sentences
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.mbr import PairwiseUtility, TextUtility
 from nmt.decoding.parts import SPACE, Part, cut_lines

@@ -25,7 +25,7 @@ from nmt.config import (
     TrainConfig,
 )
 from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, SubwordSampling, TrainingBatches
-from nmt.data.sampling import UnigramSampler
+from nmt.data.subword_sampling import UnigramSampler
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.training import (
     Optimization,

@@ -1,4 +1,4 @@
-"""Runs with random damage under checksums that fit: whole, or a `UserError`, and never anything else."""
+"""Fuzz tests of runs with random damage and valid checksums: the run works or a `UserError` is raised."""
 
 import json
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def continued(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
-    """That it is one for all shows that what is refused leaves nothing that the next one could not replace."""
+    """Run shared by all examples, which shows that a refused run does not affect the next one."""
     return tiny_training.build(tmp_path_factory.mktemp("again"))
 
 
@@ -68,7 +68,7 @@ def test_a_damaged_checkpoint_is_refused_or_whole(trained: Path, continued: Trai
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDirectory]:
-    """Its configuration is read once: that takes longer than all the rest, and has tests of its own."""
+    """Evaluated run whose configuration is read once, which takes most of the time and is tested elsewhere."""
     folder = tmp_path_factory.mktemp("scored")
     run = scored_run(folder / "run", settings(folder / "cache"), lambda at: at % 3 == 0)
     config = run.config()
@@ -78,7 +78,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDirectory]:
 
 
 def damaged(data: st.DataObject, whole: bytes) -> bytes:
-    """JSON with a node replaced, or bytes changed."""
+    """Return JSON with one node replaced, or with changed bytes."""
     if data.draw(st.booleans()):
         return json.dumps(replaced(json.loads(whole), data.draw(st.integers(0, 300)), data.draw(JSON))).encode()
     return data.draw(mutated(whole))

@@ -1,4 +1,4 @@
-"""Configurations that would run code, read the environment, or fill the memory: refused, and nothing has happened."""
+"""Configurations that would run code, read the environment or fill the memory: they are refused without effect."""
 
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def test_a_path_that_cannot_be_is_a_users_mistake(given: str) -> None:
 
 
 def saved(folder: Path, before: str, after: str) -> Path:
-    """A run's configuration with one text replaced."""
+    """Write a run's configuration with one text replaced."""
     path = folder / "config.yaml"
     save_config(Config(), path)
     text = path.read_text()
@@ -124,7 +124,7 @@ def test_a_reference_is_of_the_type_of_its_place(settings: dict[str, Any]) -> No
 
 
 def test_aliases_do_not_multiply(tmp_path: Path) -> None:
-    """Each line has ten of the one before: nine lines, and a thousand million values."""
+    """Each line refers ten times to the line before: nine lines expand to a thousand million values."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     path = tmp_path / "config.yaml"

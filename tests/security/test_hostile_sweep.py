@@ -1,4 +1,4 @@
-"""Sweeps, reports and tracking over folders of somebody who means harm."""
+"""Sweeps, reports and tracking with malicious folders."""
 
 import json
 from dataclasses import asdict
@@ -37,7 +37,7 @@ def test_an_honest_sweep_is_read(sweep: SweepDirectory) -> None:
 
 @pytest.mark.parametrize("name", ["trials/002", "trials/001/checkpoints", "experiment", "report.md", "sweep.log"])
 def test_a_link_out_of_a_sweep_is_refused(sweep: SweepDirectory, name: str) -> None:
-    """Of trials that are over the checkpoints are deleted."""
+    """Checkpoints of finished trials are deleted, which must not follow links."""
     outside = sweep.path.parent / "outside"
     (outside / "checkpoints").mkdir(parents=True)
     (sweep.path / name).symlink_to(outside)
@@ -139,10 +139,10 @@ def test_damaged_scores_are_no_record(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../theirs", "/tmp/x", "a\nb", "x" * 65, ""])
-def test_an_identity_of_wandb_is_no_path(
+def test_an_identity_of_wandb_must_not_be_a_path(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """wandb makes a folder of it."""
+    """wandb uses the identity as the name of a folder."""
     monkeypatch.setattr("wandb.init", lambda **settings: pytest.fail("it was used"))
     (tmp_path / "wandb_id").write_text(name)
     Tracker(tmp_path, TrackingConfig(mode=TrackingMode.offline), asdict(Config())).close()

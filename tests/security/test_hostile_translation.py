@@ -1,4 +1,4 @@
-"""Translation of anything: a line for each line, even from a model that has no numbers."""
+"""Translation of arbitrary lines: one output line per input line, even if the logits are NaN."""
 
 import io
 from dataclasses import replace
@@ -36,7 +36,7 @@ SEARCHES = {
 
 
 def made(tokenizer: Tokenizer, search: str, value: float | None = None) -> Translator:
-    """A tiny model of random weights, or of this one."""
+    """Return a tiny model with random weights, or with all weights set to a value."""
     torch.manual_seed(0)
     model = build_model(ModelConfig(embed_size=8, hidden_size=8), Vocabulary(200, 200, PAD_ID, BOS_ID))
     for parameter in model.parameters():
@@ -110,7 +110,7 @@ def test_what_is_not_text_is_refused_and_nothing_is_made_up(tokenizer: Tokenizer
 
 
 class Few(Tokenizer):
-    """Reads the beginning of a line alone: thousands of parts are translated as one is."""
+    """Tokenizer that encodes only the start of a line, because thousands of parts are translated alike."""
 
     def encode(self, lines: list[str]) -> list[list[int]]:  # type: ignore[override]
         return [ids[:900] for ids in super().encode(lines)]
@@ -120,5 +120,5 @@ class Few(Tokenizer):
 
 
 def test_half_a_character_is_a_line_too(tokenizer: Tokenizer) -> None:
-    """Python's text can hold what no UTF-8 can."""
+    """A Python string can contain lone surrogates, which UTF-8 cannot encode."""
     assert len(made(tokenizer, "greedy").translate(["a\ud800b", "\udcff"])) == 2

@@ -9,7 +9,7 @@ import numpy as np
 
 from nmt.config.data import CleaningConfig
 from nmt.data.preprocessing.cleaning import CleaningReport, clean
-from nmt.data.preprocessing.shards import blocks
+from nmt.data.preprocessing.shard_steps import blocks
 from nmt.data.preprocessing.sources import Source
 from nmt.data.words import WordCounts
 from nmt.errors import UserError

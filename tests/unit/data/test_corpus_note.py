@@ -1,4 +1,4 @@
-"""What is known of a corpus by its name alone."""
+"""Licence notes of the corpora that ship with the program."""
 
 import re
 
@@ -13,5 +13,5 @@ def test_the_terms_of_a_shipped_corpus_are_known(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "corpus", "../train", "../data/multi30k", "x" * 999, "a\0b"])
-def test_of_another_corpus_nothing_is_known(name: str) -> None:
+def test_another_corpus_has_no_note(name: str) -> None:
     assert corpus_note(name) is None

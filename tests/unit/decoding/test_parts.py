@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from toy_translator import build_long as build
 
 from nmt.data import Tokenizer, normalise
-from nmt.data.scripts import join_sentences
 from nmt.data.sentence_ends import split_sentences
+from nmt.data.words import join_sentences
 from nmt.decoding import align
 from nmt.decoding.alignment import source_words, word_numbers
 from nmt.decoding.parts import cut_lines

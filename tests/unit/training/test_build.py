@@ -26,7 +26,7 @@ from nmt.config import (
 )
 from nmt.config.data import CleaningConfig, TextFiles
 from nmt.data import UNK_ID, prepare
-from nmt.data.sampling import BPEDropout, UnigramSampler
+from nmt.data.subword_sampling import BPEDropout, UnigramSampler
 from nmt.errors import UserError
 from nmt.metrics import sentence_scores
 from nmt.pipeline import create_run, prepare_corpus, with_base_tokenizer

@@ -13,7 +13,7 @@ from nmt.errors import UserError
 from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
 from nmt.lab.diagnostics.memory import CLASSES, right
 from nmt.phrasebook import german, stream
-from nmt.phrasebook.sentences import Sentences
+from nmt.phrasebook.sentences import SentenceSampler as Sentences
 from nmt.phrasebook.verbs_last import VerbsLast, subordinate_clauses, verbs_last
 from nmt.run import RunDirectory
 
