@@ -49,7 +49,7 @@ def command(cfg: DictConfig) -> None:
         total = trials_of(asked.sweep, space)
         check_tokenizer(asked.data.bleu_tokenize)
         machine = setup_runtime(asked.machine)
-        with sweep.locked(), app.stopping(REMEDY):
+        with sweep.locked(), app.interruptible(REMEDY):
             sweep.begin(asked, app.choices())
             with app.logging_to(sweep.path / "sweep.log"):
                 train_all(sweep, asked, space, total, machine)

@@ -243,7 +243,7 @@ def test_a_training_whose_output_fails_is_finished(run: Path, tmp_path: Path) ->
     done = in_shell('"$PYTHON" "$SCRIPTS/train.py" train.resume=run train.max_steps=11 > /dev/full', tmp_path)
     assert done.returncode == 2
     told = [line for line in done.stderr.decode().split("\n") if not line[:2].isdecimal()]
-    assert told == ["nmt: standard output: No space left on device; give it a place that can be written", ""]
+    assert told == ["nmt: standard output: No space left on device; redirect it to a file that can be written", ""]
     assert RunDirectory(run).finished
     assert (run / "scores" / "test.json").is_file()
 

@@ -40,7 +40,9 @@ def test_the_demo_shows_its_progress_and_ends_with_sentences_scores_and_next_ste
     assert re.search(r"training .*/10.* left ", progress)
 
     (run,) = (tmp_path / "runs").glob("demo_*")
-    positions = [output.index(text) for text in ("source       ", "translation  ", "reference    ", "BLEU = ", "chrF = ")]
+    positions = [
+        output.index(text) for text in ("source       ", "translation  ", "reference    ", "BLEU = ", "chrF = ")
+    ]
     assert positions == sorted(positions)
     assert output.count("translation  ") == 5
     *_, title, report, translate, train = output.rstrip("\n").split("\n")

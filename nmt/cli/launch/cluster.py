@@ -82,7 +82,7 @@ def launch(
     if cluster.queue == Queue.slurm:
         send(executor, jobs, folder)
     else:
-        with app.stopping(f"the same command with hydra.sweep.dir={multirun} goes on"):
+        with app.interruptible(f"the same command with hydra.sweep.dir={multirun} goes on"):
             run_here(executor, jobs, at_a_time)
         if missing := [str(job.run) for job in jobs if not finished(job.run)]:
             raise UserError(

@@ -119,7 +119,7 @@ def test_a_full_disk_behind_standard_output_is_told_in_one_line(
     monkeypatch.setattr(sys, "stdout", Full())
     assert run(monkeypatch, lambda cfg: print("result")) == 2
     assert capsys.readouterr().err == (
-        "nmt: standard output: No space left on device; give it a place that can be written\n"
+        "nmt: standard output: No space left on device; redirect it to a file that can be written\n"
     )
 
 

@@ -333,4 +333,4 @@ def test_a_fault_of_the_program_does_not_end_the_prompt_either(
     prompt = Prompt(build(tokenizer))
     monkeypatch.setattr(prompt.translator, "translate", lambda *_, **__: 1 / 0)
     prompt.loop()
-    assert "this cannot be answered: ZeroDivisionError" in capsys.readouterr().err
+    assert "this line cannot be answered: ZeroDivisionError" in capsys.readouterr().err

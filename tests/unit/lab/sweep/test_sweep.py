@@ -93,7 +93,7 @@ def go(folder: Path, config: SweepCommandConfig, training: Callable[..., float])
     sweep = SweepDirectory(folder)
     space = search_space(config.sweep, config.base())
     groups = {"data": "phrasebook", "model": "lstm", "optim": "adam", "search": "beam", "tracking": "wandb"}
-    with pytest.MonkeyPatch.context() as patch, sweep.locked(), app.stopping(cli.REMEDY):
+    with pytest.MonkeyPatch.context() as patch, sweep.locked(), app.interruptible(cli.REMEDY):
         patch.setattr(cli, "train_run", training)
         sweep.begin(config, groups)
         cli.train_all(sweep, config, space, trials_of(config.sweep, space), MACHINE)
