@@ -142,7 +142,7 @@ def run_missing(tables: Sequence[Table], runs: Runs, asked: QuestionsConfig) -> 
         jobs = [translation_job(each, split, runs, threads) for each in ready for split in runs.missing_splits(each)]
         return failed | run_jobs(jobs, asked.jobs, runs.folder / "logs")
     except Interrupted as error:
-        error.remedy = "the same command goes on"
+        error.remedy = "the same command continues"
         raise
 
 

@@ -34,7 +34,7 @@ from nmt.training import Tracker
 
 MOST_FAILURES = 3
 """Trials in a row that may fail."""
-REMEDY = "the same command goes on"
+REMEDY = "the same command continues"
 
 log = logging.getLogger(__name__)
 

@@ -75,7 +75,7 @@ def test_a_multirun_that_is_stopped_goes_on_by_the_same_command(
         os.killpg(multirun.pid, number)  # as a terminal does at Ctrl-C, and when it is closed
     _, error = multirun.communicate(timeout=PATIENCE)
     assert multirun.returncode == code
-    assert f"stopped by {signal.Signals(number).name}; the same command with hydra.sweep.dir={sweep} goes on" in error
+    assert f"stopped by {signal.Signals(number).name}; the same command with hydra.sweep.dir={sweep} continues" in error
     assert "Traceback" not in error
     (run,) = (path.parent for path in sweep.glob("*/run.json"))
     assert 8 <= reached(run) < 40
@@ -138,7 +138,7 @@ def test_jobs_that_fail_are_named(tmp_path: Path) -> None:
     files = ("data=files", f"data.root={gone}", "data.src_lang=en", "data.tgt_lang=de")
     _, error = call("train", "-m", "hydra/launcher=local", *files, f"hydra.sweep.dir={sweep}", cwd=tmp_path, code=2)
     assert "Traceback" not in error
-    assert f"1 of 1 jobs did not end their training ({sweep / '0'})" in error
+    assert f"1 of 1 jobs did not finish their training ({sweep / '0'})" in error
     (said,) = (sweep / "jobs").glob("*.err")
     assert str(gone) in said.read_text()
 
@@ -246,4 +246,4 @@ def test_what_slurm_says_against_a_job_is_told_in_one_line(tmp_path: Path) -> No
     command = [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments]
     sent = subprocess.run(command, cwd=tmp_path, env=slurm.environment, capture_output=True, text=True)
     assert sent.returncode == 2
-    assert sent.stderr == "nmt: sbatch did not take the jobs: sbatch: error: invalid partition specified: x\n"
+    assert sent.stderr == "nmt: sbatch refused the jobs: sbatch: error: invalid partition specified: x\n"

@@ -66,7 +66,7 @@ def stopped(folder: Path, number: int, trial: int) -> tuple[int, str]:
 def test_killed_and_stopped_and_continued_by_the_same_command_it_finds_the_same(plain: Path, tmp_path: Path) -> None:
     code, error = stopped(tmp_path, signal.SIGTERM, 1)
     assert code == 143
-    assert error.rstrip("\n").split("\n")[-1] == "nmt: stopped by SIGTERM; the same command goes on"
+    assert error.rstrip("\n").split("\n")[-1] == "nmt: stopped by SIGTERM; the same command continues"
     assert stopped(tmp_path, signal.SIGKILL, 2)[0] == -signal.SIGKILL
     call("sweep", *ARGUMENTS, cwd=tmp_path)
     assert records(tmp_path / "sweeps" / "phrasebook_bayesian") == records(plain)

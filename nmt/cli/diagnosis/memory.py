@@ -158,4 +158,4 @@ def run_training(contestant: Contestant, run: RunDirectory, machine: Runtime) ->
             run.add_start(provenance([]))
             train(config, run, machine)
     except Interrupted as error:
-        app.fail(f"stopped by {error}; the same command goes on", error.exit_code)
+        app.fail(f"stopped by {error}; the same command continues", error.exit_code)

@@ -1,4 +1,4 @@
-"""Jobs of this machine: the processes that `run_here` starts and ends, here no trainings, and their devices."""
+"""Jobs of this machine: the processes that `run_local_jobs` starts and ends, here no trainings, and their devices."""
 
 import signal
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.cli.app import stopping
-from nmt.cli.launch.cluster import Planned, executor_of, run_here
+from nmt.cli.app import interruptible
+from nmt.cli.launch.cluster import PlannedJob, create_executor, run_local_jobs
 from nmt.config import ClusterConfig
 from nmt.errors import Interrupted, UserError
 
@@ -37,7 +37,7 @@ while not pathlib.Path("{0}.up").exists():
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `executor_of` sets in it is put back."""
+    """What `create_executor` sets in it is put back."""
     monkeypatch.setenv("SUBMITIT_PREEMPT_SIGNAL", "USR2")
 
 
@@ -77,10 +77,10 @@ class Executor:
 
 def run_scripts(executor: Executor, folder: Path) -> Interrupted:
     """Runs all of them at a time, as `launch` does; returns what stopped it."""
-    jobs = [Planned(folder / str(number), []) for number in range(len(executor.scripts))]
+    jobs = [PlannedJob(folder / str(number), []) for number in range(len(executor.scripts))]
     try:
-        with pytest.raises(Interrupted) as stopped, stopping("again"):
-            run_here(executor, jobs, len(jobs))
+        with pytest.raises(Interrupted) as stopped, interruptible("again"):
+            run_local_jobs(executor, jobs, len(jobs))
         assert all(sent.process.returncode is not None for sent in executor.sent)
     finally:
         for sent in executor.sent:
@@ -152,7 +152,7 @@ def test_a_local_job_gets_the_devices_that_its_user_may_see(
         return Nothing()
 
     monkeypatch.setattr(local, "start_controller", start_controller)
-    executor_of(ClusterConfig(gpus=gpus, parallel=1), tmp_path, 1).submit(print)
+    create_executor(ClusterConfig(gpus=gpus, parallel=1), tmp_path, 1).submit(print)
     assert seen == [expected]
 
 
@@ -163,4 +163,4 @@ def test_devices_that_are_not_there_are_asked_for_in_vain(
     pytest.importorskip("submitit", reason=EXTRA)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", environment)
     with pytest.raises(UserError, match=f"hydra.launcher.gpus is 2, .* CUDA_VISIBLE_DEVICES='{environment}'; set it"):
-        executor_of(ClusterConfig(gpus=2, parallel=1), tmp_path, 1)
+        create_executor(ClusterConfig(gpus=2, parallel=1), tmp_path, 1)

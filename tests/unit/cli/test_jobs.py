@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from nmt.cli.launch.local_jobs import Job, run_jobs
+from nmt.cli.launch.local_jobs import LocalJob, run_jobs
 from nmt.errors import Interrupted
 
 pytestmark = pytest.mark.commands
 
 
-def shell(name: str, script: str) -> Job:
-    return Job(name, ["sh", "-c", script])
+def shell(name: str, script: str) -> LocalJob:
+    return LocalJob(name, ["sh", "-c", script])
 
 
 def test_what_fails_is_reported_and_stops_nothing(tmp_path: Path) -> None:
-    ended: list[Job] = []
+    ended: list[LocalJob] = []
     first, last = shell("first", "exit 0"), shell("last", "exit 0")
     jobs = [first, shell("loud", "echo early >&2; echo why >&2; exit 2"), shell("mute", "exit 3"), last]
     assert run_jobs(jobs, 1, tmp_path / "logs", ended.append) == {"loud": "why", "mute": "exit code 3"}

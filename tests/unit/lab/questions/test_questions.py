@@ -276,7 +276,7 @@ def test_folders_may_have_any_name_that_can_be_quoted(trainer: Trainer, tmp_path
     words = training_job(fetched, Runs(folder), 1, "{x, y}").command[3:]
     assert ("data.mirror", "{x, y}") in given_by(words).items()
     for name in ("it's", "a\\b", "${HOME}"):
-        with pytest.raises(UserError, match=r"has one of \$ ' \\ in its name; give another$"):
+        with pytest.raises(UserError, match=r"has one of \$ ' \\ in its name; choose another$"):
             training_job(training, Runs(folder / name), 1, None)
 
 
