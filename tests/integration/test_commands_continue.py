@@ -203,7 +203,7 @@ def test_a_run_that_cannot_be_written_to_is_told_before_the_work(here: Here, run
     (run / "scores").write_text("in the way, also for root")
     here.patch.setattr(evaluate, "load_translator", None)  # would fail otherwise than the line below
     line = here.refused("evaluate", f"run={run}")
-    assert f"{run / 'scores'} cannot be written to" in line
+    assert f"{run / 'scores'} cannot be written" in line
     assert "output=FOLDER" in line
     here.patch.undo()
     here.patch.chdir(tmp_path)

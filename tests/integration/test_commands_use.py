@@ -122,7 +122,7 @@ def test_a_run_is_reported_into_itself_or_into_a_folder(run: Path, tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["there"]
     RunDirectory.open(str(run))
     for arguments, words in (
-        ((f"run={run}", "output=there"), "output=there: report.html is there already"),
+        ((f"run={run}", "output=there"), "output=there: the folder has a report.html already"),
         ((f"run={run}", "split=train"), "split is 'train'; allowed: valid, test"),
         ((f"run={run}", "output=/dev/null/x"), "give another folder by output="),
         ((), "run is missing"),

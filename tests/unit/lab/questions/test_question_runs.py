@@ -133,7 +133,7 @@ def test_what_was_trained_is_measured_though_a_training_failed(
     write_question(tmp_path / "asked", "cell", GOOD, BAD)
     trainer.failing = [each.key for each in trainings(tmp_path)[3:]]
     measured: list[int] = []
-    monkeypatch.setattr(questions, "measure_speeds", lambda tables, runs: measured.append(len(runs.found)))
+    monkeypatch.setattr(questions, "measure_speeds", lambda tables, runs: measured.append(len(runs.by_key)))
     with pytest.raises(UserError, match="1 of the runs failed"):
         ask(tmp_path, then_measure=True)
     assert measured == [3]
