@@ -104,7 +104,7 @@ def show_missing(tables: Sequence[Table], runs: Runs) -> None:
 
 
 def translations_of(tables: Sequence[Table]) -> list[tuple[Training, str]]:
-    """Return the translations that trainings do not make: each row's validation set, and test sets of other searches."""
+    """Return the translations that trainings do not make: the validation sets, and the test sets of other searches."""
     return [(row, split) for row in rows_of(tables) for split in SPLITS if row.search or split != "test"]
 
 

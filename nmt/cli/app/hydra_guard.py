@@ -21,6 +21,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import ResultDefault
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from nmt.cli.app.typed_text import TextVisitor, root_of
@@ -84,15 +85,16 @@ class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not re
             keep_text(root_of(TextVisitor.schema), loaded.config, written, package or "")
         return loaded
 
-    def load_configuration(
-        self, config_name: str | None, overrides: list[str], *args: Any, **kwargs: Any
-    ) -> DictConfig:
-        """
+    def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
+        """Compose a configuration. All public and private methods of Hydra 1.3 and 1.4 that compose end here.
+
         Raises:
             UserError: the configuration names something to call, import or put into the environment.
         """
         try:
-            composed: DictConfig = super().load_configuration(config_name, overrides, *args, **kwargs)
+            composed: DictConfig = super()._load_configuration_impl(*args, **kwargs)
+        except OmegaConfBaseException:  # some are also one of the errors below; Hydra converts them
+            raise
         except (
             YAMLError,
             AttributeError,

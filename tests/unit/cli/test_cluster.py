@@ -159,7 +159,7 @@ def test_without_the_package_its_name_is_told(monkeypatch: pytest.MonkeyPatch, t
 
 def test_where_slurm_is_not_the_other_queue_is_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match=r"take hydra/launcher=local$"):
+    with pytest.raises(UserError, match=r"use hydra/launcher=local$"):
         create_executor(ClusterConfig(queue=Queue.slurm), tmp_path, 1)
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from test_ensemble import members
 
-from nmt.cli.app.prompt import Prompt
 from nmt.cli.app.file_translation import translate_file
+from nmt.cli.app.prompt import Prompt
 from nmt.config import AttentionKind, LengthPenalty, ModelConfig, SearchConfig, SearchKind, TranslateConfig
 from nmt.data import BOS_ID, PAD_ID, Tokenizer, normalise, normalise_characters
 from nmt.decoding import Candidate, Demand, Demands, Ensemble, Translator
