@@ -109,7 +109,9 @@ def long_pairs(store: PairStore, distance: int) -> Batch:
     order = np.argsort(-steps, kind="stable")
     long_enough = [int(i) for i in order if distance < steps[i] <= 2 * (distance + 1)]
     if not long_enough:
-        raise UserError(f"distance={distance}: the longest target of the validation set allows {steps.max() - 1}")
+        raise UserError(
+            f"distance={distance}: the longest target of the validation set allows at most {steps.max() - 1}"
+        )
     return gather(store, long_enough[:PAIRS])
 
 

@@ -91,7 +91,7 @@ def depth(runs: dict[str, RunDirectory]) -> int:
         data = run.config().data
         if data.phrasebook is None or data.tgt_lang != "de":
             raise UserError(
-                f"{run.path} was not trained to translate the phrasebook into German, the only corpus that memory supports"
+                f"{run.path} was not trained on the phrasebook into German, the only corpus that memory supports"
             )
         depths.append(data.phrasebook.depth)
     return min(depths)
