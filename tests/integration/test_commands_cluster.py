@@ -1,4 +1,4 @@
-"""Multiruns as jobs: on this machine for real, and in a queue that only pretends to be Slurm's."""
+"""Integration tests of multiruns as jobs, on this machine and on a simulated Slurm queue."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ PATIENCE = 180
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run, sent nowhere."""
+    """Train one uninterrupted run without a launcher."""
     run = tmp_path_factory.mktemp("plain") / "run"
     call("train", *COMMON, f"hydra.run.dir={run}", cwd=run.parent)
     return run
@@ -37,7 +37,7 @@ def wait_for(step: int, run: Path, process: subprocess.Popen[str]) -> None:
 
 
 def reached(run: Path) -> int:
-    """The step of the last checkpoint."""
+    """Return the step of the last checkpoint."""
     return int((run / "checkpoints" / "last").resolve().name.removeprefix("step-"))
 
 
@@ -84,7 +84,7 @@ def test_a_multirun_that_is_stopped_goes_on_by_the_same_command(
 
 
 def catches(process: int, number: int) -> bool:
-    """Whether the process has a handler for the signal."""
+    """Return True if the process has a handler for the signal."""
     status = Path(f"/proc/{process}/status").read_text(encoding="utf-8").split("\n")
     (caught,) = (line.split()[1] for line in status if line.startswith("SigCgt"))
     return bool(int(caught, 16) >> number - 1 & 1)
@@ -163,7 +163,7 @@ echo "$@" >> "$QUEUE/asked"
 
 
 class Slurm:
-    """Takes jobs as Slurm does, and runs none before it is told to."""
+    """Simulated Slurm: accepts jobs, and runs one only when the test starts it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -179,7 +179,7 @@ class Slurm:
         }
 
     def begin(self, number: int) -> subprocess.Popen[str]:
-        """Starts one job of the array."""
+        """Start one job of the array."""
         job = {"SLURM_JOB_ID": "4250", "SLURM_ARRAY_JOB_ID": "4242", "SLURM_ARRAY_TASK_ID": str(number)}
         task = {"SLURM_NTASKS": "1", "SLURM_JOB_NUM_NODES": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -196,7 +196,7 @@ def test_slurm_gets_an_array_whose_jobs_survive_what_slurm_does_to_them(plain: P
     sent = subprocess.run(command, cwd=tmp_path, env=slurm.environment, capture_output=True, text=True)
     assert (sent.returncode, sent.stdout) == (0, f"{sweep}\n"), sent.stderr
     assert f"job 4242_1 trains {sweep / '1'}" in sent.stderr
-    assert not list(sweep.glob("*/run.json"))  # nothing was trained by whoever sent them
+    assert not list(sweep.glob("*/run.json"))  # the submitting process trained nothing
 
     lines = (slurm.folder / "job.sh").read_text().split("\n")
     demanded = {line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH --")}
@@ -224,7 +224,7 @@ def test_slurm_gets_an_array_whose_jobs_survive_what_slurm_does_to_them(plain: P
     job.communicate(timeout=PATIENCE)
     first = reached(run)
 
-    job = slurm.begin(0)  # told that its time is nearly over
+    job = slurm.begin(0)  # the signal before the time limit
     wait_for(first + 8, run, job)
     os.kill(children(job.pid)[0], signal.SIGUSR2)
     output, _ = job.communicate(timeout=PATIENCE)

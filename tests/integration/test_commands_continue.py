@@ -1,4 +1,4 @@
-"""A finished run that is asked for more, a run that was stopped early, and scores that cannot be written.
+"""Integration tests of continuing finished and stopped runs, and of scores that cannot be written.
 
 The commands run in this process, which spares the start of each.
 """
@@ -30,14 +30,14 @@ CONSTANT = (*SMALL, "optim.schedule=constant")
 
 
 class Here:
-    """Runs commands in this process."""
+    """Runner of commands in this process."""
 
     def __init__(self, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.patch = patch
         self.capsys = capsys
 
     def call(self, name: str, *words: str, code: int = 0) -> tuple[str, str]:
-        """Standard output and error of a command that ends with this exit code."""
+        """Run a command, check its exit code, and return its standard output and error."""
         self.patch.setattr(sys, "argv", [f"{name}.py", *words])
         found: Any = 0
         try:
@@ -59,7 +59,7 @@ class Here:
 
 @pytest.fixture
 def here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    """The state of the process is as before when the test is over."""
+    """Restore the state of the process after the test."""
     root = logging.getLogger()
     handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
     with pytest.MonkeyPatch.context() as patch:
@@ -77,7 +77,7 @@ def here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of ten steps."""
+    """Train a run of ten steps to its end."""
     run = tmp_path_factory.mktemp("trained") / "run"
     words = [*CONSTANT, "train.max_steps=10", f"hydra.run.dir={run}"]
     subprocess.run(
@@ -93,7 +93,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """Return a copy of the finished run."""
     shutil.copytree(trained, tmp_path / "run", symlinks=True)
     return tmp_path / "run"
 
@@ -183,7 +183,7 @@ def test_going_back_to_a_step(here: Here, run: Path) -> None:
 
 
 def stopped_before_validation(run: Path) -> None:
-    """The state of a run that was stopped at its first checkpoint."""
+    """Return the state of a run that stopped at its first checkpoint."""
     (run / "checkpoints" / "best").unlink()
 
 
@@ -232,7 +232,7 @@ def test_a_missing_tokenizer_leaves_nothing_behind(here: Here, run: Path, tmp_pa
 
 
 def in_shell(line: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess:  # type: ignore[type-arg]
-    """Runs a shell's line in which $RUN is a command's script, and its words."""
+    """Run a shell line in which $RUN is the script of a command with its arguments."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable, "SCRIPTS": str(ROOT / "scripts")}
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail; {line}"], cwd=cwd, env={**environment, **settings}, capture_output=True

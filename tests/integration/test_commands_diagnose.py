@@ -1,4 +1,4 @@
-"""The real diagnose command, on models that have learnt next to nothing."""
+"""Integration tests of the diagnose command on barely trained models."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The real command: two trainings, a second search, the page; and nothing is done twice."""
+"""Integration test of the questions command: two trainings, another search, the page, and no repeated work."""
 
 import json
 from pathlib import Path

@@ -18,7 +18,7 @@ def train(folder: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run of 30 steps."""
+    """Train an uninterrupted run of 30 steps."""
     run = tmp_path_factory.mktemp("plain") / "run"
     train(run)
     return run

@@ -1,4 +1,4 @@
-"""What the entry of every command does with errors, multiruns and streams; the commands' work is replaced."""
+"""Tests of the entry of the commands: errors, multiruns and streams, with the work of the command replaced."""
 
 import io
 import logging
@@ -27,7 +27,7 @@ def _as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
         (hydra._internal.hydra, "ConfigLoaderImpl"),
         (hydra.core.override_parser.overrides_parser, "HydraOverrideVisitor"),
     ):
-        monkeypatch.setattr(owner, name, getattr(owner, name))  # as it was, when the test is over
+        monkeypatch.setattr(owner, name, getattr(owner, name))  # restored after the test
     root = logging.getLogger()
     handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
     yield
@@ -36,7 +36,7 @@ def _as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
 
 
 def run(monkeypatch: pytest.MonkeyPatch, work: Callable[[DictConfig], None], *words: str) -> Any:
-    """Exit code of the train command; None if it came to its end."""
+    """Run the train command, and return its exit code; None if it does not exit."""
     monkeypatch.setattr(sys, "argv", ["train.py", *words])
     try:
         app.run("train", work)
@@ -57,7 +57,7 @@ def test_one_failing_job_does_not_end_a_multirun(
             raise ZeroDivisionError("a bug")
         trained.append((HydraConfig.get().job.num, cfg.seed))
 
-    assert run(monkeypatch, work, "seed=1,2,3,4", "-m", "model=lstm_tiny") == 1  # one of them is no user's mistake
+    assert run(monkeypatch, work, "seed=1,2,3,4", "-m", "model=lstm_tiny") == 1  # one of them is a bug
     assert trained == [(0, 1), (3, 4)]
     lines = capsys.readouterr().err.strip().split("\n")
     assert lines[-1] == (

@@ -1,6 +1,6 @@
-"""What a multirun sends to a queue, without one; with one it is tested in test_commands_cluster.py.
+"""Tests of the planned jobs of a multirun, without a queue; test_commands_cluster.py has tests with one.
 
-How jobs of this machine are run, and stopped, is in test_cluster_local.py.
+Tests of running and stopping local jobs are in test_cluster_local.py.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("composing")
 
 
 def multirun(*overrides: str, command: str = "train") -> DictConfig:
-    """The configuration that hydra gives to a launcher."""
+    """Return the configuration that Hydra passes to a launcher."""
     loader = GlobalHydra.instance().config_loader()
     cfg = loader.load_configuration(command, list(overrides), run_mode=RunMode.MULTIRUN, from_shell=False)
     cfg.hydra.job.config_name = command

@@ -1,4 +1,4 @@
-"""Jobs of this machine: the processes that `run_local_jobs` starts and ends, here no trainings, and their devices."""
+"""Tests of local jobs: starting and ending processes, here without training, and their devices."""
 
 import signal
 import subprocess
@@ -26,23 +26,23 @@ os.kill(os.getpid(), signal.SIGHUP)
 pathlib.Path("{0}.up").touch()
 time.sleep(60)
 """
-"""A job that has to be told to end, and would end at once if it heard the terminal."""
+"""Script of a job that ends on SIGTERM, and would end at once if SIGINT or SIGHUP reached it."""
 ENDS = """
 import pathlib, time
 while not pathlib.Path("{0}.up").exists():
     time.sleep(0.01)
 """
-"""A job that ends when another one is there."""
+"""Script of a job that ends when another one has started."""
 
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `create_executor` sets in it is put back."""
+    """Restore the environment variables that `create_executor` sets."""
     monkeypatch.setenv("SUBMITIT_PREEMPT_SIGNAL", "USR2")
 
 
 class Sent:
-    """A job as submitit hands it back, of a script instead of a training."""
+    """Handle of a job as submitit returns it, with a script instead of a training."""
 
     def __init__(self, script: str, looked_at: Callable[[subprocess.Popen[bytes]], None]) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", script])
@@ -56,7 +56,7 @@ class Sent:
 
 
 class Executor:
-    """Starts scripts in order, and is disturbed on the way."""
+    """Executor that starts scripts in order, and sends signals in between."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Executor:
 
 
 def run_scripts(executor: Executor, folder: Path) -> Interrupted:
-    """Runs all of them at a time, as `launch` does; returns what stopped it."""
+    """Run all jobs at a time, as `launch` does, and return the error that stopped it."""
     jobs = [PlannedJob(folder / str(number), []) for number in range(len(executor.scripts))]
     try:
         with pytest.raises(Interrupted) as stopped, interruptible("again"):

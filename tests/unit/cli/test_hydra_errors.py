@@ -1,4 +1,4 @@
-"""Hydra's own complaints about real mistakes, told in one line with the key and the remedy."""
+"""Tests of the one-line messages for Hydra's errors, with the key and the remedy."""
 
 import pytest
 from hydra import compose

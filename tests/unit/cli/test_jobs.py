@@ -1,4 +1,4 @@
-"""Commands in processes of their own: so many at a time, and each for itself."""
+"""Tests of commands in separate processes: number at a time, failures, interruption."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def test_what_fails_is_reported_and_stops_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_so_many_run_at_a_time(tmp_path: Path, at_once: int) -> None:
-    """Each notes how many are there besides it, and stays for a while."""
+    """Each job records the number of running jobs, and then sleeps."""
     script = f"cd {tmp_path}; touch here.$$; sleep 0.2; ls here.* | wc -l >> seen; sleep 0.2; rm here.$$"
     assert run_jobs([shell(str(at), script) for at in range(4)], at_once, tmp_path / "logs") == {}
     assert max(map(int, (tmp_path / "seen").read_text().split())) == at_once

@@ -1,4 +1,4 @@
-"""Standard streams as pipes, full disks and odd locales have them: real processes, without torch."""
+"""Tests of standard streams with pipes, full disks and other locales, in real processes without torch."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ PRINT = "print('Straße 門 ' + sys.argv[1]); sys.stdout.flush(); open(sys.argv[
 
 
 def run(body: str, tmp_path: Path, *arguments: str, shell: str = "", **settings: str) -> subprocess.CompletedProcess:  # type: ignore[type-arg]
-    """Runs code with the standard streams prepared; `shell` follows the command in a shell's line."""
+    """Run code with prepared standard streams; `shell` is appended to the shell command."""
     script = tmp_path / "script.py"
     script.write_text(COMMAND.format(body=body), encoding="utf-8")
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "PYTHON"))}
