@@ -160,6 +160,7 @@ def test_a_reference_that_is_harmless_first_is_refused(
         f"m: {{{run}: harm}}\ns:\n  none: {{}}\n  harm: {harm.replace('made', str(made))}\n"
     )
     reference = "${hydra.launcher.s.${oc.select:hydra.launcher.m.${oc.select:hydra.runtime.output_dir,x},none}}"
+    reference = f"'{reference}'"
     for name in reversed(key.split(".")):
         reference = f"{{{name}: {reference}}}"
     (tmp_path / "conf" / "theirs.yaml").write_text(
@@ -192,7 +193,7 @@ def test_a_reference_above_what_has_to_be_empty_is_refused(
         f'config: {{override_dirname: {{kv_sep: "=", item_sep: ",", exclude_keys: []}}}}}}}}}}\n  {way}\n'
     )
     line = command(monkeypatch, capsys, f"--config-dir={tmp_path / 'conf'}", "experiment=theirs")
-    assert "reference" in line
+    assert "reference" in line or "hydra.mode changed" in line  # the latter: Hydra 1.4
     assert "MADE_BY_A_FILE" not in os.environ
 
 

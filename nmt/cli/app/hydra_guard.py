@@ -120,10 +120,11 @@ class CheckedFiles(FileConfigSource):  # type: ignore[misc]
         file = file_of(f"file://{self.path}", config_path)
         try:
             result = super().load_config(config_path)
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError, YAMLError) as error:
             if isinstance(error, OSError) and error.filename:
                 raise
-            raise UserError(f"{file} cannot be read as a configuration: {first_line(error)}") from None
+            reason = " ".join(str(error).split()) if isinstance(error, YAMLError) else first_line(error)
+            raise UserError(f"{file} cannot be read as a configuration: {reason}") from None
         if not isinstance(result.config, DictConfig):
             raise UserError(f"{file} holds a list; a configuration file holds keys: write key: value")
         if config_path.startswith("experiment/") and result.header.get("package") is None:
