@@ -158,7 +158,7 @@ done
 exec "$@"
 """
 SCONTROL = """#!/bin/sh
-echo "$@" >> "$QUEUE/asked"
+echo "$@" >> "$QUEUE/requests"
 """
 
 
@@ -189,8 +189,8 @@ class Slurm:
 
 def test_slurm_gets_an_array_whose_jobs_survive_what_slurm_does_to_them(plain: Path, tmp_path: Path) -> None:
     slurm, sweep = Slurm(tmp_path / "queue"), tmp_path / "sweep"
-    asked = ("partition=long", "gpus=2", "parallel=3", "minutes=90", "name=tiny", "cpus=1", "constraint='a|b'")
-    settings = ("hydra/launcher=slurm", *(f"hydra.launcher.{setting}" for setting in asked))
+    options = ("partition=long", "gpus=2", "parallel=3", "minutes=90", "name=tiny", "cpus=1", "constraint='a|b'")
+    settings = ("hydra/launcher=slurm", *(f"hydra.launcher.{setting}" for setting in options))
     given = ("-m", *COMMON, "seed=1,2", *settings, f"hydra.sweep.dir={sweep}")
     command = [sys.executable, str(ROOT / "scripts" / "train.py"), *given]
     sent = subprocess.run(command, cwd=tmp_path, env=slurm.environment, capture_output=True, text=True)
@@ -229,7 +229,7 @@ def test_slurm_gets_an_array_whose_jobs_survive_what_slurm_does_to_them(plain: P
     os.kill(children(job.pid)[0], signal.SIGUSR2)
     output, _ = job.communicate(timeout=PATIENCE)
     assert f"continuing at step {first}\n" in output
-    assert (slurm.folder / "asked").read_text() == "requeue 4242_0\n"
+    assert (slurm.folder / "requests").read_text() == "requeue 4242_0\n"
 
     job = slurm.begin(0)
     output, _ = job.communicate(timeout=PATIENCE)
@@ -237,7 +237,7 @@ def test_slurm_gets_an_array_whose_jobs_survive_what_slurm_does_to_them(plain: P
     assert_same_run(run, plain)
 
 
-def test_what_slurm_says_against_a_job_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_refusal_by_slurm_is_one_line_of_error(tmp_path: Path) -> None:
     slurm = Slurm(tmp_path / "queue")
     (slurm.folder / "sbatch").write_text(
         "#!/bin/sh\necho 'sbatch: error: invalid partition specified: x' >&2\nexit 1\n"

@@ -242,14 +242,14 @@ def in_shell(line: str, cwd: Path, **settings: str) -> subprocess.CompletedProce
 def test_a_training_whose_output_fails_is_finished(run: Path, tmp_path: Path) -> None:
     done = in_shell('"$PYTHON" "$SCRIPTS/train.py" train.resume=run train.max_steps=11 > /dev/full', tmp_path)
     assert done.returncode == 2
-    told = [line for line in done.stderr.decode().split("\n") if not line[:2].isdecimal()]
-    assert told == ["nmt: standard output: No space left on device; redirect it to a file that can be written", ""]
+    lines = [line for line in done.stderr.decode().split("\n") if not line[:2].isdecimal()]
+    assert lines == ["nmt: standard output: No space left on device; redirect it to a file that can be written", ""]
     assert RunDirectory(run).finished
     assert (run / "scores" / "test.json").is_file()
 
 
 @pytest.mark.parametrize(
-    ("shell", "settings", "code", "told"),
+    ("shell", "settings", "code", "message"),
     [
         ("<<< 'The tea is hot.'", {"PYTHONIOENCODING": "ascii"}, 0, ""),
         ("<<< 'Straße'", {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, 0, ""),
@@ -260,13 +260,13 @@ def test_a_training_whose_output_fails_is_finished(run: Path, tmp_path: Path) ->
     ],
 )
 def test_the_translator_in_pipes(
-    run: Path, tmp_path: Path, shell: str, settings: dict[str, str], code: int, told: str
+    run: Path, tmp_path: Path, shell: str, settings: dict[str, str], code: int, message: str
 ) -> None:
     (tmp_path / "many").write_text("The tea is hot.\n" * 3000)
     command = """"$PYTHON" "$SCRIPTS/translate.py" run=run search=greedy 'prefix="Straße"' """
     done = in_shell(command + shell, tmp_path, **settings)
     assert done.returncode == code, done.stderr
     error = done.stderr.decode()
-    assert error.startswith(told) if told else error == ""
-    assert error.count("\n") == bool(told)
+    assert error.startswith(message) if message else error == ""
+    assert error.count("\n") == bool(message)
     assert done.stdout.decode().count("\n") == (1 if code == 0 or "head" in shell else 0)

@@ -103,13 +103,13 @@ def test_what_concerns_all_jobs_ends_a_multirun(
     monkeypatch.setattr(app, "drop_output", lambda: None)
     assert run(monkeypatch, work, "-m", "seed=1,2") == code
     assert begun == [1]
-    told = capsys.readouterr().err.strip()
-    assert "Traceback" not in told
-    assert told.count("\n") == 0
-    assert "None" not in told
+    message = capsys.readouterr().err.strip()
+    assert "Traceback" not in message
+    assert message.count("\n") == 0
+    assert "None" not in message
 
 
-def test_a_full_disk_behind_standard_output_is_told_in_one_line(
+def test_a_full_disk_behind_standard_output_is_one_line_of_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Full(io.StringIO):
@@ -137,7 +137,7 @@ def test_a_full_disk_behind_standard_output_is_told_in_one_line(
         ("max_piece: 3\n", "unknown configuration key data.max_piece; did you mean data.max_pieces?"),
     ],
 )
-def test_a_mistake_in_a_file_is_told_with_key_and_file(
+def test_a_mistake_in_a_file_names_key_and_file(
     content: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "conf" / "data").mkdir(parents=True)

@@ -17,10 +17,10 @@ from nmt.errors import Interrupted, UserError
 EXTRA = "needs the extra cluster: pip install 'nmt-recurrent[cluster]'"
 STAYS = """
 import os, pathlib, signal, time
-def told(number, frame):
-    pathlib.Path("{0}.told").touch()
+def stopped(number, frame):
+    pathlib.Path("{0}.stopped").touch()
     raise SystemExit
-signal.signal(signal.SIGTERM, told)
+signal.signal(signal.SIGTERM, stopped)
 os.kill(os.getpid(), signal.SIGINT)
 os.kill(os.getpid(), signal.SIGHUP)
 pathlib.Path("{0}.up").touch()
@@ -107,24 +107,24 @@ def test_a_signal_between_the_start_of_a_job_and_its_handle_ends_it_too(tmp_path
     executor = Executor(STAYS.format(first), STAYS.format(second), started=started)
     stopped = run_scripts(executor, tmp_path)
     assert (str(stopped), stopped.exit_code, stopped.remedy) == (number.name, 128 + number, "again")
-    assert first.with_suffix(".told").exists()
+    assert first.with_suffix(".stopped").exists()
     assert len(executor.sent) == 1
 
 
 def test_a_signal_while_a_job_is_found_to_have_ended_is_handed_on_to_the_others(tmp_path: Path) -> None:
     stays = tmp_path / "stays"
-    told: list[int] = []
+    stopped: list[int] = []
 
     def looked_at(process: subprocess.Popen[bytes]) -> None:
-        if process.returncode is not None and not told:
-            told.append(process.pid)
+        if process.returncode is not None and not stopped:
+            stopped.append(process.pid)
             signal.raise_signal(signal.SIGTERM)
 
     executor = Executor(ENDS.format(stays), STAYS.format(stays), looked_at=looked_at)
     stopped = run_scripts(executor, tmp_path)
     assert stopped.exit_code == 143
-    assert told == [executor.sent[0].process.pid]
-    assert stays.with_suffix(".told").exists()
+    assert stopped == [executor.sent[0].process.pid]
+    assert stays.with_suffix(".stopped").exists()
 
 
 @pytest.mark.parametrize(
@@ -157,9 +157,7 @@ def test_a_local_job_gets_the_devices_that_its_user_may_see(
 
 
 @pytest.mark.parametrize("environment", ["", "3", "0,GPU-12ab", "0,-1", "-1"])
-def test_devices_that_are_not_there_are_asked_for_in_vain(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: str
-) -> None:
+def test_missing_devices_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: str) -> None:
     pytest.importorskip("submitit", reason=EXTRA)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", environment)
     with pytest.raises(UserError, match=f"hydra.launcher.gpus is 2, .* CUDA_VISIBLE_DEVICES='{environment}'; set it"):

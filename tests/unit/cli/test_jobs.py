@@ -36,7 +36,7 @@ def test_so_many_run_at_a_time(tmp_path: Path, at_once: int) -> None:
 
 
 def test_a_signal_is_handed_on_and_all_have_ended(tmp_path: Path) -> None:
-    script = f"trap 'echo stopped > {tmp_path}/told; exit 0' TERM; touch {tmp_path}/up; while :; do sleep 0.05; done"
+    script = f"trap 'echo stopped > {tmp_path}/signal; exit 0' TERM; touch {tmp_path}/up; while :; do sleep 0.05; done"
 
     def stop() -> None:
         while not (tmp_path / "up").exists():
@@ -50,5 +50,5 @@ def test_a_signal_is_handed_on_and_all_have_ended(tmp_path: Path) -> None:
         run_jobs([shell("long", script), never], 1, tmp_path / "logs")
     thread.join()
     assert caught.value.exit_code == 128 + signal.SIGTERM
-    assert (tmp_path / "told").read_text() == "stopped\n"
+    assert (tmp_path / "signal").read_text() == "stopped\n"
     assert not (tmp_path / "never").exists()
