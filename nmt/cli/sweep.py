@@ -1,4 +1,4 @@
-"""nmt-sweep: many trainings, to find good values of some keys."""
+"""nmt-sweep: search for good values of some keys with many trainings."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -33,26 +33,26 @@ from nmt.runtime import Runtime, setup_runtime
 from nmt.training import Tracker
 
 MOST_FAILURES = 3
-"""Trials in a row that may fail."""
-REMEDY = "the same command goes on"
+"""Number of failed trials in a row that ends the sweep."""
+REMEDY = "the same command continues"
 
 log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
-    asked = from_hydra(SweepCommandConfig, cfg)
-    if asked.report is not None:
-        sweep = SweepDirectory.open(asked.report)
+    config = from_hydra(SweepCommandConfig, cfg)
+    if config.report is not None:
+        sweep = SweepDirectory.open(config.report)
     else:
-        sweep = SweepDirectory(path_of(asked.sweep.folder or default_folder()))
-        space = search_space(asked.sweep, asked.base())
-        total = trials_of(asked.sweep, space)
-        check_tokenizer(asked.data.bleu_tokenize)
-        machine = setup_runtime(asked.machine)
-        with sweep.locked(), app.stopping(REMEDY):
-            sweep.begin(asked, app.choices())
+        sweep = SweepDirectory(path_of(config.sweep.folder or default_folder()))
+        space = search_space(config.sweep, config.base())
+        total = trials_of(config.sweep, space)
+        check_tokenizer(config.data.bleu_tokenize)
+        runtime = setup_runtime(config.machine)
+        with sweep.locked(), app.interruptible(REMEDY):
+            sweep.begin(config, app.choices())
             with app.logging_to(sweep.path / "sweep.log"):
-                train_all(sweep, asked, space, total, machine)
+                train_all(sweep, config, space, total, runtime)
     report = write_report(sweep)
     write_experiment(sweep)
     print(report)
@@ -65,67 +65,67 @@ def default_folder() -> str:
 
 
 def train_all(
-    sweep: SweepDirectory, asked: SweepCommandConfig, space: Sequence[Parameter], total: int, machine: Runtime
+    sweep: SweepDirectory, config: SweepCommandConfig, space: Sequence[Parameter], total: int, runtime: Runtime
 ) -> None:
-    """Trains all trials that are not over.
+    """Train all trials that have not ended.
 
     Raises:
-        UserError: several in a row failed.
+        UserError: several trials in a row failed.
     """
-    metric, failures = asked.train.metric, 0
+    metric, failures = config.train.metric, 0
     for number in range(1, total + 1):
         trials = {trial.number: trial for trial in sweep.trials()}
         trial = trials.get(number)
-        before = [trials[each] for each in range(1, number) if each in trials]
+        before = [trials[earlier] for earlier in range(1, number) if earlier in trials]
         if trial is None or not trial.over:
             if trial is None:
-                trial = Trial(number, proposal(asked.sweep, asked.train, space, before, number))
+                trial = Trial(number, proposal(config.sweep, config.train, space, before, number))
                 sweep.write(trial)
             log.info("trial %d of %d: %s", number, total, settings(trial.parameters))
-            trial = train_trial(sweep, asked, space, before, trial, machine)
+            trial = train_trial(sweep, config, space, before, trial, runtime)
             sweep.write(trial)
             best = best_trial([*trials.values(), trial], metric)
-            if not asked.sweep.keep_checkpoints:
+            if not config.sweep.keep_checkpoints:
                 sweep.drop_checkpoints(best)
             log.info("%s", progress(trial, best, [*before, trial], total))
             failures = failures + 1 if trial.state == TrialState.failed else 0
             if failures == MOST_FAILURES:
                 raise UserError(
                     f"{failures} trials in a row failed, the last one: {trial.reason}; "
-                    f"mend that, delete their folders under {sweep.path / 'trials'}, and start the sweep again"
+                    f"fix that, delete their folders under {sweep.path / 'trials'}, and start the sweep again"
                 )
 
 
 def train_trial(
     sweep: SweepDirectory,
-    asked: SweepCommandConfig,
+    config: SweepCommandConfig,
     space: Sequence[Parameter],
     before: Sequence[Trial],
     trial: Trial,
-    machine: Runtime,
+    runtime: Runtime,
 ) -> Trial:
-    """Trains a trial to its end, or until it is poor, or goes on with one that was interrupted.
+    """Train a trial until it ends or is pruned; continue it if it was interrupted.
 
     Returns:
-        its record; a training that cannot begin, or fails, is a failed trial.
+        The record of the trial. A training that cannot start, or fails, is a failed trial.
     """
-    metric = asked.train.metric
+    metric = config.train.metric
     run = RunDirectory(sweep.run_path(trial.number))
-    pruning = Pruning(asked.sweep, asked.train, space, before, trial)
+    pruning = Pruning(config.sweep, config.train, space, before, trial)
 
     def poor() -> bool:
         return pruning.poor(read_scores(run.metrics_path, metric))
 
     try:
-        config = trial_config(asked, sweep, trial.parameters)
-        seconds = train_run(config, run, machine, poor)
+        seconds = train_run(trial_config(config, sweep, trial.parameters), run, runtime, poor)
     except UserError as error:
         log.warning("trial %d failed: %s", trial.number, error)
         return replace(trial, state=TrialState.failed, reason=str(error))
     scores = read_scores(run.metrics_path, metric)
     if not scores:
-        return replace(trial, state=TrialState.failed, reason="no validation was finite", seconds=seconds)
-    again = Pruning(asked.sweep, asked.train, space, before, trial)  # a continued training may not have asked
+        return replace(trial, state=TrialState.failed, reason="no validation score was finite", seconds=seconds)
+    # Decide again: a training continued after its last validation has not called `poor`.
+    again = Pruning(config.sweep, config.train, space, before, trial)
     return replace(
         trial,
         state=TrialState.pruned if again.poor(scores) else TrialState.complete,
@@ -137,9 +137,10 @@ def train_trial(
 
 
 def trial_config(asked: SweepCommandConfig, sweep: SweepDirectory, parameters: Mapping[str, Any]) -> Config:
-    """
+    """Return the configuration of a trial.
+
     Raises:
-        UserError: the parameters do not go together.
+        UserError: the values of the parameters exclude each other.
     """
     config = with_values(asked.base(), parameters)
     if config.train.init_from is not None:
@@ -170,10 +171,10 @@ def settings(parameters: Mapping[str, Value]) -> str:
 
 
 def progress(trial: Trial, best: Trial | None, done: Sequence[Trial], total: int) -> str:
-    """A trial's line: number, parameters, score, the best so far, time left."""
+    """Return the log line of a trial: number, parameters, score, best score so far, time left."""
     score = str(trial.state) if trial.score is None else f"{trial.state}, {trial.score:.2f}"
     ahead = "" if best is None else f"; best {best.score:.2f} in trial {best.number}"
-    left = (total - trial.number) * sum(each.seconds for each in done) / len(done)
+    left = (total - trial.number) * sum(finished.seconds for finished in done) / len(done)
     return (
         f"trial {trial.number} of {total}: {settings(trial.parameters)}: {score}{ahead}; {left / 60:.0f} minutes left"
     )

@@ -298,6 +298,8 @@ def load_config(schema: type[T], path: Path, overrides: Mapping[str, Any] | None
             text = file.read(MOST_BYTES + 1).decode("utf-8")
         refuse_more_than_values(text)
         loaded = OmegaConf.load(io.StringIO(text))
+        if not isinstance(loaded, DictConfig):
+            raise TypeError("it holds a list; a configuration file holds keys: write key: value")
         keep_text(schema, loaded, text)
         for key, value in (overrides or {}).items():
             OmegaConf.update(loaded, key, value, force_add=True)

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from scored_run import SENTENCES, write_scores
 
 from nmt.cli import questions
-from nmt.cli.launch.local_jobs import Job
+from nmt.cli.launch.local_jobs import LocalJob
 from nmt.cli.questioning.runs import Training, tables_of, trainings_of
 from nmt.config import Config, EvaluateConfig, Question, QuestionsConfig, load_config, with_search
 from nmt.data import prepare
@@ -90,7 +90,9 @@ class Trainer:
         self.made: list[str] = []
         self.failing: list[str] = []
 
-    def __call__(self, jobs: Sequence[Job], at_once: int, logs: Path, ended: Callable[[Job], None] = print) -> Any:
+    def __call__(
+        self, jobs: Sequence[LocalJob], at_once: int, logs: Path, ended: Callable[[LocalJob], None] = print
+    ) -> Any:
         for job in jobs:
             if job.name in self.failing:
                 continue

@@ -1,4 +1,4 @@
-"""The real evaluate and translate commands, on a small run."""
+"""Integration tests of the evaluate and translate commands on a small run."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sacrebleu(run: Path, split: str, *arguments: str) -> float:
-    """The score by sacrebleu's own command line."""
+    """Return the score computed by sacrebleu's command line."""
     command = [sys.executable, "-m", "sacrebleu", str(run / "data" / f"{split}.tgt"), "-b", "-w", "6", *arguments]
     hypotheses = (run / "scores" / f"{split}.hyp").read_text()
     return float(subprocess.run(command, input=hypotheses, capture_output=True, text=True, check=True).stdout)
@@ -93,7 +93,7 @@ def test_a_test_set_of_sacrebleus_and_a_file_of_translations_are_scored_as_sacre
 
 
 def test_runs_are_compared_by_their_names_alone(run: Path, tmp_path: Path) -> None:
-    """A beam is of no use to a model that has learnt nothing, but the two searches write different lines."""
+    """The model is untrained, so that only the difference of the two outputs is tested."""
     shutil.copytree(run, tmp_path / "greedy", symlinks=True, ignore=shutil.ignore_patterns("valid.json"))
     call("evaluate", f"run={run}", "search=beam", cwd=tmp_path)
     call("evaluate", "run=greedy", "search=greedy", cwd=tmp_path)
@@ -122,7 +122,7 @@ def test_a_run_is_reported_into_itself_or_into_a_folder(run: Path, tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["there"]
     RunDirectory.open(str(run))
     for arguments, words in (
-        ((f"run={run}", "output=there"), "output=there: report.html is there already"),
+        ((f"run={run}", "output=there"), "output=there: the folder has a report.html already"),
         ((f"run={run}", "split=train"), "split is 'train'; allowed: valid, test"),
         ((f"run={run}", "output=/dev/null/x"), "give another folder by output="),
         ((), "run is missing"),

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from nmt.cli.translate import translate_file
+from nmt.cli.app.file_translation import translate_file
 from nmt.config import BatchUnit, Config, ModelConfig, SearchConfig, SearchKind, TextFiles, from_hydra, load_config
 from nmt.config.checks import problems_in
 from nmt.data import BOS_ID, PAD_ID, PairStore, Tokenizer, TrainingBatches, normalise, read_lines

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nmt.cli import app
 from nmt.cli.app import prompt
-from nmt.cli.translate import blocks
+from nmt.cli.app.file_translation import split_blocks
 from nmt.config import TextFiles
 from nmt.console import escape_control_characters
 from nmt.data import MOST_IN_A_LINE, read_all, read_lines
@@ -93,8 +93,8 @@ def test_pairs_are_bounded_where_they_are_kept(tmp_path: Path) -> None:
 
 def test_a_block_is_bounded() -> None:
     line = "z" * (MEGABYTE // 4 - 1)
-    assert [len(block) for block in blocks([[line] * 7, [line] * 3])] == [4, 4, 2]
-    assert [len(block) for block in blocks([["z"] * 1500, ["z"] * 600])] == [1024, 1024, 52]
+    assert [len(block) for block in split_blocks([[line] * 7, [line] * 3])] == [4, 4, 2]
+    assert [len(block) for block in split_blocks([["z"] * 1500, ["z"] * 600])] == [1024, 1024, 52]
 
 
 def silent(text: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.cli.translate import filter_lines, translate_file
+from nmt.cli.app.file_translation import translate_batches, translate_file
 from nmt.config import MbrCandidates, MbrReferences, ModelConfig, Precision, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer
 from nmt.decoding import ConstraintBuilder, Translator, align
@@ -70,7 +70,7 @@ def test_candidates_are_numbered_over_the_whole_text(tokenizer: Tokenizer) -> No
     translator = made(tokenizer, "beam")
     translator.config = replace(translator.config, n_best=2)
     output = io.StringIO(newline="\n")
-    filter_lines(translator, iter([["tea"], ["tea", "tea"], ["tea"]]), output, None)
+    translate_batches(translator, iter([["tea"], ["tea", "tea"], ["tea"]]), output, None)
     assert [line.split("\t")[0] for line in output.getvalue().split("\n")[:-1]] == list("00112233")
 
 

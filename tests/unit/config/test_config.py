@@ -257,6 +257,12 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_holds_a_list_is_one_line_of_error(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("- data\n- model\n")
+    with pytest.raises(UserError, match=r"config\.yaml cannot be read as a configuration: it holds a list; [^\n]*$"):
+        load_config(Config, tmp_path / "config.yaml")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"config\.yaml does not exist; is this a run directory\?"):
         load_config(Config, tmp_path / "config.yaml")

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from toy_translator import STRANGE, build
 
-from nmt.cli.translate import translate_file
+from nmt.cli.app.file_translation import translate_file
 from nmt.config import AttentionKind, ModelConfig, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer, make_batch, normalise
 from nmt.decoding import Candidate, Translator, align, alignment

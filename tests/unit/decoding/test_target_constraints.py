@@ -10,8 +10,8 @@ import pytest
 from toy_translator import EVERY_SEARCH, members
 from toy_translator import build_long as build
 
+from nmt.cli.app.file_translation import translate_file
 from nmt.cli.app.prompt import Prompt
-from nmt.cli.translate import translate_file
 from nmt.config import LengthPenalty, SearchConfig, SearchKind, TranslateConfig
 from nmt.data import Tokenizer, normalise, normalise_characters
 from nmt.decoding import Candidate, ConstraintBuilder, Ensemble, TargetConstraints, Translator
@@ -309,4 +309,4 @@ def test_a_fault_of_the_program_does_not_end_the_prompt_either(
     prompt = Prompt(build(tokenizer))
     monkeypatch.setattr(prompt.translator, "translate", lambda *_, **__: 1 / 0)
     prompt.loop()
-    assert "this cannot be answered: ZeroDivisionError" in capsys.readouterr().err
+    assert "this line cannot be answered: ZeroDivisionError" in capsys.readouterr().err

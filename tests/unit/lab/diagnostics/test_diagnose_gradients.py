@@ -167,5 +167,5 @@ def test_a_training_ends_where_its_numbers_do() -> None:
 def test_pairs_are_long_enough_and_no_longer_than_needed() -> None:
     store = PairStore.of([[5]] * 5, [[6] * length for length in (3, 9, 4, 10, 7)])
     assert long_pairs(store, 4).indices == [1, 4, 2]  # 10, 8 and 5 steps; 11 are more than twice 5
-    with pytest.raises(UserError, match="distance=40: the validation set has no target so long; 10 is the most"):
+    with pytest.raises(UserError, match="distance=40: the longest target of the validation set allows at most 10"):
         long_pairs(store, 40)

@@ -9,7 +9,7 @@ from asked import BAD, BY_BOTH, GOOD, HOLDS, Trainer, ask, few_trials, make_trai
 
 from nmt.cli import questions
 from nmt.cli.questioning.runs import Runs, rows_of, tables_of, training_job, trainings_of
-from nmt.cli.questions import load_questions, plan
+from nmt.cli.questions import describe_missing, load_questions
 from nmt.config import Question, conf_dir, load_config
 from nmt.data import prepare, sha256_of
 from nmt.errors import UserError
@@ -122,7 +122,7 @@ def test_the_shipped_questions_compose_and_fit_into_an_afternoon(tmp_path: Path)
     assert seconds <= 2 * 4 * 3600  # two cores
     assert all(each.seeds == [1, 2, 3] for each in asked.values())
     assert {each.config.data.name for each in everything} == {"phrasebook", "multi30k"}
-    assert "are missing: about" in plan(tables, Runs(tmp_path))
+    assert "are missing: about" in describe_missing(tables, Runs(tmp_path))
     searched = [each for each in rows_of(tables) if each.search]
     assert len({(each.overrides, each.search) for each in searched}) == len(searched) / 3
 
@@ -133,7 +133,7 @@ def test_what_was_trained_is_measured_though_a_training_failed(
     write_question(tmp_path / "asked", "cell", GOOD, BAD)
     trainer.failing = [each.key for each in trainings(tmp_path)[3:]]
     measured: list[int] = []
-    monkeypatch.setattr(questions, "measure_speeds", lambda tables, runs: measured.append(len(runs.found)))
+    monkeypatch.setattr(questions, "measure_speeds", lambda tables, runs: measured.append(len(runs.by_key)))
     with pytest.raises(UserError, match="1 of the runs failed"):
         ask(tmp_path, then_measure=True)
     assert measured == [3]

@@ -51,9 +51,9 @@ def test_rows_of_one_configuration_are_trained_once(
     lines = capsys.readouterr().out.strip().split("\n")
     assert sum(" min " in line for line in lines) == 4
     missing = (
-        "4 of 4 trainings, 8 of 8 translations and 6 of 6 measurements of speed are missing: about 0.1 hours of 2 cores"
+        "4 of 4 trainings, 8 of 8 translations and 6 of 6 measurements of speed are missing: about 0.1 hours on 2 cores"
     )
-    assert lines[-1] == f"{missing}, translations roughly, at 30 s of a core each"
+    assert lines[-1] == f"{missing}, translations estimated at 30 s of one core each"
     assert "0 of 4 trainings are done" in ask(tmp_path, jobs=0)
     assert trainer.made == []
     first = ask(tmp_path)
@@ -158,7 +158,7 @@ def test_what_was_not_run_is_said_and_no_answer_stands_on_it(trainer: Trainer, t
     claim = HOLDS | {"bleu": {"LSTM": 1, "GRU": 2}}
     write_question(tmp_path / "asked", "cells", GOOD, BAD, answer="The LSTM.", claim=claim)
     trainer.failing = [each.key for each in trainings(tmp_path)[3:]]
-    with pytest.raises(UserError, match=r"^1 of the runs failed, first \S*_seed2: out of memory; .*logs has more"):
+    with pytest.raises(UserError, match=r"^1 of the runs failed, first \S*_seed2: out of memory; .*the logs are in "):
         ask(tmp_path)
     page = (tmp_path / "docs" / "page.md").read_text()
     assert line_of(page, "GRU")[2] == "not run yet (1 of 2 seeds)"
@@ -196,7 +196,7 @@ def test_an_answer_is_shown_as_long_as_it_holds(
     figures = {"bleu": measured["bleu"]}
     write_question(tmp_path / "asked", "cells", GOOD, BAD, answer="The LSTM.", claim=claim | figures)
     if complaint:
-        with pytest.raises(UserError, match=r"^the answers of cells no longer hold"):
+        with pytest.raises(UserError, match=r"^the answers of cells contradict the measurements"):
             ask(tmp_path)
         page = (tmp_path / "docs" / "page.md").read_text()
         assert f"no longer holds and is withheld**: {complaint}." in page
@@ -276,7 +276,7 @@ def test_folders_may_have_any_name_that_can_be_quoted(trainer: Trainer, tmp_path
     words = training_job(fetched, Runs(folder), 1, "{x, y}").command[3:]
     assert ("data.mirror", "{x, y}") in given_by(words).items()
     for name in ("it's", "a\\b", "${HOME}"):
-        with pytest.raises(UserError, match=r"has one of \$ ' \\ in its name; give another$"):
+        with pytest.raises(UserError, match=r"has one of \$ ' \\ in its name; choose another$"):
             training_job(training, Runs(folder / name), 1, None)
 
 
@@ -284,7 +284,7 @@ def test_a_folder_is_trained_in_by_one_process(trainer: Trainer, tmp_path: Path)
     write_question(tmp_path / "asked", "cells", GOOD, BAD)
     with Runs(tmp_path / "runs").locked():
         for settings in ({}, {"measure": True}):
-            with pytest.raises(UserError, match=r"runs is worked on by another process; wait for it, or stop it$"):
+            with pytest.raises(UserError, match=r"runs is in use by another process; wait for it, or stop it$"):
                 ask(tmp_path, **settings)
         ask(tmp_path, dry=True)
         assert "0 of 4 trainings are done" in ask(tmp_path, jobs=0)

@@ -99,7 +99,7 @@ def go(folder: Path, config: SweepCommandConfig, training: Callable[..., float])
     sweep = SweepDirectory(folder)
     space = search_space(config.sweep, config.base())
     groups = {"data": "phrasebook", "model": "lstm", "optim": "adam", "search": "beam", "tracking": "wandb"}
-    with pytest.MonkeyPatch.context() as patch, sweep.locked(), app.stopping(cli.REMEDY):
+    with pytest.MonkeyPatch.context() as patch, sweep.locked(), app.interruptible(cli.REMEDY):
         patch.setattr(cli, "train_run", training)
         sweep.begin(config, groups)
         cli.train_all(sweep, config, space, trials_of(config.sweep, space), MACHINE)
@@ -170,7 +170,7 @@ def test_interrupted_anywhere_and_started_again_it_finds_the_same(
     config = expected.config()
     with pytest.raises(Interrupted, match="SIGINT") as error:
         go(tmp_path / "one", config, TinyTraining(stop, call))
-    assert (error.value.exit_code, error.value.remedy) == (130, "the same command goes on")
+    assert (error.value.exit_code, error.value.remedy) == (130, "the same command continues")
     with pytest.raises(Interrupted):  # and once more, soon after
         go(tmp_path / "one", config, TinyTraining(stop, 2))
     assert records(go(tmp_path / "one", config, TinyTraining())) == records(expected)
@@ -184,7 +184,7 @@ def test_a_signal_ends_the_step_keeps_a_checkpoint_and_says_how_to_go_on(
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted) as error:
         go(tmp_path / "one", config, TinyTraining(lambda: signal.raise_signal(number), 17))
-    assert (error.value.exit_code, error.value.remedy) == (128 + number, "the same command goes on")
+    assert (error.value.exit_code, error.value.remedy) == (128 + number, "the same command continues")
     assert load_checkpoint(tmp_path / "one" / "trials" / "002" / "checkpoints", "last").step == 5
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     with pytest.raises(Interrupted, match="SIGTERM"):  # between two trainings too
