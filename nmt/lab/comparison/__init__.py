@@ -5,7 +5,7 @@ from nmt.lab.comparison.report import grids
 from nmt.lab.comparison.report import show as show_grids
 from nmt.lab.comparison.report import write as write_comparison
 from nmt.lab.comparison.systems import ScoredRun, gather, mean_cost
-from nmt.lab.comparison.systems import measured as cost_of
+from nmt.lab.comparison.systems import training_cost as cost_of
 
 __all__ = [
     "Comparison",

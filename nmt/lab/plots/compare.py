@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from nmt.evaluation.plots import new_figure, save
 from nmt.evaluation.table import LOWER_IS_BETTER, title_of
-from nmt.lab.comparison.compare import Breakdown, Cell, Comparison
+from nmt.lab.comparison.cells import ScoreCell
+from nmt.lab.comparison.compare import Breakdown, Comparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +58,7 @@ def draw_breakdown(axes: "Axes", breakdown: Breakdown) -> None:
     axes.grid(alpha=0.3)
 
 
-def arms(cell: Cell) -> tuple[float, float]:
+def arms(cell: ScoreCell) -> tuple[float, float]:
     """How far the interval reaches below and above the mean, where that lies inside."""
     low, high = cell.interval or (cell.mean, cell.mean)
     return max(cell.mean - low, 0.0), max(high - cell.mean, 0.0)
