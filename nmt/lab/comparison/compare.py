@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from nmt.console import progress_bar
 from nmt.data.words import units_of, unspaced
 from nmt.errors import UserError
+from nmt.evaluation.sets import EvaluationSet
 from nmt.evaluation.table import LOWER_IS_BETTER
 from nmt.lab.comparison.cells import ScoreCell, interval_cell, tested_cells
-from nmt.lab.comparison.systems import System, TestSet
+from nmt.lab.comparison.systems import System
 from nmt.metrics import Scorer, Table, resample
 
 
@@ -48,7 +49,7 @@ class Difference:
 class Comparison:
     """Scores, breakdowns and differing sentences of several systems on one test set."""
 
-    def __init__(self, systems: Sequence[System], test: TestSet, metric: str | None = None) -> None:
+    def __init__(self, systems: Sequence[System], test: EvaluationSet, metric: str | None = None) -> None:
         """
         Args:
             systems: systems to compare; the others are tested against the first.
@@ -67,10 +68,10 @@ class Comparison:
         scorers = {name: Scorer.of(signature) for name, signature in self.signatures.items()}
         self.scorers = {name: scorer for name, scorer in scorers.items() if scorer is not None}
         for name, scorer in self.scorers.items():
-            if scorer.references != len(test.all_references):
+            if scorer.references != len(test.references):
                 raise UserError(
                     f"{name} was computed with {scorer.references} references ({self.signatures[name]}), but the "
-                    f"{test.split} set has {len(test.all_references)}; score it again: {systems[0].runs[0].command}"
+                    f"{test.name} set has {len(test.references)}; score it again: {systems[0].runs[0].command}"
                 )
         names = [*self.scorers, *self.signatures]
         self.metric = metric or ("bleu" if "bleu" in names else names[0])
@@ -91,7 +92,7 @@ class Comparison:
             if name not in run.scores:
                 return None
             scorer = self.scorers[name]
-            tables.append(scorer.table(run.hypotheses, *self.test.all_references))
+            tables.append(scorer.table(run.hypotheses, *self.test.references))
             score, recorded = scorer.score(tables[-1].sum(axis=0)), run.scores[name]["score"]
             if abs(score - recorded) > 1e-4:
                 raise UserError(
@@ -131,7 +132,7 @@ class Comparison:
         breakdowns = [self.breakdown(f"{unit}s of the source", lengths, buckets)]
         for side, lines, side_name in (
             ("src", self.test.src, "source"),
-            ("tgt", self.test.references, "reference"),
+            ("tgt", self.test.references[0], "reference"),
         ):
             characters = unspaced(lines)
             unit = "character" if characters else "word"
@@ -189,7 +190,7 @@ class Comparison:
         a, b = (system.runs[0].hypotheses for system in self.systems)
         order = np.argsort(-np.abs(one - other), kind="stable")[:count]
         return [
-            Difference(at + 1, (one[at], other[at]), self.test.src[at], self.test.references[at], (a[at], b[at]))
+            Difference(at + 1, (one[at], other[at]), self.test.src[at], self.test.references[0][at], (a[at], b[at]))
             for at in order.tolist()
             if one[at] != other[at]
         ]

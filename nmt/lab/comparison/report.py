@@ -17,6 +17,7 @@ from nmt.console import escape_control_characters
 from nmt.evaluation.table import SHOWN, title_of
 from nmt.lab.comparison.cells import ScoreCell
 from nmt.lab.comparison.compare import Breakdown, Comparison, Difference
+from nmt.lab.comparison.systems import sha256_of_set
 from nmt.metrics import LEVEL, POWER, RESAMPLES, SEED, TRIALS
 
 UNKNOWN = "-"
@@ -75,8 +76,8 @@ def scores_grid(comparison: Comparison) -> Grid:
         for system, cell in zip(comparison.systems, cells, strict=True)
     ]
     test = comparison.test
-    references = f", {len(test.all_references)} references" if test.further_references else ""
-    title = f"{test.split} set, {len(test.src):,} sentences{references}"
+    references = f", {len(test.references)} references" if len(test.references) > 1 else ""
+    title = f"{test.name} set, {len(test.src):,} sentences{references}"
     cells = [cell for cells in comparison.cells.values() for cell in cells if cell is not None]
     notes = [*reading_notes(cells, has_several_seeds(comparison)), *signature_notes(comparison)]
     return Grid(title, ["score", "system", *SCORE_HEADINGS], rows, notes)
@@ -278,10 +279,10 @@ def record(
     test = comparison.test
     return {
         "test_set": {
-            "split": test.split,
+            "split": test.name,
             "sentences": len(test.src),
-            "references": len(test.all_references),
-            "sha256": test.sha256,
+            "references": len(test.references),
+            "sha256": sha256_of_set(test),
         },
         "signatures": comparison.signatures,
         "tests": {"resamples": RESAMPLES, "trials": TRIALS, "seed": SEED, "level": LEVEL, "power": POWER},

@@ -1,6 +1,5 @@
 """Systems of a comparison: scored runs, grouped if they differ only in their seed."""
 
-import hashlib
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from nmt.config import path_of
 from nmt.data import read_all, read_json
 from nmt.errors import UserError
-from nmt.evaluation.sets import EvaluationSet, scores_name
+from nmt.evaluation.sets import EvaluationSet, scores_name, sha256_of_lines
 from nmt.run import CORPUS_PLACES, CORPUS_PREPARATION, RunDirectory, is_number
 
 log = logging.getLogger(__name__)
@@ -146,31 +145,6 @@ class System:
         return [run.seed for run in self.runs]
 
 
-@dataclass(frozen=True)
-class TestSet:
-    """Source sentences and references that all systems of a comparison translated."""
-
-    split: str
-    """valid, test, or the name of a sacrebleu test set."""
-    src: Sequence[str]
-    references: Sequence[str]
-    """The first reference of each sentence."""
-    further_references: Sequence[Sequence[str]] = ()
-    """Further references, one list per reference, each as long as `src`."""
-
-    @property
-    def all_references(self) -> list[Sequence[str]]:
-        return [self.references, *self.further_references]
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the source and reference lines."""
-        digest = hashlib.sha256()
-        for line in (*self.src, *(line for lines in self.all_references for line in lines)):
-            digest.update(line.encode() + b"\n")
-        return digest.hexdigest()
-
-
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Return nested dictionaries as one dictionary with dotted keys."""
     if not isinstance(tree, dict):
@@ -199,7 +173,7 @@ def iterate_runs(paths: Sequence[str]) -> Iterator[RunDirectory]:
 
 def gather(
     paths: Sequence[str], split: str, metric: str | None = None, testset: str | None = None
-) -> tuple[list[System], TestSet]:
+) -> tuple[list[System], EvaluationSet]:
     """Return the systems, in the order of their first runs, and the test set that all of them translated.
 
     Args:
@@ -231,20 +205,30 @@ def gather(
     return systems, test
 
 
-def common_test_set(scored: Sequence[ScoredRun], split: str) -> TestSet:
+def common_test_set(scored: Sequence[ScoredRun], split: str) -> EvaluationSet:
     """Return the test set that all runs translated.
 
     Raises:
         UserError: a run's test set or a signature differs from the other runs'.
     """
-    test = TestSet(split, *scored[0].run.text(split))
+    test = split_set(scored[0].run, split)
     for run in scored:
         check_same_test_set(run, scored[0], test)
         check_same_signatures(run, scored)
     return test
 
 
-def named_test_set(scored: Sequence[ScoredRun], testset: str) -> TestSet:
+def split_set(run: RunDirectory, split: str) -> EvaluationSet:
+    src, references = run.text(split)
+    return EvaluationSet(split, src, [references])
+
+
+def sha256_of_set(test: EvaluationSet) -> str:
+    """Return the SHA-256 of the source and reference lines."""
+    return sha256_of_lines([*test.src, *(line for lines in test.references for line in lines)])
+
+
+def named_test_set(scored: Sequence[ScoredRun], testset: str) -> EvaluationSet:
     """Return a sacrebleu test set with all its references, which all runs translated.
 
     Raises:
@@ -261,8 +245,7 @@ def named_test_set(scored: Sequence[ScoredRun], testset: str) -> TestSet:
             )
         check_number_of_lines(run, len(evaluation_set.src))
         check_same_signatures(run, scored)
-    reference, *others = evaluation_set.references
-    return TestSet(testset, evaluation_set.src, reference, others)
+    return evaluation_set
 
 
 def pair_of(run: RunDirectory) -> str:
@@ -271,11 +254,11 @@ def pair_of(run: RunDirectory) -> str:
     return f"{data.src_lang}-{data.tgt_lang}"
 
 
-def check_same_test_set(run: ScoredRun, first: ScoredRun, test: TestSet) -> None:
+def check_same_test_set(run: ScoredRun, first: ScoredRun, test: EvaluationSet) -> None:
     """Raise a UserError if a run's test set is not the first run's."""
-    if TestSet(test.split, *run.run.text(test.split)).sha256 != test.sha256:
+    if sha256_of_set(split_set(run.run, test.name)) != sha256_of_set(test):
         raise UserError(
-            f"{run.run.path} has another {test.split} set than {first.run.path}; compare runs with the same sentences "
+            f"{run.run.path} has another {test.name} set than {first.run.path}; compare runs with the same sentences "
             "and references"
         )
     check_number_of_lines(run, len(test.src))
