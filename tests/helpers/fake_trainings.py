@@ -136,7 +136,11 @@ def make_trainer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trainer:
 
 def answer_questions(folder: Path, **settings: Any) -> str:
     """Run the command and return the page, or an empty string if there is none."""
-    places = {"folder": str(folder / "questions"), "runs": str(folder / "runs"), "page": str(folder / "docs" / "page.md")}
+    places = {
+        "folder": str(folder / "questions"),
+        "runs": str(folder / "runs"),
+        "page": str(folder / "docs" / "page.md"),
+    }
     questions.command(OmegaConf.structured(QuestionsConfig(**places, **settings)))
     page = folder / "docs" / "page.md"
     return page.read_text(encoding="utf-8") if page.is_file() else ""

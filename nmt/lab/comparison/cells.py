@@ -52,7 +52,7 @@ class ScoreCell:
     """Verdict on the system; None for the first system and for a score without tests."""
 
 
-def tested_cells(
+def cells_with_tests(
     scorer: Scorer,
     tables: Iterable[Sequence[Table] | None],
     lower_is_better: bool,

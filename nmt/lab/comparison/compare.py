@@ -13,7 +13,7 @@ from nmt.data.words import units_of, unspaced
 from nmt.errors import UserError
 from nmt.evaluation.sets import EvaluationSet
 from nmt.evaluation.table import LOWER_IS_BETTER
-from nmt.lab.comparison.cells import ScoreCell, interval_cell, tested_cells
+from nmt.lab.comparison.cells import ScoreCell, cells_with_tests, interval_cell
 from nmt.lab.comparison.systems import System
 from nmt.metrics import Scorer, Table, resample
 
@@ -110,7 +110,7 @@ class Comparison:
             if name in self.scorers:
                 with progress_bar() as bar:
                     tables = bar.track(self.tables[name], description=f"testing {name}")
-                    cells[name] = tested_cells(self.scorers[name], tables, name in LOWER_IS_BETTER, same_models)
+                    cells[name] = cells_with_tests(self.scorers[name], tables, name in LOWER_IS_BETTER, same_models)
             else:
                 cells[name] = [recorded_cell(name, system) for system in self.systems]
         return cells

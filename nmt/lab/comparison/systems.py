@@ -99,8 +99,7 @@ class ScoredRun:
             raise UserError(f"{stem}.json is damaged; write it again with: {command}") from None
         if not scores:
             raise UserError(
-                f"{stem}.json has no score metric={metric}; it has: {', '.join(record)}. "
-                f"Compute others with: {command}"
+                f"{stem}.json has no score metric={metric}; it has: {', '.join(record)}. Compute others with: {command}"
             )
         hypotheses = read_all(Path(f"{stem}.hyp"))
         settings = flatten(asdict(config) | {"search": search})

@@ -239,7 +239,9 @@ def add_sentences(facts: Facts, scored: ScoredRun, device: torch.device, choice:
     facts.examples = show_sentences(choice(sentences), translator)
     facts.mistakes, facts.judged = count_mistakes(sentences, translator), len(sentences)
     if not any(mistake.kind.by_attention for mistake in facts.mistakes):
-        facts.missing.append("Over- and under-translation, which need attention weights; the model is missing or has no attention.")
+        facts.missing.append(
+            "Over- and under-translation, which need attention weights; the model is missing or has no attention."
+        )
     if any(record.name == split for record in facts.scores):  # a damaged record is in `missing`
         add_breakdowns(facts, scored)
     return translator

@@ -169,7 +169,9 @@ def test_systems_are_tested_against_several_references(
     named = EvaluationSet("wmt99", src, [references, others], {"test": "wmt99", "lang": "en-de"})
     monkeypatch.setattr(EvaluationSet, "of_sacrebleu", lambda name, pair: named)
     made = [scored_run(tmp_path / str(at), runs[at].config(), lambda at: True) for at in (0, 2)]
-    with pytest.raises(UserError, match=r"has no scores of testset=wmt99; compute them with: nmt-evaluate run=\S+ test"):
+    with pytest.raises(
+        UserError, match=r"has no scores of testset=wmt99; compute them with: nmt-evaluate run=\S+ test"
+    ):
         gather([str(run.path) for run in made], "test", None, "wmt99")
     for run, lines in zip(made, (references[1:] + references[:1], references), strict=True):
         scores = all_scores(lines, references, "13a", [others], named.labels)
@@ -281,7 +283,10 @@ def test_the_columns_of_a_score_are_mean_interval_p_values_verdict_and_detectabl
     undecided = ScoreCell(36.416, None, (34.81, 38.0), 0.2, 0.01, 1, 0.4, 2.0, ComparisonVerdict.undecided)
     assert score_columns(undecided) == ["36.42", "[34.8, 38.0]", ".200", ".010", ".400", "undecided", "2.0"]
     assert score_columns(ScoreCell(4.5, None)) == ["4.50", *[""] * 6]
-    assert score_columns(ScoreCell(0.81234, 0.00126, (0.80881, 0.81999)), 4)[:2] == ["0.8123 ± 0.0013", "[0.809, 0.820]"]
+    assert score_columns(ScoreCell(0.81234, 0.00126, (0.80881, 0.81999)), 4)[:2] == [
+        "0.8123 ± 0.0013",
+        "[0.809, 0.820]",
+    ]
     assert score_columns(None) == ["-", *[""] * 6]
     assert [p_text(p) for p in (0.00099, 0.001, 0.05, 0.9999)] == ["<.001", ".001", ".050", "1.000"]
 

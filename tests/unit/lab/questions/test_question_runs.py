@@ -5,7 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_trainings import BAD, BY_BOTH, GOOD, HOLDS, Trainer, answer_questions, few_trials, make_trainer, quick, trainings, write_question  # noqa: F401
+from fake_trainings import (  # noqa: F401
+    BAD,
+    BY_BOTH,
+    GOOD,
+    HOLDS,
+    Trainer,
+    answer_questions,
+    few_trials,
+    make_trainer,
+    quick,
+    trainings,
+    write_question,
+)
 
 from nmt.cli import questions
 from nmt.cli.questioning.runs import Runs, rows_of, tables_of, training_job, trainings_of

@@ -18,10 +18,10 @@ from fake_trainings import (  # noqa: F401
     Trainer,
     answer_questions,
     few_trials,
-    parse_overrides,
     line_of,
     make_trainer,
     origin,
+    parse_overrides,
     quick,
     trainings,
     write_question,
@@ -156,7 +156,11 @@ def test_a_training_of_more_than_four_core_minutes_is_listed(trainer: Trainer, t
     run.add_facts(parameters=1, seconds=120, peak_memory_bytes=1)  # two threads: four core minutes
     assert "core minutes**" not in answer_questions(tmp_path)
     run.add_facts(parameters=1, seconds=123, peak_memory_bytes=1)
-    named = answer_questions(tmp_path).partition("**Trainings of more than 4 core minutes** (core minutes: settings):\n\n")[2].split("\n\n")[0]
+    named = (
+        answer_questions(tmp_path)
+        .partition("**Trainings of more than 4 core minutes** (core minutes: settings):\n\n")[2]
+        .split("\n\n")[0]
+    )
     assert named == f"- 4.1: `{' '.join(trainings(tmp_path)[3].overrides)} seed=2`"
 
 
@@ -214,7 +218,10 @@ def test_an_answer_is_shown_as_long_as_it_holds(
     other = {"bleu": {"LSTM": measured["bleu"]["LSTM"], "GRU": 99.0}}
     write_question(tmp_path / "questions", "cells", GOOD, BAD, answer="The LSTM.", claim=claim | other)
     gru = measured["bleu"]["GRU"]
-    assert f"**The LSTM.** (Some figures changed since the answer was written: GRU 99.00, now {gru:.2f}.)\n" in answer_questions(tmp_path)
+    assert (
+        f"**The LSTM.** (Some figures changed since the answer was written: GRU 99.00, now {gru:.2f}.)\n"
+        in answer_questions(tmp_path)
+    )
 
 
 def row_of(bleu: ScoreCell, valid: float) -> MeasuredRow:
@@ -275,7 +282,9 @@ def test_folders_can_have_any_name_that_can_be_quoted(trainer: Trainer, tmp_path
     folder.mkdir()
     write_question(folder / "questions", "cells", GOOD, GREEDY)
     trainer.folder = folder
-    assert "2 of 2 trainings are done, in 0.1 core hours; 0 of 2 trainings, 0 of 6 translations" in answer_questions(folder)
+    assert "2 of 2 trainings are done, in 0.1 core hours; 0 of 2 trainings, 0 of 6 translations" in answer_questions(
+        folder
+    )
     training = trainings(folder)[0]
     data = replace(training.config.data, phrasebook=None, download=DownloadConfig("https://example.org"))
     fetched = replace(training, config=replace(training.config, data=data))
@@ -309,7 +318,9 @@ def test_damaged_translations_of_another_search_are_named(
     answer_questions(tmp_path)
     (greedy, *_) = sorted((tmp_path / "runs").glob("*/scores/test.*.hyp"))
     greedy.write_text("x\n" * lines, encoding="utf-8")
-    with pytest.raises(UserError, match=f"^{re.escape(str(greedy))} {message}.* name={greedy.stem}, with the same search$"):
+    with pytest.raises(
+        UserError, match=f"^{re.escape(str(greedy))} {message}.* name={greedy.stem}, with the same search$"
+    ):
         answer_questions(tmp_path)
 
 

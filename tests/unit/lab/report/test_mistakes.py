@@ -58,7 +58,9 @@ def test_the_description_names_the_words() -> None:
 
 def test_the_other_translation_may_repeat_and_keep_words_of_the_source_too() -> None:
     said = "Das, das ist sehr sehr gut."
-    assert find_errors(src="That is very, very good.", text=said, other=said.replace("gut", "schön"), coverage=None) == {}
+    assert (
+        find_errors(src="That is very, very good.", text=said, other=said.replace("gut", "schön"), coverage=None) == {}
+    )
     names = "Peter Schmidt, Anna Weber"
     assert find_errors(src=names, text=names, other=f"{names}.", coverage=None) == {}
 
@@ -98,7 +100,9 @@ def test_any_text_can_be_checked(kind: mistakes.Kind) -> None:
     find: Callable[[JudgedTranslation], str] = kind.find
     for src in lines:
         nothing = np.zeros(len(src.split()))
-        assert all(isinstance(find(JudgedTranslation(src, a, b, nothing, nothing + 3)), str) for a in lines for b in lines)
+        assert all(
+            isinstance(find(JudgedTranslation(src, a, b, nothing, nothing + 3)), str) for a in lines for b in lines
+        )
 
 
 def test_coverage_distributes_the_attention_of_each_target_word() -> None:
