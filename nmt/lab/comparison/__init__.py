@@ -1,6 +1,7 @@
 """Comparison of systems over their runs, with significance tests."""
 
 from nmt.lab.comparison.compare import Comparison
+from nmt.lab.comparison.files import files_grid
 from nmt.lab.comparison.report import grids
 from nmt.lab.comparison.report import show as show_grids
 from nmt.lab.comparison.report import write as write_comparison
@@ -11,6 +12,7 @@ __all__ = [
     "Comparison",
     "ScoredRun",
     "cost_of",
+    "files_grid",
     "gather",
     "grids",
     "mean_cost",
