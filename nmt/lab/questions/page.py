@@ -182,7 +182,9 @@ def part_lines(part: Part, table: Measured | None, done: dict[str, int], seeds: 
     lines += ["Settings of the rows:", ""]
     lines += [f"- {label}: " + (f"`{words}`" if words else "none") for label, words in settings.items()] + [""]
     findings = [(each.says, literature_verdict(each, table) if table else "") for each in part.literature]
-    return lines + [f"- {says}. {verdict}".rstrip() for says, verdict in findings] + [""] * bool(findings)
+    if findings:
+        lines += ["Published findings:", "", *(f"- {says}. {verdict}".rstrip() for says, verdict in findings), ""]
+    return lines
 
 
 def valid_text(cell: ScoreCell | None, best: bool) -> str:

@@ -22,7 +22,7 @@ from nmt.lab.comparison.compare import Breakdown, Comparison
 from nmt.lab.comparison.systems import ScoredRun, System, flatten, format_setting, split_set, training_cost
 from nmt.lab.report.recorded import NOT_RECORDED, Fact, Record
 from nmt.lab.report.sentences import (
-    Mistakes,
+    MistakeCount,
     ScoredSentence,
     ShownSentence,
     choose_sentences,
@@ -37,7 +37,7 @@ Choice = Callable[[Sequence[ScoredSentence]], list[tuple[str, ScoredSentence]]]
 
 
 @dataclass(frozen=True)
-class Start:
+class RecordedStart:
     """One start of a training: its command and its environment."""
 
     command: str
@@ -67,11 +67,11 @@ class Facts:
     breakdowns: list[Breakdown] = field(default_factory=list)
     breakdown_metric: str = ""
     examples: list[ShownSentence] = field(default_factory=list)
-    mistakes: list[Mistakes] = field(default_factory=list)
+    mistakes: list[MistakeCount] = field(default_factory=list)
     judged: int = 0
     """Number of sentences in which mistakes were counted."""
     cost: list[Fact] = field(default_factory=list)
-    starts: list[Start] = field(default_factory=list)
+    starts: list[RecordedStart] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
 
@@ -139,7 +139,7 @@ def terms(config: Config) -> str | None:
     return corpus_note("phrasebook" if config.data.phrasebook is not None else config.data.name)
 
 
-def start_of(start: dict[str, Any]) -> Start:
+def start_of(start: dict[str, Any]) -> RecordedStart:
     """Return one entry of `starts` in run.json as text."""
     program, *arguments = [str(word) for word in start.get("command") or ["nmt-train"]]
     words = ["python", f"scripts/{program}"] if program.endswith(".py") else [program]
@@ -152,7 +152,9 @@ def start_of(start: dict[str, Any]) -> Start:
         "machine": f"{start.get('processor') or 'processor unknown'}, {start.get('cores', '?')} cores, "
         f"{start.get('threads', '?')} threads, {start.get('platform', '')}",
     }
-    return Start(shlex.join([*words, *arguments]), [(name, str(fact or NOT_RECORDED)) for name, fact in facts.items()])
+    return RecordedStart(
+        shlex.join([*words, *arguments]), [(name, str(fact or NOT_RECORDED)) for name, fact in facts.items()]
+    )
 
 
 def add_corpus(facts: Facts, run: RunDirectory) -> None:

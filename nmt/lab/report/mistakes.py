@@ -41,7 +41,7 @@ class JudgedTranslation:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ErrorKind:
     """Kind of error."""
 
     name: str
@@ -149,49 +149,49 @@ def coverage(src: str, attention: AttentionMap) -> Coverage:
 
 
 KINDS = (
-    Kind(
+    ErrorKind(
         "too short",
         f"fewer than {TOO_SHORT:g} times the characters of the reference without white space, and at least "
         f"{MIN_CHARACTERS} fewer",
         too_short,
     ),
-    Kind(
+    ErrorKind(
         "too long",
         f"more than {TOO_LONG:g} times the characters of the reference without white space, and at least "
         f"{MIN_CHARACTERS} more",
         too_long,
     ),
-    Kind(
+    ErrorKind(
         "repetition",
         f"one to {MAX_ADJACENT} words twice in a row, or {REPEATED_NGRAM} words twice anywhere, which the reference "
         "does not repeat (words are case-folded and have no punctuation)",
         repetition,
     ),
-    Kind(
+    ErrorKind(
         "copied source",
         f"at least {COPIED_WORDS} words, and a share of at least {COPIED_SHARE:g} of the translation, that are in the "
         "source and not in the reference",
         copied,
     ),
-    Kind(
+    ErrorKind(
         "number lost",
         "a number in digits that the source and the reference have and the translation does not have",
         numbers_lost,
     ),
-    Kind(
+    ErrorKind(
         "name lost",
         "a capitalised word, not the first word of the source, that the source and the reference have and the "
         "translation does not have",
         names_lost,
     ),
-    Kind(
+    ErrorKind(
         "under-translation",
         f"at least {UNCOVERED_WORDS} source words that receive the attention of fewer than {UNCOVERED:g} words of the "
         f"translation and of at least {COVERED:g} words of the reference",
         under_translation,
         by_attention=True,
     ),
-    Kind(
+    ErrorKind(
         "over-translation",
         f"a source word that receives the attention of at least {EXCESS_COVERAGE:g} more words of the translation than "
         "of the reference",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from nmt.config import SearchConfig
 from nmt.data import normalise
 from nmt.decoding import AttentionMap, Translator
-from nmt.lab.report.mistakes import KINDS, Coverage, JudgedTranslation, Kind, coverage
+from nmt.lab.report.mistakes import KINDS, Coverage, ErrorKind, JudgedTranslation, coverage
 from nmt.metrics import sentence_scores
 
 BATCH_SIZE = 64
@@ -37,10 +37,10 @@ class ShownSentence:
 
 
 @dataclass
-class Mistakes:
+class MistakeCount:
     """Sentences with one kind of error."""
 
-    kind: Kind
+    kind: ErrorKind
     count: int
     share: float
     """Share of the checked sentences."""
@@ -124,7 +124,7 @@ def coverages(translator: Translator, src: Sequence[str], tgt: Sequence[str]) ->
     return covered
 
 
-def count_mistakes(sentences: Sequence[ScoredSentence], translator: Translator | None) -> list[Mistakes]:
+def count_mistakes(sentences: Sequence[ScoredSentence], translator: Translator | None) -> list[MistakeCount]:
     """Count each kind of error. Kinds that need attention are left out without a model that has attention."""
     src, translations, references = (
         [getattr(sentence, side) for sentence in sentences] for side in ("src", "translation", "reference")
@@ -148,5 +148,5 @@ def count_mistakes(sentences: Sequence[ScoredSentence], translator: Translator |
         errors = [(sentence, error) for sentence, error in errors if error]
         errors.sort(key=lambda item: (item[0].chrf, item[0].line))
         other_way = sum(bool(kind.find(pair)) for pair in reverse)
-        mistakes.append(Mistakes(kind, len(errors), len(errors) / checked, other_way, errors[:EXAMPLES_PER_KIND]))
+        mistakes.append(MistakeCount(kind, len(errors), len(errors) / checked, other_way, errors[:EXAMPLES_PER_KIND]))
     return mistakes

@@ -50,23 +50,9 @@ def read(name: str) -> list[str]:
 
 
 def sacrebleu_systems(references: list[str], test: str, metrics: list[str]) -> list[dict[str, Any]]:
-    """Return what sacrebleu's paired test prints for the files b and c against a."""
-    options = [
-        "-i",
-        "a",
-        "b",
-        "c",
-        f"--paired-{test}",
-        "--paired-ar-n",
-        "1000",
-        "-m",
-        *metrics,
-        "-f",
-        "json",
-        "-w",
-        "9",
-    ]
-    words = [sys.executable, "-m", "sacrebleu", *references, *options]
+    """Return the results of sacrebleu's paired test of the files b and c against a."""
+    options = f"-i a b c --paired-{test} --paired-ar-n 1000 -f json -w 9 -m".split()
+    words = [sys.executable, "-m", "sacrebleu", *references, *options, *metrics]
     printed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     systems: list[dict[str, Any]] = json.loads(printed)[1:]
     return systems

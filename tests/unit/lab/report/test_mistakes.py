@@ -95,7 +95,7 @@ def test_kinds_by_attention_find_nothing_without_coverage() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_any_text_can_be_checked(kind: mistakes.Kind) -> None:
+def test_any_text_can_be_checked(kind: mistakes.ErrorKind) -> None:
     lines = ["", " ", "…", "1", "a\u2028b", "漢字", "$%& |", "A A A A A A A"]
     find: Callable[[JudgedTranslation], str] = kind.find
     for src in lines:
