@@ -136,7 +136,7 @@ class Comparison:
         ):
             characters = unspaced(lines)
             unit = "character" if characters else "word"
-            title = f"the rarest {unit} of the {side_name}, times in the training data"
+            title = f"training frequency of the rarest {side_name} {unit}"
             run = self.systems[0].runs[0].run
             counts = run.word_counts(side)
             units = [units_of(line, characters) for line in lines]

@@ -137,14 +137,14 @@ def cost_text(cost: Mapping[str, float], name: str) -> str:
 
 def reading_notes(cells: Sequence[ScoreCell], several_seeds: bool) -> list[str]:
     """Return notes that explain the columns of a table of scores."""
-    drawn = "sentences" + (" and the spread between the seeds (Student, Welch 1947)" if several_seeds else "")
-    notes = [f"95 % interval: bootstrap with {RESAMPLES:,} resamples of the {drawn} (Koehn 2004)."]
+    spread = ", plus the spread between the seeds (Student, Welch 1947)" if several_seeds else ""
+    notes = [f"95 % interval: bootstrap with {RESAMPLES:,} resamples of the sentences (Koehn 2004){spread}."]
     if several_seeds:
         notes.insert(0, "±: standard deviation over the seeds.")
     if any(cell.bootstrap_p is not None for cell in cells):
         notes += [
             "p: probability that two equally good systems differ as much as this row and the first system. "
-            f"p bootstrap: paired bootstrap over the {drawn}. "
+            f"p bootstrap: paired bootstrap of the sentences{spread}. "
             f"p randomisation: approximate randomisation, {TRIALS:,} trials (Riezler and Maxwell 2005). "
             "p corrected: the larger p, corrected for the number of tested systems per score (Holm 1979).",
             f"better, worse: the corrected p is below {LEVEL}. undecided: no difference was shown, which does not mean "

@@ -54,7 +54,7 @@ def draw_breakdown(axes: "Axes", breakdown: Breakdown) -> None:
         axes.errorbar(positions, [cell.mean for cell in cells], yerr=[below, above], color=f"C{row}", **POINT)
     names = [f"{name}\n({size})" for name, size in zip(breakdown.groups, breakdown.sizes, strict=True)]
     axes.set_xticks(range(len(names)), names)
-    axes.set(xlabel=breakdown.title.replace(", ", ",\n") + " (sentences)")
+    axes.set(xlabel=breakdown.title.replace(" of ", "\nof ") + " (sentences)")
     axes.grid(alpha=0.3)
 
 

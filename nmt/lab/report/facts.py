@@ -271,8 +271,8 @@ def add_cost(facts: Facts, run: RunDirectory, parameters: int | None) -> None:
         cost.setdefault("parameters", parameters)
     scales = {
         "parameters": ("parameters", 1e6, "{:.2f} M"),
-        "seconds": ("training, validation included", 60, "{:.1f} min"),
-        "tokens_per_second": ("target tokens in training, median", 1, "{:,.0f} tokens/s"),
+        "seconds": ("training time, validation included", 60, "{:.1f} min"),
+        "tokens_per_second": ("training speed in target tokens, median", 1, "{:,.0f} tokens/s"),
         "peak_memory_bytes": ("peak memory of training", 2**30, "{:.2f} GiB"),
     }
     for key, (label, unit, text) in scales.items():

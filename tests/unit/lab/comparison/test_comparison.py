@@ -212,10 +212,10 @@ def test_a_script_without_spaces_is_grouped_by_characters(
     by_length, by_source, by_reference = comparison.breakdowns(2)
     assert (by_length.title, by_length.groups) == ("characters of the source", ["3", "8"])
     assert (by_source.title, by_source.groups) == (
-        "the rarest character of the source, times in the training data",
+        "training frequency of the rarest source character",
         ["2", "7"],
     )
-    assert by_reference.title == "the rarest word of the reference, times in the training data"
+    assert by_reference.title == "training frequency of the rarest reference word"
     counts.clear()
     assert "has no characters" in comparison.breakdowns(2)[1].missing
 

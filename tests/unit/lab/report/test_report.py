@@ -134,7 +134,7 @@ def test_text_from_users_is_escaped(facts: Facts, html: str) -> None:
     assert read.text.count(EVIL) >= 5  # the name, the command, the configuration, source and reference
     assert any(example.sentence.src == EVIL for example in facts.examples)
     card = model_card(facts)
-    before, _, command = card.partition("## How to repeat it")
+    before, _, command = card.partition("## Reproduction")
     assert "<" not in before
     assert "&lt;script&gt;" in before
     assert "\\`\\*\\_\\|" in before
@@ -149,7 +149,7 @@ def test_a_name_with_line_feeds_cannot_start_a_heading(facts: Facts) -> None:
     lines = model_card(hostile).split("\n")
     assert [line for line in lines if line.startswith("#")] == [
         "# Model card: a # b \\| c",
-        *(f"## {heading}" for heading in (*HEADINGS, "How to repeat it")),
+        *(f"## {heading}" for heading in (*HEADINGS, "Reproduction")),
     ]
 
 
@@ -192,7 +192,7 @@ def test_the_card_has_the_headings_and_the_numbers_of_the_page(facts: Facts, htm
 
 def test_only_the_training_speed_of_a_complete_run_is_missing(facts: Facts) -> None:
     (speed,) = facts.missing
-    assert speed.startswith("Costs: target tokens in training, median; nmt-train")
+    assert speed.startswith("Costs: training speed in target tokens, median; nmt-train")
     assert len(facts.mistakes) == 8
     assert facts.judged == 12
     assert len(facts.breakdowns) == 3
