@@ -203,3 +203,32 @@ def test_translating_starts_without_what_it_does_not_need() -> None:
     loaded = loaded_by("nmt.cli.translate")
     assert "torch" in loaded
     assert not loaded & {"wandb", "matplotlib", "ignite", "comet", "pandas", "IPython"}
+
+
+# Homonyms that are still to be resolved.
+HOMONYMS = {
+    "Comparison",
+    "DecoderLayer",
+    "FeedForward",
+    "Job",
+    "Part",
+    "Phrases",
+    "Sentence",
+    "Side",
+    "Source",
+    "Stretch",
+    "Task",
+    "Verdict",
+    "Window",
+}
+
+
+def test_no_two_public_classes_have_the_same_name() -> None:
+    files: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                files.setdefault(node.name, []).append(relative(path))
+    assert len(files) > 200
+    assert {name: paths for name, paths in files.items() if len(paths) > 1 and name not in HOMONYMS} == {}
+    assert [name for name in sorted(HOMONYMS) if len(files.get(name, [])) < 2] == [], "remove these from HOMONYMS"

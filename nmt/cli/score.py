@@ -1,4 +1,4 @@
-"""nmt-score: score a file of translations, made by any system."""
+"""nmt-score: score files of translations, made by any system, and test their differences."""
 
 import logging
 
@@ -10,6 +10,7 @@ from nmt.config import ScoreConfig, from_hydra, path_of
 from nmt.data import read_scored, tokenizer_advice
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, show_scores
+from nmt.lab.comparison import files_grid, show_grids
 from nmt.metrics import Comet, all_scores, check_tokenizer
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,8 @@ def command(cfg: DictConfig) -> None:
         assert config.ref is not None
         references = [read_lines(ref) for ref in (config.ref, *config.further_refs)]
         test = EvaluationSet(config.ref, read_lines(config.src) if config.src else hypotheses, references)
-    for name, side in [("src", test.src), *(("ref", lines) for lines in test.references)]:
+    further = {path: read_lines(path) for path in config.further_hyps}
+    for name, side in [("src", test.src), *(("ref", lines) for lines in test.references), *further.items()]:
         if len(side) != len(hypotheses):
             raise UserError(f"hyp has {len(hypotheses)} lines and {name} {len(side)}; give parallel files")
     if not hypotheses:
@@ -35,10 +37,16 @@ def command(cfg: DictConfig) -> None:
     reference, *others = test.references
     if advice := tokenizer_advice(reference, config.bleu_tokenize, "use bleu_tokenize={better}"):
         log.warning(advice)
-    scores = all_scores(hypotheses, reference, config.bleu_tokenize, others, test.labels)
-    if comet is not None:
-        scores["comet"] = comet(test.src, hypotheses, reference, test.labels)
-    show_scores(scores)
+    translations = {config.hyp: hypotheses} | further
+    scores = []
+    for lines in translations.values():
+        scores.append(all_scores(lines, reference, config.bleu_tokenize, others, test.labels))
+        if comet is not None:
+            scores[-1]["comet"] = comet(test.src, lines, reference, test.labels)
+    if further:
+        show_grids([files_grid(translations, scores, test)])
+    else:
+        show_scores(scores[0])
 
 
 def read_lines(path: str) -> list[str]:

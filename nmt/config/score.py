@@ -13,6 +13,8 @@ class ScoreConfig:
 
     hyp: str
     """File of detokenised translations, one per line."""
+    further_hyps: list[str] = field(default_factory=list)
+    """Files of other translations of the same sentences; each is tested against `hyp` for a significant difference."""
     ref: str | None = None
     """File of reference translations, one per line."""
     further_refs: list[str] = field(default_factory=list)
@@ -33,7 +35,16 @@ class ScoreConfig:
             yield "ref", "or testset is required; give exactly one of them"
         if self.further_refs and self.ref is None:
             yield "further_refs", "needs ref; give the first reference file as ref=FILE"
-        yield from one_standard_input(hyp=self.hyp, ref=self.ref, src=self.src, further_refs=self.further_refs)
+        files = [self.hyp, *self.further_hyps]
+        if len(set(files)) < len(files):
+            yield "further_hyps", "and hyp name a file twice; give different files"
+        yield from one_standard_input(
+            hyp=self.hyp,
+            further_hyps=self.further_hyps,
+            ref=self.ref,
+            src=self.src,
+            further_refs=self.further_refs,
+        )
         if (self.testset is None) != (self.pair is None):
             yield "testset", "and pair must be given together; give both, such as testset=wmt14 pair=en-de, or neither"
         if self.testset is not None and self.src is not None:
