@@ -113,12 +113,12 @@ def test_other_members_of_the_family_are_recorded_as_they_compute(settings: dict
 @pytest.mark.parametrize(
     ("settings", "side", "layer", "said"),
     [
-        ({"cell": Cell.rnn}, Side.encoder, 1, "the model is of rnn, whose gates are not shown; allowed: lstm"),
-        ({"architecture": "transformer"}, Side.encoder, 1, "the model is of transformer"),
-        ({}, Side.encoder, 3, "layer=3 side=encoder: the model has 2 such layers"),
-        ({"bidirectional_layers": 1}, Side.encoder_backward, 2, "side=encoder_backward: the model has 1 such layers"),
-        ({"bidirectional": False}, Side.encoder_backward, 1, "the model has 0 such layers"),
-        ({"decoder_layers": 1}, Side.decoder, 2, "the model has 1 such layers"),
+        ({"cell": Cell.rnn}, Side.encoder, 1, "gates of model.cell=rnn cannot be recorded; allowed: lstm"),
+        ({"architecture": "transformer"}, Side.encoder, 1, "model.architecture=transformer has no gates"),
+        ({}, Side.encoder, 3, "side=encoder layer=3: the model has 2 layer"),
+        ({"bidirectional_layers": 1}, Side.encoder_backward, 2, "side=encoder_backward layer=2: the model has 1 layer"),
+        ({"bidirectional": False}, Side.encoder_backward, 1, "the model has 0 layer.s. on this side"),
+        ({"decoder_layers": 1}, Side.decoder, 2, "the model has 1 layer.s. on this side"),
     ],
 )
 def test_what_is_not_there_is_refused(settings: dict[str, Any], side: Side, layer: int, said: str) -> None:

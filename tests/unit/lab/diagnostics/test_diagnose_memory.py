@@ -137,8 +137,8 @@ def test_a_class_that_cannot_be_filled_is_left_out(
     found = draw_clauses(5, 1, 1, ())
     assert list(found) == [(1, 3), (4, 6), (7, 9)]
     assert {len(members) for members in found.values()} == {5}
-    assert "verbs that wait 14 to 17 words are left out: only 0 were found" in caplog.text
-    with pytest.raises(UserError, match=r"no distance has 500 new sentences at depth 0, the most are 0"):
+    assert "distances of 14 to 17 words are omitted: they have only 0 clauses" in caplog.text
+    with pytest.raises(UserError, match=r"no class of distances has 500 new sentences at depth 0, the largest has 0"):
         draw_clauses(500, 1, 0, ())
 
 

@@ -19,7 +19,7 @@ def test_where_the_sides_go_apart(tmp_path: Path, shift: int, line: int) -> None
         del tgt[line - 1 : line - 1 - shift]
     finding = cheap(config(tmp_path, list(zip(src, tgt, strict=False))))["alignment"]
     assert finding.verdict == Verdict.bad
-    assert f"{shift:+d} lines on" in finding.measured
+    assert f"shifted by {shift:+d} lines" in finding.measured
     found = int(finding.lines[0].partition(":")[2])
     assert abs(found - line) <= 3
 
@@ -32,11 +32,11 @@ def test_a_corpus_shifted_from_its_first_line_and_one_of_strangers(tmp_path: Pat
     finding = cheap(config(tmp_path, later))["alignment"]
     assert finding.verdict == Verdict.bad
     assert "lines 1 to" in finding.measured
-    assert "+1 lines on" in finding.measured
+    assert "shifted by +1 lines" in finding.measured
     strangers = [(src, TRAIN[(i * 379 + 50) % 1000][1]) for i, (src, _) in enumerate(TRAIN)]
     finding = cheap(config(tmp_path, strangers))["alignment"]
     assert finding.verdict == Verdict.bad
-    assert "no line near" in finding.measured
+    assert "match no nearby line" in finding.measured
     assert finding.value is not None
     assert finding.value < 0.65
 

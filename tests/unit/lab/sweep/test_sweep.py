@@ -294,7 +294,7 @@ def test_a_report_says_so_if_the_best_bleu_is_noise(tmp_path: Path, score: float
     sweep = SweepDirectory(tmp_path / "one")
     sweep.begin(config, {})
     sweep.write(Trial(1, {"model.dropout": 0.1}, TrialState.complete, [(2, score)], score))
-    assert ("is noise: no trial is known to be better" in write_report(sweep)) == noise
+    assert ("is noise; these trials are ranked by validation perplexity" in write_report(sweep)) == noise
 
 
 def test_hyperband_counts_steps_alone() -> None:
@@ -310,5 +310,5 @@ def test_a_grid_is_reported_before_it_has_begun(tmp_path: Path) -> None:
     sweep = SweepDirectory(tmp_path / "one")
     sweep.begin(config, {})
     assert "0 of 2 trials" in write_report(sweep)
-    with pytest.raises(UserError, match="is no sweep"):
+    with pytest.raises(UserError, match="is not a sweep"):
         SweepDirectory.open(str(tmp_path))

@@ -86,9 +86,9 @@ def test_a_drawn_number_has_six_digits_and_stays_within_its_range() -> None:
         ({}, "sweep.parameters is empty"),
         (
             {"model": {"hiden_size": {"low": 1, "high": 2}}},
-            "hiden_size is no key of a training; did you mean model.hid",
+            "hiden_size is not a key of the training configuration; did you mean model.hid",
         ),
-        ({"model": {"low": 1, "high": 2}}, "sweep.parameters.model is no key"),
+        ({"model": {"low": 1, "high": 2}}, "sweep.parameters.model is not a key of the training"),
         ({"model": {"dropout": 0.3}}, "sweep.parameters.model.dropout is 0.3; give low and high, or choices"),
         ({"model": {"dropout": {"low": 0.1}}}, "model.dropout.high is missing"),
         ({"model": {"dropout": {"low": 0.3, "high": 0.1}}}, "model.dropout.low is 0.3 and high 0.1"),
@@ -101,13 +101,13 @@ def test_a_drawn_number_has_six_digits_and_stays_within_its_range() -> None:
         ({"model": {"dropout": {"low": 0.1, "high": 0.99}}}, "model.dropout is 0.99; allowed: from 0 to 0.95"),
         ({"optim": {"learning_rate": {"choices": [0.1, "fast"]}}}, "'fast' .* could not be converted to Float"),
         ({"model": {"cell": {"choices": ["lstm", "elman"]}}}, "Invalid value 'elman'"),
-        ({"model": {"cell": {"low": 1, "high": 2}}}, "its values are no numbers; give choices"),
+        ({"model": {"cell": {"low": 1, "high": 2}}}, "its values are not numbers; give choices"),
         ({"optim": {"betas": {"choices": [[0.9, 0.98]]}}}, r"choices has \[0.9, 0.98\]"),
         ({"model": {"hidden_size": {"low": 64, "high": 128}}}, "model.hidden_size is 65; allowed: even numbers"),
         ({"model": {"hidden_size": {"low": 0.5, "high": 128}}}, "hidden_size.low is 0.5; allowed: whole numbers"),
         ({"tracking": {"project": {"choices": ["a", "b"]}}}, "tracking.project cannot be searched"),
         ({"train": {"metric": {"choices": ["bleu", "perplexity"]}}}, "train.metric cannot be searched"),
-        ({"sweep": {"seed": {"choices": [1]}}}, "sweep.seed is no key of a training"),
+        ({"sweep": {"seed": {"choices": [1]}}}, "sweep.seed is not a key of the training configuration"),
     ],
 )
 def test_what_cannot_be_tried_is_refused_in_one_line_that_names_it(tree: dict[str, Any], message: str) -> None:
@@ -135,12 +135,12 @@ def test_perplexities_of_other_tokenizers_are_not_compared() -> None:
         space(tree, replace(BASE, train=TrainConfig(metric=Metric.perplexity)))
     with pytest.raises(UserError, match=r"train.metric is loss"):
         space(tree, replace(BASE, train=TrainConfig(metric=Metric.loss)))
-    with pytest.raises(UserError, match="init_from brings its own"):
+    with pytest.raises(UserError, match="init_from fixes the tokenizer"):
         space(tree, replace(BASE, train=TrainConfig(init_from="runs/one")))
 
 
 def test_a_grid_of_a_range_without_steps_has_no_end() -> None:
-    with pytest.raises(UserError, match=r"optim.learning_rate has no end"):
+    with pytest.raises(UserError, match=r"optim.learning_rate is continuous"):
         one("optim.learning_rate", low=0.1, high=0.2).grid()
 
 
