@@ -1,4 +1,4 @@
-"""Questions whose trainings take no time: what a command for one would leave is made up."""
+"""Questions of scripts/questions.py without training: a fake trainer writes the files that the commands would write."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ def read_config(text: str, folder: Path) -> Config:
 
 @pytest.fixture(autouse=True)
 def quick(composing: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A configuration is read once, which takes a tenth of a second; a picture is drawn where a test looks at it."""
+    """Cache parsed configurations (0.1 s each) and draw no pictures."""
     folder = tmp_path_factory.getbasetemp()
     read = lambda run: read_config(run.config_path.read_text(encoding="utf-8"), folder)  # noqa: E731
     monkeypatch.setattr(RunDirectory, "config", read)
@@ -58,17 +58,19 @@ def origin() -> dict[str, Any]:
 
 
 def moved(line: str) -> str:
+    """Move the first word to the end."""
     first, *others = line.split()
     return " ".join([*others, first])
 
 
 def translations(run: RunDirectory, config: Config, split: str = "test") -> list[str]:
-    """The references, of which a GRU gets two in three wrong, and other seeds other ones."""
-    wrong: Callable[[int], bool] = (lambda at: at % 3 > 0) if config.model.cell == "gru" else (lambda at: at % 9 == 0)
-    return [moved(line) if wrong(at + config.seed) else line for at, line in enumerate(run.text(split)[1])]
+    """Return the references with errors in two of three lines for a GRU, in one of nine otherwise, by the seed."""
+    wrong: Callable[[int], bool] = (lambda i: i % 3 > 0) if config.model.cell == "gru" else (lambda i: i % 9 == 0)
+    return [moved(line) if wrong(i + config.seed) else line for i, line in enumerate(run.text(split)[1])]
 
 
 def write_question(folder: Path, name: str, *rows: dict[str, Any], **changes: Any) -> None:
+    """Write a question with one part."""
     part = {"name": "Words", "overrides": BASE, "minutes": 2, "rows": list(rows)}
     part |= {key: changes.pop(key) for key in list(changes) if key in ("by_length", "literature", "claim")}
     content = {"title": f"About {name}", "question": "Which?", "seeds": [1, 2], "parts": [part], **changes}
@@ -77,13 +79,13 @@ def write_question(folder: Path, name: str, *rows: dict[str, Any], **changes: An
 
 
 def given_by(words: Sequence[str]) -> dict[str, str]:
-    """What hydra makes of the words of a command line."""
-    found = OverridesParser.create().parse_overrides(list(words))
-    return {each.key_or_group: str(each.value()) for each in found}
+    """Parse the overrides of a command line with Hydra."""
+    overrides = OverridesParser.create().parse_overrides(list(words))
+    return {override.key_or_group: str(override.value()) for override in overrides}
 
 
 class Trainer:
-    """Makes the runs that commands ask for, without training, unless their name is among the `failing`."""
+    """Fake of `run_jobs` that creates the runs of the commands without training; jobs in `failing` fail."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -95,24 +97,25 @@ class Trainer:
             if job.name in self.failing:
                 continue
             self.made.append(job.name)
-            given = given_by(job.command[3:])
+            args = given_by(job.command[3:])
             if job.command[2] == "nmt.cli.evaluate":
                 search = [word for word in job.command[3:] if word.startswith("search")]
-                self.translate(RunDirectory.open(given["run"]), given["split"], given["name"], search)
+                self.translate(RunDirectory.open(args["run"]), args["split"], args["name"], search)
             else:
-                self.train(RunDirectory(Path(given["hydra.run.dir"])), int(given["seed"]))
+                self.train(RunDirectory(Path(args["hydra.run.dir"])), int(args["seed"]))
             ended(job)
         return dict.fromkeys(self.failing, "out of memory")
 
     def translate(self, run: RunDirectory, split: str, name: str, words: list[str]) -> None:
-        """Without a mistake by another search, as ever by the run's own."""
+        """Write translations: the references for another search, `translations` for the run's own search."""
         _, search = with_search(EvaluateConfig, compose("evaluate", ["run=any", *words]), run.config().search)
         config = run.config()
         lines = run.text(split)[1] if words else translations(run, config, split)
         write_scores(run, lines, config.seed, split=split, name=name, search=asdict(search))
 
     def train(self, run: RunDirectory, seed: int) -> None:
-        (config,) = (each.config for each in trainings(self.folder) if run.path.name == each.key)
+        """Create a finished run with scores."""
+        (config,) = (training.config for training in trainings(self.folder) if run.path.name == training.key)
         assert config.seed == seed
         run.create(config, prepare(config.data))
         run.add_start(origin())
@@ -122,8 +125,9 @@ class Trainer:
 
 
 def trainings(folder: Path) -> list[Training]:
-    found = [load_config(Question, path) for path in sorted((folder / "asked").glob("*.yaml"))]
-    return trainings_of(table for question in found for table in tables_of(question, "a file"))
+    """Return the trainings that the questions of a folder need."""
+    loaded = [load_config(Question, path) for path in sorted((folder / "asked").glob("*.yaml"))]
+    return trainings_of(table for question in loaded for table in tables_of(question, "a file"))
 
 
 @pytest.fixture(name="trainer")
@@ -134,7 +138,7 @@ def make_trainer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trainer:
 
 
 def ask(folder: Path, **settings: Any) -> str:
-    """Runs the command, and returns the page, if there is one."""
+    """Run the command and return the page, or an empty string without one."""
     places = {"folder": str(folder / "asked"), "runs": str(folder / "runs"), "page": str(folder / "docs" / "page.md")}
     questions.command(OmegaConf.structured(QuestionsConfig(**places, **settings)))
     page = folder / "docs" / "page.md"
@@ -142,5 +146,6 @@ def ask(folder: Path, **settings: Any) -> str:
 
 
 def line_of(page: str, label: str) -> list[str]:
+    """Return the cells of the row with a label."""
     (line,) = (line for line in page.split("\n") if line.startswith(f"| {label} |") and line.count("|") == 10)
     return [cell.strip() for cell in line.strip("|").split("|")]

@@ -1,4 +1,4 @@
-"""A training of a tiny model that takes a fraction of a second, and what its tests look at."""
+"""Training of a tiny model in a fraction of a second, with comparisons of its results."""
 
 import itertools
 import json
@@ -43,9 +43,9 @@ SHORT = TrainConfig(
     metric=Metric.perplexity,
     patience=2,
 )
-"""Every count has its own rhythm; patience ends it at step 12."""
+"""All intervals differ; patience ends the training at step 12."""
 PERPLEXITIES = {2: 5.0, 4: 4.0, 6: 6.0, 8: 3.0, 10: 7.0, 12: 3.5, 14: 3.4}
-"""What validation finds at each step."""
+"""Validation perplexity by step."""
 PLATEAU = OptimConfig(schedule=ScheduleKind.plateau, plateau_patience=0, warmup_steps=3, learning_rate=0.01)
 WAYS: list[dict[str, Any]] = [
     {"ema_decay": 0.7},
@@ -55,12 +55,12 @@ WAYS: list[dict[str, Any]] = [
     {"objective": ObjectiveKind.risk, "risk_samples": 4},
     {"objective": ObjectiveKind.r_drop, "scheduled_sampling": SamplingDecay.linear, "ar": 2.0, "tar": 1.0},
 ]
-"""What TrainConfig has besides plain cross-entropy."""
+"""Training methods other than plain cross-entropy, as settings of TrainConfig."""
 PLAIN = OptimConfig(OptimizerKind.sgd, learning_rate=1.0, schedule=ScheduleKind.constant, warmup_steps=0, clip_norm=0)
 
 
 def pairs(count: int) -> tuple[list[list[int]], list[list[int]]]:
-    """Random sentences, and themselves backwards."""
+    """Return random sentences and their reversals."""
     random_source = random.Random(1)
     src = [random_source.choices(range(4, WORDS), k=random_source.randint(1, 6)) for _ in range(count)]
     return src, [line[::-1] for line in src]
@@ -68,7 +68,7 @@ def pairs(count: int) -> tuple[list[list[int]], list[list[int]]]:
 
 SRC, TGT = pairs(44)
 PIECES = [*"####", *"abcdefgh", "ab", "ef", "gh", "abc"]
-"""What the words spell, for subword sampling."""
+"""Texts of the words, for subword sampling."""
 
 
 def batches(seed: int = 1, subword_sampling: float | None = None) -> TrainingBatches:
@@ -120,13 +120,13 @@ def build(
 
 
 def measured(trainer: Trainer) -> dict[str, float]:
-    """A perplexity that goes up and down, and in place of BLEU a number in which all weights have a share."""
+    """Return a perplexity that rises and falls, and in place of BLEU the sum of all weights."""
     total = sum(parameter.detach().double().sum().item() for parameter in trainer.model.parameters())
     return {"valid/perplexity": PERPLEXITIES.get(trainer.progress.step, 9.0), "valid/bleu": total}
 
 
 def calling(action: Callable[[], object], call: int, usual: Objective | None = None) -> Objective:
-    """An objective, cross-entropy if none is given, that does something at its call number `call`."""
+    """Wrap an objective (default: cross-entropy) so that its call number `call` performs an action."""
     count, usual = itertools.count(1), usual or cross_entropy(SHORT.label_smoothing)
 
     def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
@@ -141,20 +141,20 @@ def weights(model: Seq2Seq) -> dict[str, Tensor]:
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
 
-def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """Equal to the bit."""
-    assert found.keys() == expected.keys()
-    assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
+def assert_same(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Assert that tensors are equal to the bit."""
+    assert tensors.keys() == expected.keys()
+    assert [name for name in expected if not torch.equal(tensors[name], expected[name])] == []
 
 
 def without_times(tree: Any) -> Any:
-    """The same without what a clock decides."""
+    """Remove measured times from a tree."""
     if isinstance(tree, dict):
         return {key: without_times(value) for key, value in tree.items() if "second" not in key}
     return tree
 
 
 def lines(folder: Path) -> list[dict[str, float]]:
-    """metrics.jsonl."""
+    """Read metrics.jsonl without measured times."""
     text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
     return [without_times(json.loads(line)) for line in text.split("\n")[:-1]]
