@@ -6,7 +6,7 @@ from nmt.config import Metric, SweepCommandConfig
 from nmt.lab.plots.sweep import Axis, Points, draw_history, draw_importance, draw_parallel, draw_slices
 from nmt.lab.sweep.choose import FEWEST, importance
 from nmt.lab.sweep.space import Parameter, search_space, text, trials_of
-from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState, best_step, best_trial
+from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState, best_step, best_trial, direction
 from nmt.training.best import LEAST_BLEU
 
 NAMES = {
@@ -89,7 +89,7 @@ def shown_score(trial: Trial, metric: Metric) -> str:
 
 def table(space: Sequence[Parameter], over: Sequence[Trial], metric: Metric) -> str:
     """Return the table of all finished trials, best first, those without a score last."""
-    sign = -1 if metric == Metric.bleu else 1
+    sign = -direction(metric)
     heads = ["trial", NAMES[metric], "state", "steps", "minutes", *(f"`{parameter.key}`" for parameter in space)]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for trial in sorted(over, key=lambda trial: (trial.score is None, sign * trial.rank, trial.number)):

@@ -83,16 +83,21 @@ class Validation(NamedTuple):
     """
 
 
+def direction(metric: Metric) -> int:
+    """Return 1 if a higher score is better, otherwise -1."""
+    return 1 if metric == Metric.bleu else -1
+
+
 def best_trial(trials: Sequence[Trial], metric: Metric) -> Trial | None:
     """Return the complete trial with the best rank; of equal ranks, the first trial."""
-    sign = 1 if metric == Metric.bleu else -1
+    sign = direction(metric)
     complete = [trial for trial in trials if trial.state == TrialState.complete]
     return max(complete, key=lambda trial: (sign * trial.rank, -trial.number), default=None)
 
 
 def with_validations(trial: Trial, validations: Sequence[Validation], metric: Metric) -> Trial:
     """Return the trial with the record of its validations, of which there is at least one."""
-    sign = 1 if metric == Metric.bleu else -1
+    sign = direction(metric)
     return replace(
         trial,
         scores=[(validation.step, validation.score) for validation in validations],
@@ -103,7 +108,7 @@ def with_validations(trial: Trial, validations: Sequence[Validation], metric: Me
 
 def best_step(trial: Trial, metric: Metric) -> int:
     """Return the step of the best validation of a trial; of equal ones, the first."""
-    sign = 1 if metric == Metric.bleu else -1
+    sign = direction(metric)
     step, _ = max(trial.ranked, key=lambda validation: sign * validation[1])
     return step
 
