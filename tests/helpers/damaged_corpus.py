@@ -36,8 +36,8 @@ def config(folder: Path, train: Lines = TRAIN, valid: Lines = VALID, test: Lines
     return DoctorConfig(data=data, overfit_steps=0)
 
 
-def cheap(doctor: DoctorConfig) -> dict[str, Finding]:
-    """Run all checks except the languages, the vocabulary and the overfitting test; return the findings by name."""
+def cheap(doctor: DoctorConfig, alignment: bool = False) -> dict[str, Finding]:
+    """Run the checks that train nothing, and the alignment if `alignment`; return the findings by name."""
     data = doctor.data
     sources = {split: Readable(source) for split, source in locate(data).items()}
     held_out = {split: list(sources[split].pairs()) for split in ("valid", "test")}
@@ -49,7 +49,9 @@ def cheap(doctor: DoctorConfig) -> dict[str, Finding]:
         more = (leakage, (words[0], words[1])) if split == "train" else ()
         digest_set = known if more else set()
         scans[split] = scan(split, readable, data.cleaning, digest_set, (2000, 1), lambda count: None, *more)
-    findings = [examine_files(sources), examine_alignment(sources["train"], scans["train"])]
+    findings = [examine_files(sources)]
+    if alignment:
+        findings.append(examine_alignment(sources["train"], scans["train"]))
     findings += examine_text(doctor, list(scans.values()))
     findings.append(examine_bleu(data.bleu_tokenize, [tgt for lines in held_out.values() for _, tgt in lines]))
     findings += examine_cleaning(data.cleaning, list(scans.values()), 300)

@@ -39,7 +39,8 @@ def proposal(
     """
     if sweep.sampler == SamplerKind.grid:
         return grid(list(space))[number - 1]
-    trial = study(sweep, train, space, before, number).ask(distributions(space))
+    history = before if sweep.sampler == SamplerKind.bayesian else []  # random search does not depend on it
+    trial = study(sweep, train, space, history, number).ask(distributions(space))
     ranges = {parameter.key: parameter for parameter in space if parameter.choices is None}
     return {key: ranges[key].number(value) if key in ranges else value for key, value in trial.params.items()}
 

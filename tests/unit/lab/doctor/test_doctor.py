@@ -117,10 +117,10 @@ def test_a_side_without_spaces_has_characters_to_look_for_and_no_words(tmp_path:
         ]
         for both in (False, True)
     )
-    findings = cheap(config(tmp_path, *one_side))
+    findings = cheap(config(tmp_path, *one_side), alignment=True)
     assert findings["alignment"].verdict == findings["words"].verdict == Verdict.ok
     assert ".src" in findings["words"].measured
-    findings = cheap(config(tmp_path, *both_sides))
+    findings = cheap(config(tmp_path, *both_sides), alignment=True)
     assert findings["alignment"].verdict == findings["words"].verdict == Verdict.ok
     assert findings["words"].value is None
     assert cheap(config(tmp_path, both_sides[0]))["characters"].verdict == Verdict.bad
@@ -138,7 +138,7 @@ def test_damaged_files_are_bad_and_what_comes_before_is_examined(tmp_path: Path,
             path.write_bytes(content[:30_000] + b"\xff" + content[30_000:])
         case "shorter":
             path.write_bytes(b"".join(content.splitlines(keepends=True)[:900]))
-    findings = cheap(doctor)
+    findings = cheap(doctor, alignment=True)
     assert findings["files"].verdict == Verdict.bad
     assert "train.de" in findings["files"].remedy
     assert findings["alignment"].verdict == Verdict.ok
