@@ -32,6 +32,7 @@ def build(settings: dict[str, Any], **more: Any) -> Seq2Seq:
 
 
 @EVERY
+@torch.no_grad()
 def test_a_sentence_in_a_batch_is_read_as_if_alone_without_padding(settings: dict[str, Any]) -> None:
     model, batch = build(settings), make_batch(SRC, TGT, range(4))
     together = model(batch.src, batch.src_mask, batch.tgt_in)
@@ -42,6 +43,7 @@ def test_a_sentence_in_a_batch_is_read_as_if_alone_without_padding(settings: dic
 
 
 @EVERY
+@torch.no_grad()
 def test_the_whole_sequence_is_the_steps_in_a_row(settings: dict[str, Any]) -> None:
     model, batch = build(settings), make_batch(SRC, TGT, range(4))
     expected = model(batch.src, batch.src_mask, batch.tgt_in).log_softmax(dim=-1)
@@ -52,6 +54,7 @@ def test_the_whole_sequence_is_the_steps_in_a_row(settings: dict[str, Any]) -> N
 
 
 @EVERY
+@torch.no_grad()
 def test_every_source_word_matters(settings: dict[str, Any]) -> None:
     model = build(settings)
 
@@ -65,6 +68,7 @@ def test_every_source_word_matters(settings: dict[str, Any]) -> None:
 
 
 @EVERY
+@torch.no_grad()
 def test_greedy_and_beam_search_score_what_they_find_as_the_model_does(settings: dict[str, Any]) -> None:
     model = build(settings)
     src, mask = source_tensors(SRC)

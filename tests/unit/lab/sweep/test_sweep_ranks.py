@@ -8,8 +8,19 @@ from pathlib import Path
 import pytest
 
 from nmt.config import Metric, PrunerKind, SamplerKind, SweepConfig, TrainConfig
-from nmt.lab.sweep import Pruning, Trial, TrialState, best_trial, proposal, read_validations, with_validations
+from nmt.errors import UserError
+from nmt.lab.sweep import (
+    Pruning,
+    SweepDirectory,
+    Trial,
+    TrialState,
+    best_trial,
+    proposal,
+    read_validations,
+    with_validations,
+)
 from nmt.lab.sweep.space import Parameter
+from nmt.lab.sweep.trials import best_step
 from nmt.training.best import record_validation
 from nmt.training.progress import Progress
 
@@ -39,21 +50,19 @@ def trial(number: int, validations: Sequence[tuple[float, int, float]], folder: 
     return with_validations(running, read_validations(path, Metric.bleu), Metric.bleu)
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(VALIDATIONS, 3)), ids=str)
-def test_the_score_is_that_of_the_checkpoint_that_the_run_keeps(
-    tmp_path: Path, order: tuple[tuple[float, int, float], ...]
-) -> None:
-    """With the smoothed BLEU of 2.5, which has no matching 4-gram, only before a BLEU that is not noise."""
-    progress = Progress()
-    for place, (bleu, matches, perplexity) in enumerate(order, start=1):
-        if progress.bleu_means_something and bleu >= 1 and matches == 0:
-            return
-        progress.step = 10 * place
-        metrics = {"valid/bleu": bleu, "valid/matching_4grams": matches, "valid/perplexity": perplexity}
-        record_validation(metrics, progress, Metric.bleu)
-    recorded = trial(1, order, tmp_path)
-    assert recorded.score == progress.best
-    assert max(recorded.ranked, key=lambda ranked: ranked[1])[0] == progress.best_step
+def test_the_score_is_that_of_the_checkpoint_that_the_run_keeps(tmp_path: Path) -> None:
+    """Compare all orders of three validations; skip a smoothed BLEU without matching 4-grams after the noise."""
+    for order in itertools.permutations(VALIDATIONS, 3):
+        progress, smoothed_later = Progress(), False
+        for place, (bleu, matches, perplexity) in enumerate(order, start=1):
+            smoothed_later |= progress.bleu_means_something and bleu >= 1 and matches == 0
+            progress.step = 10 * place
+            metrics = {"valid/bleu": bleu, "valid/matching_4grams": matches, "valid/perplexity": perplexity}
+            record_validation(metrics, progress, Metric.bleu)
+        if not smoothed_later:
+            recorded = trial(1, order, tmp_path)
+            assert recorded.score == progress.best, order
+            assert best_step(recorded, Metric.bleu) == progress.best_step, order
 
 
 def test_noise_is_ranked_by_perplexity_and_below_every_bleu_that_is_not(tmp_path: Path) -> None:
@@ -101,3 +110,27 @@ def test_perplexity_and_loss_are_their_own_ranks(tmp_path: Path) -> None:
     assert validation == (5, 8.0, 8.0)
     (validation,) = read_validations(path, Metric.bleu)
     assert validation == (5, 0.1, 1 / 8)
+
+
+@pytest.mark.parametrize("ranks", ["x", [1.0, 2.0], ["x"], 7, [None]], ids=str)
+def test_a_record_with_other_ranks_is_damaged(tmp_path: Path, ranks: object) -> None:
+    sweep = SweepDirectory(tmp_path)
+    sweep.write(trial(1, VALIDATIONS[:1], tmp_path))
+    path = sweep.run_path(1) / "trial.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    (saved,) = sweep.trials()
+    assert saved.ranks == [1 / 90]
+    path.write_text(json.dumps(record | {"ranks": ranks}), encoding="utf-8")
+    with pytest.raises(UserError, match=r"trial\.json is damaged"):
+        sweep.trials()
+
+
+def test_a_record_without_ranks_is_ranked_by_its_scores(tmp_path: Path) -> None:
+    sweep = SweepDirectory(tmp_path)
+    sweep.write(Trial(1, {DROPOUT.key: 0.1}, TrialState.complete, [(10, 0.4)], 0.4))
+    path = sweep.run_path(1) / "trial.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["ranks"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    (old,) = sweep.trials()
+    assert (old.rank, old.ranked) == (0.4, [(10, 0.4)])
