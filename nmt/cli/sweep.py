@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.app.best_experiment import write_experiment
-from nmt.config import Config, Metric, SweepCommandConfig, from_hydra, path_of, with_values
+from nmt.config import Config, SweepCommandConfig, from_hydra, path_of, with_values
 from nmt.errors import UserError
 from nmt.lab.sweep import (
     Parameter,
@@ -20,10 +20,11 @@ from nmt.lab.sweep import (
     Value,
     best_trial,
     proposal,
-    read_scores,
+    read_validations,
     search_space,
     text,
     trials_of,
+    with_validations,
     write_report,
 )
 from nmt.metrics import check_tokenizer
@@ -114,26 +115,21 @@ def train_trial(
     pruning = Pruning(config.sweep, config.train, space, before, trial)
 
     def poor() -> bool:
-        return pruning.poor(read_scores(run.metrics_path, metric))
+        validations = read_validations(run.metrics_path, metric)
+        return pruning.poor([(validation.step, validation.rank) for validation in validations])
 
     try:
         seconds = train_run(trial_config(config, sweep, trial.parameters), run, runtime, poor)
     except UserError as error:
         log.warning("trial %d failed: %s", trial.number, error)
         return replace(trial, state=TrialState.failed, reason=str(error))
-    scores = read_scores(run.metrics_path, metric)
-    if not scores:
-        return replace(trial, state=TrialState.failed, reason="no validation score was finite", seconds=seconds)
-    # Decide again: a training continued after its last validation has not called `poor`.
-    again = Pruning(config.sweep, config.train, space, before, trial)
-    return replace(
-        trial,
-        state=TrialState.pruned if again.poor(scores) else TrialState.complete,
-        scores=scores,
-        score=(max if metric == Metric.bleu else min)(score for _, score in scores),
-        seconds=seconds,
-        notes=again.notes(),
-    )
+    validations = read_validations(run.metrics_path, metric)
+    if not validations:
+        return replace(trial, state=TrialState.failed, reason="no validation was finite", seconds=seconds)
+    trial = with_validations(trial, validations, metric)
+    again = Pruning(config.sweep, config.train, space, before, trial)  # a continued training may not have called `poor`
+    state = TrialState.pruned if again.poor(trial.ranked) else TrialState.complete
+    return replace(trial, state=state, seconds=seconds, notes=again.notes())
 
 
 def trial_config(asked: SweepCommandConfig, sweep: SweepDirectory, parameters: Mapping[str, Any]) -> Config:

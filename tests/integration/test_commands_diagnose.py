@@ -110,5 +110,5 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path, arguments: tuple[str, ...
 def test_a_run_that_has_not_what_is_asked_for(run: Path, tmp_path: Path) -> None:
     args = (f"run={run}", "sentence=The key.")
     _, error = call("diagnose", "gates", *args, "layer=3", cwd=tmp_path, code=2)
-    assert "layer=3 side=encoder: the model has 1 such layers" in error
+    assert "side=encoder layer=3: the model has 1 layer(s) on this side" in error
     assert not list(tmp_path.iterdir())

@@ -86,7 +86,10 @@ def test_the_best_trial_is_trained_again_by_its_experiment_file(plain: Path, tmp
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("+sweep.parameters.optim.lerning_rate.low=1", "optim.lerning_rate is no key of a training; did you mean"),
+        (
+            "+sweep.parameters.optim.lerning_rate.low=1",
+            "optim.lerning_rate is not a key of the training configuration; did you mean",
+        ),
         ("sweep.parameters.model.dropout.high=0.99", "model.dropout is 0.99; allowed: from 0 to 0.95"),
         ("sweep.trails=3", "unknown configuration key sweep.trails; did you mean sweep.trials?"),
         ("sweep.trials=0", "sweep.trials is 0; allowed: at least 1"),
@@ -95,7 +98,7 @@ def test_the_best_trial_is_trained_again_by_its_experiment_file(plain: Path, tmp
             "there is no configuration file sweep/baysian; there are: bayesian grid learning_rate multi30k random",
         ),
         ("train.metric=perplexity", "use train.metric=bleu"),
-        ("report=nowhere", "report=nowhere is no sweep"),
+        ("report=nowhere", "report=nowhere is not a sweep"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_trained(tmp_path: Path, argument: str, message: str) -> None:

@@ -23,7 +23,7 @@ def file_cells(
     """
     cells: dict[str, list[ScoreCell | None]] = {}
     for name, score in scores[0].items():
-        scorer = Scorer.of(score.signature)
+        scorer = Scorer.from_signature(score.signature)
         if scorer is None:
             cells[name] = [ScoreCell(other[name].score, None, other[name].interval) for other in scores]
         else:

@@ -1,4 +1,4 @@
-"""The findings as a table on a terminal, as Markdown and as JSON."""
+"""Findings as a table on a terminal, as Markdown and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -12,18 +12,19 @@ HEADINGS = ["check", "verdict", "measured", "limits", "lines", "remedy"]
 
 
 def grid(name: str, findings: Sequence[Finding]) -> Grid:
+    """Return the table of findings, titled with the number of findings per verdict."""
     rows = [[f.check, f.verdict, f.measured, f.limits, "\n".join(f.lines), f.remedy] for f in findings]
     counts = [f"{sum(f.verdict == verdict for f in findings)} {verdict}" for verdict in Verdict]
-    return Grid(f"{name}: {', '.join(counts)}", HEADINGS, rows, ["docs/doctor.md says what each check does."])
+    return Grid(f"{name}: {', '.join(counts)}", HEADINGS, rows, ["docs/doctor.md describes each check."])
 
 
 def show_findings(name: str, findings: Sequence[Finding]) -> None:
-    """Prints them."""
+    """Print the table of findings."""
     show([grid(name, findings)])
 
 
 def write_findings(name: str, findings: Sequence[Finding], folder: Path) -> None:
-    """Writes doctor.md and doctor.json into a folder that exists."""
+    """Write doctor.md and doctor.json into an existing folder."""
     (folder / "doctor.md").write_text(markdown(grid(name, findings)), encoding="utf-8")
     content = {"corpus": name, "findings": [asdict(finding) for finding in findings]}
     (folder / "doctor.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

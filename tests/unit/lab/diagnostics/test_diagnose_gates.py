@@ -1,4 +1,4 @@
-"""Recorded gates make, by the equations of torch's layers, the hidden states of the fused kernel, on either side."""
+"""Recorded gates: by the equations of PyTorch's layers they give the hidden states of the fused kernel."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def shape(**settings: Any) -> ModelConfig:
 
 
 def replayed(gates: dict[str, Tensor], h: Tensor, c: Tensor | None) -> Tensor:
-    """The hidden states (T, H) that gates (T, H) of one sentence make (torch's documentation of nn.LSTM and nn.GRU)."""
+    """Compute the hidden states (T, H) of one sentence from its gates (T, H), as documented for nn.LSTM and nn.GRU."""
     states = []
     for t in range(len(next(iter(gates.values())))):
         at = {name: gate[t] for name, gate in gates.items()}
@@ -58,14 +58,14 @@ def test_an_encoders_gates_make_the_states_of_the_fused_layer(cell: Cell, revers
             length = len(line) + 1
             gates = {gate: values[-length:, b] for gate, values in recording.gates.items()}
             order = torch.arange(length)
-            if reverse_source:  # the order of the text is that of the words, which were read from the last, eos last
+            if reverse_source:  # the words were read in reverse order, with eos last
                 order = torch.tensor([*range(length - 2, -1, -1), length - 1])
             if side == Side.encoder_backward:
                 order = order.flip(0)
-            read = {gate: values[order] for gate, values in gates.items()}
+            in_reading_order = {gate: values[order] for gate, values in gates.items()}
             start = torch.zeros(4).double()
-            made = replayed(read, start, start if "forget" in read else None)
-            torch.testing.assert_close(made, captured[-length:, b], atol=1e-5, rtol=0)
+            states = replayed(in_reading_order, start, start if "forget" in in_reading_order else None)
+            torch.testing.assert_close(states, captured[-length:, b], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru])
@@ -86,8 +86,8 @@ def test_a_decoders_gates_make_the_states_of_its_steps(cell: Cell, settings: dic
             states.append(state.hidden[layer - 1][0])
     for b in range(3):
         gates = {name: gate[:, b] for name, gate in recording.gates.items()}
-        made = replayed(gates, start[0][b], start[1][b] if len(start) == 2 else None)
-        torch.testing.assert_close(made, torch.stack(states)[:, b], atol=1e-5, rtol=0)
+        computed = replayed(gates, start[0][b], start[1][b] if len(start) == 2 else None)
+        torch.testing.assert_close(computed, torch.stack(states)[:, b], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -111,19 +111,19 @@ def test_other_members_of_the_family_are_recorded_as_they_compute(settings: dict
 
 
 @pytest.mark.parametrize(
-    ("settings", "side", "layer", "said"),
+    ("settings", "side", "layer", "message"),
     [
-        ({"cell": Cell.rnn}, Side.encoder, 1, "the model is of rnn, whose gates are not shown; allowed: lstm"),
-        ({"architecture": "transformer"}, Side.encoder, 1, "the model is of transformer"),
-        ({}, Side.encoder, 3, "layer=3 side=encoder: the model has 2 such layers"),
-        ({"bidirectional_layers": 1}, Side.encoder_backward, 2, "side=encoder_backward: the model has 1 such layers"),
-        ({"bidirectional": False}, Side.encoder_backward, 1, "the model has 0 such layers"),
-        ({"decoder_layers": 1}, Side.decoder, 2, "the model has 1 such layers"),
+        ({"cell": Cell.rnn}, Side.encoder, 1, "gates of model.cell=rnn cannot be recorded; allowed: lstm"),
+        ({"architecture": "transformer"}, Side.encoder, 1, "model.architecture=transformer has no gates"),
+        ({}, Side.encoder, 3, "side=encoder layer=3: the model has 2 layer"),
+        ({"bidirectional_layers": 1}, Side.encoder_backward, 2, "side=encoder_backward layer=2: the model has 1 layer"),
+        ({"bidirectional": False}, Side.encoder_backward, 1, "the model has 0 layer.s. on this side"),
+        ({"decoder_layers": 1}, Side.decoder, 2, "the model has 1 layer.s. on this side"),
     ],
 )
-def test_what_is_not_there_is_refused(settings: dict[str, Any], side: Side, layer: int, said: str) -> None:
+def test_a_missing_layer_is_refused(settings: dict[str, Any], side: Side, layer: int, message: str) -> None:
     config = shape(**settings)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         record_gates(build(shape()), config, side, layer, make_batch(SRC, TGT, range(3)))
 
 

@@ -1,4 +1,4 @@
-"""The norms of gradients through time, against cells written out by hand; and what clipping does to them."""
+"""Gradient norms through time, compared with cells written out by hand, and clipped training."""
 
 import math
 from collections.abc import Callable
@@ -36,9 +36,9 @@ def rnn(layer: FusedLayer, x: Tensor, state: State) -> State:
 
 def gru(layer: FusedLayer, x: Tensor, state: State) -> State:
     (h,) = state
-    read, own = layer.weight_ih_l0 @ x + layer.bias_ih_l0, layer.weight_hh_l0 @ h + layer.bias_hh_l0
-    r, z = (torch.sigmoid(read[at : at + HIDDEN] + own[at : at + HIDDEN]) for at in (0, HIDDEN))
-    return [(1 - z) * torch.tanh(read[2 * HIDDEN :] + r * own[2 * HIDDEN :]) + z * h]
+    inputs, hidden = layer.weight_ih_l0 @ x + layer.bias_ih_l0, layer.weight_hh_l0 @ h + layer.bias_hh_l0
+    r, z = (torch.sigmoid(inputs[at : at + HIDDEN] + hidden[at : at + HIDDEN]) for at in (0, HIDDEN))
+    return [(1 - z) * torch.tanh(inputs[2 * HIDDEN :] + r * hidden[2 * HIDDEN :]) + z * h]
 
 
 def lstm(layer: FusedLayer, x: Tensor, state: State) -> State:
@@ -53,13 +53,15 @@ WHOLE = -1
 
 
 def by_hand(model: Seq2Seq, step: Step, part: int) -> list[Tensor]:
-    """|dL_t / d state_{t-k}| for k = 0 to K, of every sentence and every t >= K, each by a graph of its own.
+    """Compute |dL_t / d state_{t-k}| for k = 0 to K, every sentence and every t >= K, each with a separate graph.
 
     Args:
-        part: of the state; 1 is an LSTM's c, of which h = o tanh(c) is made, so that c counts through h too. WHOLE is
-            the state as one vector of independent numbers.
+        model: model with a recurrent decoder.
+        step: the cell, written out.
+        part: index of the tensor of the state. Part 1 is c of an LSTM, whose gradient includes the path through
+            h = o tanh(c). WHOLE is the state as one vector of independent numbers.
     """
-    decoder, found = model.decoder, [[] for _ in range(K + 1)]
+    decoder, collected = model.decoder, [[] for _ in range(K + 1)]
     for src, tgt in zip(SRC, TGT, strict=True):
         batch = make_batch([src], [tgt], [0])
         first = decoder.start(model.encoder(batch.src, batch.src_mask), batch.src_mask).hidden[0]
@@ -79,8 +81,8 @@ def by_hand(model: Seq2Seq, step: Step, part: int) -> list[Tensor]:
                     state[part] = marked
             logits = model.output_weight @ torch.tanh(decoder.readout(state[0])) + model.output_bias
             loss = logits.logsumexp(0) - logits[batch.tgt_out[t, 0]]
-            found[k].append(torch.autograd.grad(loss, marked)[0].norm())
-    return [torch.stack(norms) for norms in found]
+            collected[k].append(torch.autograd.grad(loss, marked)[0].norm())
+    return [torch.stack(norms) for norms in collected]
 
 
 @pytest.mark.parametrize(("cell", "step"), [(Cell.rnn, rnn), (Cell.gru, gru), (Cell.lstm, lstm)])
@@ -89,9 +91,9 @@ def test_norms_are_those_of_cells_written_out_by_hand(cell: Cell, step: Step) ->
     decay = measure_decay(model, make_batch(SRC, TGT, range(2)), K)
     assert (decay.state == decay.hidden) == (cell != Cell.lstm)
     parts = {WHOLE: decay.state, 0: decay.hidden, **({1: decay.memory} if cell == Cell.lstm else {})}
-    for part, found in parts.items():
-        for norms, (low, middle, high) in zip(by_hand(model, step, part), found, strict=True):
-            assert len(norms) == 4 + 2  # the steps from K on, eos counted
+    for part, quartiles in parts.items():
+        for norms, (low, middle, high) in zip(by_hand(model, step, part), quartiles, strict=True):
+            assert len(norms) == 4 + 2  # steps t >= K, including eos
             assert middle == pytest.approx(norms.quantile(0.5).item(), rel=1e-9)
             assert low <= middle <= high
             assert (low, high) == pytest.approx(norms.quantile(torch.tensor([0.25, 0.75]).double()).tolist(), rel=1e-9)
@@ -99,7 +101,7 @@ def test_norms_are_those_of_cells_written_out_by_hand(cell: Cell, step: Step) ->
 
 
 @pytest.mark.parametrize("decoder", list(DecoderKind))
-def test_the_whole_norm_is_that_of_training_whatever_the_decoder(decoder: DecoderKind) -> None:
+def test_the_whole_norm_is_that_of_training_for_every_decoder(decoder: DecoderKind) -> None:
     model = build(Cell.gru, decoder=decoder, attention=AttentionKind.additive, decoder_layers=2)
     batch = make_batch(SRC, TGT, range(2))
     decay = measure_decay(model, batch, K)
