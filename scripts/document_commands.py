@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
@@ -20,8 +21,8 @@ HELP = (" Set any key below by key=value, choose a group's file by group=name.",
 INTRODUCTION = """# Commands and keys
 
 Written by `make commands` from the commands' own configurations; do not edit it by hand. From a checkout a command is
-`python scripts/NAME.py key=value ...`; an installed package gives the `nmt-NAME` named in its heading. `--help` of a command
-lists the same keys with their current values. Keys without a default are required.
+`python scripts/NAME.py key=value ...`; an installed package has most of them as `nmt-NAME`. `--help` of a command lists
+the same keys with their current values.
 
 Groups of keys that several commands share have sections of their own below the commands. `group=NAME` chooses a file of
 `conf/group/`, and `group.key=value` sets one key.
@@ -33,7 +34,7 @@ def docs_of(config: type) -> dict[str, str]:
     docs: dict[str, str] = {}
     for base in reversed([base for base in config.__mro__ if is_dataclass(base)]):
         body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
-        for field, text in zip(body, body[1:], strict=False):
+        for field, text in pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
                 docs[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
     return docs

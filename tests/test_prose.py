@@ -48,6 +48,12 @@ ALLOWED = {
 }
 
 
+def check(findings: list[str]) -> None:
+    """Fail with one line per finding, and without the source of the test."""
+    if findings:
+        pytest.fail("\n".join(findings), pytrace=False)
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -124,7 +130,7 @@ GROUPS = sorted({group_of(path) for path in PYTHON})
 def test_python_files_use_plain_words(group: str) -> None:
     files = [path for path in PYTHON if group_of(path) == group]
     found = [each for path in files for line, text in texts(path) for each in matches(name_of(path), line, text)]
-    assert not found, "\n" + "\n".join(found)
+    check(found)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -136,22 +142,26 @@ def test_docstrings_open_with_a_verb_or_a_noun(group: str) -> None:
         for line, text in docstrings(path)
         if OPENINGS.match(text) and not allowed(name_of(path), text)
     ]
-    assert not found, "\n" + "\n".join(found)
+    check(found)
 
 
 @pytest.mark.parametrize("path", [*PAGES, *PLAIN], ids=name_of)
 def test_pages_and_configuration_use_plain_words(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     found = matches(name_of(path), 1, without_code(text) if path.suffix == ".md" else text)
-    assert not found, "\n" + "\n".join(found)
+    check(found)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_table_cells_and_rows_are_short(path: Path) -> None:
     rows = list(table_rows(path))
-    wide = [f"{name_of(path)}:{line}: cell of {len(c)}: {c[:40]}" for line, _, r in rows for c in r if len(c) > CELL_WIDTH]
-    wide += [f"{name_of(path)}:{line}: row of {len(' | '.join(r))}" for line, _, r in rows if len(" | ".join(r)) > ROW_WIDTH]
-    assert not wide, "\n" + "\n".join(wide)
+    wide = [
+        f"{name_of(path)}:{line}: cell of {len(c)}: {c[:40]}" for line, _, r in rows for c in r if len(c) > CELL_WIDTH
+    ]
+    wide += [
+        f"{name_of(path)}:{line}: row of {len(' | '.join(r))}" for line, _, r in rows if len(" | ".join(r)) > ROW_WIDTH
+    ]
+    check(wide)
 
 
 def test_the_readme_is_short() -> None:
