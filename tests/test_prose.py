@@ -20,7 +20,7 @@ OPENINGS = re.compile(r"\s*(what|which|who|whom|whose|whether|where|when|of|by|h
 
 UNIT = (
     "second|minute|hour|day|step|epoch|batch|sentence|token|word|piece|pair|line|row|file|shard|side|split|question|"
-    "process|worker|thread|core|machine|node|job|run|seed|layer"
+    "process|worker|thread|core|machine|node|seed|layer"
 )
 COUNTED = (
     "tokens|sentences|pairs|lines|bytes|times|pieces|characters|seconds|milliseconds|microseconds|minutes|hours|steps|"
