@@ -45,6 +45,7 @@ DATA = ("nmt/phrasebook/",)  # string literals: words of the grammar
 ALLOWED = {
     ("tests/test_prose.py", ""): "the list of words itself",
     ("docs/phrasebook.md", ""): "sentences of the grammar",
+    ("nmt/phrasebook/nesting.py", "the waiter knows when"): "a sentence of the grammar",
 }
 
 
