@@ -9,7 +9,7 @@ from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -42,6 +42,8 @@ def docs_of(config: type) -> dict[str, str]:
 
 def type_text(kind: Any) -> str:
     """Return a type as the command line takes it: the choices of an enum, `null` where the key may be empty."""
+    if get_origin(kind) is dict:
+        return "mapping"
     if args := get_args(kind):
         if NoneType in args:
             return " or ".join([type_text(each) for each in args if each is not NoneType] + ["null"])
@@ -77,17 +79,22 @@ def key_lines(config: type, prefix: str) -> Iterator[str]:
             yield f"- `{prefix}{field.name}` ({type_text(hints[field.name])}; {state}){meaning}"
 
 
+def header_lines(name: str) -> list[str]:
+    """Return the header of a command's help; indented lines are examples and become a code block."""
+    header = yaml.safe_load((ROOT / "conf" / f"{name}.yaml").read_text(encoding="utf-8"))["hydra"]["help"]["header"]
+    for ending in HELP:
+        header = header.removesuffix(ending)
+    return [f"    {line.strip()}" if line.startswith(" ") else line for line in header.strip().split("\n")]
+
+
 def page() -> str:
     """Return the text of docs/commands.md."""
     lines, groups = [INTRODUCTION], dict[str, type]()
     for name, schema in SCHEMAS.items():
-        header = yaml.safe_load((ROOT / "conf" / f"{name}.yaml").read_text(encoding="utf-8"))["hydra"]["help"]["header"]
-        for ending in HELP:
-            header = header.removesuffix(ending)
+        lines += [f"## {name}", "", *header_lines(name), ""]
         hints = get_type_hints(schema)
         shared = {field.name: hints[field.name] for field in fields(schema) if is_dataclass(hints[field.name])}
         groups |= {group: config for group, config in shared.items() if group not in groups}
-        lines += [f"## {name}", "", f"{header}", ""]
         if shared:
             lines += [f"Groups: {', '.join(f'[`{group}`](#keys-of-{group})' for group in shared)}.", ""]
         if own := list(key_lines(schema, "")):
