@@ -10,7 +10,7 @@ NEXT := .venv-next
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo questions test test-commands test-next test-processors test-kernels test-slow fuzz test-all check \
-	format clean
+	format commands clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -87,6 +87,9 @@ check: $(READY)  ## check format, lint and types
 format: $(READY)  ## format the code and apply the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+commands: $(READY)  ## write docs/commands.md from the configurations of the commands
+	$(BIN)/python scripts/document_commands.py
 
 clean:  ## remove the environments and caches; runs stay
 	rm -rf .venv $(NEXT) .mypy_cache .pytest_cache .ruff_cache build dist
