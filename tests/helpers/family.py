@@ -1,6 +1,6 @@
-"""Every member of the recurrent family, as settings of `ModelConfig`, for tests of the properties that all share.
+"""Every member of the recurrent family, as settings of `ModelConfig`: what all of them must do is tested with it.
 
-A new cell, attention or decoder is included through its enum.
+A new cell, attention or decoder is in it by its enum.
 """
 
 from typing import Any
@@ -45,13 +45,13 @@ MEMBERS: list[dict[str, Any]] = [
 
 
 def loss(model: Seq2Seq, batch: Batch) -> Tensor:
-    """Return the mean cross-entropy, by PyTorch's function."""
+    """The mean cross-entropy, by torch's own."""
     logits: Tensor = model(batch.src, batch.src_mask, batch.tgt_in)
     return cross_entropy(logits[batch.tgt_mask], batch.tgt_out[batch.tgt_mask])
 
 
 def assert_gradients_are_finite_differences(model: Seq2Seq, batch: Batch) -> None:
-    """Compare gradients along a random direction of each parameter; the model is in float64."""
+    """Along a random direction of each parameter; the model is in float64."""
     loss(model, batch).backward()
     epsilon = 1e-6
     for name, parameter in model.named_parameters():

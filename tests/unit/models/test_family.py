@@ -91,7 +91,7 @@ def test_attention_is_drawn_over_the_source_tokens_or_there_is_none(settings: di
 
 @EVERY
 def test_the_gradient_is_that_of_finite_differences(settings: dict[str, Any]) -> None:
-    """Compare gradients along a random direction of each parameter, in float64; zoneout is a mean in evaluation."""
+    """Along a random direction of each parameter, in float64; zoneout is a mean in evaluation."""
     model, batch = build(settings).double(), make_batch(SRC, TGT, range(4))
     assert_gradients_are_finite_differences(model, batch)
 
