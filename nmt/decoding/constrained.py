@@ -98,12 +98,13 @@ class ConstrainedSelection(Selection[S]):
                 forbid(log_probs[line, rank], sentence, phrase_state, sentence.limit - beams.length, self.eos_id)
         bonus = self.bonus(state, log_probs.size(1))
         bonus = None if bonus is None else bonus.cpu()
+        norm = length_norm(beams.length, self.config)
         live: list[list[tuple[float, int, int]]] = []
         for line, choices in enumerate(find_choices(self.batch, self.scores, log_probs, self.config.width)):
             sentence = self.batch[line]
             continuing: list[Choice] = []
             if sentence.open:
-                self.finish(sentence, choices, beams.history[line], None if bonus is None else bonus[line])
+                self.finish(sentence, choices, beams.history[line], norm, None if bonus is None else bonus[line])
                 continuing = self.continue_sentence(sentence, choices)
             gone = [(float("-inf"), 0, self.eos_id)] * (self.config.width - len(continuing))
             live.append([(choice.log_prob, choice.parent, choice.word) for choice in continuing] + gone)
@@ -119,10 +120,22 @@ class ConstrainedSelection(Selection[S]):
         return Continuation(words, rows, stay)
 
     def finish(
-        self, sentence: ConstrainedSentence, choices: Sequence[Choice], history: Tensor, bonus: Tensor | None
+        self,
+        sentence: ConstrainedSentence,
+        choices: Sequence[Choice],
+        history: Tensor,
+        norm: Tensor,
+        bonus: Tensor | None,
     ) -> None:
-        """Record the hypotheses of a sentence that end, from their history (K, t) and the bonus (K,)."""
-        norm = length_norm(history.size(1), self.config)
+        """Record the hypotheses of a sentence that end.
+
+        Args:
+            sentence: the sentence.
+            choices: its candidates, best first.
+            history: tokens of its hypotheses, (K, t).
+            norm: length-penalty divisor.
+            bonus: bonus of each continued hypothesis, (K,), or None.
+        """
         for choice in allocate(choices, self.config.width, sentence.phrases.length):
             if choice.word == self.eos_id:
                 score = torch.tensor(choice.log_prob) / norm

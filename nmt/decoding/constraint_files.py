@@ -60,7 +60,7 @@ class LineConstraints:
         if self.count is None:
             return [self.make(0)] * lines
         if before + lines > self.count:
-            raise UserError(f"{self.name} has {self.count} lines, and {name} has more; give as many")
+            raise UserError(f"{self.name} has {self.count} lines, and {name} has more; give one per line of the input")
         return [self.make(number) for number in range(before, before + lines)]
 
     def check_count(self, lines: int, name: str) -> None:
@@ -70,7 +70,9 @@ class LineConstraints:
             UserError: it has more or fewer.
         """
         if lines != self.count:
-            raise UserError(f"{self.name} has {self.count} lines, {name} has {lines} lines; give as many")
+            raise UserError(
+                f"{self.name} has {self.count} lines, {name} has {lines} lines; give one per line of the input"
+            )
 
 
 def read_constraints(config: TranslateConfig, tgt: Tokenizer) -> LineConstraints | None:
@@ -89,7 +91,7 @@ def read_constraints(config: TranslateConfig, tgt: Tokenizer) -> LineConstraints
     names = {key: f"{key}={named(file)}" for key, file in files.items() if file is not None}
     if len({len(of_file) for of_file in lines.values()}) > 1:
         counts = [f"{names[key]} has {len(of_file)} lines" for key, of_file in lines.items()]
-        raise UserError(f"{', '.join(counts)}; give as many")
+        raise UserError(f"{', '.join(counts)}; give both the same number of lines")
     constraints = LineConstraints(
         ConstraintBuilder(tgt),
         lines.get("prefixes"),

@@ -92,7 +92,9 @@ class Ensemble:
         The attention is averaged over the members that have one.
         """
         pairs = zip(self.members, state.members, strict=True)
-        log_probs, states, weights = zip(*(member.step(tokens, own) for member, own in pairs), strict=True)
+        log_probs, states, weights = zip(
+            *(member.step(tokens, member_state) for member, member_state in pairs), strict=True
+        )
         return StepOutput(mean_log_probs(log_probs), EnsembleState(list(states)), mean_weights(weights))
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:

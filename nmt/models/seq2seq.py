@@ -154,13 +154,13 @@ class Seq2Seq(nn.Module):
                 parameter.copy_(weights[name])
 
 
-def check_model_size(config: ModelConfig, vocabulary: Vocabulary, given: int) -> None:
+def check_model_size(config: ModelConfig, vocabulary: Vocabulary, values: int) -> None:
     """Compare the size of a checkpoint with the configured model before memory is allocated.
 
     Args:
         config: configuration of the model.
         vocabulary: vocabulary of the model.
-        given: number of values in the checkpoint.
+        values: number of values in the checkpoint.
 
     Raises:
         UserError: a single matrix of the model has more values.
@@ -169,14 +169,14 @@ def check_model_size(config: ModelConfig, vocabulary: Vocabulary, given: int) ->
     match config.architecture:
         case Architecture.recurrent:
             sides += [config.hidden_size]
-            least = max(config.hidden_size, config.direction_size or 0) ** 2
+            smallest = max(config.hidden_size, config.direction_size or 0) ** 2
         case Architecture.transformer:
             sides += [config.feed_forward_size]
-            least = config.max_positions * config.embed_size * (config.positions == PositionKind.learned)
+            smallest = config.max_positions * config.embed_size * (config.positions == PositionKind.learned)
         case Architecture.convolutional:
             sides += [config.hidden_size, config.max_positions]
-            least = config.kernel_width * config.hidden_size**2
-    if given < max(least, *(config.embed_size * side for side in sides)):
+            smallest = config.kernel_width * config.hidden_size**2
+    if values < max(smallest, *(config.embed_size * side for side in sides)):
         raise UserError("the weights do not fit the configured model, which is larger")
 
 

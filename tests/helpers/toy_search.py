@@ -1,4 +1,4 @@
-"""A toy model for tests of search, the enumeration of all its sequences, and beam search over plain lists."""
+"""Toy model for tests of search, enumeration of its sequences, and beam search over plain lists."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.functional import relu, scaled_dot_product_attention
 
 from nmt.config import ModelConfig
-from nmt.models.interface import fold_hypotheses, unfold_hypotheses
 from nmt.models.layers.recurrent import Dropout
 
 KeysValues = tuple[Tensor, Tensor]
@@ -27,13 +26,16 @@ class MultiHead(nn.Module):
         self.heads = heads
 
     def split_heads(self, x: Tensor, sentences: int) -> Tensor:
-        """Reshape (T, B K, E) to (B, N, T K, D); hypotheses of one sentence are further queries to its source."""
-        folded = fold_hypotheses(x, sentences)  # (B, T K, E)
-        return folded.view(*folded.shape[:2], self.heads, -1).transpose(1, 2)
+        """Reshape (T, B K, E) to (B, N, T K, D), as `fold_hypotheses` with the heads in front of the queries."""
+        steps, rows, width = x.shape
+        x = x.view(steps, sentences, rows // sentences, self.heads, width // self.heads)
+        return x.permute(1, 3, 0, 2, 4).flatten(2, 3)
 
     def join_heads(self, contexts: Tensor, x: Tensor) -> Tensor:
         """Project contexts (B, N, T K, D) to the output in the shape of x, (T, B K, E)."""
-        joined: Tensor = self.output(unfold_hypotheses(contexts.transpose(1, 2), len(x)).reshape(x.shape))
+        sentences, heads, queries, width = contexts.shape
+        contexts = contexts.view(sentences, heads, len(x), queries // len(x), width).permute(2, 0, 3, 1, 4)
+        joined: Tensor = self.output(contexts.reshape(x.shape))
         return joined
 
     def keys_values(self, x: Tensor) -> KeysValues:

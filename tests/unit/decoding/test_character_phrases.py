@@ -1,4 +1,4 @@
-"""Constraints in scripts without spaces: against plain search in the text, and against enumeration of all texts."""
+"""Phrases in scripts without spaces, compared with regular expressions and with the enumeration of all texts."""
 
 import itertools
 import random
@@ -19,7 +19,7 @@ SETS = [["東京"], ["東京", "家東"], ["ab"], ["ab", "東京"], ["a", "東"]
 
 
 def stands(text: str, phrase: str) -> bool:
-    """Whether it stands there, plainly: Latin letters only as whole words."""
+    """Check if the text contains the phrase; Latin letters match only as whole words."""
     left = "(?<![a-z])" if phrase[0].isascii() and phrase[0] != "▁" else ""
     right = "(?![a-z])" if phrase[-1].isascii() else ""
     return re.search(left + re.escape(phrase) + right, text) is not None

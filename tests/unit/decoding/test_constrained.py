@@ -1,4 +1,4 @@
-"""Lexical constraints against the enumeration of all sequences that hold them, and of what room they need."""
+"""Lexical constraints compared with the enumeration of all sequences that contain them."""
 
 import itertools
 import random
@@ -51,7 +51,7 @@ def some_phrases(numbers: random.Random, most: int) -> list[list[int]]:
 
 
 def shortest(phrases: list[list[int]], begun: list[int], continues: frozenset[int]) -> int:
-    """How many tokens more it takes, by trying all."""
+    """Return the minimum number of further tokens, by trying all sequences."""
     return next(
         more
         for more in itertools.count()
@@ -82,7 +82,7 @@ def test_however_narrow_the_beam_all_hypotheses_hold_all_as_soon_as_they_fit(
     for seed in range(4):
         given = [[each for each in some_phrases(numbers, 4) if each[0] not in continues] for _ in range(12)]
         most = [Phrases(each, continues).need(Phrases.start) + numbers.randint(0, 2) for each in given]
-        most[0] = max(0, most[0] - 3)  # one for which they do not
+        most[0] = max(0, most[0] - 3)  # one for which they do not fit
         toy = Toy(seed, end=numbers.choice([-3.0, 0.0, 3.0]))
         found = constrained(toy, given, most, config(beam, n_best=beam), continues)
         for each, longest, hypotheses in zip(given, most, found, strict=True):
@@ -127,14 +127,14 @@ def test_a_batch_finds_what_each_sentence_finds_alone(seed: int) -> None:
 
 
 def test_finished_sentences_leave_the_batch_and_an_empty_one_gives_nothing() -> None:
-    toy = Toy(0, end=-20.0)  # nobody ends before the limit
+    toy = Toy(0, end=-20.0)  # no hypothesis ends before the limit
     constrained(toy, [[[4]], [[5]], []], [2, 5, 2], config(2))
     assert toy.rows_asked == [3, 6, 6, 2, 2, 2]
     assert constrained(toy, [], [], config(2)) == []
 
 
 def test_what_is_held_and_what_is_begun_count_as_progress() -> None:
-    phrases = Phrases([[4, 5, 6], [4, 6], [5]])  # the last stands in the first
+    phrases = Phrases([[4, 5, 6], [4, 6], [5]])  # the first contains the last
     expected = {
         (): 0,
         (4,): 1,

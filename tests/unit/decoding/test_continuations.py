@@ -1,4 +1,4 @@
-"""The search's short cut through the vocabulary, against sorting all of it."""
+"""The blockwise selection of continuations, compared with sorting the whole vocabulary."""
 
 import pytest
 import torch

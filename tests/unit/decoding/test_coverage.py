@@ -1,4 +1,4 @@
-"""The coverage penalty against eq. 14 of Wu et al. 2016 written as a loop, for all sequences there are."""
+"""The coverage penalty compared with eq. 14 of Wu et al. 2016 written as a loop over all sequences."""
 
 import math
 
@@ -32,7 +32,7 @@ def models() -> dict[str, TranslationModel]:
 def equation_14(
     model: TranslationModel, src: list[int], every: list[list[int]], config: SearchConfig
 ) -> dict[tuple[int, ...], float]:
-    """log P / lp + cp of translations of one sentence, each of which is read as a whole."""
+    """Compute log P / lp + cp of translations of one sentence under teacher forcing."""
     batch = make_batch([src] * len(every), every, range(len(every)))
     members = model.members if isinstance(model, Ensemble) else [model]
     chances = [each(batch.src, batch.src_mask, batch.tgt_in).softmax(dim=-1) for each in members]  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""Diverse beam search against algorithm 1 of Vijayakumar et al. 2018 written over plain lists."""
+"""Diverse beam search compared with algorithm 1 of Vijayakumar et al. 2018 written over plain lists."""
 
 import pytest
 import torch
@@ -20,12 +20,12 @@ def diverse(toy: Toy, sentences: list[int], most: list[int], config: SearchConfi
 
 
 def algorithm_1(toy: Toy, sentence: int, most: int, config: SearchConfig) -> list[Hypothesis]:
-    """The groups of one sentence, each a list of (tokens, sum with penalties, log-probability)."""
+    """Run algorithm 1 for one sentence; a live hypothesis is (tokens, penalised sum, log-probability)."""
     size = config.beam_size // config.groups
     live: list[list[tuple[list[int], float, float]]] = [[([], 0.0, 0.0)] for _ in range(config.groups)]
     finished: list[list[Hypothesis]] = [[] for _ in range(config.groups)]
     for length in range(most + 1):
-        chosen: list[int] = []  # words that the groups before took in this step
+        chosen: list[int] = []  # words that earlier groups chose in this step
         for group in range(config.groups):
             if len(finished[group]) >= size:
                 continue
@@ -95,7 +95,7 @@ def test_a_batch_finds_what_each_sentence_finds_alone(seed: int) -> None:
 
 
 def test_finished_sentences_leave_the_batch_and_an_empty_one_gives_nothing() -> None:
-    toy = Toy(0, end=-20.0)  # nobody ends before the limit
+    toy = Toy(0, end=-20.0)  # no hypothesis ends before the limit
     diverse(toy, [1, 2, 3], [2, 5, 2], config(4, 2, 0.5))
     assert toy.rows_asked == [6, 12, 12, 4, 4, 4]
     assert diverse(toy, [], [], config(4, 2, 1)) == []

@@ -1,4 +1,4 @@
-"""An ensemble's probabilities are the mean of its members', whatever they are, also after hypotheses were reordered."""
+"""Probabilities of an ensemble compared with the mean of its members', also after hypotheses were reordered."""
 
 import math
 
@@ -19,7 +19,7 @@ SRC = [[4, 5, 6, 7], [8, 9], [10, 11, 12]]
 
 @torch.inference_mode()
 def probabilities(model: Seq2Seq, src: list[int], given: list[int]) -> Tensor:
-    """p(w | given) of one sentence by the whole sequence, (V,)."""
+    """Return p(w | given) of one sentence under teacher forcing, (V,)."""
     batch = make_batch([src], [given], [0])
     return model(batch.src, batch.src_mask, batch.tgt_in)[-1, 0].double().softmax(-1)
 

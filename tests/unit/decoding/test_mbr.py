@@ -1,4 +1,4 @@
-"""Minimum Bayes risk against its definition, pair by pair; and lines translated by it and by sampling."""
+"""Minimum Bayes risk compared with its definition pair by pair, and lines translated by it and by sampling."""
 
 import math
 import random
@@ -31,7 +31,7 @@ TEXTS = {4: "ein Haus,", 5: "ein Haus,", 6: "kein rotes"}
 
 
 def text_of(tokens: list[int]) -> str:
-    """Two words have the same text."""
+    """Return the text of tokens; two tokens have the same text."""
     return " ".join(TEXTS[token] for token in tokens)
 
 
@@ -46,7 +46,7 @@ def utility(one: str, other: str, metric: SentenceMetric) -> float:
 def test_the_score_is_the_expected_utility_and_the_best_comes_first(
     candidates: MbrCandidates, references: MbrReferences, metric: SentenceMetric, alpha: float
 ) -> None:
-    """A sample is compared with all samples but itself, pair by pair; a candidate of the beam with all of them."""
+    """Compare a sample with all other samples, pair by pair, and a candidate of the beam with all samples."""
     toy, sentences, sources, most = Toy(2, end=-0.5), [1, 2, 3], [[1], [2], [3]], [4, 6, 3]
     settings = {"mbr_candidates": candidates, "mbr_references": references, "mbr_utility": metric}
     asked = SearchConfig(kind=SearchKind.mbr, beam_size=4, n_best=4, mbr_samples=30, mbr_alpha=alpha, **settings)
@@ -77,7 +77,7 @@ def test_the_score_is_the_expected_utility_and_the_best_comes_first(
 
 
 def test_a_sample_gets_nothing_for_being_equal_to_itself() -> None:
-    """The beam's candidate shares something with every sample; a sample that shares nothing is worth 0, not 100 / 3."""
+    """Rank samples without common words: their utility is 0, not 100 / 3."""
     words = {4: "a b c", 5: "x y z", 6: "a y", 7: "q"}
     text = lambda tokens: " ".join(words[token] for token in tokens)  # noqa: E731
     overlap = lambda texts: np.array(  # noqa: E731

@@ -1,4 +1,4 @@
-"""No hypothesis ends before it has written enough, in any search; at its greatest length it ends all the same."""
+"""The minimum length holds in every search, except for hypotheses at their maximum length."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def test_the_end_is_forbidden_before_enough_is_written_and_before_the_limit() ->
     log_probs = torch.zeros(2, 2, 8)
     rule(log_probs, history, torch.tensor([0, 1]))
     expected = torch.zeros(2, 2, 8)
-    expected[1, 0, 3] = float("-inf")  # one of its pieces writes something; the first sentence is at its limit
+    expected[1, 0, 3] = float("-inf")  # it has one non-blank piece; the first sentence is at its limit
     assert torch.equal(log_probs, expected)
 
 

@@ -1,4 +1,4 @@
-"""Long lines: cut at the ends of sentences, nothing lost, the line named; alignments of scripts without spaces."""
+"""Long lines are cut at the ends of sentences without loss; alignments of scripts without spaces."""
 
 import logging
 

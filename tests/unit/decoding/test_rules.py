@@ -1,4 +1,4 @@
-"""N-gram blocking and forced prefixes against the enumeration of all sequences that keep to them."""
+"""N-gram blocking and forced prefixes compared with the enumeration of all sequences that satisfy them."""
 
 import pytest
 from toy_search import BOS, EOS, WORDS, Toy, assert_same, config, enumerated, plain_beam, request, tokens_of
@@ -21,7 +21,7 @@ def fits(tokens: list[int], prefix: list[list[int]]) -> bool:
 
 
 def automaton(prefix: list[list[int]]) -> list[dict[int, int]]:
-    """A prefix of so many places."""
+    """Return the automaton of a prefix, given as the allowed words at each position."""
     return [dict.fromkeys(words, place + 1) for place, words in enumerate(prefix)]
 
 
@@ -50,7 +50,7 @@ def test_a_wide_beam_finds_the_best_without_repeated_ngrams(penalty: LengthPenal
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_blocking_in_a_narrow_beam_takes_the_words_from_each_step(beam: int) -> None:
-    """Compare with beam search over lists, for a model that gives no probability to what would be a repetition."""
+    """Compare with beam search over lists, for a model in which repetitions have no probability."""
 
     class Fresh(Toy):
         def log_probs(self, sentence: int, tokens: list[int]) -> list[float]:
@@ -70,7 +70,7 @@ def test_blocking_in_a_narrow_beam_takes_the_words_from_each_step(beam: int) -> 
 def test_what_is_blocked_may_always_end() -> None:
     toy = Toy(0, end=-20.0)
     [[hypothesis]] = run(toy, [9], config(1), 1, [UNCONSTRAINED])
-    assert sorted(hypothesis.tokens) == WORDS  # each once, then there is nothing but the end
+    assert sorted(hypothesis.tokens) == WORDS  # each once, then only eos is left
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,4 +1,4 @@
-"""Samples against the exact probabilities of all sequences, written over plain lists."""
+"""Samples compared with the exact probabilities of all sequences, computed over plain lists."""
 
 import math
 from collections import Counter
@@ -48,7 +48,7 @@ def run(
 
 
 def narrowed(log_probs: list[float], config: SearchConfig) -> dict[int, float]:
-    """The probability of each word that may be drawn."""
+    """Return the probability of each word that can be drawn."""
     weights = {word: math.exp(log_probs[word] / config.temperature) for word in [EOS, *WORDS]}
     ranked = sorted(weights, key=lambda word: -weights[word])[: config.top_k]
     whole = sum(weights[word] for word in ranked)
@@ -59,7 +59,7 @@ def narrowed(log_probs: list[float], config: SearchConfig) -> dict[int, float]:
 
 
 def sequences(toy: Toy, sentence: int, most: int, config: SearchConfig) -> Iterator[tuple[list[int], float]]:
-    """Every translation that may be drawn, with its probability."""
+    """Yield every translation that can be drawn, with its probability."""
 
     def all_of(tokens: list[int], probability: float) -> Iterator[tuple[list[int], float]]:
         if len(tokens) == most:
@@ -140,7 +140,7 @@ def test_drawing_only_the_likeliest_word_is_greedy_search(narrow: SearchConfig) 
 
 
 def test_samples_that_have_ended_leave_the_batch() -> None:
-    toy = Toy(0, end=-20.0)  # nobody ends before the limit
+    toy = Toy(0, end=-20.0)  # no sample ends before the limit
     run(toy, [1, 2, 3], [2, 6, 2], config(), 4)
     assert toy.rows_asked == [12, 12, 12, 4, 4, 4, 4]
     toy = Toy(0)

@@ -1,4 +1,4 @@
-"""Search against the enumeration of all sequences, and against the same rule written over plain lists."""
+"""Beam search compared with the enumeration of all sequences, and with the same algorithm over plain lists."""
 
 from dataclasses import replace
 
@@ -112,7 +112,7 @@ def test_banned_words_never_appear_and_no_limit_is_passed(seed: int) -> None:
 def test_without_banned_words_all_words_may_appear() -> None:
     plain = replace(request(Toy(0), [1], [5], config(1)), symbols=Symbols(BOS, EOS))
     [[hypothesis]] = beam_search(plain)
-    assert set(hypothesis.tokens) <= {PAD, UNK, BOS}  # the favourites
+    assert set(hypothesis.tokens) <= {PAD, UNK, BOS}  # the words with the highest logits
     assert len(hypothesis.tokens) == 5
 
 
@@ -142,13 +142,13 @@ def test_alpha_zero_is_no_penalty(penalty: LengthPenalty) -> None:
 
 
 def test_finished_sentences_leave_the_batch() -> None:
-    toy = Toy(0, end=-20.0)  # nobody ends before the limit
+    toy = Toy(0, end=-20.0)  # no hypothesis ends before the limit
     run(toy, [1, 2, 3], [2, 6, 2], config(2))
     assert toy.rows_asked == [3, 6, 6, 2, 2, 2, 2]
 
 
 def test_search_ends_as_soon_as_nothing_better_can_come() -> None:
-    toy = Toy(0, end=20.0)  # everybody ends at once
+    toy = Toy(0, end=20.0)  # every hypothesis ends at once
     [[hypothesis]] = run(toy, [1], [50], config(5))
     assert hypothesis.tokens == []
     assert len(toy.rows_asked) == 1
@@ -173,7 +173,7 @@ def test_a_model_that_never_ends_has_no_hypothesis() -> None:
 
 
 class Unordered(Prefixes):
-    """A state with a mistake: it keeps as many rows as it must, but not the chosen ones."""
+    """State with a fault: `select` returns the right number of rows, but not the selected ones."""
 
     def select(self, rows: Tensor) -> "Unordered":
         return Unordered(self.codes[rows.sort(dim=1).values.flatten()])

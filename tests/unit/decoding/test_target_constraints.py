@@ -1,4 +1,4 @@
-"""Constraints on a translation from text to text: prefixes and phrases that are given are there, byte for byte."""
+"""Constraints from text to text: translations begin with the prefix and contain the phrases, byte for byte."""
 
 import logging
 import re
@@ -183,7 +183,7 @@ def test_files_give_each_line_its_own_demand(tokenizer: Tokenizer, tmp_path: Pat
     for found, wanted in zip(demands.take(0, 3, "input"), expected, strict=True):
         assert found.prefix == wanted.prefix
         assert found.phrases.phrases == wanted.phrases.phrases
-    with pytest.raises(UserError, match="has 3 lines, and input has more; give as many"):
+    with pytest.raises(UserError, match="has 3 lines, and input has more; give one per line of the input"):
         demands.take(2, 2, "input")
     assert read_constraints(TranslateConfig(run="run"), tokenizer) is None
     both = ask(tmp_path, constraints="Haus\n")
@@ -195,8 +195,14 @@ def test_files_give_each_line_its_own_demand(tokenizer: Tokenizer, tmp_path: Pat
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"input": "a\nb\n", "prefixes": "Der\n"}, r"prefixes=\S+ has 1 lines, input=\S+ has 2 lines; give as many"),
-        ({"input": "a\n", "prefixes": "Der\n\n"}, r"prefixes=\S+ has 2 lines, input=\S+ has 1 lines; give as many"),
+        (
+            {"input": "a\nb\n", "prefixes": "Der\n"},
+            r"prefixes=\S+ has 1 lines, input=\S+ has 2 lines; give one per line",
+        ),
+        (
+            {"input": "a\n", "prefixes": "Der\n\n"},
+            r"prefixes=\S+ has 2 lines, input=\S+ has 1 lines; give one per line",
+        ),
         ({"prefixes": "Der\n", "constraints": "a\n\n"}, r"prefixes=\S+ has 1 lines, constraints=\S+ has 2 lines"),
         ({"constraints": "Haus\n家\n"}, "constraints, line 2: the model's vocabulary cannot write '家'"),
     ],

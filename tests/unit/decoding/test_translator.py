@@ -1,4 +1,4 @@
-"""Lines to lines: one result for each, whatever they hold, and the same one whatever stands beside them."""
+"""Translation of lines: one result for each line with any content, independent of the other lines."""
 
 import itertools
 import logging
@@ -37,7 +37,7 @@ def test_every_line_has_its_result_in_its_place(tokenizer: Tokenizer, n_best: in
         blank = not normalise(line)
         assert len(candidates) == (1 if blank else n_best), name
         assert not blank or candidates == [Candidate("", 0.0, 0.0)]
-    assert len(set(texts(found))) > len(STRANGE) / 2  # the model does tell lines apart
+    assert len(set(texts(found))) > len(STRANGE) / 2  # the model distinguishes lines
 
 
 def test_no_lines_give_no_results(tokenizer: Tokenizer) -> None:
@@ -130,7 +130,7 @@ def test_hypotheses_have_the_probability_the_model_gives_them(
 ) -> None:
     wide = build(tokenizer, attention, beam_size=4, n_best=4)
     with torch.no_grad():
-        wide.model.output_bias[[PAD_ID, UNK_ID, BOS_ID]] += 9.0  # what it must not say is what it would say first
+        wide.model.output_bias[[PAD_ID, UNK_ID, BOS_ID]] += 9.0  # forbidden tokens have the highest logits
     sources = tokenizer.encode([PAIRS[0].en, "the house", PAIRS[1].en, ""])
     for source, hypotheses in zip(sources, wide.search(sources, lambda lines: None), strict=True):
         assert len(hypotheses) == 4

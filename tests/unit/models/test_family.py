@@ -1,4 +1,4 @@
-"""What every member of the recurrent family must do, whole model by whole model."""
+"""Properties of every member of the recurrent family, tested on whole models."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The decoder: both ways through it against each other and against the equations written out; states of a search."""
+"""The GNMT decoder: whole sequence, single steps and equations compared with one another; states in search."""
 
 import itertools
 from dataclasses import replace
@@ -63,7 +63,7 @@ def encoded() -> Encoded:
 
 
 def one_sentence(b: int) -> tuple[Encoded, Tensor]:
-    """What the encoder gives for sentence b alone, without padding, and its mask."""
+    """Return the encoder's output for sentence b alone, without padding, and its mask."""
     whole = encoded()
     start = SOURCE - LENGTHS[b]
     state = (whole.state[0][b : b + 1], whole.state[1][b : b + 1])
@@ -79,7 +79,7 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
 
 
 def cell(layer: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """The equations of one step of one sentence."""
+    """Compute the LSTM equations for one step of one sentence."""
     w, u = layer.get_parameter("weight_ih_l0"), layer.get_parameter("weight_hh_l0")
     i, f, g, o = (w @ x + u @ h + layer.get_parameter("bias_ih_l0") + layer.get_parameter("bias_hh_l0")).view(4, HIDDEN)
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
@@ -87,7 +87,7 @@ def cell(layer: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Ten
 
 
 def by_hand(decoder: GnmtDecoder, b: int, tokens: Tensor, masks: list[Tensor] | None = None) -> Tensor:
-    """Attentional vectors (T, E) of sentence b alone, step by step, without padding or batch.
+    """Compute the attentional vectors (T, E) of sentence b alone, step by step, without padding or batch.
 
     masks: dropout on the embedding, after each layer, on the context, on the vector, each (T, B, F).
     """
@@ -213,7 +213,7 @@ def test_no_vector_depends_on_a_later_token(layers: int, input_feeding: bool) ->
 
 
 def follow(decoder: GnmtDecoder, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
-    """The last vectors and the state after tokens (T, B K)."""
+    """Return the last vectors and the state after tokens (T, B K)."""
     for step in tokens:
         vectors, state, _ = decoder.step(step, state)
     return vectors, state

@@ -1,4 +1,4 @@
-"""The decoders of the family: against their equations written out, step by step, and against themselves in a batch."""
+"""The recurrent decoders compared with their equations, step by step, and with themselves in a batch."""
 
 import itertools
 from collections.abc import Callable
@@ -33,7 +33,7 @@ KINDS: list[dict[str, Any]] = [
     {"decoder": DecoderKind.conditional},
 ]
 PAST = (AttentionKind.coverage, AttentionKind.local_m)
-"""What looks at the steps before, or at their number."""
+"""Attentions that depend on the steps before, or on their number."""
 FAMILY: list[dict[str, Any]] = [
     *(kind | {"decoder_layers": layers} for kind, layers in itertools.product(KINDS, (1, 3))),
     *(kind | {"cell": cell, "decoder_layers": 2} for kind, cell in itertools.product(KINDS, Cell)),
@@ -68,7 +68,7 @@ def encoded(decoder: RecurrentDecoder) -> Encoded:
 
 
 def alone(decoder: RecurrentDecoder, b: int) -> DecoderState:
-    """The start of sentence b without batch and padding."""
+    """Return the start state of sentence b without batch and padding."""
     whole = encoded(decoder)
     start = SOURCE - LENGTHS[b]
     own = (each[start:, b : b + 1] for each in (whole.outputs, whole.words))
@@ -109,7 +109,7 @@ def test_a_sentence_in_a_batch_is_decoded_as_if_alone(settings: dict[str, Any]) 
 
 @pytest.mark.parametrize("kind", [{"decoder": DecoderKind.gnmt}, *KINDS], ids=str)
 def test_a_lexicon_is_its_equations(kind: dict[str, Any]) -> None:
-    """What it adds to the vectors that the same decoder gives without."""
+    """Compare the difference to the vectors of the same decoder without lexicon."""
     decoder, tokens = build(**kind, lexicon=True), targets()
     vectors, weights = decoder(tokens, decoder.start(encoded(decoder), MASK))
     words, w, u = encoded(decoder).words, decoder.lexicon.hidden.weight, decoder.lexicon.out.weight
@@ -159,11 +159,11 @@ def test_the_gradient_reaches_every_parameter(settings: dict[str, Any]) -> None:
 
 
 Draw = Callable[[int, int], Tensor | float]
-"""The dropout of step t on: 0 the word, 1 to L the layers, L + 1 the context, L + 2 the vector."""
+"""Dropout factor of step t on: 0 the word, 1 to L the layers, L + 1 the context, L + 2 the vector."""
 
 
 def ask(decoder: RecurrentDecoder, query: Tensor, values: Tensor) -> Tensor:
-    """The context of one sentence, (H,), for a query (H,) over values (S, H): Bahdanau et al. 2015, A.1.2."""
+    """Compute the context of one sentence, (H,), for a query (H,) over values (S, H): Bahdanau et al. 2015, A.1.2."""
     parts = dict(decoder.attention.named_parameters())
     energy = torch.stack(
         [
@@ -177,7 +177,7 @@ def ask(decoder: RecurrentDecoder, query: Tensor, values: Tensor) -> Tensor:
 
 
 def by_hand(decoder: RecurrentDecoder, b: int, tokens: Tensor, drop: Draw) -> Tensor:
-    """Attentional vectors (T, E) of sentence b, from the equations in the classes' docstrings."""
+    """Compute the vectors (T, E) of sentence b from the equations in the classes' docstrings."""
     start, layers = alone(decoder, b), len(decoder.layers)
     values, states = start.values[0], list(start.hidden)
     feed, vectors = torch.zeros(EMBED), []

@@ -1,4 +1,4 @@
-"""The whole model: which weights are shared, what its output depends on, its gradient, and that it learns."""
+"""The whole model: shared weights, dependencies of the output, gradient, and learning."""
 
 import pytest
 import torch
@@ -167,7 +167,7 @@ def test_attention_weights_are_none_without_attention_and_sum_to_one_with_it() -
 @MODELS
 @pytest.mark.parametrize("tying", [Tying.none, Tying.three_way])
 def test_the_gradient_is_that_of_finite_differences(settings: dict[str, object], tying: Tying) -> None:
-    """Along a random direction of each parameter, in float64."""
+    """Compare gradients along a random direction of each parameter, in float64."""
     model = build(tying=tying, **settings).double()
     batch = make_batch(SRC, TGT, range(4))
     assert_gradients_are_finite_differences(model, batch)

@@ -1,4 +1,4 @@
-"""The Transformer against torch's own layers with the same weights, and against its equations in a loop."""
+"""The Transformer compared with PyTorch's layers of the same weights, and with its equations in a loop."""
 
 import itertools
 import math
@@ -39,7 +39,7 @@ def config(pre_norm: bool = False, positions: PositionKind = PositionKind.sinuso
 
 
 def build(shape: ModelConfig) -> tuple[TransformerEncoder, TransformerDecoder]:
-    """Every parameter random, the norms' too."""
+    """Initialise every parameter randomly, those of the norms too."""
     torch.manual_seed(2)
     embedding = Embedding(VOCABULARY, WIDTH, exponent=0.5)
     encoder, decoder = TransformerEncoder(shape, embedding), TransformerDecoder(shape, embedding)
@@ -55,7 +55,7 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
 
 
 def vector_of(position: int, positions: Positions) -> Tensor:
-    """Vaswani et al. 2017, 3.5, or the row of the learned table."""
+    """Return the encoding of a position: Vaswani et al. 2017, 3.5, or the row of the learned table."""
     if positions.table is not None:
         return positions.table.weight[min(position, ROWS - 1)]
     angles = [position / 10_000 ** (2 * i / WIDTH) for i in range(WIDTH // 2)]
@@ -63,7 +63,7 @@ def vector_of(position: int, positions: Positions) -> Tensor:
 
 
 def embedded(ids: list[int], embedding: Embedding, positions: Positions) -> Tensor:
-    """(T, 1, E) of one sentence."""
+    """Return the embeddings of one sentence, (T, 1, E)."""
     rows = [embedding.weight[word] * WIDTH**0.5 + vector_of(t, positions) for t, word in enumerate(ids)]
     return torch.stack(rows).unsqueeze(1)
 
@@ -104,7 +104,7 @@ def torch_decoder_layer(ours: TransformerDecoderLayer) -> nn.TransformerDecoderL
 
 
 def encode_alone(encoder: TransformerEncoder, ids: list[int]) -> Tensor:
-    """One sentence without padding through torch's layers, (S, 1, E)."""
+    """Encode one sentence without padding by PyTorch's layers, (S, 1, E)."""
     x = embedded(ids, encoder.embedding, encoder.positions)
     for layer in encoder.layers:
         x = torch_encoder_layer(layer)(x)
@@ -196,7 +196,7 @@ def test_dropout_stands_on_the_embedding_and_on_each_sublayers_output(fixed_mask
 
 
 def test_projections_start_as_torchs_and_fairseqs_attention_does() -> None:
-    """Queries, keys and values uniform within sqrt(6 / (E + 3E)), the output within sqrt(6 / 2E)."""
+    """Check that queries, keys and values are uniform within sqrt(6 / (E + 3E)), the output within sqrt(6 / 2E)."""
     encoder, decoder = build(ModelConfig(**{**vars(config()), "embed_size": 128}))
     theirs = nn.MultiheadAttention(128, HEADS)
     expected = theirs.in_proj_weight.detach().abs().max().item()
