@@ -10,12 +10,12 @@ from nmt.config.checks import number, one_of
 BLEU_TOKENIZERS = ("13a", "none", "intl", "char", "zh", "ja-mecab", "ko-mecab", "flores200")
 """Tokenizers of sacrebleu that BLEU can be computed with."""
 
-MOST_PAIRS = 100_000_000
+MAX_PAIRS = 100_000_000
 """Maximum number of training pairs from the phrasebook, which needs up to 48 bytes of memory per pair to avoid
 duplicates."""
-MOST_HELD_OUT = 100_000
+MAX_HELD_OUT_PAIRS = 100_000
 """Maximum number of validation or test pairs from the phrasebook, which are kept in memory."""
-MOST_IN_A_SENTENCE = 100_000
+MAX_SENTENCE_LENGTH = 100_000
 """Maximum number of words, characters or pieces in a sentence. Attention over more would need gigabytes."""
 
 
@@ -84,9 +84,9 @@ class PhrasebookConfig:
     """Seed of the corpus. It is independent of the run's seed, so that runs with different seeds share the corpus."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from number(self, "train", 1, MOST_PAIRS)
+        yield from number(self, "train", 1, MAX_PAIRS)
         for name in ("valid", "test"):
-            yield from number(self, name, 1, MOST_HELD_OUT)
+            yield from number(self, name, 1, MAX_HELD_OUT_PAIRS)
         yield from number(self, "depth", 0, 8)
 
 
@@ -110,8 +110,8 @@ class CleaningConfig:
     """Drop pairs whose source occurs in the validation or test set, ignoring case, punctuation and the target."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from number(self, "max_words", 1, MOST_IN_A_SENTENCE)
-        yield from number(self, "max_characters", 1, MOST_IN_A_SENTENCE)
+        yield from number(self, "max_words", 1, MAX_SENTENCE_LENGTH)
+        yield from number(self, "max_characters", 1, MAX_SENTENCE_LENGTH)
         yield from number(self, "max_ratio", 1)
 
 
@@ -207,5 +207,5 @@ class DataConfig:
         for side in ("src_lang", "tgt_lang"):  # used as a file-name suffix
             if not re.fullmatch("[A-Za-z0-9@_-]{1,64}", getattr(self, side)):
                 yield side, f"is {getattr(self, side)!r}; allowed: letters, digits, - _ @"
-        yield from number(self, "max_pieces", 1, MOST_IN_A_SENTENCE)
+        yield from number(self, "max_pieces", 1, MAX_SENTENCE_LENGTH)
         yield from one_of(self, "bleu_tokenize", BLEU_TOKENIZERS)

@@ -23,10 +23,10 @@ from nmt.config.tracking import TrackingConfig
 from nmt.config.train import BatchUnit, ObjectiveKind, TrainConfig
 from nmt.errors import UserError, first_line
 
-MOST_BYTES = 1 << 20  # of the configuration of a run, which usually has a few thousand
-MOST_DIGITS = 100  # of a number; the time of the YAML loader grows with the square of the digits
+MAX_BYTES = 1 << 20  # of the configuration of a run, which usually has a few thousand
+MAX_DIGITS = 100  # of a number; the time of the YAML loader grows with the square of the digits
 NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxXoObB_:.]*")
-MOST_LEVELS = 20  # a run has six; the time of the YAML loader grows with the square of the depth
+MAX_LEVELS = 20  # a run has six; the time of the YAML loader grows with the square of the depth
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """YAML loader of libyaml where PyYAML was built with it, which is ten times as fast."""
 T = TypeVar("T")
@@ -295,8 +295,8 @@ def load_config(schema: type[T], path: Path, overrides: Mapping[str, Any] | None
     """
     try:
         with path.open("rb") as file:
-            text = file.read(MOST_BYTES + 1).decode("utf-8")
-        refuse_more_than_values(text)
+            text = file.read(MAX_BYTES + 1).decode("utf-8")
+        check_plain_values(text)
         loaded = OmegaConf.load(io.StringIO(text))
         if not isinstance(loaded, DictConfig):
             raise TypeError("it holds a list; a configuration file holds keys: write key: value")
@@ -313,23 +313,23 @@ def load_config(schema: type[T], path: Path, overrides: Mapping[str, Any] | None
         raise UserError(f"{path}: {error}") from None
 
 
-def refuse_more_than_values(text: str) -> None:
+def check_plain_values(text: str) -> None:
     """Reject YAML that contains more than mappings, lists and plain values.
 
     Raises:
         ValueError: the text is too long or contains other constructs.
         YAMLError: the text is not YAML.
     """
-    if len(text) > MOST_BYTES:
-        raise ValueError(f"it is longer than {MOST_BYTES:,} bytes")
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"it is longer than {MAX_BYTES:,} bytes")
     depth = 0
     for event in yaml.parse(text, Loader=LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_LEVELS:
-            raise ValueError(f"it is nested deeper than {MOST_LEVELS} levels")
+        if depth > MAX_LEVELS:
+            raise ValueError(f"it is nested deeper than {MAX_LEVELS} levels")
         value = getattr(event, "value", "")
-        if len(value) > MOST_DIGITS and NUMBER.fullmatch(value):
-            raise ValueError(f"a number has more than {MOST_DIGITS} digits")
+        if len(value) > MAX_DIGITS and NUMBER.fullmatch(value):
+            raise ValueError(f"a number has more than {MAX_DIGITS} digits")
         more = "*" if isinstance(event, yaml.AliasEvent) else getattr(event, "tag", None) or ""
         more = more or "${" * ("${" in value)
         if more:

@@ -41,7 +41,7 @@ class MbrReferences(StrEnum):
     beam = "beam"
 
 
-MOST_SAMPLES = 1000
+MAX_SAMPLES = 1000
 """Maximum number of samples per sentence."""
 
 
@@ -117,10 +117,10 @@ class SearchConfig:
                 return self.mbr_samples * self.samples_needed + self.beam_size * self.beam_needed
 
     @property
-    def most(self) -> int:
+    def max_n_best(self) -> int:
         """Largest possible n_best."""
         if self.kind != SearchKind.mbr:
-            return MOST_SAMPLES if self.kind == SearchKind.sampling else self.width
+            return MAX_SAMPLES if self.kind == SearchKind.sampling else self.width
         samples = self.mbr_samples * (self.mbr_candidates != MbrCandidates.beam)
         return samples + self.beam_size * (self.mbr_candidates != MbrCandidates.samples)
 
@@ -151,7 +151,10 @@ class SearchConfig:
         yield from number(self, "top_k", 1)
         yield from number(self, "top_p", 0.001, 1)
         yield from number(self, "seed", 0, 2**63 - 1)
-        yield from number(self, "mbr_samples", 1, MOST_SAMPLES)
+        yield from number(self, "mbr_samples", 1, MAX_SAMPLES)
         yield from number(self, "mbr_alpha", 0, 100)
-        if not 1 <= self.n_best <= self.most:
-            yield "n_best", f"is {self.n_best}; allowed: from 1 to {self.most}, the number of hypotheses of this search"
+        if not 1 <= self.n_best <= self.max_n_best:
+            yield (
+                "n_best",
+                f"is {self.n_best}; allowed: from 1 to {self.max_n_best}, the number of hypotheses of this search",
+            )

@@ -22,7 +22,7 @@ SEED_DRAWS = 10
 """Draws of the seed effect per bootstrap resample."""
 LEVEL, POWER = 0.05, 0.8
 BLOCK = 500  # trials whose shuffled sums are computed together
-MOST_REFERENCES = 100
+MAX_REFERENCES = 100
 LABELS = {"version", "test", "lang", "origlang", "subset", "bs", "ar", "seed"}
 """Parts of a signature that do not affect how a score is computed."""
 
@@ -51,7 +51,7 @@ class Scorer:
         parts = dict(part.partition(":")[::2] for part in signature.split("|"))
         references = parts.get("nrefs", "1")
         metrics = metrics_of(parts)
-        if metrics is None or not references.isdecimal() or not 1 <= int(references) <= MOST_REFERENCES:
+        if metrics is None or not references.isdecimal() or not 1 <= int(references) <= MAX_REFERENCES:
             return None
         scorer = cls(*metrics, int(references))
         scorer.table(

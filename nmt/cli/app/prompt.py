@@ -36,7 +36,7 @@ class Prompt:
         self.prefix = prefix
         self.phrases: list[str] = []
         self.n_best = translator.config.n_best
-        self.most = translator.config.most
+        self.most = translator.config.max_n_best
         self.last: tuple[str, str] | None = None
         """The last sentence and its translation."""
         self.console = Console()

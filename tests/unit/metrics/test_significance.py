@@ -278,8 +278,8 @@ def test_the_bootstrap_of_several_runs_covers_the_chance_of_the_sentences_too() 
         ([], []),
     ],
 )
-def test_holms_correction_is_the_one_computed_by_hand(given: list[float], expected: list[float]) -> None:
-    assert holm(given) == pytest.approx(expected)
+def test_holms_correction_is_the_one_computed_by_hand(p_values: list[float], expected: list[float]) -> None:
+    assert holm(p_values) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("level", [0.05, 0.01])
