@@ -1,4 +1,4 @@
-"""One-line messages for the errors of Hydra and OmegaConf, with the nearest existing key."""
+"""Messages of one line for the errors of Hydra and OmegaConf, with the nearest existing key."""
 
 import dataclasses
 import difflib
