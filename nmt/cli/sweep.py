@@ -127,7 +127,9 @@ def train_trial(
     if not validations:
         return replace(trial, state=TrialState.failed, reason="no validation was finite", seconds=seconds)
     trial = with_validations(trial, validations, metric)
-    again = Pruning(config.sweep, config.train, space, before, trial)  # `poor` is not called if training stopped after its last validation
+    again = Pruning(
+        config.sweep, config.train, space, before, trial
+    )  # `poor` is not called if training stopped after its last validation
     state = TrialState.pruned if again.poor(trial.ranked) else TrialState.complete
     return replace(trial, state=state, seconds=seconds, notes=again.notes())
 
