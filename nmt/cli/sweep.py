@@ -127,18 +127,20 @@ def train_trial(
     if not validations:
         return replace(trial, state=TrialState.failed, reason="no validation was finite", seconds=seconds)
     trial = with_validations(trial, validations, metric)
-    again = Pruning(config.sweep, config.train, space, before, trial)  # a continued training may not have called `poor`
+    again = Pruning(
+        config.sweep, config.train, space, before, trial
+    )  # `poor` is not called if training stopped after its last validation
     state = TrialState.pruned if again.poor(trial.ranked) else TrialState.complete
     return replace(trial, state=state, seconds=seconds, notes=again.notes())
 
 
-def trial_config(asked: SweepCommandConfig, sweep: SweepDirectory, parameters: Mapping[str, Any]) -> Config:
+def trial_config(command_config: SweepCommandConfig, sweep: SweepDirectory, parameters: Mapping[str, Any]) -> Config:
     """Return the configuration of a trial.
 
     Raises:
         UserError: the values of the parameters exclude each other.
     """
-    config = with_values(asked.base(), parameters)
+    config = with_values(command_config.base(), parameters)
     if config.train.init_from is not None:
         config = with_base_tokenizer(config, config.train.init_from)
     if config.tracking.group is None:
@@ -146,7 +148,7 @@ def trial_config(asked: SweepCommandConfig, sweep: SweepDirectory, parameters: M
     return config
 
 
-def train_run(config: Config, run: RunDirectory, machine: Runtime, poor: Callable[[], bool]) -> float:
+def train_run(config: Config, run: RunDirectory, runtime: Runtime, poor: Callable[[], bool]) -> float:
     """Train the run of a trial, and return the seconds that this took over all starts."""
     prepared = None
     if run.exists:
@@ -157,7 +159,7 @@ def train_run(config: Config, run: RunDirectory, machine: Runtime, poor: Callabl
         run.add_start(provenance(app.overrides()))
         tracker = Tracker(run.path, config.tracking, plain_dict(config))
         try:
-            return fit(config, run, machine, tracker, prepared, poor).progress.seconds
+            return fit(config, run, runtime, tracker, prepared, poor).progress.seconds
         finally:
             tracker.close()
 

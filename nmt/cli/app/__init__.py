@@ -299,10 +299,3 @@ def new_path(text: str, key: str = "output") -> Path:
     if path.exists():
         raise UserError(f"{key}={text} exists already; choose another name or delete it")
     return path
-
-
-def as_dict(config: object) -> dict[str, object]:
-    """Return a configuration as nested dictionaries, for a tracker."""
-    container = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}

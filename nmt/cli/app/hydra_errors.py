@@ -1,4 +1,4 @@
-"""One-line messages for the errors of Hydra and OmegaConf, with the nearest existing key."""
+"""Messages of one line for the errors of Hydra and OmegaConf, with the nearest existing key."""
 
 import dataclasses
 import difflib
@@ -22,12 +22,12 @@ def explain(error: Exception, schema: type) -> str:
         cause = cause.__cause__
     lines = [line.strip() for line in f"{error}\n{cause}".split("\n") if line.strip()]
     text = " ".join(dict.fromkeys(lines))
-    if key := re.search(r"Could not override '([^']+)'|full_key: (\S+)", text):
+    if key := re.search(r"Could not override '([^']+)'|full_key: (?!object_type)(\S+)", text):
         return explain_key(key[1] or key[2], text, lines, schema)
     if group := re.search(r"Could not find '([^']+)'", text):
         options = re.search(r"Available options in '[^']+':\s*(.*?)(?:Config search path|$)", text)
         return f"there is no configuration file {group[1]}" + (f"; there are: {options[1].strip()}" if options else "")
-    return text
+    return f"configuration{file_note(text)}: {first_detail(lines)}" if "object_type=" in text else text
 
 
 def explain_key(name: str, text: str, lines: list[str], schema: type) -> str:
@@ -43,16 +43,25 @@ def explain_key(name: str, text: str, lines: list[str], schema: type) -> str:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else "; see --help"
         return f"unknown configuration key {name}{hint}"
-    file = re.search(r"In '([^']+)': \w+ raised while composing", text)
-    place = f" (in the file {file[1]}.yaml)" if file else ""
+    place = file_note(text)
     if "is not a ListConfig" in text:
         return (
             f"configuration key {name} takes a list{place}; write [VALUE], also for one value: {name}=[VALUE], or "
             f"{name.rpartition('.')[2]}: [VALUE] in a file"
         )
+    return f"configuration key {name}{place}: {first_detail(lines)}"
+
+
+def file_note(text: str) -> str:
+    """Return the file that an error message names, in brackets; empty if it names none."""
+    file = re.search(r"In '([^']+)': \w+ raised while composing", text)
+    return f" (in the file {file[1]}.yaml)" if file else ""
+
+
+def first_detail(lines: list[str]) -> str:
+    """Return the first line of an error message that describes the error itself."""
     noise = r"full_key|object_type|Could not override|Error merging|In '.* raised while"
-    details = [line for line in lines if not re.match(noise, line)]
-    return f"configuration key {name}{place}: {' '.join(details[:1])}"
+    return next((line for line in lines if not re.match(noise, line)), "")
 
 
 def suggest_quotes(override: str) -> str:

@@ -37,15 +37,15 @@ MEASURED = 8
 log = logging.getLogger(__name__)
 
 
-def memory(config: DiagnoseConfig, search: SearchConfig, machine: Runtime, folder: Path) -> None:
+def memory(config: DiagnoseConfig, search: SearchConfig, runtime: Runtime, folder: Path) -> None:
     """Write FOLDER/memory.json and memory.png, and print the table."""
-    runs = open_or_train_runs(config, search, machine)
+    runs = open_or_train_runs(config, search, runtime)
     classes = draw_clauses(config.sentences, HELD_OUT_SEED, depth(runs), training_sentences(runs))
     clauses = [clause for members in classes.values() for clause in members]
     accuracy: dict[str, list[Accuracy]] = {}
     for name, run in runs.items():
         log.info("translating %d sentences: %s", len(clauses), name)
-        translator, _ = load_translator(run, config.checkpoint, search, machine.device)
+        translator, _ = load_translator(run, config.checkpoint, search, runtime.device)
         translations = translate_with_bar(translator, [clause.en for clause in clauses])
         accuracy[name] = accuracies(classes, [best.text for best, *_ in translations])
     labels = [f"{low} to {high}" for low, high in classes]
@@ -104,7 +104,7 @@ def training_sentences(runs: dict[str, RunDirectory]) -> set[str]:
     return {en for data in corpora.values() for source in locate(data).values() for en, _ in source.pairs()}
 
 
-def open_or_train_runs(config: DiagnoseConfig, search: SearchConfig, machine: Runtime) -> dict[str, RunDirectory]:
+def open_or_train_runs(config: DiagnoseConfig, search: SearchConfig, runtime: Runtime) -> dict[str, RunDirectory]:
     """Return the runs to compare by name; train those that do not exist."""
     if config.runs:
         names = [Path(path).name for path in config.runs]
@@ -126,9 +126,9 @@ def open_or_train_runs(config: DiagnoseConfig, search: SearchConfig, machine: Ru
     runs = {model.name: RunDirectory(path_of(config.trainings) / model.folder) for model in models}
     missing = [model for model in models if not (runs[model.name].exists and runs[model.name].finished)]
     if missing:
-        log_estimated_time(missing, machine)
+        log_estimated_time(missing, runtime)
     for model in missing:
-        run_training(model, runs[model.name], machine)
+        run_training(model, runs[model.name], runtime)
     return {name: RunDirectory.open(str(run.path)) for name, run in runs.items()}
 
 
@@ -137,28 +137,28 @@ def training(steps: int) -> TrainConfig:
     return TrainConfig(batch_size=64, max_steps=steps, validate_every=steps, valid_sentences=100)
 
 
-def log_estimated_time(missing: Sequence[Contestant], machine: Runtime) -> None:
+def log_estimated_time(missing: Sequence[Contestant], runtime: Runtime) -> None:
     """Log the time of all trainings, estimated from a few steps of each."""
     seconds = 0.0
     with tempfile.TemporaryDirectory(prefix="nmt-diagnose-") as folder:
         for model in missing:
             path = Path(folder) / model.folder
-            benchmark = TrainingBenchmark(model.config, path, machine.device, machine.bfloat16, MEASURED, peak=1.0)
+            benchmark = TrainingBenchmark(model.config, path, runtime.device, runtime.bfloat16, MEASURED, peak=1.0)
             benchmark.repeat()
             seconds += benchmark.repeat()["seconds_per_step"] * model.config.train.max_steps
     message = "%d trainings of %d steps: at most about %.0f minutes; the same command continues stopped trainings"
     log.info(message, len(missing), missing[0].config.train.max_steps, seconds / 60)
 
 
-def run_training(contestant: Contestant, run: RunDirectory, machine: Runtime) -> None:
-    """Trains as `nmt-train` does; goes on where it was stopped."""
+def run_training(contestant: Contestant, run: RunDirectory, runtime: Runtime) -> None:
+    """Train a model as `nmt-train` does, or continue its run."""
     config = contestant.config
     prepared = None if run.exists else create_run(run, config)
     log.info("%s: %s", contestant.name, run.path)
     try:
-        # Standard output is for the comparison, not for each training's scores.
+        # Standard output is for the comparison alone, without the scores of each training.
         with run.locked(), app.logging_to(run.path / "train.log"), redirect_stdout(sys.stderr):
             run.add_start(provenance([]))
-            train(config, run, machine, prepared)
+            train(config, run, runtime, prepared)
     except Interrupted as error:
         app.fail(f"stopped by {error}; the same command continues", error.exit_code)

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job before it is submitted."""
+    """Job before it is submitted."""
 
     run: Path
     """Directory of the run to train."""
@@ -105,7 +105,7 @@ def plan_job(
 ) -> PlannedJob:
     """Return the command of a job: the overrides of the multirun, those of this job, and the directory of its run.
 
-    `train.resume=auto` is added, so that a requeued job and a multirun submitted a second time continue their runs.
+    `train.resume=auto` is added, so that a requeued job and a multirun that is submitted again continue their runs.
 
     Raises:
         UserError: the configuration is not valid, or the path of the run has characters that a script cannot hold.

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LocalJob:
-    """A command to run in a process."""
+    """Command to run in a process."""
 
     name: str
     """Name of the job and of its log."""

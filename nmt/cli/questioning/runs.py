@@ -34,7 +34,7 @@ SPEED_SECONDS = 6.0
 
 @dataclass(frozen=True)
 class Training:
-    """A row's training with one seed."""
+    """Training of a row with one seed."""
 
     config: Config
     overrides: tuple[str, ...]

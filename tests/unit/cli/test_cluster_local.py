@@ -113,17 +113,17 @@ def test_a_signal_between_the_start_of_a_job_and_its_handle_ends_it_too(tmp_path
 
 def test_a_signal_while_a_job_is_found_to_have_ended_is_handed_on_to_the_others(tmp_path: Path) -> None:
     stays = tmp_path / "stays"
-    stopped: list[int] = []
+    signalled: list[int] = []
 
     def looked_at(process: subprocess.Popen[bytes]) -> None:
-        if process.returncode is not None and not stopped:
-            stopped.append(process.pid)
+        if process.returncode is not None and not signalled:
+            signalled.append(process.pid)
             signal.raise_signal(signal.SIGTERM)
 
     executor = Executor(ENDS.format(stays), STAYS.format(stays), looked_at=looked_at)
     stopped = run_scripts(executor, tmp_path)
     assert stopped.exit_code == 143
-    assert stopped == [executor.sent[0].process.pid]
+    assert signalled == [executor.sent[0].process.pid]
     assert stays.with_suffix(".stopped").exists()
 
 
