@@ -107,7 +107,7 @@ def test_runs_are_compared_by_their_names_alone(run: Path, tmp_path: Path) -> No
         ((), "runs is empty"),
         ((str(run), "greedy", "output=found"), "output=found exists already"),
         (("greedy", "split=valid"), "nmt-evaluate run=greedy split=valid"),
-        (("greedy", "sentences=3"), "1 are given"),
+        (("greedy", "sentences=3"), "needs exactly two systems, not 1"),
         (("greedy", "bucket=3"), "did you mean buckets?"),
     ):
         assert words in refused("compare", *arguments, cwd=tmp_path)
