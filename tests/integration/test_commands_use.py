@@ -100,14 +100,14 @@ def test_runs_are_compared_by_their_names_alone(run: Path, tmp_path: Path) -> No
     output, _ = call("compare", str(run), "greedy", "sentences=2", "output=found", cwd=tmp_path)
     assert "search.kind=greedy" in output
     assert "p " in output
-    assert "BLEU by the rarest word of the source" in output
+    assert "BLEU by training frequency of the rarest source word" in output
     written = sorted(path.name for path in (tmp_path / "found").iterdir())
     assert written == ["compare.json", "compare.md", "compare.png", "sentences.tsv"]
     for arguments, words in (
         ((), "runs is empty"),
         ((str(run), "greedy", "output=found"), "output=found exists already"),
         (("greedy", "split=valid"), "nmt-evaluate run=greedy split=valid"),
-        (("greedy", "sentences=3"), "here are 1"),
+        (("greedy", "sentences=3"), "needs exactly two systems, not 1"),
         (("greedy", "bucket=3"), "did you mean buckets?"),
     ):
         assert words in refused("compare", *arguments, cwd=tmp_path)

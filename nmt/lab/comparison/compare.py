@@ -181,7 +181,7 @@ class Comparison:
             UserError: the number of systems is not two, or the metric has no sentence scores.
         """
         if len(self.systems) != 2:
-            raise UserError(f"sentences={count} needs exactly two systems; {len(self.systems)} are given")
+            raise UserError(f"sentences={count} needs exactly two systems, not {len(self.systems)}")
         tables = self.tables.get(self.metric, [])
         scorer = self.scorers.get(self.metric)
         if scorer is None or any(runs is None for runs in tables):

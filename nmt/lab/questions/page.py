@@ -166,8 +166,8 @@ def part_lines(part: Part, table: Measured | None, done: dict[str, int], seeds: 
             cells = [valid_text(measured.valid, row.label == table.best)]
             cells += [cost_text(measured.cost, name) for name in COSTS]
         else:
-            some = f" ({done[row.label]} of {len(seeds)} seeds)" if done[row.label] else ""
-            cells = [f"not run yet{some}", *[""] * len(COSTS)]
+            seeds_done = f" ({done[row.label]} of {len(seeds)} seeds)" if done[row.label] else ""
+            cells = [f"not run yet{seeds_done}", *[""] * len(COSTS)]
         rows.append([row.label, *cells])
     lines += table_lines(ROW_HEADINGS, rows)
     if table is not None:

@@ -273,7 +273,7 @@ def test_the_sentences_that_differ_most_come_first_with_both_translations(
 
 
 def test_sentences_are_shown_of_two_systems_alone(runs: list[RunDirectory]) -> None:
-    with pytest.raises(UserError, match=r"^sentences=5 needs exactly two systems; 3 are given$"):
+    with pytest.raises(UserError, match=r"^sentences=5 needs exactly two systems, not 3$"):
         compared(runs[0], runs[2], runs[4]).differences(5)
 
 
