@@ -13,7 +13,7 @@ from nmt.errors import UserError
 from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
 from nmt.lab.diagnostics.memory import CLASSES, right
 from nmt.phrasebook import german, stream
-from nmt.phrasebook.sentences import SentenceSampler as Sentences
+from nmt.phrasebook.sentences import SentenceSampler
 from nmt.phrasebook.verbs_last import VerbsLast, subordinate_clauses, verbs_last
 from nmt.run import RunDirectory
 
@@ -65,7 +65,7 @@ def test_the_interval_is_wilsons(hits: int, of: int, low: float, high: float) ->
 
 def test_clauses_found_by_the_grammar_are_those_that_the_commas_show() -> None:
     """Check that verbs end the text between two punctuation marks and that their clause begins in the sentence."""
-    draw, clauses = Sentences(5).sentence, 0
+    draw, clauses = SentenceSampler(5).sentence, 0
     for _ in range(2000):
         sentence = draw(4)
         text = german.sentence(sentence)
@@ -101,7 +101,7 @@ COUNTED = {  # by hand: words of the clause before its verbs, including nested c
 
 
 def test_distances_are_those_counted_by_hand() -> None:
-    draw, clauses = Sentences(21).sentence, {}
+    draw, clauses = SentenceSampler(21).sentence, {}
     while len(clauses) < len(COUNTED):
         sentence = draw(3)
         if (text := german.sentence(sentence)) in COUNTED:
@@ -113,7 +113,7 @@ def test_the_clause_with_the_longest_distance_is_drawn_from_each_sentence() -> N
     for clause in islice(verbs_last(3, 4), 50):
         assert right(clause, clause.de)
         assert clause.en[-1] == clause.de[-1]
-    draw = Sentences(3).sentence
+    draw = SentenceSampler(3).sentence
     expected = (list(subordinate_clauses(draw(4))) for _ in range(300))
     waits = [max(each.distance for each in clauses) for clauses in expected if clauses]
     assert waits == [clause.distance for clause in islice(verbs_last(3, 4), len(waits))]
