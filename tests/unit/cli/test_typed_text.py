@@ -25,7 +25,7 @@ LOOKS = ["1.20", "12e3", "2026_11_28", "007", "true", "False", "nan", "-inf", "1
 @pytest.fixture(autouse=True, scope="module")
 def _installed() -> Iterator[None]:
     """Install the checked readers of Hydra, and restore Hydra's afterwards."""
-    Plugins.instance()  # knows the sources of configuration files
+    Plugins.instance()  # lists the sources of configuration files
     loader, visitor = hydra_guard.hydra._internal.hydra.ConfigLoaderImpl, overrides_parser.HydraOverrideVisitor
     files = hydra_guard.SourcesRegistry.instance().types["file"]
     assert visitor is HydraOverrideVisitor
