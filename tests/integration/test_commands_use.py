@@ -124,7 +124,7 @@ def test_a_run_is_reported_into_itself_or_into_a_folder(run: Path, tmp_path: Pat
     for arguments, words in (
         ((f"run={run}", "output=there"), "output=there: the folder has a report.html already"),
         ((f"run={run}", "split=train"), "split is 'train'; allowed: valid, test"),
-        ((f"run={run}", "output=/dev/null/x"), "give another folder by output="),
+        ((f"run={run}", "output=/dev/null/x"), "choose another folder with output="),
         ((), "run is missing"),
     ):
         assert words in refused("report", *arguments, cwd=tmp_path)
