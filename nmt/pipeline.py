@@ -242,7 +242,7 @@ def check_unknown(pairs: PairStore, base: str, max_share: float) -> None:
         UserError: the share is larger than `max_share` on one side.
     """
     for name, side in (("source", pairs.src), ("target", pairs.tgt)):
-        unknown, total = side.share_of(UNK_ID)
+        unknown, total = side.count_piece(UNK_ID)
         share = unknown / max(total, 1)
         if share > max_share:
             raise UserError(

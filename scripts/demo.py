@@ -10,7 +10,7 @@ import torch
 
 from nmt.decoding import Translator, load_translator
 from nmt.evaluation import draw_attention
-from nmt.lab.report.facts import facts_of
+from nmt.lab.report.facts import collect_facts
 from nmt.lab.report.page import write_report
 from nmt.run import RunDirectory
 
@@ -25,7 +25,7 @@ def main() -> None:
     train(folder, sys.argv[1:])
     run = RunDirectory.open(str(folder))
     translator, _ = load_translator(run, "best", run.config().search, torch.device("cpu"))
-    report, card = write_report(facts_of(run, "test", torch.device("cpu")), folder)
+    report, card = write_report(collect_facts(run, "test", torch.device("cpu")), folder)
     sources, references = (lines[:SENTENCES] for lines in run.text("test"))
     translations = [best.text for best, *_ in translator.translate(sources)]
     heat_map = plot_attention(translator, sources, translations, folder / "plots" / "attention.png")

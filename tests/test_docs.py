@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import Architecture, AttentionKind, Cell, DecoderKind
+from nmt.config import Architecture, AttentionKind, CellKind, DecoderKind
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
@@ -68,7 +68,7 @@ def test_the_examples_of_a_cell_an_attention_and_a_decoder_pass_the_tests_of_eve
     assert counts == {"coupled": 22, "cosine": 3, "context_gate": 15}
 
 
-@pytest.mark.parametrize("word", [*Cell, *DecoderKind, *(path.stem for path in ROOT.glob("conf/model/*20??.yaml"))])
+@pytest.mark.parametrize("word", [*CellKind, *DecoderKind, *(path.stem for path in ROOT.glob("conf/model/*20??.yaml"))])
 def test_the_tables_of_models_name_every_member(word: str) -> None:
     assert re.search(rf"^\| `{word}`", PAGE, re.MULTILINE)
 

@@ -206,21 +206,7 @@ def test_translating_starts_without_what_it_does_not_need() -> None:
 
 
 # Homonyms that are still to be resolved.
-HOMONYMS = {
-    "Comparison",
-    "DecoderLayer",
-    "FeedForward",
-    "Job",
-    "Part",
-    "Phrases",
-    "Sentence",
-    "Side",
-    "Source",
-    "Stretch",
-    "Task",
-    "Verdict",
-    "Window",
-}
+HOMONYMS: set[str] = set()
 
 
 def test_no_two_public_classes_have_the_same_name() -> None:

@@ -18,12 +18,12 @@ from nmt.cli import app
 from nmt.config import (
     AttentionKind,
     BenchmarkConfig,
+    BenchmarkTask,
     Config,
     ModelConfig,
     Precision,
     SearchConfig,
     SearchKind,
-    Task,
     TrackingConfig,
     TrackingMode,
     TrainConfig,
@@ -81,12 +81,12 @@ def build_benchmark(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, f
     full = reference_config(config)
     runtime = setup_runtime(replace(config.machine(), precision=select_precision(config)))
     match config.task:
-        case Task.train:
+        case BenchmarkTask.train:
             peak = peaks["matmul_peak_flops_bfloat16" if runtime.bfloat16 else "matmul_peak_flops_float32"]
             return TrainingBenchmark(full, folder, runtime.device, runtime.bfloat16, config.steps, peak)
-        case Task.checkpoint:
+        case BenchmarkTask.checkpoint:
             return CheckpointBenchmark(full, folder, runtime.device, runtime.bfloat16, config.steps)
-        case Task.decode:
+        case BenchmarkTask.decode:
             run = None if config.run is None else RunDirectory.open(config.run)
             search = search_settings(config, SearchConfig() if run is None else run.config().search)
             benchmark = (
@@ -96,9 +96,9 @@ def build_benchmark(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, f
             )
             runtime.lower_precision(benchmark.translator)
             return benchmark
-        case Task.prepare:
+        case BenchmarkTask.prepare:
             return PreparationBenchmark(full)
-        case Task.startup:
+        case BenchmarkTask.startup:
             assert config.run is not None
             return StartupBenchmark(config.run)
 
@@ -107,7 +107,7 @@ def select_precision(config: BenchmarkConfig) -> Precision:
     """Return the configured precision; for `auto`, the fastest on this processor for the task."""
     if config.precision != Precision.auto:
         return config.precision
-    if config.task == Task.decode:
+    if config.task == BenchmarkTask.decode:
         return Precision.int8 if int8_products_are_exact() else Precision.float32
     return Precision.bfloat16 if fast_bfloat16(torch.device("cpu")) else Precision.float32
 

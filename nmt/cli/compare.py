@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.config import CompareConfig, from_hydra
-from nmt.lab.comparison import Comparison, gather, grids, show_grids, write_comparison
+from nmt.lab.comparison import Comparison, comparison_tables, gather, show_tables, write_comparison
 from nmt.lab.plots import draw_comparison
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def command(cfg: DictConfig) -> None:
     differences = comparison.differences(config.sentences) if config.sentences else []
     breakdowns = comparison.breakdowns(config.buckets)
     try:
-        show_grids(grids(comparison, breakdowns, differences))
+        show_tables(comparison_tables(comparison, breakdowns, differences))
         sys.stdout.flush()
     finally:  # write the files even if standard output fails, and show the tables even if the files cannot be written
         if folder is not None:

@@ -14,7 +14,7 @@ from nmt.cli.app.prompt import attention_table
 from nmt.cli.diagnosis.gradients import gradients
 from nmt.cli.diagnosis.memory import memory
 from nmt.cli.diagnosis.output import output_folder, save_numbers
-from nmt.config import DiagnoseConfig, Diagnosis, SearchConfig, SearchKind, Side, with_search
+from nmt.config import DiagnoseConfig, Diagnosis, ModelSide, SearchConfig, SearchKind, with_search
 from nmt.console import escape_control_characters
 from nmt.data import EOS_ID, make_batch, normalise
 from nmt.decoding import Translator, load_model, load_translator
@@ -57,7 +57,7 @@ def gates(config: DiagnoseConfig, run: RunDirectory, search: SearchConfig, runti
     translator = Translator(model, src, tgt, search)
     (translation, *_) = translator.translate([config.sentence])[0]
     ids = [src.encode([normalise(config.sentence)])[0]], [tgt.encode([translation.text])[0]]
-    pieces = src.pieces([*ids[0][0], EOS_ID]) if side != Side.decoder else ["<s>", *tgt.pieces(ids[1][0])]
+    pieces = src.pieces([*ids[0][0], EOS_ID]) if side != ModelSide.decoder else ["<s>", *tgt.pieces(ids[1][0])]
     recording = record_gates(model, shape, side, layer, make_batch(*ids, [0]).to(runtime.device))
     valid_recording = record_gates(model, shape, side, layer, valid_batch.to(runtime.device))
     where = f"{run.path.name}, {side} layer {layer}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.config import Config, EvaluateConfig, path_of, with_search
+from nmt.config import Config, EvaluateConfig, user_path, with_search
 from nmt.data import is_regular
 from nmt.decoding import load_translator
 from nmt.errors import UserError
@@ -52,7 +52,7 @@ def scores_folder(config: EvaluateConfig, run: RunDirectory) -> Path:
     Raises:
         UserError: the folder cannot be written.
     """
-    folder = run.path / "scores" if config.output is None else path_of(config.output)
+    folder = run.path / "scores" if config.output is None else user_path(config.output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -68,7 +68,7 @@ def select_test_set(config: EvaluateConfig, run: RunDirectory, trained: Config) 
     if config.src is not None and config.ref is not None:
         paths = [config.src, config.ref, *config.further_refs]
         test = EvaluationSet.of_files(*paths)
-        if not all(is_regular(path_of(path)) for path in paths):  # another pipe can have the same name
+        if not all(is_regular(user_path(path)) for path in paths):  # another pipe can have the same name
             return f"pipe.{digest_of(json.dumps(test.identity()))}", test
         return f"{Path(config.src).name}.{digest(*paths)}", test
     if config.testset is not None:

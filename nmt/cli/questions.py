@@ -24,12 +24,12 @@ from nmt.cli.questioning.runs import (
     translation_job,
 )
 from nmt.cli.questioning.speed import measure_speeds
-from nmt.config import Part, Question, QuestionsConfig, conf_dir, from_hydra, load_config, path_of
+from nmt.config import Question, QuestionPart, QuestionsConfig, conf_dir, from_hydra, load_config, user_path
 from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
 from nmt.lab.comparison import ScoredRun, cost_of, mean_cost
 from nmt.lab.plots import draw_question
-from nmt.lab.questions import Answered, Measured, Totals, claims_to_paste, measure, questions_page
+from nmt.lab.questions import AnsweredQuestion, MeasuredTable, WorkTotals, claims_to_paste, measure, questions_page
 from nmt.processor import available_cores
 
 log = logging.getLogger(__name__)
@@ -37,13 +37,13 @@ log = logging.getLogger(__name__)
 
 def command(cfg: DictConfig) -> None:
     config = from_hydra(QuestionsConfig, cfg)
-    folder = Path(conf_dir()) / "questions" if config.folder is None else path_of(config.folder)
+    folder = Path(conf_dir()) / "questions" if config.folder is None else user_path(config.folder)
     questions = load_questions(folder)
     if config.question is not None and config.question not in questions:
         raise UserError(f"question={config.question} is not in {folder}; there are: {', '.join(questions)}")
     tables = {name: tables_of(question, f"{folder / name}.yaml") for name, question in questions.items()}
     selected = [table for name, parts in tables.items() if config.question in (None, name) for table in parts]
-    runs = Runs(path_of(config.runs))
+    runs = Runs(user_path(config.runs))
     if config.dry:
         show_missing(selected, runs)
         return
@@ -57,7 +57,7 @@ def command(cfg: DictConfig) -> None:
             if config.then_measure:
                 measure_speeds(selected, Runs(runs.folder))
     runs = Runs(runs.folder)
-    page = path_of(config.page)
+    page = user_path(config.page)
     entries = [answer(name, question, tables[name], runs, page.parent) for name, question in questions.items()]
     write_page(page, entries, [table for parts in tables.values() for table in parts], runs)
     print(page)
@@ -67,12 +67,12 @@ def command(cfg: DictConfig) -> None:
     report_problems(failures, entries, runs)
 
 
-def write_page(page: Path, entries: Sequence[Answered], tables: Sequence[Table], runs: Runs) -> None:
+def write_page(page: Path, entries: Sequence[AnsweredQuestion], tables: Sequence[Table], runs: Runs) -> None:
     """Write the page of all questions, with the totals of their trainings."""
     trainings = trainings_of(tables)
     seconds = [runs.spent(training) for training in trainings if runs.trained(training)]
     longer = runs.longer(trainings)
-    totals = Totals(len(trainings), len(seconds), sum(seconds) / 3600, longer, describe_missing(tables, runs))
+    totals = WorkTotals(len(trainings), len(seconds), sum(seconds) / 3600, longer, describe_missing(tables, runs))
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(questions_page(entries, totals), encoding="utf-8")
 
@@ -159,7 +159,7 @@ def prepare_corpora(trainings: Sequence[Training], mirror: str | None) -> None:
             prepare(data if mirror is None or data.download is None else replace(data, mirror=mirror))
 
 
-def answer(name: str, question: Question, tables: Sequence[Table], runs: Runs, folder: Path) -> Answered:
+def answer(name: str, question: Question, tables: Sequence[Table], runs: Runs, folder: Path) -> AnsweredQuestion:
     """Collect the measurements of a question, and draw its picture.
 
     Args:
@@ -177,10 +177,10 @@ def answer(name: str, question: Question, tables: Sequence[Table], runs: Runs, f
     shown = [(part, table) for part, table in zip(question.parts, measured, strict=True) if table is not None]
     if shown:
         draw_question(shown, folder / picture)
-    return Answered(name, question, measured, done, trained, speeds, picture.as_posix() if shown else None)
+    return AnsweredQuestion(name, question, measured, done, trained, speeds, picture.as_posix() if shown else None)
 
 
-def measure_part(part: Part, table: Table, runs: Runs) -> Measured | None:
+def measure_part(part: QuestionPart, table: Table, runs: Runs) -> MeasuredTable | None:
     """Measure the rows of a part for which all seeds are translated; None if the first row, the baseline, is not."""
     if not all(map(runs.translated, table[0][1])):
         return None
@@ -208,7 +208,7 @@ def cost(training: Training, runs: Runs) -> dict[str, float]:
     return cost_of(runs.run(training)) | {name: speed[name] for name in ("sentences_per_second",) if name in speed}
 
 
-def report_problems(failures: dict[str, str], entries: Sequence[Answered], runs: Runs) -> None:
+def report_problems(failures: dict[str, str], entries: Sequence[AnsweredQuestion], runs: Runs) -> None:
     """Raise an error for failed runs and outdated answers, which the page reports too.
 
     Raises:

@@ -5,9 +5,9 @@ import logging
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.config import ReportConfig, from_hydra, path_of
+from nmt.config import ReportConfig, from_hydra, user_path
 from nmt.errors import UserError
-from nmt.lab.report.facts import facts_of
+from nmt.lab.report.facts import collect_facts
 from nmt.lab.report.page import write_report
 from nmt.run import RunDirectory
 from nmt.runtime import setup_runtime
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 def command(cfg: DictConfig) -> None:
     config = from_hydra(ReportConfig, cfg)
     run = RunDirectory.open(config.run)
-    folder = run.path if config.output is None else path_of(config.output)
+    folder = run.path if config.output is None else user_path(config.output)
     for name in ("report.html", "model_card.md"):
         if config.output is not None and (folder / name).exists():
             raise UserError(
                 f"output={config.output}: the folder has a {name} already; choose another folder or delete the file"
             )
     runtime = setup_runtime(config.machine)
-    facts = facts_of(run, config.split, runtime.device, config.examples, config.random_examples, config.seed)
+    facts = collect_facts(run, config.split, runtime.device, config.examples, config.random_examples, config.seed)
     for missing in facts.missing:
         log.info("missing: %s", missing)
     try:

@@ -6,11 +6,11 @@ import torch
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.config import ScoreConfig, from_hydra, path_of
-from nmt.data import read_scored, tokenizer_advice
+from nmt.config import ScoreConfig, from_hydra, user_path
+from nmt.data import read_for_scoring, tokenizer_advice
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, show_scores
-from nmt.lab.comparison import files_grid, show_grids
+from nmt.lab.comparison import files_grid, show_tables
 from nmt.metrics import Comet, all_scores, check_tokenizer
 
 log = logging.getLogger(__name__)
@@ -44,13 +44,13 @@ def command(cfg: DictConfig) -> None:
         if comet is not None:
             scores[-1]["comet"] = comet(test.src, lines, reference, test.labels)
     if further:
-        show_grids([files_grid(translations, scores, test)])
+        show_tables([files_grid(translations, scores, test)])
     else:
         show_scores(scores[0])
 
 
 def read_lines(path: str) -> list[str]:
-    return read_scored(path_of(path))
+    return read_for_scoring(user_path(path))
 
 
 def main() -> None:

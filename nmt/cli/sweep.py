@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.app.best_experiment import write_experiment
-from nmt.config import Config, SweepCommandConfig, from_hydra, path_of, with_values
+from nmt.config import Config, SweepCommandConfig, from_hydra, user_path, with_values
 from nmt.errors import UserError
 from nmt.lab.sweep import (
     Parameter,
@@ -45,7 +45,7 @@ def command(cfg: DictConfig) -> None:
     if config.report is not None:
         sweep = SweepDirectory.open(config.report)
     else:
-        sweep = SweepDirectory(path_of(config.sweep.folder or default_folder()))
+        sweep = SweepDirectory(user_path(config.sweep.folder or default_folder()))
         space = search_space(config.sweep, config.base())
         total = trials_of(config.sweep, space)
         check_tokenizer(config.data.bleu_tokenize)

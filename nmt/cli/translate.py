@@ -7,8 +7,8 @@ from omegaconf import DictConfig
 from nmt.cli import app
 from nmt.cli.app.file_translation import translate_file
 from nmt.cli.app.prompt import Prompt
-from nmt.config import TranslateConfig, path_of, with_search
-from nmt.data import STANDARD, new_text_file
+from nmt.config import TranslateConfig, user_path, with_search
+from nmt.data import STANDARD, check_new_text_file
 from nmt.decoding import load_translator
 from nmt.decoding.constraint_files import read_constraints
 from nmt.errors import UserError
@@ -21,7 +21,7 @@ def command(cfg: DictConfig) -> None:
     config, search = with_search(TranslateConfig, cfg, run.config().search)
     for key, path in (("output", config.output), ("alignments", config.alignments)):
         if path is not None:
-            new_text_file(path, key)
+            check_new_text_file(path, key)
     interactive = config.input is None and sys.stdin is not None and sys.stdin.isatty()
     if config.alignments is not None and interactive:
         raise UserError("alignments needs a text; give input=FILE or a pipe, or type :attention at the prompt")
@@ -39,7 +39,7 @@ def command(cfg: DictConfig) -> None:
         Prompt(translator, config.prefix or "").loop()
         return
     constraints = read_constraints(config, translator.tgt)
-    translate_file(translator, path_of(config.input or STANDARD), config.output, config.alignments, constraints)
+    translate_file(translator, user_path(config.input or STANDARD), config.output, config.alignments, constraints)
 
 
 def main() -> None:

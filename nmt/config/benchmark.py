@@ -9,7 +9,7 @@ from nmt.config.data import DataConfig
 from nmt.config.root import MachineConfig, Precision
 
 
-class Task(StrEnum):
+class BenchmarkTask(StrEnum):
     """Quantities to measure."""
 
     train = "train"
@@ -30,7 +30,7 @@ class Variant(StrEnum):
 class BenchmarkConfig:
     """`benchmark`: measure speed, reported in base units."""
 
-    task: Task
+    task: BenchmarkTask
     """Quantity to measure; the first word on the command line."""
     data: DataConfig = field(default_factory=DataConfig)
     """Corpus to train on, decode and preprocess."""
@@ -70,7 +70,7 @@ class BenchmarkConfig:
         yield from number(self, "neighbours", 0, 1024)
         if any(setting.startswith("threads=") for setting in self.versus):
             yield "versus", "sets threads, which apply to the whole process; run one benchmark per number of threads"
-        if self.precision == Precision.int8 and self.task != Task.decode:
+        if self.precision == Precision.int8 and self.task != BenchmarkTask.decode:
             yield "precision", f"is int8, which the task {self.task} does not support; allowed: auto, float32, bfloat16"
-        if self.task == Task.startup and self.run is None:
+        if self.task == BenchmarkTask.startup and self.run is None:
             yield "run", "is missing; the task startup needs a trained run: run=RUN"

@@ -7,7 +7,7 @@ from typing import Any
 
 from nmt.config.checks import number
 from nmt.config.data import DataConfig
-from nmt.config.model import Architecture, Cell, ModelConfig
+from nmt.config.model import Architecture, CellKind, ModelConfig
 from nmt.config.optim import OptimConfig
 from nmt.config.root import MachineConfig, checkpoint_problems
 
@@ -21,7 +21,7 @@ class Diagnosis(StrEnum):
     attention = "attention"
 
 
-class Side(StrEnum):
+class ModelSide(StrEnum):
     """Stacks of recurrent layers in a model."""
 
     encoder = "encoder"
@@ -47,14 +47,14 @@ class DiagnoseConfig:
     """gates, attention: source sentence."""
     search: dict[str, Any] = field(default_factory=dict)
     """Changes to the search settings of the run (memory: to greedy search); attention shows `n_best` hypotheses."""
-    side: Side = Side.encoder
+    side: ModelSide = ModelSide.encoder
     """gates: layer stack; encoder_backward is the encoder direction that reads from the end."""
     layer: int = 1
     """gates: layer, counted from 1 at the bottom."""
     sentences: int = 200
     """memory: number of sentences per distance class; gates: number of validation sentences for saturation
     statistics."""
-    cells: list[Cell] = field(default_factory=list)
+    cells: list[CellKind] = field(default_factory=list)
     """gradients, memory: cells to compare; empty: rnn, gru, lstm, and for gradients also layer_norm_lstm."""
     scales: list[float] = field(default_factory=lambda: [0.5, 1.0, 4.0])
     """gradients: factors applied to the orthogonal recurrent matrices of new models."""

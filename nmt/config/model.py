@@ -7,7 +7,7 @@ from enum import StrEnum
 from nmt.config.checks import number
 
 
-class Cell(StrEnum):
+class CellKind(StrEnum):
     """Recurrent cells."""
 
     lstm = "lstm"
@@ -110,7 +110,7 @@ class ModelConfig:
     hidden_size: int = 512
     """Width of the recurrent decoder layers and of the encoder output (both directions together), or of the
     convolutions."""
-    cell: Cell = Cell.lstm
+    cell: CellKind = CellKind.lstm
     """Recurrent cell of encoder and decoder: lstm, gru, rnn (tanh), or layer_norm_lstm (Ba et al. 2016, normalised per
     gate). reference_lstm and reference_gru compute the same as lstm and gru slowly, gate by gate, for inspection."""
     zoneout_h: float = 0.0
@@ -233,7 +233,7 @@ class ModelConfig:
             yield "decoder", f"is {self.decoder} but attention is null; allowed: gnmt, or choose an attention"
         if self.decoder in (DecoderKind.bahdanau, DecoderKind.conditional) and self.input_feeding:
             yield "input_feeding", f"is true but decoder is {self.decoder}; allowed: false, or decoder gnmt or luong"
-        if self.zoneout_c > 0 and self.cell in (Cell.gru, Cell.rnn, Cell.reference_gru):
+        if self.zoneout_c > 0 and self.cell in (CellKind.gru, CellKind.rnn, CellKind.reference_gru):
             yield "zoneout_c", f"is {self.zoneout_c} but the cell {self.cell} has no c; allowed: 0, use zoneout_h"
         if self.attention == AttentionKind.multi_head_dot:
             yield from self.heads_problems("hidden_size", self.hidden_size)

@@ -14,7 +14,7 @@ def conf_dir() -> str:
     return str(packaged if packaged.is_dir() else package.parent / "conf")
 
 
-def corpus_note(name: str) -> str | None:
+def corpus_description(name: str) -> str | None:
     """Return the first comment line of `conf/data/NAME.yaml`, which describes the corpus and its licence.
 
     Return None if the file does not exist or does not begin with a comment.
@@ -28,10 +28,10 @@ def corpus_note(name: str) -> str | None:
 
 def cache_dir(configured: str | None) -> Path:
     """Return the folder for downloads and preprocessed corpora: the configured one, $NMT_CACHE, or ~/.cache/nmt."""
-    return path_of(configured or os.environ.get("NMT_CACHE") or "~/.cache/nmt").absolute()
+    return user_path(configured or os.environ.get("NMT_CACHE") or "~/.cache/nmt").absolute()
 
 
-def path_of(text: str) -> Path:
+def user_path(text: str) -> Path:
     """Convert a path given by the user, expanding `~`.
 
     Raises:

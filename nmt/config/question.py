@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from nmt.config.checks import number
 
-MOST_MINUTES = 4
+MAX_MINUTES = 4
 """Maximum duration of a single training on one core, in minutes."""
 VERDICTS = ("better", "worse", "undecided")
 """Outcomes of a comparison with the first row."""
@@ -25,7 +25,7 @@ class Row:
     """Duration of the training in minutes, where it differs from `minutes` of the table."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from number(self, "minutes", 0, MOST_MINUTES)
+        yield from number(self, "minutes", 0, MAX_MINUTES)
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Claim:
 
 
 @dataclass
-class Part:
+class QuestionPart:
     """Table: a first row, and rows that are tested against it."""
 
     name: str
@@ -84,7 +84,7 @@ class Part:
         for row in self.rows:
             if labels.count(row.label) > 1:
                 yield "rows", f"has the label {row.label!r} twice; give each row its own"
-        yield from number(self, "minutes", 0, MOST_MINUTES)
+        yield from number(self, "minutes", 0, MAX_MINUTES)
         for finding in self.literature:
             pair = (finding.better, finding.worse)
             if labels and (labels[0] not in pair or not set(pair) <= set(labels) or finding.better == finding.worse):
@@ -101,7 +101,7 @@ class Question:
     """Heading."""
     question: str
     """The question, as a sentence."""
-    parts: list[Part]
+    parts: list[QuestionPart]
     """Tables that answer the question."""
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
     """Seeds of each training."""

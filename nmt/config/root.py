@@ -18,7 +18,7 @@ from nmt.config.data import DataConfig, SubwordType
 from nmt.config.model import NOISE, ModelConfig, Tying
 from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
-from nmt.config.text_keys import keep_text
+from nmt.config.text_keys import restore_text
 from nmt.config.tracking import TrackingConfig
 from nmt.config.train import BatchUnit, ObjectiveKind, TrainConfig
 from nmt.errors import UserError, first_line
@@ -300,7 +300,7 @@ def load_config(schema: type[T], path: Path, overrides: Mapping[str, Any] | None
         loaded = OmegaConf.load(io.StringIO(text))
         if not isinstance(loaded, DictConfig):
             raise TypeError("it holds a list; a configuration file holds keys: write key: value")
-        keep_text(schema, loaded, text)
+        restore_text(schema, loaded, text)
         for key, value in (overrides or {}).items():
             OmegaConf.update(loaded, key, value, force_add=True)
     except FileNotFoundError:

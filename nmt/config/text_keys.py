@@ -19,7 +19,7 @@ LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """YAML loader that reads every scalar as text."""
 
 
-def hint_at(hint: Any, key: str) -> Any:
+def type_at(hint: Any, key: str) -> Any:
     """Return the type of a dotted key below `hint`; `Any` if the key is unknown or has no fixed type."""
     for name in key.split("."):
         hint = child(hint, name)
@@ -60,7 +60,7 @@ def hints_of(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def keep_text(hint: Any, tree: Any, written: str, package: str = "") -> None:
+def restore_text(hint: Any, tree: Any, written: str, package: str = "") -> None:
     """Restore the text of values of text keys that YAML parsed as numbers or booleans.
 
     Args:

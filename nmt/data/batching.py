@@ -77,7 +77,7 @@ class Batch:
         )
 
 
-def source_tensors(lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
+def pad_source(lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
     """Return ids and mask, both (S, B), padded on the left; each line is followed by eos."""
     import torch
 
@@ -95,7 +95,7 @@ def make_batch(src: Sequence[Line], tgt: Sequence[Line], indices: Sequence[int])
     """Pad source and target lines to one batch."""
     import torch
 
-    source, source_mask = source_tensors(src)
+    source, source_mask = pad_source(src)
     longest = max((len(line) for line in tgt), default=0) + 1
     tgt_in = np.full((longest, len(tgt)), PAD_ID, dtype=np.int64)
     tgt_out = np.full((longest, len(tgt)), PAD_ID, dtype=np.int64)
@@ -146,7 +146,7 @@ def split_sorted(
         yield order[start:]
 
 
-def in_length_order(store: PairStore, size: int) -> Iterator[Batch]:
+def batches_by_length(store: PairStore, size: int) -> Iterator[Batch]:
     """Yield every pair once, shortest first, in batches of `size` sentences, for validation."""
     order = np.lexsort((store.src.lengths(), store.tgt.lengths()))
     for start in range(0, len(order), size):

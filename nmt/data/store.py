@@ -86,7 +86,7 @@ class ShardSide:
         """Return the number of pieces of each selected sentence."""
         return self.offsets[1:][which] - self.offsets[:-1][which]
 
-    def share_of(self, piece: int) -> tuple[int, int]:
+    def count_piece(self, piece: int) -> tuple[int, int]:
         """Return the number of occurrences of a piece and the total number of pieces."""
         total = int(self.offsets[-1])
         parts = (self.ids[start : min(start + PART, total)] for start in range(0, total, PART))
@@ -113,9 +113,9 @@ class JoinedSides:
         shard = bisect_right(self.starts, number) - 1
         return self.sides[shard][number - self.starts[shard]]
 
-    def share_of(self, piece: int) -> tuple[int, int]:
+    def count_piece(self, piece: int) -> tuple[int, int]:
         """Return the number of occurrences of a piece and the total number of pieces."""
-        counts, totals = zip(*(side.share_of(piece) for side in self.sides), strict=True)
+        counts, totals = zip(*(side.count_piece(piece) for side in self.sides), strict=True)
         return sum(counts), sum(totals)
 
     def lengths(self, which: slice | NDArray[np.integer] = ALL) -> NDArray[np.int64]:

@@ -19,15 +19,15 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, TextIO
 
-from nmt.config.paths import path_of
+from nmt.config.paths import user_path
 from nmt.data.preprocessing.cleaning import normalise_characters
 from nmt.errors import Unfinished, UserError
 
 STANDARD = "-"
 """Name of standard input and of standard output."""
-MOST_IN_A_LINE = 1 << 20
+MAX_LINE_BYTES = 1 << 20
 """Maximum number of bytes in a line. A small gzip file can unpack to a line larger than memory."""
-MOST_IN_MEMORY = 1 << 26
+MAX_TEXT_BYTES = 1 << 26
 """Maximum number of bytes of a text that is kept in memory as a whole: half a million sentences."""
 MIN_LINE_BYTES = 64
 """Minimum number of bytes that a line counts towards such a maximum, because an empty line takes memory, too."""
@@ -79,7 +79,7 @@ def read_lines(path: Path, most: float = float("inf")) -> Iterator[str]:
 
     Raises:
         UserError: the text cannot be read, is not UTF-8 or has more than `most` bytes, gzip data is damaged, or a line
-            has more than `MOST_IN_A_LINE` bytes.
+            has more than `MAX_LINE_BYTES` bytes.
     """
     return chain.from_iterable(read_available(path, most))
 
@@ -93,12 +93,12 @@ def read_available(path: Path, most: float = float("inf")) -> Iterator[list[str]
         raise _read_error(error, path, 0) from error
 
 
-def read_all(path: Path, most: float = MOST_IN_MEMORY) -> list[str]:
+def read_all(path: Path, most: float = MAX_TEXT_BYTES) -> list[str]:
     """Return the lines of a text of at most `most` bytes; raise what `read_lines` raises."""
     return list(read_lines(path, most))
 
 
-def read_scored(path: Path) -> list[str]:
+def read_for_scoring(path: Path) -> list[str]:
     """Return lines of references, or of translations to score, in the same normal form as a model's output.
 
     The normal form is Unicode NFC without invisible characters; white space is kept. A warning reports altered lines,
@@ -207,9 +207,9 @@ def _lines(
 
 
 def _check_length(line: bytes, path: Path, number: int) -> None:
-    if len(line) > MOST_IN_A_LINE:
+    if len(line) > MAX_LINE_BYTES:
         raise UserError(
-            f"{named(path)}: line {number} is longer than {MOST_IN_A_LINE:,} bytes; write one sentence per line"
+            f"{named(path)}: line {number} is longer than {MAX_LINE_BYTES:,} bytes; write one sentence per line"
         )
 
 
@@ -285,7 +285,7 @@ class _NamedFile(io.FileIO):
             raise
 
 
-def new_text_file(given: str, key: str) -> None:
+def check_new_text_file(given: str, key: str) -> None:
     """Check that an output text is a new file, a pipe or device, or standard output.
 
     Raises:
@@ -293,7 +293,7 @@ def new_text_file(given: str, key: str) -> None:
     """
     if given == STANDARD:
         return
-    path = path_of(given)
+    path = user_path(given)
     if path.exists() and (S_ISREG(path.stat().st_mode) or S_ISDIR(path.stat().st_mode)):
         raise UserError(f"{key}={given} exists already; choose another name or delete it")
 
@@ -307,7 +307,7 @@ def written(given: str) -> Iterator[TextIO]:
     if given == STANDARD:
         yield sys.stdout
         return
-    target = path_of(given)
+    target = user_path(given)
     special = target.exists() and not target.is_file()
     partial = target if special else target.with_name(f"{target.name}.part")
     try:

@@ -55,7 +55,7 @@ def join_sentences(texts: list[str]) -> str:
     return joined
 
 
-def words_of(line: str) -> list[str]:
+def split_words(line: str) -> list[str]:
     """Return the words between white space, case-folded and without the punctuation at their ends."""
     return [word for token in normalise(line).split() if (word := strip_punctuation(token))]
 
@@ -69,15 +69,15 @@ def strip_punctuation(token: str) -> str:
 
 def unspaced(lines: Iterable[str]) -> bool:
     """Return whether text has no spaces between words, as unsegmented Chinese, Japanese or Thai."""
-    words = [word for line in lines for word in words_of(line)]
+    words = [word for line in lines for word in split_words(line)]
     letters = "".join(words)
     cjk = 2 * len(HAN_OR_KANA.findall(letters)) > len(letters)
     return len(letters) > (MAX_CJK_WORD_LENGTH if cjk else MAX_WORD_LENGTH) * len(words)
 
 
-def units_of(line: str, characters: bool) -> list[str]:
+def split_units(line: str, characters: bool) -> list[str]:
     """Return the words of a line, or the characters of its words, which are counted in scripts without spaces."""
-    words = words_of(line)
+    words = split_words(line)
     return [sign for word in words for sign in word] if characters else words
 
 
@@ -91,7 +91,7 @@ class WordCounts:
         lines = list(held_out)
         self.characters = unspaced(lines)
         kinds = (False, True) if self.characters else (False,)
-        units = {unit for line in lines for kind in kinds for unit in units_of(line, kind)}
+        units = {unit for line in lines for kind in kinds for unit in split_units(line, kind)}
         self.counts = dict.fromkeys(sorted(units), 0)
 
     def add(self, lines: Iterable[str]) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nmt.config import TranslateConfig, path_of
+from nmt.config import TranslateConfig, user_path
 from nmt.data import Tokenizer, named, read_all
 from nmt.decoding.target_constraints import ConstraintBuilder, TargetConstraints
 from nmt.errors import UserError
 
-MOST_IN_MEMORY = 1 << 30
+MAX_TEXT_BYTES = 1 << 30
 """Maximum size in bytes of the prefixes, of the phrases, and of the input, each of which is read into memory."""
 
 
@@ -26,7 +26,7 @@ class LineConstraints:
     """Prefix of all lines if there are no `prefixes`."""
     name: str
     """Name of the files in messages."""
-    most_bytes: int = MOST_IN_MEMORY
+    most_bytes: int = MAX_TEXT_BYTES
     """Maximum size of the input in bytes."""
 
     @property
@@ -85,7 +85,7 @@ def read_constraints(config: TranslateConfig, tgt: Tokenizer) -> LineConstraints
             some of their text.
     """
     files = {"prefixes": config.prefixes, "constraints": config.constraints}
-    lines = {key: read_all(path_of(file), MOST_IN_MEMORY) for key, file in files.items() if file is not None}
+    lines = {key: read_all(user_path(file), MAX_TEXT_BYTES) for key, file in files.items() if file is not None}
     if not lines and config.prefix is None:
         return None
     names = {key: f"{key}={named(file)}" for key, file in files.items() if file is not None}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import DataConfig, SearchConfig
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, source_tensors
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, pad_source
 from nmt.data.words import join_sentences
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.mbr import PairwiseUtility, TextUtility
@@ -183,7 +183,7 @@ class Translator:
         self, sources: list[list[int]], constraints: Sequence[TargetConstraints]
     ) -> list[list[Hypothesis]]:
         """Search one batch."""
-        src, mask = (tensor.to(self.device) for tensor in source_tensors(sources))
+        src, mask = (tensor.to(self.device) for tensor in pad_source(sources))
         symbols = replace(SYMBOLS, blank=self.blank_pieces()) if self.config.min_length else SYMBOLS
         batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints)
         return run_search(self.model, batch, symbols, self.config, self.utility)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import nmt
-from nmt.data import UNK_ID, Batch, PairStore, in_length_order, normalise
+from nmt.data import UNK_ID, Batch, PairStore, batches_by_length, normalise
 from nmt.decoding import Translator
 from nmt.decoding.ensemble import TranslationModel
 from nmt.metrics import UNITS, Score, bleu_words, score_with_interval
@@ -43,7 +43,7 @@ def perplexities(
     nll = [0.0] * len(store)
     training = translator.model.training
     translator.model.eval()
-    for batch in in_length_order(store, BATCH_SIZE):
+    for batch in batches_by_length(store, BATCH_SIZE):
         values = forced_nll(translator.model, batch.to(translator.device)).tolist()
         for index, value in zip(batch.indices, values, strict=True):
             nll[index] = value

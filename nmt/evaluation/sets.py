@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nmt.config import path_of
-from nmt.data import is_regular, named, normalise_characters, read_all, read_scored
+from nmt.config import user_path
+from nmt.data import is_regular, named, normalise_characters, read_all, read_for_scoring
 from nmt.errors import UserError
 from nmt.metrics import fetch_test_set
 
@@ -33,8 +33,8 @@ class EvaluationSet:
         Raises:
             UserError: a file cannot be read.
         """
-        references = [read_scored(path_of(ref)) for ref in refs]
-        return cls(Path(src).name if is_regular(Path(src)) else named(src), read_all(path_of(src)), references)
+        references = [read_for_scoring(user_path(ref)) for ref in refs]
+        return cls(Path(src).name if is_regular(Path(src)) else named(src), read_all(user_path(src)), references)
 
     @classmethod
     def of_sacrebleu(cls, name: str, pair: str) -> "EvaluationSet":

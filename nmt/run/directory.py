@@ -17,8 +17,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, DataConfig, load_config, path_of, save_config
-from nmt.data import Prepared, Tokenizer, locked, read_all, read_json, read_scored, sha256_of, write_json
+from nmt.config import Config, DataConfig, load_config, save_config, user_path
+from nmt.data import Prepared, Tokenizer, locked, read_all, read_for_scoring, read_json, sha256_of, write_json
 from nmt.errors import UserError
 from nmt.run.checkpoint import checksum
 from nmt.run.records import read_metrics, refuse_links_out, well_formed
@@ -44,7 +44,7 @@ class RunDirectory:
         Raises:
             UserError: the folder is not a run, or the run is damaged or of another version.
         """
-        run = cls(path_of(path))
+        run = cls(user_path(path))
         if not run.path.is_dir():
             raise UserError(f"run={path} does not exist; name the run directory that training printed last")
         if not run.exists:
@@ -241,7 +241,7 @@ class RunDirectory:
         return (self.path / "data" / f"{split}.src").is_file()
 
     def text(self, split: str) -> tuple[list[str], list[str]]:
-        """Return source and reference lines of a held-out split, references as `read_scored` does.
+        """Return source and reference lines of a held-out split, references as `read_for_scoring` does.
 
         Raises:
             UserError: the run has no such split.
@@ -249,7 +249,7 @@ class RunDirectory:
         if not self.has_split(split):
             raise UserError(f"{self.path} has no {split} set; give your own files by src=FILE ref=FILE")
         folder = self.path / "data"
-        return read_all(folder / f"{split}.src"), read_scored(folder / f"{split}.tgt")
+        return read_all(folder / f"{split}.src"), read_for_scoring(folder / f"{split}.tgt")
 
 
 def corpus_settings(data: DataConfig) -> dict[str, Any]:

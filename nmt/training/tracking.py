@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import TrackingConfig, TrackingMode
-from nmt.data import MOST_IN_A_LINE
+from nmt.data import MAX_LINE_BYTES
 from nmt.errors import UserError, first_line
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class JsonLines:
             return
         temporary = self.path.with_suffix(".tmp")
         with self.path.open("rb") as lines, temporary.open("wb") as kept:
-            while line := lines.readline(MOST_IN_A_LINE):
+            while line := lines.readline(MAX_LINE_BYTES):
                 with suppress(ValueError, KeyError, TypeError, RecursionError):
                     if json.loads(line)["step"] <= step:
                         kept.write(line.removesuffix(b"\n") + b"\n")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from nmt.config import SearchConfig, SearchKind
-from nmt.data import PairStore, Tokenizer, in_length_order
+from nmt.data import PairStore, Tokenizer, batches_by_length
 from nmt.decoding import Translator
 from nmt.metrics import bleu
 from nmt.models import Seq2Seq
@@ -72,7 +72,7 @@ class Validator:
         """Return the sums of the loss and of the negative log-likelihood, in nats, and the number of tokens."""
         self.model.eval()
         loss, nll, tokens = 0.0, 0.0, 0
-        for number, batch in enumerate(in_length_order(self.store, BATCH_SIZE)):
+        for number, batch in enumerate(batches_by_length(self.store, BATCH_SIZE)):
             if number == max_batches:
                 break
             output = self.objective(self.model, batch.to(self.translator.device))

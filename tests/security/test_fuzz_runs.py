@@ -16,7 +16,7 @@ from scored_run import scored_run, settings
 from nmt.cli.sweep import settings as settings_of
 from nmt.config import Metric
 from nmt.lab.comparison.systems import gather
-from nmt.lab.report.facts import Facts, add_corpus, add_cost, add_progress, add_record
+from nmt.lab.report.facts import RunFacts, add_corpus, add_cost, add_progress, add_record
 from nmt.lab.sweep import Trial, TrialState, best_trial
 from nmt.lab.sweep.trials import read_trial
 from nmt.metrics import Scorer
@@ -100,7 +100,7 @@ def test_damaged_scores_are_refused_or_read(scored: RunDirectory, data: st.DataO
             for score in gather([str(scored.path)], "test")[0][0].runs[0].scores.values():
                 Scorer.from_signature(score["signature"])
         report.write_bytes(damaged(data, whole_report))
-        facts = Facts("name", "path", "pair", "test", scored.config(), [], "")
+        facts = RunFacts("name", "path", "pair", "test", scored.config(), [], "")
         with or_refused(str(scored.path)):
             add_corpus(facts, scored)
             add_record(facts, scored, path)

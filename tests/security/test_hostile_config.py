@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nmt.config import Config, from_hydra, load_config, path_of, save_config
+from nmt.config import Config, from_hydra, load_config, save_config, user_path
 from nmt.errors import UserError
 from nmt.lab.sweep import SweepDirectory
 from nmt.run import RunDirectory
@@ -44,7 +44,7 @@ def test_sizes_have_limits(settings: dict[str, Any], word: str) -> None:
 
 @pytest.mark.parametrize("given", ["~nosuchuser", "~nosuchuser/x", "x" * 5000, "a\0b", "\ud800/x"])
 def test_a_path_that_cannot_be_is_a_users_mistake(given: str) -> None:
-    for use in (path_of, RunDirectory.open, SweepDirectory.open):
+    for use in (user_path, RunDirectory.open, SweepDirectory.open):
         with pytest.raises(UserError, match="not a usable path") as error:
             use(given)
         assert "\n" not in str(error.value)

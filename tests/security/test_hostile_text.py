@@ -16,14 +16,14 @@ from nmt.cli.app import prompt
 from nmt.cli.app.file_translation import split_blocks
 from nmt.config import TextFiles
 from nmt.console import escape_control_characters
-from nmt.data import MOST_IN_A_LINE, read_all, read_lines
+from nmt.data import MAX_LINE_BYTES, read_all, read_lines
 from nmt.data.preprocessing import fetch
 from nmt.data.preprocessing.parallel_text import read_pairs
 from nmt.decoding import AttentionMap, Translator
 from nmt.errors import UserError
 from nmt.evaluation import show_scores
-from nmt.lab.comparison import show_grids
-from nmt.lab.comparison.report import Grid
+from nmt.lab.comparison import show_tables
+from nmt.lab.comparison.report import TitledTable
 from nmt.metrics import Score
 
 MEGABYTE = 1 << 20
@@ -52,12 +52,12 @@ def test_a_device_without_end_is_refused() -> None:
         list(read_lines(Path("/dev/zero")))
 
 
-@pytest.mark.parametrize("length", [MOST_IN_A_LINE - 1, MOST_IN_A_LINE])
+@pytest.mark.parametrize("length", [MAX_LINE_BYTES - 1, MAX_LINE_BYTES])
 def test_the_longest_line_is_where_it_is_said_to_be(tmp_path: Path, length: int) -> None:
     path = tmp_path / "text"
     path.write_bytes(b"x" * (length - 1) + b"\nnext\n")
     assert [len(line) for line in read_lines(path)] == [length - 1, 4]
-    path.write_bytes(b"a\n" + b"x" * (MOST_IN_A_LINE + 1))
+    path.write_bytes(b"a\n" + b"x" * (MAX_LINE_BYTES + 1))
     with pytest.raises(UserError, match="line 2 is longer"):
         list(read_lines(path))
 
@@ -132,7 +132,7 @@ def test_errors_and_the_log_command_no_terminal(capsys: pytest.CaptureFixture[st
 def test_tables_command_no_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     markup = "[link=http://x]y[/link]"
     hostile = ESCAPES + markup
-    show_grids([Grid(hostile, [hostile, hostile], [[hostile, hostile]], [hostile])])
+    show_tables([TitledTable(hostile, [hostile, hostile], [[hostile, hostile]], [hostile])])
     show_scores({"comet": Score(1.0, f"model:{hostile}", None)})
     printed = capsys.readouterr().out
     assert silent(printed)

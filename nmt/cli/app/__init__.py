@@ -37,7 +37,7 @@ from nmt.config import (
     SweepCommandConfig,
     TranslateConfig,
     conf_dir,
-    path_of,
+    user_path,
 )
 from nmt.console import escape_control_characters
 from nmt.errors import Interrupted, UserError
@@ -295,7 +295,7 @@ def new_path(text: str, key: str = "output") -> Path:
     Raises:
         UserError: the path exists already.
     """
-    path = path_of(text)
+    path = user_path(text)
     if path.exists():
         raise UserError(f"{key}={text} exists already; choose another name or delete it")
     return path

@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from nmt.cli.app.typed_text import TextVisitor, root_of
-from nmt.config import keep_text
+from nmt.config import restore_text
 from nmt.config.checks import texts_in
 from nmt.errors import UserError, first_line
 
@@ -82,7 +82,7 @@ class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not re
             file = file_of(loaded.path, str(default.config_path))
             written = file.read_text(encoding="utf-8") if file.is_file() else ""
             package = loaded.header["package"] if default.package is None else default.package
-            keep_text(root_of(TextVisitor.schema), loaded.config, written, package or "")
+            restore_text(root_of(TextVisitor.schema), loaded.config, written, package or "")
         return loaded
 
     def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:

@@ -12,7 +12,7 @@ from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_visitor import HydraOverrideVisitor
 from hydra.grammar.gen.OverrideLexer import OverrideLexer
 
-from nmt.config import child, hint_at, is_text
+from nmt.config import child, is_text, type_at
 
 NUMERIC_FUNCTIONS = ("range", "interval", "int", "float", "bool")
 """Functions of Hydra's override grammar whose arguments are numbers, independently of the type of the key."""
@@ -27,7 +27,7 @@ def root_of(schema: type | None) -> type:
 def hint_of_key(schema: type | None, key: str) -> Any:
     """Return the type of a key on the command line; for a group, whose value is a file name, it is text."""
     name, _, _ = key.partition("@")
-    hint = hint_at(root_of(schema), name.replace("/", "."))
+    hint = type_at(root_of(schema), name.replace("/", "."))
     return str if "/" in name or (hint is Any and "." not in name) else hint
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nmt.cli.diagnosis.output import save_numbers
-from nmt.config import BatchUnit, Cell, DiagnoseConfig, OptimConfig, OptimizerKind, ScheduleKind
+from nmt.config import BatchUnit, CellKind, DiagnoseConfig, OptimConfig, OptimizerKind, ScheduleKind
 from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, Prepared, TrainingBatches, gather, normalise, prepare
 from nmt.decoding import load_model
 from nmt.errors import UserError
@@ -21,7 +21,7 @@ from nmt.models.decoders import RecurrentDecoder
 from nmt.run import RunDirectory
 from nmt.runtime import Runtime
 
-CELLS = (Cell.rnn, Cell.gru, Cell.lstm, Cell.layer_norm_lstm)
+CELLS = (CellKind.rnn, CellKind.gru, CellKind.lstm, CellKind.layer_norm_lstm)
 STEPS = 150
 LEARNING_RATE = 0.5
 """Learning rate of plain gradient descent. Adam normalises the gradient, which would hide the effect of clipping."""
@@ -73,7 +73,7 @@ def decay_record(decay: Decay, clip_norm: float) -> dict[str, object]:
     return asdict(decay) | derived
 
 
-def new_model(config: DiagnoseConfig, prepared: Prepared, cell: Cell, scale: float, runtime: Runtime) -> Seq2Seq:
+def new_model(config: DiagnoseConfig, prepared: Prepared, cell: CellKind, scale: float, runtime: Runtime) -> Seq2Seq:
     """Return an untrained model. For the same seed, only the weights of the cell differ between cells."""
     torch.manual_seed(config.seed)
     src_size, tgt_size = (prepared.tokenizer(side).size for side in ("src", "tgt"))
@@ -124,7 +124,7 @@ def train_rnn(config: DiagnoseConfig, prepared: Prepared, norm: float, runtime: 
         norm: largest norm of the gradient; 0 disables clipping.
         runtime: the device.
     """
-    model = new_model(config, prepared, Cell.rnn, max(config.scales), runtime)
+    model = new_model(config, prepared, CellKind.rnn, max(config.scales), runtime)
     batches = TrainingBatches(prepared.store("train"), BatchUnit.sentences, BATCH_SIZE, POOL_BATCHES, config.seed)
     optim = OptimConfig(
         kind=OptimizerKind.sgd, learning_rate=LEARNING_RATE, schedule=ScheduleKind.constant, clip_norm=norm

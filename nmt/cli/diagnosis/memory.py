@@ -13,7 +13,16 @@ from rich.text import Text
 
 from nmt.cli import app
 from nmt.cli.diagnosis.output import save_numbers
-from nmt.config import Cell, Config, DiagnoseConfig, SearchConfig, TrackingConfig, TrackingMode, TrainConfig, path_of
+from nmt.config import (
+    CellKind,
+    Config,
+    DiagnoseConfig,
+    SearchConfig,
+    TrackingConfig,
+    TrackingMode,
+    TrainConfig,
+    user_path,
+)
 from nmt.console import escape_control_characters
 from nmt.data import locate
 from nmt.decoding import load_translator
@@ -30,7 +39,7 @@ from nmt.runtime import Runtime
 STEPS = 2000
 HELD_OUT_SEED = 7_000_000
 """Seed of the sentences to translate, which are in no training set."""
-CELLS = (Cell.rnn, Cell.gru, Cell.lstm)
+CELLS = (CellKind.rnn, CellKind.gru, CellKind.lstm)
 MEASURED = 8
 """Number of steps per training from which the total time is estimated, after the same number of warm-up steps."""
 
@@ -123,7 +132,7 @@ def open_or_train_runs(config: DiagnoseConfig, search: SearchConfig, runtime: Ru
         seed=config.seed,
     )
     models = contestants(base, config.cells or CELLS)
-    runs = {model.name: RunDirectory(path_of(config.trainings) / model.folder) for model in models}
+    runs = {model.name: RunDirectory(user_path(config.trainings) / model.folder) for model in models}
     missing = [model for model in models if not (runs[model.name].exists and runs[model.name].finished)]
     if missing:
         log_estimated_time(missing, runtime)

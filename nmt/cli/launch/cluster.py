@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from nmt.cli import app
 from nmt.cli.launch.cluster_job import TrainJob
 from nmt.cli.launch.local_jobs import UNQUOTABLE, path_override
-from nmt.config import ClusterConfig, Config, Queue, conf_dir, from_hydra, path_of
+from nmt.config import ClusterConfig, Config, Queue, conf_dir, from_hydra, user_path
 from nmt.errors import Interrupted, UserError
 from nmt.processor import available_cores
 from nmt.run import RunDirectory
@@ -126,7 +126,9 @@ def plan_job(
         arguments.append(f"tracking.group='{multirun.name}'")
     if job_config.machine.threads is None and threads is not None:
         arguments.append(f"machine.threads={threads}")
-    return PlannedJob(run if job_config.train.resume in (None, "auto") else path_of(job_config.train.resume), arguments)
+    return PlannedJob(
+        run if job_config.train.resume in (None, "auto") else user_path(job_config.train.resume), arguments
+    )
 
 
 def config_places(config: DictConfig) -> Iterator[str]:

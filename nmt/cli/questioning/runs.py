@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.app.hydra_errors import explain
 from nmt.cli.launch.local_jobs import LocalJob, path_override
-from nmt.config import MOST_MINUTES, Config, Question, Row, TrackingConfig, from_hydra
+from nmt.config import MAX_MINUTES, Config, Question, Row, TrackingConfig, from_hydra
 from nmt.data import locked, read_json
 from nmt.errors import UserError
 from nmt.run import RunDirectory, corpus_settings
@@ -196,7 +196,7 @@ class Runs:
     def longer(self, trainings: Sequence[Training]) -> dict[str, float]:
         """Return the core minutes, by command, of the trainings over the limit that the page states."""
         minutes = {f"{' '.join(row.overrides)} seed={row.config.seed}": self.spent(row) / 60 for row in trainings}
-        return {command: spent for command, spent in minutes.items() if spent > MOST_MINUTES}
+        return {command: spent for command, spent in minutes.items() if spent > MAX_MINUTES}
 
     def seconds(self, trainings: Sequence[Training]) -> dict[str, float]:
         """Return the estimated remaining core seconds of each missing training by key.

@@ -28,7 +28,7 @@ from nmt.data.preprocessing.shard_steps import encode, finish, finished, repeate
 from nmt.data.preprocessing.sources import Fingerprints, Source, locate, make_once
 from nmt.data.preprocessing.worker_pool import ShardTask, Workers
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
-from nmt.data.text_files import MOST_IN_MEMORY, write_lines
+from nmt.data.text_files import MAX_TEXT_BYTES, write_lines
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.errors import UserError
 
@@ -158,7 +158,7 @@ def write_corpus(
     if begin(folder):
         return
     with Workers(folder, config.workers) as workers:
-        held_out = {split: list(source.pairs(MOST_IN_MEMORY)) for split, source in sources.items() if split != "train"}
+        held_out = {split: list(source.pairs(MAX_TEXT_BYTES)) for split, source in sources.items() if split != "train"}
         for split, pairs in held_out.items():
             write_lines(folder / f"{split}.src", (src for src, _ in pairs))
             write_lines(folder / f"{split}.tgt", (tgt for _, tgt in pairs))

@@ -12,7 +12,7 @@ from stat import S_ISREG
 from typing import Any
 
 from nmt import phrasebook
-from nmt.config import DataConfig, PhrasebookConfig, TextFiles, cache_dir, path_of
+from nmt.config import DataConfig, PhrasebookConfig, TextFiles, cache_dir, user_path
 from nmt.console import progress_bar
 from nmt.data.json_files import read_json
 from nmt.data.preprocessing.fetch import fetch, sha256_of
@@ -60,11 +60,11 @@ def locate_all_pairs(config: DataConfig) -> dict[str, Source]:
     if config.download is not None:
         paths = [path for files in splits.values() for path in [*files.src, *files.tgt, *files.tsv]]
         folder = cache_dir(config.cache) / "downloads" / hashlib.sha256(config.download.url.encode()).hexdigest()[:16]
-        mirror = path_of(config.mirror) if config.mirror is not None else None
+        mirror = user_path(config.mirror) if config.mirror is not None else None
         fetch(config.download, folder, mirror, paths)
         return {name: Source(files, mirror or folder) for name, files in splits.items()}
     assert config.root is not None
-    root = path_of(config.root)
+    root = user_path(config.root)
     if not root.is_dir():
         raise UserError(f"data.root={config.root} is not a folder; set it to the folder of the corpus files")
     return {name: Source(files, root) for name, files in splits.items()}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.console import progress_bar
-from nmt.data.words import units_of, unspaced
+from nmt.data.words import split_units, unspaced
 from nmt.errors import UserError
 from nmt.evaluation.sets import EvaluationSet
 from nmt.evaluation.table import LOWER_IS_BETTER
@@ -139,7 +139,7 @@ class Comparison:
             title = f"training frequency of the rarest {side_name} {unit}"
             run = self.systems[0].runs[0].run
             counts = run.word_counts(side)
-            units = [units_of(line, characters) for line in lines]
+            units = [split_units(line, characters) for line in lines]
             if counts is None:
                 why = f"{run.path} has no data/words.json (written by an older version); train it again"
                 breakdowns.append(Breakdown(title, [], [], [], why))

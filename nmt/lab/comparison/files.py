@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from nmt.evaluation import EvaluationSet
 from nmt.evaluation.table import LOWER_IS_BETTER, title_of
 from nmt.lab.comparison.cells import ScoreCell, cells_with_tests
-from nmt.lab.comparison.report import SCORE_HEADINGS, Grid, digits_of, reading_notes, score_columns
+from nmt.lab.comparison.report import SCORE_HEADINGS, TitledTable, digits_of, reading_notes, score_columns
 from nmt.metrics import Score, Scorer
 
 
@@ -34,7 +34,7 @@ def file_cells(
 
 def files_grid(
     translations: Mapping[str, Sequence[str]], scores: Sequence[Mapping[str, Score]], test: EvaluationSet
-) -> Grid:
+) -> TitledTable:
     """Return a table of scores and tests, one row per score and file.
 
     Args:
@@ -50,4 +50,4 @@ def files_grid(
     notes = reading_notes([cell for column in cells.values() for cell in column if cell is not None], False)
     notes += [f"{titles[name]}: {score.signature}" for name, score in scores[0].items()]
     references = f", {len(test.references)} references" if len(test.references) > 1 else ""
-    return Grid(f"{len(test.src):,} sentences{references}", ["score", "file", *SCORE_HEADINGS], rows, notes)
+    return TitledTable(f"{len(test.src):,} sentences{references}", ["score", "file", *SCORE_HEADINGS], rows, notes)

@@ -50,7 +50,7 @@ PLAIN_WIDTH = 220  # characters per line if standard output is not a terminal
 
 
 @dataclass(frozen=True)
-class Grid:
+class TitledTable:
     """A table with a title and notes. A cell can have several lines."""
 
     title: str
@@ -59,7 +59,9 @@ class Grid:
     notes: list[str]
 
 
-def grids(comparison: Comparison, breakdowns: Sequence[Breakdown], differences: Sequence[Difference]) -> list[Grid]:
+def comparison_tables(
+    comparison: Comparison, breakdowns: Sequence[Breakdown], differences: Sequence[Difference]
+) -> list[TitledTable]:
     """Return all tables of a comparison."""
     tables = [scores_grid(comparison), costs_grid(comparison)]
     tables += [breakdown_grid(comparison, breakdown) for breakdown in breakdowns]
@@ -68,7 +70,7 @@ def grids(comparison: Comparison, breakdowns: Sequence[Breakdown], differences: 
     return tables
 
 
-def scores_grid(comparison: Comparison) -> Grid:
+def scores_grid(comparison: Comparison) -> TitledTable:
     """Return the table of scores and tests, one row per score and system."""
     rows = [
         [title_of(name, comparison.signatures[name]), system.label, *score_columns(cell, digits_of(name))]
@@ -80,10 +82,10 @@ def scores_grid(comparison: Comparison) -> Grid:
     title = f"{test.name} set, {len(test.src):,} sentences{references}"
     cells = [cell for cells in comparison.cells.values() for cell in cells if cell is not None]
     notes = [*reading_notes(cells, has_several_seeds(comparison)), *signature_notes(comparison)]
-    return Grid(title, ["score", "system", *SCORE_HEADINGS], rows, notes)
+    return TitledTable(title, ["score", "system", *SCORE_HEADINGS], rows, notes)
 
 
-def costs_grid(comparison: Comparison) -> Grid:
+def costs_grid(comparison: Comparison) -> TitledTable:
     rows = [
         [system.label, " ".join(map(str, system.seeds)), *(cost_text(system.cost, name) for name in COST_COLUMNS)]
         for system in comparison.systems
@@ -92,7 +94,7 @@ def costs_grid(comparison: Comparison) -> Grid:
         "Minutes and target tokens per second are means over the seeds; memory is the peak resident memory. "
         f"{UNKNOWN}: not recorded."
     )
-    return Grid("Cost of training", ["system", "seeds", *COST_COLUMNS.values()], rows, [note])
+    return TitledTable("Cost of training", ["system", "seeds", *COST_COLUMNS.values()], rows, [note])
 
 
 def digits_of(metric: str) -> int:
@@ -166,20 +168,20 @@ def signature_notes(comparison: Comparison) -> list[str]:
     return [*signatures, *runs]
 
 
-def breakdown_grid(comparison: Comparison, breakdown: Breakdown) -> Grid:
+def breakdown_grid(comparison: Comparison, breakdown: Breakdown) -> TitledTable:
     name = title_of(comparison.metric, comparison.signatures[comparison.metric])
     title = f"{name} by {breakdown.title}"
     if breakdown.missing:
-        return Grid(title, [], [], [f"Not available: {breakdown.missing}."])
+        return TitledTable(title, [], [], [f"Not available: {breakdown.missing}."])
     rows = [
         [system.label, *(f"{cell.mean:.1f}\n{interval_text(cell.interval)}" for cell in cells if cell.interval)]
         for system, cells in zip(comparison.systems, breakdown.cells, strict=True)
     ]
     rows.append(["sentences", *map(str, breakdown.sizes)])
-    return Grid(title, ["", *breakdown.groups], rows, [])
+    return TitledTable(title, ["", *breakdown.groups], rows, [])
 
 
-def sentences_grid(comparison: Comparison, differences: Sequence[Difference]) -> Grid:
+def sentences_grid(comparison: Comparison, differences: Sequence[Difference]) -> TitledTable:
     name = title_of(comparison.metric, comparison.signatures[comparison.metric])
     one, other = (system.label for system in comparison.systems)
     rows = [
@@ -192,14 +194,14 @@ def sentences_grid(comparison: Comparison, differences: Sequence[Difference]) ->
     ]
     seeds = "; mean score over the seeds, translation of the first seed" if has_several_seeds(comparison) else ""
     title = f"Sentences with the largest difference in sentence {name}{seeds}"
-    return Grid(title, ["line", "source, reference", one, other], rows, [])
+    return TitledTable(title, ["line", "source, reference", one, other], rows, [])
 
 
 def has_several_seeds(comparison: Comparison) -> bool:
     return any(len(system.runs) > 1 for system in comparison.systems)
 
 
-def show(tables: Sequence[Grid]) -> None:
+def show(tables: Sequence[TitledTable]) -> None:
     """Print the tables on standard output."""
     console = Console()
     if not console.is_terminal:
@@ -224,7 +226,7 @@ def write(
     folder: Path,
 ) -> None:
     """Write compare.md and compare.json, and sentences.tsv if there are differing sentences."""
-    text = "\n".join(map(markdown, grids(comparison, breakdowns, differences)))
+    text = "\n".join(map(markdown, comparison_tables(comparison, breakdowns, differences)))
     (folder / "compare.md").write_text(f"# Comparison\n\n![scores](compare.png)\n\n{text}", encoding="utf-8")
     content = json.dumps(record(comparison, breakdowns, differences), indent=1, ensure_ascii=False)
     (folder / "compare.json").write_text(content + "\n", encoding="utf-8")
@@ -238,7 +240,7 @@ def write(
         (folder / "sentences.tsv").write_text("".join(rows), encoding="utf-8")
 
 
-def markdown(grid: Grid) -> str:
+def markdown(grid: TitledTable) -> str:
     """Return a Markdown section with the table and its notes as a list."""
     lines = [f"## {escaped(grid.title)}", "", *(table_lines(grid.headings, grid.rows) if grid.rows else [])]
     return "\n".join([*lines, *(f"- {escaped(note)}" for note in grid.notes), ""])

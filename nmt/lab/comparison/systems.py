@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from nmt.config import path_of
+from nmt.config import user_path
 from nmt.data import read_all, read_json
 from nmt.errors import UserError
 from nmt.evaluation.sets import EvaluationSet, scores_name, sha256_of_lines
@@ -159,7 +159,7 @@ def iterate_runs(paths: Sequence[str]) -> Iterator[RunDirectory]:
     """
     seen: set[Path] = set()
     for path in paths:
-        folder = path_of(path)
+        folder = user_path(path)
         records = sorted(folder.glob("*/run.json"), key=lambda record: (len(record.parent.name), record.parent.name))
         is_run = (folder / "run.json").is_file() or not records
         for name in [path] if is_run else [str(record.parent) for record in records]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from nmt.config import Cell, ModelConfig, Side
+from nmt.config import CellKind, ModelConfig, ModelSide
 from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, build_model
@@ -14,10 +14,10 @@ from nmt.models.layers.cells import ReferenceGRU, ReferenceLSTM
 from nmt.models.layers.recurrent import reverse_within_length
 
 REFERENCES = {
-    Cell.lstm: Cell.reference_lstm,
-    Cell.reference_lstm: Cell.reference_lstm,
-    Cell.gru: Cell.reference_gru,
-    Cell.reference_gru: Cell.reference_gru,
+    CellKind.lstm: CellKind.reference_lstm,
+    CellKind.reference_lstm: CellKind.reference_lstm,
+    CellKind.gru: CellKind.reference_gru,
+    CellKind.reference_gru: CellKind.reference_gru,
 }
 LEFT, RIGHT = 0.1, 0.9
 """A gate below `LEFT` is left-saturated (almost closed); a gate above `RIGHT` is right-saturated (almost open)."""
@@ -48,7 +48,7 @@ class Recording:
 
 
 @torch.no_grad()
-def record_gates(model: Seq2Seq, config: ModelConfig, side: Side, layer: int, batch: Batch) -> Recording:
+def record_gates(model: Seq2Seq, config: ModelConfig, side: ModelSide, layer: int, batch: Batch) -> Recording:
     """Run a batch through a copy of the model in reference cells and record the gates of one layer.
 
     Args:
@@ -74,9 +74,9 @@ def record_gates(model: Seq2Seq, config: ModelConfig, side: Side, layer: int, ba
     difference = float((model(*inputs) - outputs[0])[batch.tgt_mask].abs().max())
     if difference > TOLERANCE:
         raise RuntimeError(f"the reference cells do not compute the same as the model: logits differ by {difference}")
-    if side == Side.decoder:
+    if side == ModelSide.decoder:
         return Recording(gates, batch.tgt_mask, difference)
-    if side == Side.encoder_backward:
+    if side == ModelSide.encoder_backward:
         gates = {name: reordered(gate, reverse_within_length(batch.src_mask)) for name, gate in gates.items()}
     if config.reverse_source:
         gates = {name: reordered(gate, words_reversed(batch.src_mask)) for name, gate in gates.items()}
@@ -88,20 +88,20 @@ def reordered(gate: Tensor, order: Tensor) -> Tensor:
     return gate.gather(0, order.unsqueeze(-1).expand_as(gate))
 
 
-def stack(model: Seq2Seq, side: Side) -> nn.ModuleList:
+def stack(model: Seq2Seq, side: ModelSide) -> nn.ModuleList:
     """Return the layers of one side of a model."""
     match side:
-        case Side.encoder:
+        case ModelSide.encoder:
             layers = model.encoder.forwards
-        case Side.encoder_backward:
+        case ModelSide.encoder_backward:
             layers = model.encoder.backwards
-        case Side.decoder:
+        case ModelSide.decoder:
             layers = model.decoder.layers  # type: ignore[attr-defined]
     assert isinstance(layers, nn.ModuleList)
     return layers
 
 
-def checked_cell(config: ModelConfig, side: Side, layer: int) -> Cell:
+def checked_cell(config: ModelConfig, side: ModelSide, layer: int) -> CellKind:
     """Return the cell of the model.
 
     Raises:
@@ -114,9 +114,9 @@ def checked_cell(config: ModelConfig, side: Side, layer: int) -> Cell:
     both = config.encoder_layers if config.bidirectional_layers is None else config.bidirectional_layers
     backwards = both * config.bidirectional
     count = {
-        Side.encoder: config.encoder_layers,
-        Side.encoder_backward: backwards,
-        Side.decoder: config.decoder_layers,
+        ModelSide.encoder: config.encoder_layers,
+        ModelSide.encoder_backward: backwards,
+        ModelSide.decoder: config.decoder_layers,
     }[side]
     if layer > count:
         raise UserError(

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
-from nmt.config import Cell, Config, ModelConfig
+from nmt.config import CellKind, Config, ModelConfig
 from nmt.errors import UserError
 from nmt.phrasebook.verbs_last import VerbsLast, parts, verbs_last
 from nmt.run import identity
@@ -109,7 +109,7 @@ def chance(classes: Mapping[tuple[int, int], Sequence[VerbsLast]]) -> list[Accur
 class Contestant:
     """Model to train for the comparison."""
 
-    cell: Cell
+    cell: CellKind
     attends: bool
     config: Config
 
@@ -125,10 +125,10 @@ class Contestant:
         return f"{self.cell}_{'attention' if self.attends else 'none'}_{digest}"
 
 
-def contestants(base: Config, cells: Sequence[Cell]) -> list[Contestant]:
+def contestants(base: Config, cells: Sequence[CellKind]) -> list[Contestant]:
     """Return one contestant per cell and attention, without attention first."""
 
-    def model(cell: Cell, attends: bool) -> ModelConfig:
+    def model(cell: CellKind, attends: bool) -> ModelConfig:
         return replace(base.model, cell=cell, attention=base.model.attention if attends else None)
 
     return [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.words import unspaced, words_of
+from nmt.data.words import split_words, unspaced
 
 SHIFTS = (0, 1, -1, 2, -2, 3, -3)
 REACH = max(SHIFTS)
@@ -85,7 +85,7 @@ class Dictionary:
         return len(self.numbers)
 
     def tokens(self, line: str) -> list[str]:
-        words = words_of(line)
+        words = split_words(line)
         return list("".join(words)) if self.characters else words
 
     def __call__(self, line: str) -> Words:

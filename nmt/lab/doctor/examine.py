@@ -9,7 +9,7 @@ import torch
 from nmt.config import DoctorConfig
 from nmt.config.data import CleaningConfig
 from nmt.console import progress_bar
-from nmt.data import MOST_IN_MEMORY, locate, tokenizer_advice
+from nmt.data import MAX_TEXT_BYTES, locate, tokenizer_advice
 from nmt.data.preprocessing.cleaning import Reason, digests
 from nmt.data.words import WordCounts
 from nmt.errors import UserError
@@ -39,7 +39,7 @@ def examine(config: DoctorConfig, device: torch.device) -> list[Finding]:
             fault = "is not a file, which a corpus must be" if path.exists() else "does not exist"
             raise UserError(f"{path} {fault}; check the path in the data configuration")
     held_out: dict[str, list[tuple[str, str]]] = {
-        split: list(sources[split].pairs(MOST_IN_MEMORY)) for split in ("valid", "test") if split in sources
+        split: list(sources[split].pairs(MAX_TEXT_BYTES)) for split in ("valid", "test") if split in sources
     }
     leakage = Leakage(held_out)
     words = [WordCounts(pair[at] for pairs in held_out.values() for pair in pairs) for at in (0, 1)]

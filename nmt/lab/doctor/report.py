@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from nmt.lab.comparison.report import Grid, markdown, show
+from nmt.lab.comparison.report import TitledTable, markdown, show
 from nmt.lab.doctor.findings import Finding, Verdict
 
 HEADINGS = ["check", "verdict", "measured", "limits", "lines", "remedy"]
 
 
-def grid(name: str, findings: Sequence[Finding]) -> Grid:
+def grid(name: str, findings: Sequence[Finding]) -> TitledTable:
     """Return the table of findings, titled with the number of findings per verdict."""
     rows = [[f.check, f.verdict, f.measured, f.limits, "\n".join(f.lines), f.remedy] for f in findings]
     counts = [f"{sum(f.verdict == verdict for f in findings)} {verdict}" for verdict in Verdict]
-    return Grid(f"{name}: {', '.join(counts)}", HEADINGS, rows, ["docs/doctor.md describes each check."])
+    return TitledTable(f"{name}: {', '.join(counts)}", HEADINGS, rows, ["docs/doctor.md describes each check."])
 
 
 def show_findings(name: str, findings: Sequence[Finding]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from nmt.config import DataConfig
 from nmt.data import UNK_ID, Tokenizer
 from nmt.data.tokenizer import train_tokenizer
-from nmt.data.words import WordCounts, unspaced, words_of
+from nmt.data.words import WordCounts, split_words, unspaced
 from nmt.errors import UserError
 from nmt.lab.doctor.findings import EXAMPLES, Finding, Limits, Share, Tally, Verdict, percent, worst_share
 from nmt.lab.doctor.scan import SIDES, Entry, SplitScan
@@ -112,7 +112,7 @@ def examine_coverage(
             for entry in scan.sample:
                 if new_characters.intersection(entry.sides[side]) and len(new_occurrences.lines) < EXAMPLES:
                     new_occurrences.lines.append(entry.line)
-                line_words = words_of(entry.sides[side])
+                line_words = split_words(entry.sides[side])
                 total += len(line_words)
                 missing.count += sum(words[side].counts[word] == 0 for word in line_words)
             characters.append(Share(place, new_occurrences, int(scan.characters[name].sum())))

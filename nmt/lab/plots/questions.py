@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.config import Part
+from nmt.config import QuestionPart
 from nmt.evaluation.plots import new_figure, save
 from nmt.lab.plots.compare import POINT, interval_arms
-from nmt.lab.questions.measure import Measured
+from nmt.lab.questions.measure import MeasuredTable
 
 
-def draw_question(parts: Sequence[tuple[Part, Measured]], picture: Path) -> None:
+def draw_question(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: Path) -> None:
     """Draw the panels of each measured table; a row has the same colour in both panels."""
     heights = [max(0.8 + 0.26 * len(table.rows), 2.2 if table.groups else 0) for _, table in parts]
     figure = new_figure(9 if any(table.groups for _, table in parts) else 6, sum(heights))

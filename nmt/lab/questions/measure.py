@@ -35,7 +35,7 @@ class MeasuredRow:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredTable:
     """Measurements of one table."""
 
     rows: dict[str, MeasuredRow]
@@ -62,7 +62,7 @@ def measure(
     by_length: bool,
     cache: Path,
     valid: Mapping[str, Sequence[float]],
-) -> Measured:
+) -> MeasuredTable:
     """Compare the rows with the first of them.
 
     Args:
@@ -101,7 +101,7 @@ def cache_key(scored: ScoredRun) -> list[Any]:
     return [scored.seed, {name: scored.scores[name] for name in METRICS}, scored.hypotheses, texts]
 
 
-def compare(rows: Mapping[str, Sequence[ScoredRun]], by_length: bool) -> Measured:
+def compare(rows: Mapping[str, Sequence[ScoredRun]], by_length: bool) -> MeasuredTable:
     """Compare the rows with the first one, without costs and validation scores."""
     runs = {label: [with_metrics(run) for run in scored] for label, scored in rows.items()}
     test = common_test_set([run for scored in runs.values() for run in scored], "test")
@@ -118,16 +118,16 @@ def compare(rows: Mapping[str, Sequence[ScoredRun]], by_length: bool) -> Measure
     for at, system in enumerate(systems):
         cells = {name: cell for name, column in comparison.cells.items() if (cell := column[at]) is not None}
         measured[system.label] = MeasuredRow(system.seeds, cells, {}, lengths[at])
-    return Measured(measured, comparison.signatures, len(test.src), groups, sizes, unit)
+    return MeasuredTable(measured, comparison.signatures, len(test.src), groups, sizes, unit)
 
 
 def with_metrics(scored: ScoredRun) -> ScoredRun:
     return replace(scored, scores={name: scored.scores[name] for name in METRICS})
 
 
-def from_record(record: dict[str, Any]) -> Measured:
+def from_record(record: dict[str, Any]) -> MeasuredTable:
     rows = {label: row_from(row) for label, row in record.pop("rows").items()}
-    return Measured(rows, **record)
+    return MeasuredTable(rows, **record)
 
 
 def row_from(record: dict[str, Any]) -> MeasuredRow:
@@ -141,7 +141,7 @@ def cell_from(record: dict[str, Any]) -> ScoreCell:
     return ScoreCell(interval=interval, verdict=verdict and ComparisonVerdict(verdict), **record)
 
 
-def claim_of(measured: Measured) -> Claim:
+def claim_of(measured: MeasuredTable) -> Claim:
     """Return the claim that the measurements support: best row, verdicts and mean BLEU."""
     verdicts = {
         label: str(cell.verdict)
@@ -152,7 +152,7 @@ def claim_of(measured: Measured) -> Claim:
     return Claim(measured.best, verdicts, means)
 
 
-def contradictions(claim: Claim, measured: Measured) -> list[str]:
+def contradictions(claim: Claim, measured: MeasuredTable) -> list[str]:
     """Return the contradictions between a claim and the measurements; empty if the claim holds."""
     now = claim_of(measured)
     texts = []
@@ -165,7 +165,7 @@ def contradictions(claim: Claim, measured: Measured) -> list[str]:
     return texts
 
 
-def changed_figures(claim: Claim, measured: Measured) -> list[str]:
+def changed_figures(claim: Claim, measured: MeasuredTable) -> list[str]:
     """Return the mean BLEU scores that differ from those of the claim, as text."""
     means = {label: row.scores["bleu"].mean for label, row in measured.rows.items()}
     return [
@@ -175,7 +175,7 @@ def changed_figures(claim: Claim, measured: Measured) -> list[str]:
     ]
 
 
-def literature_verdict(literature: Literature, measured: Measured) -> str:
+def literature_verdict(literature: Literature, measured: MeasuredTable) -> str:
     """Return a sentence that compares a published finding with the measurements; empty if a row is not measured.
 
     Only the direction of the difference is compared, not its size.

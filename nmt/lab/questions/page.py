@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nmt.config import MOST_MINUTES, Claim, Part, Question
+from nmt.config import Claim, Question, QuestionPart
 from nmt.evaluation.table import title_of
 from nmt.lab.comparison.cells import ScoreCell
 from nmt.lab.comparison.report import (
@@ -17,7 +17,14 @@ from nmt.lab.comparison.report import (
     score_columns,
     table_lines,
 )
-from nmt.lab.questions.measure import METRICS, Measured, changed_figures, claim_of, contradictions, literature_verdict
+from nmt.lab.questions.measure import (
+    METRICS,
+    MeasuredTable,
+    changed_figures,
+    claim_of,
+    contradictions,
+    literature_verdict,
+)
 from nmt.run import RunDirectory
 
 ROW_HEADINGS = ["row", "validation BLEU", "parameters", "minutes", "sentences/s", "memory"]
@@ -58,13 +65,13 @@ checkpoint with the best validation score. The other rows are tested against the
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnsweredQuestion:
     """A question with its measurements."""
 
     name: str
     """Name of its file."""
     question: Question
-    tables: list[Measured | None]
+    tables: list[MeasuredTable | None]
     """Measurements of each part; None until its first row is measured."""
     done: list[dict[str, int]]
     """Number of finished seeds of each part, by row."""
@@ -86,7 +93,7 @@ class Answered:
         return [text for claim, table in self.claims for text in contradictions(claim, table)]
 
     @property
-    def claims(self) -> list[tuple[Claim, Measured]]:
+    def claims(self) -> list[tuple[Claim, MeasuredTable]]:
         """The claims of the written answer, each with the current measurements."""
         pairs = zip(self.question.parts, self.tables, strict=True)
         if self.question.answer is None or not self.complete:
@@ -95,7 +102,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Totals:
+class WorkTotals:
     """Amount of finished and missing work of all questions."""
 
     trainings: int
@@ -103,19 +110,19 @@ class Totals:
     core_hours: float
     """Core hours of the finished trainings."""
     longer: dict[str, float]
-    """Core minutes of each training that took more than `MOST_MINUTES`, by its overrides."""
+    """Core minutes of each training that took more than `MAX_MINUTES`, by its overrides."""
     missing: str
     """Description of the missing work and the time that it will take."""
 
 
-def page(entries: Sequence[Answered], totals: Totals) -> str:
+def page(entries: Sequence[AnsweredQuestion], totals: WorkTotals) -> str:
     """Return the page as Markdown."""
     state = f"{totals.done} of {totals.trainings} trainings are done, in {totals.core_hours:.1f} core hours"
     answers = [f"- [{entry.question.title}](#{anchor(entry.question.title)}): {answer(entry)}" for entry in entries]
     head = ["# Questions and answers", "", INTRODUCTION, "", f"{state}; {totals.missing}.", ""]
     if totals.longer:
         longer = [f"- {minutes:.1f}: `{overrides}`" for overrides, minutes in totals.longer.items()]
-        head += [f"**Trainings of more than {MOST_MINUTES} core minutes** (core minutes: settings):", "", *longer, ""]
+        head += [f"**Trainings of more than {MAX_MINUTES} core minutes** (core minutes: settings):", "", *longer, ""]
     head += [*answers, ""]
     return "\n".join([*head, *(section(entry) for entry in entries)])
 
@@ -125,7 +132,7 @@ def anchor(title: str) -> str:
     return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c in "-_")
 
 
-def answer(entry: Answered) -> str:
+def answer(entry: AnsweredQuestion) -> str:
     """Return the written answer, or the reason why it is not shown."""
     if entry.question.answer is None:
         return "no answer is written yet." if entry.complete else "some rows are not measured yet."
@@ -138,7 +145,7 @@ def answer(entry: Answered) -> str:
     return f"**{entry.question.answer}**{note}"
 
 
-def section(entry: Answered) -> str:
+def section(entry: AnsweredQuestion) -> str:
     """Return the section of one question."""
     question = entry.question
     lines = [f"## {question.title}", "", f"*{question.question}*", "", f"Answer: {answer(entry)}", ""]
@@ -156,7 +163,9 @@ def section(entry: Answered) -> str:
     return "\n".join(lines)
 
 
-def part_lines(part: Part, table: Measured | None, done: dict[str, int], seeds: Sequence[int]) -> list[str]:
+def part_lines(
+    part: QuestionPart, table: MeasuredTable | None, done: dict[str, int], seeds: Sequence[int]
+) -> list[str]:
     """Return the lines of one part: rows with their cost, scores, lengths, settings and published findings."""
     sentences = f", {table.sentences:,} test sentences" if table else ""
     lines = [f"### {part.name}", "", f"`{' '.join(part.overrides)}`{sentences}", ""]
@@ -227,7 +236,7 @@ def short_commit(commit: str | None) -> str:
     return "unknown" if commit is None else commit[:7] + "+" * commit.endswith("+")
 
 
-def claims_to_paste(entry: Answered) -> str:
+def claims_to_paste(entry: AnsweredQuestion) -> str:
     """Return the current claims of a question as YAML, to be pasted into its file when the answer is written."""
     lines = [f"# Current measurements for {entry.name}.yaml:"]
     for part, table in zip(entry.question.parts, entry.tables, strict=True):

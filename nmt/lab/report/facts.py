@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config, corpus_note
+from nmt.config import Config, corpus_description
 from nmt.data import read_json
 from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
 from nmt.evaluation.table import title_of
 from nmt.lab.comparison.compare import Breakdown, Comparison
 from nmt.lab.comparison.systems import ScoredRun, System, flatten, format_setting, split_set, training_cost
-from nmt.lab.report.recorded import NOT_RECORDED, Fact, Record
+from nmt.lab.report.recorded import NOT_RECORDED, EvaluationRecord, Fact
 from nmt.lab.report.sentences import (
     MistakeCount,
     ScoredSentence,
@@ -44,7 +44,7 @@ class RecordedStart:
 
 
 @dataclass
-class Facts:
+class RunFacts:
     """Facts of one run."""
 
     name: str
@@ -62,7 +62,7 @@ class Facts:
     metrics: list[dict[str, float]] = field(default_factory=list)
     """Lines of metrics.jsonl."""
     progress: list[Fact] = field(default_factory=list)
-    scores: list[Record] = field(default_factory=list)
+    scores: list[EvaluationRecord] = field(default_factory=list)
     breakdowns: list[Breakdown] = field(default_factory=list)
     breakdown_metric: str = ""
     examples: list[ShownSentence] = field(default_factory=list)
@@ -74,9 +74,9 @@ class Facts:
     missing: list[str] = field(default_factory=list)
 
 
-def facts_of(
+def collect_facts(
     run: RunDirectory, split: str, device: torch.device, examples: int = 2, at_random: int = 4, seed: int = 1
-) -> Facts:
+) -> RunFacts:
     """Collect the facts of a run.
 
     Args:
@@ -88,7 +88,7 @@ def facts_of(
         seed: seed of the draw.
     """
     config, record = run.config(), run.record()
-    facts = Facts(
+    facts = RunFacts(
         name=run.path.resolve().name,
         path=str(run.path),
         pair=f"{config.data.src_lang} → {config.data.tgt_lang}",
@@ -135,7 +135,7 @@ def differences(config: Config) -> Iterator[tuple[str, str, str]]:
 
 def terms(config: Config) -> str | None:
     """Return the description and the terms of the corpus; None if they are not known."""
-    return corpus_note("phrasebook" if config.data.phrasebook is not None else config.data.name)
+    return corpus_description("phrasebook" if config.data.phrasebook is not None else config.data.name)
 
 
 def start_of(start: dict[str, Any]) -> RecordedStart:
@@ -156,7 +156,7 @@ def start_of(start: dict[str, Any]) -> RecordedStart:
     )
 
 
-def add_corpus(facts: Facts, run: RunDirectory) -> None:
+def add_corpus(facts: RunFacts, run: RunDirectory) -> None:
     """Add the facts of data/report.json, which preparation wrote."""
     try:
         report = read_json(run.path / "data" / "report.json")
@@ -182,7 +182,7 @@ def add_corpus(facts: Facts, run: RunDirectory) -> None:
     facts.dropped = dropped
 
 
-def add_progress(facts: Facts, run: RunDirectory) -> None:
+def add_progress(facts: RunFacts, run: RunDirectory) -> None:
     """Add the facts of metrics.jsonl."""
     facts.metrics = run.metrics()
     if not facts.metrics:
@@ -198,10 +198,10 @@ def add_progress(facts: Facts, run: RunDirectory) -> None:
             facts.progress.append((f"best {label}", f"{line[key]:.2f} at step {line['step']:,}"))
 
 
-def add_record(facts: Facts, run: RunDirectory, path: Path) -> None:
+def add_record(facts: RunFacts, run: RunDirectory, path: Path) -> None:
     """Add one file of scores."""
     command = evaluate_command(run, path.stem) if run.has_split(path.stem) else "the nmt-evaluate command that wrote it"
-    record = Record.read(path)
+    record = EvaluationRecord.read(path)
     if record is None:
         facts.missing.append(f"scores/{path.name} is damaged; write it again with: {command}")
         return
@@ -212,7 +212,7 @@ def add_record(facts: Facts, run: RunDirectory, path: Path) -> None:
         )
 
 
-def add_sentences(facts: Facts, scored: ScoredRun, device: torch.device, choice: Choice) -> Translator | None:
+def add_sentences(facts: RunFacts, scored: ScoredRun, device: torch.device, choice: Choice) -> Translator | None:
     """Add shown sentences, mistakes and breakdowns. Return the model that translated, or None if it cannot be loaded.
 
     Raises:
@@ -248,7 +248,7 @@ def add_sentences(facts: Facts, scored: ScoredRun, device: torch.device, choice:
     return translator
 
 
-def add_breakdowns(facts: Facts, scored: ScoredRun) -> None:
+def add_breakdowns(facts: RunFacts, scored: ScoredRun) -> None:
     """Add BLEU, or the first score if there is no BLEU, by length and by frequency."""
     metric = "bleu" if "bleu" in scored.scores else next(iter(scored.scores))
     alone = replace(scored, scores={metric: scored.scores[metric]})
@@ -263,7 +263,7 @@ def add_breakdowns(facts: Facts, scored: ScoredRun) -> None:
         facts.missing.append(f"{facts.breakdown_metric} by frequency: {why}")
 
 
-def add_cost(facts: Facts, run: RunDirectory, parameters: int | None) -> None:
+def add_cost(facts: RunFacts, run: RunDirectory, parameters: int | None) -> None:
     """Add the cost of training."""
     cost = training_cost(run)
     if parameters is not None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.words import words_of
+from nmt.data.words import split_words
 from nmt.decoding import AttentionMap
 from nmt.decoding.alignment import source_words, word_numbers
 from nmt.decoding.parts import Part
@@ -70,7 +70,7 @@ def count_characters(text: str) -> int:
 
 
 def repetition(pair: JudgedTranslation) -> str:
-    repeated = set(repeated_words(words_of(pair.text))) - set(repeated_words(words_of(pair.other)))
+    repeated = set(repeated_words(split_words(pair.text))) - set(repeated_words(split_words(pair.other)))
     longest: tuple[str, ...] = max(repeated, key=lambda words: (len(words), words), default=())
     return " ".join(longest)
 
@@ -86,7 +86,7 @@ def repeated_words(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def copied(pair: JudgedTranslation) -> str:
-    text, source, other = (words_of(line) for line in (pair.text, pair.src, pair.other))
+    text, source, other = (split_words(line) for line in (pair.text, pair.src, pair.other))
     kept = [word for word in text if word in source and word not in other and not word.isnumeric()]
     return " ".join(kept) if len(kept) >= COPIED_WORDS and len(kept) >= COPIED_SHARE * len(text) else ""
 

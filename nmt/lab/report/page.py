@@ -17,7 +17,7 @@ import nmt
 from nmt.decoding import AttentionMap
 from nmt.evaluation.plots import draw_learning_curves
 from nmt.lab.comparison.report import escaped, interval_text
-from nmt.lab.report.facts import Facts
+from nmt.lab.report.facts import RunFacts
 from nmt.metrics import RESAMPLES
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -63,7 +63,7 @@ def heat_map(attention: AttentionMap) -> HeatMap:
     )
 
 
-def curves(facts: Facts) -> str:
+def curves(facts: RunFacts) -> str:
     """Return the learning curves as a PNG in base64; empty without metrics."""
     with TemporaryDirectory() as folder:
         lines, picture = Path(folder) / "metrics.jsonl", Path(folder) / "curves.png"
@@ -86,7 +86,7 @@ def in_markdown(value: Any) -> str:
     return value if isinstance(value, Verbatim) else " ".join(escaped(str(value)).split())
 
 
-def page(facts: Facts) -> str:
+def page(facts: RunFacts) -> str:
     """Render the facts as one self-contained HTML page."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -100,7 +100,7 @@ def page(facts: Facts) -> str:
     return template.render(facts=facts, curves=curves(facts), resamples=RESAMPLES, version=nmt.__version__)
 
 
-def model_card(facts: Facts) -> str:
+def model_card(facts: RunFacts) -> str:
     """Render the facts as a model card, with the headings of Mitchell et al. 2019."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -115,7 +115,7 @@ def model_card(facts: Facts) -> str:
     return environment.get_template("model_card.md").render(facts=facts, resamples=RESAMPLES, version=nmt.__version__)
 
 
-def write_report(facts: Facts, folder: Path) -> list[Path]:
+def write_report(facts: RunFacts, folder: Path) -> list[Path]:
     """Write report.html and model_card.md. Return their paths."""
     files = {folder / "report.html": page(facts), folder / "model_card.md": model_card(facts)}
     for path, text in files.items():

@@ -27,7 +27,7 @@ class RecordedScore:
 
 
 @dataclass(frozen=True)
-class Record:
+class EvaluationRecord:
     """Scores of one evaluation, from one file of RUN/scores."""
 
     name: str
@@ -35,7 +35,7 @@ class Record:
     made_by: list[Fact]
 
     @classmethod
-    def read(cls, path: Path) -> "Record | None":
+    def read(cls, path: Path) -> "EvaluationRecord | None":
         """Read a file of scores. Return None if it is damaged."""
         try:
             record = read_json(path)

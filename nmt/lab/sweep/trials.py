@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nmt.config import Metric, SweepCommandConfig, load_config, path_of, save_config
+from nmt.config import Metric, SweepCommandConfig, load_config, save_config, user_path
 from nmt.data import locked, read_json, write_json
 from nmt.errors import UserError
 from nmt.lab.sweep.space import Value
@@ -145,7 +145,7 @@ class SweepDirectory:
         Raises:
             UserError: the folder is not a sweep, or a link in it leads outside.
         """
-        sweep = cls(path_of(path))
+        sweep = cls(user_path(path))
         if not sweep.exists:
             raise UserError(
                 f"report={path} is not a sweep: config.yaml or groups.json is missing; name a folder under sweeps/"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
-from nmt.config import Cell, ModelConfig
+from nmt.config import CellKind, ModelConfig
 from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
 
@@ -192,20 +192,20 @@ class DeepTransition(RecurrentLayer):
         return state
 
 
-def cell_type(cell: Cell) -> type[FusedLayer] | type[StepwiseLayer]:
+def cell_type(cell: CellKind) -> type[FusedLayer] | type[StepwiseLayer]:
     """Return the layer class of a cell."""
     match cell:
-        case Cell.lstm:
+        case CellKind.lstm:
             return LSTM
-        case Cell.gru:
+        case CellKind.gru:
             return GRU
-        case Cell.rnn:
+        case CellKind.rnn:
             return RNN
-        case Cell.reference_lstm:
+        case CellKind.reference_lstm:
             return ReferenceLSTM
-        case Cell.reference_gru:
+        case CellKind.reference_gru:
             return ReferenceGRU
-        case Cell.layer_norm_lstm:
+        case CellKind.layer_norm_lstm:
             return LayerNormLSTM
 
 

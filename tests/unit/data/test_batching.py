@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import BatchUnit
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch, PairStore, TrainingBatches, gather, in_length_order, make_batch
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch, PairStore, TrainingBatches, batches_by_length, gather, make_batch
 from nmt.data.store import ShardSide
 
 Lines = list[list[int]]
@@ -265,7 +265,7 @@ def test_pools_leave_a_fraction_of_the_padding_of_unsorted_batches() -> None:
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])
 def test_validation_sees_every_pair_once_the_shortest_first(size: int) -> None:
     store = corpus(150)
-    batches = list(in_length_order(store, size))
+    batches = list(batches_by_length(store, size))
     assert sorted(index for batch in batches for index in batch.indices) == list(range(150))
     assert all(len(batch.indices) == size for batch in batches[:-1])
     lengths = [len(store.tgt[index]) for batch in batches for index in batch.indices]
@@ -273,7 +273,7 @@ def test_validation_sees_every_pair_once_the_shortest_first(size: int) -> None:
 
 
 def test_validation_of_nothing_has_no_batch() -> None:
-    assert list(in_length_order(PairStore.of([], []), 4)) == []
+    assert list(batches_by_length(PairStore.of([], []), 4)) == []
 
 
 @pytest.mark.parametrize("unit", BatchUnit)

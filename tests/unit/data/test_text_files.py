@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nmt.data import new_text_file, read_all, read_available, read_scored, written
+from nmt.data import check_new_text_file, read_all, read_available, read_for_scoring, written
 from nmt.errors import UserError
 
 LINES = ["the house", "", "the\u2028garden", "die Tür"]
@@ -90,11 +90,11 @@ def test_what_is_scored_is_in_the_normal_form_of_translations(tmp_path: Path, ca
     lines = ["die Tür", "zwei  Türen ", "ein\u200bs", "offen"]
     decomposed = [unicodedata.normalize("NFD", line) for line in lines]
     (tmp_path / "ref").write_text("".join(f"{line}\n" for line in decomposed), encoding="utf-8")
-    assert read_scored(tmp_path / "ref") == ["die Tür", "zwei  Türen ", "eins", "offen"]
+    assert read_for_scoring(tmp_path / "ref") == ["die Tür", "zwei  Türen ", "eins", "offen"]
     assert "ref: 3 of 4 lines, the first of them line 1, are not in Unicode NFC" in caplog.text
     caplog.clear()
     (tmp_path / "ref").write_text("die Tür\noffen\n", encoding="utf-8")
-    assert read_scored(tmp_path / "ref") == ["die Tür", "offen"]
+    assert read_for_scoring(tmp_path / "ref") == ["die Tür", "offen"]
     assert caplog.text == ""
 
 
@@ -119,19 +119,19 @@ def test_a_written_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert target.read_bytes() == "die Tür\n".encode()
     with pytest.raises(UserError, match=r"^output=.*out exists already; choose another name or delete it$"):
-        new_text_file(str(target), "output")
+        check_new_text_file(str(target), "output")
 
 
 def test_a_pipe_and_standard_output_are_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reading, writing = os.pipe()
     with open(reading, "rb") as source:
         path = f"/dev/fd/{writing}"
-        new_text_file(path, "output")
+        check_new_text_file(path, "output")
         with written(path) as file:
             file.write("die Tür\n")
         os.close(writing)
         assert source.read() == "die Tür\n".encode()
-    new_text_file("-", "output")
+    check_new_text_file("-", "output")
     with written("-") as file:
         file.write("offen\n")
     assert capsys.readouterr().out == "offen\n"

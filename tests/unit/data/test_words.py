@@ -7,7 +7,7 @@ import pytest
 
 from nmt.config import Config, DataConfig, PhrasebookConfig, TokenizerConfig
 from nmt.data import prepare
-from nmt.data.words import WordCounts, unspaced, words_of
+from nmt.data.words import WordCounts, split_words, unspaced
 from nmt.phrasebook import splits
 from nmt.run import RunDirectory
 
@@ -26,7 +26,7 @@ from nmt.run import RunDirectory
     ],
 )
 def test_words_are_separated_by_white_space_and_have_no_punctuation_at_their_ends(line: str, words: list[str]) -> None:
-    assert words_of(line) == words
+    assert split_words(line) == words
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_run_has_the_counts_of_its_training_data(tmp_path: Path) -> None:
     pairs = {split: list(drawn) for split, drawn in sentences.items()}
     for side, at in (("src", 0), ("tgt", 1)):
         training = [re.findall(r"[\w'-]+", pair[at].casefold()) for pair in pairs["train"]]
-        held_out = {word for split in ("valid", "test") for pair in pairs[split] for word in words_of(pair[at])}
+        held_out = {word for split in ("valid", "test") for pair in pairs[split] for word in split_words(pair[at])}
         counts = run.word_counts(side)
         assert counts == {word: sum(line.count(word) for line in training) for word in held_out}
         assert counts

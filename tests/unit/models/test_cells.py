@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import Cell, ModelConfig
+from nmt.config import CellKind, ModelConfig
 from nmt.models.layers.cells import DeepTransition, LayerNormLSTM, ReferenceGRU, ReferenceLSTM, build_layer
 from nmt.models.layers.fused import LSTM, MaskedLayer
 from nmt.models.layers.recurrent import RecurrentLayer
@@ -13,7 +13,7 @@ INPUT, HIDDEN = 5, 4
 LENGTHS = [3, 6, 1]
 STEPS = max(LENGTHS)
 MASK = torch.tensor([[t >= STEPS - length for length in LENGTHS] for t in range(STEPS)])
-EVERY = pytest.mark.parametrize("cell", list(Cell))
+EVERY = pytest.mark.parametrize("cell", list(CellKind))
 TRANSITIONS = pytest.mark.parametrize("transitions", [1, 3])
 
 
@@ -21,7 +21,7 @@ def inputs(steps: int = STEPS) -> Tensor:
     return torch.randn(steps, len(LENGTHS), INPUT, generator=torch.Generator().manual_seed(1))
 
 
-def build(cell: Cell, masked: bool = False, transitions: int = 1) -> RecurrentLayer:
+def build(cell: CellKind, masked: bool = False, transitions: int = 1) -> RecurrentLayer:
     torch.manual_seed(0)
     layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN, masked, transitions)
     for parameter in layer.parameters():
@@ -35,7 +35,7 @@ def assert_close(actual: Tensor | None, expected: Tensor | None, atol: float = 1
 
 @EVERY
 @TRANSITIONS
-def test_a_padded_sentence_is_read_as_if_alone_and_its_padding_is_zero(cell: Cell, transitions: int) -> None:
+def test_a_padded_sentence_is_read_as_if_alone_and_its_padding_is_zero(cell: CellKind, transitions: int) -> None:
     layer = build(cell, masked=True, transitions=transitions)
     x = inputs()
     outputs, last = layer(torch.where(MASK.unsqueeze(-1), x, 1e6), mask=MASK)
@@ -49,7 +49,7 @@ def test_a_padded_sentence_is_read_as_if_alone_and_its_padding_is_zero(cell: Cel
 
 @EVERY
 @TRANSITIONS
-def test_the_gradient_is_that_of_finite_differences_and_none_on_padding(cell: Cell, transitions: int) -> None:
+def test_the_gradient_is_that_of_finite_differences_and_none_on_padding(cell: CellKind, transitions: int) -> None:
     layer = build(cell, masked=True, transitions=transitions).double()
     x = inputs().double().requires_grad_()
 
@@ -65,7 +65,7 @@ def test_the_gradient_is_that_of_finite_differences_and_none_on_padding(cell: Ce
 
 @EVERY
 @TRANSITIONS
-def test_steps_in_a_row_are_the_sequence(cell: Cell, transitions: int) -> None:
+def test_steps_in_a_row_are_the_sequence(cell: CellKind, transitions: int) -> None:
     layer = build(cell, transitions=transitions)
     x = inputs()
     state = tuple(torch.randn(len(LENGTHS), HIDDEN) for _ in range(layer.states))
@@ -78,7 +78,7 @@ def test_steps_in_a_row_are_the_sequence(cell: Cell, transitions: int) -> None:
 
 
 @EVERY
-def test_a_sequence_in_bfloat16_is_near_that_in_float32(cell: Cell) -> None:
+def test_a_sequence_in_bfloat16_is_near_that_in_float32(cell: CellKind) -> None:
     layer, x = build(cell, masked=True), inputs()
     expected, _ = layer(x, mask=MASK)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -108,9 +108,11 @@ def test_the_reference_is_torchs_lstm_in_values_and_gradients() -> None:
 
 @pytest.mark.parametrize(
     ("cell", "of", "kind"),
-    [(Cell.reference_lstm, Cell.lstm, ReferenceLSTM), (Cell.reference_gru, Cell.gru, ReferenceGRU)],
+    [(CellKind.reference_lstm, CellKind.lstm, ReferenceLSTM), (CellKind.reference_gru, CellKind.gru, ReferenceGRU)],
 )
-def test_a_reference_reads_the_weights_of_an_encoders_layer(cell: Cell, of: Cell, kind: type[RecurrentLayer]) -> None:
+def test_a_reference_reads_the_weights_of_an_encoders_layer(
+    cell: CellKind, of: CellKind, kind: type[RecurrentLayer]
+) -> None:
     reference, usual = build(cell, masked=True), build(of, masked=True)
     assert isinstance(reference, MaskedLayer)
     assert isinstance(reference.layer, kind)
@@ -120,7 +122,7 @@ def test_a_reference_reads_the_weights_of_an_encoders_layer(cell: Cell, of: Cell
 
 
 def test_recorded_gates_are_those_that_make_the_outputs() -> None:
-    layer = build(Cell.reference_lstm)
+    layer = build(CellKind.reference_lstm)
     assert isinstance(layer, ReferenceLSTM)
     outputs, x = [], inputs()
     gates = layer.record(lambda: outputs.append(layer(x)[0]))
@@ -139,7 +141,7 @@ def test_recorded_gates_are_those_that_make_the_outputs() -> None:
 
 
 def test_a_recording_ends_when_what_it_runs_fails() -> None:
-    layer = build(Cell.reference_lstm)
+    layer = build(CellKind.reference_lstm)
     assert isinstance(layer, ReferenceLSTM)
     with pytest.raises(ZeroDivisionError):
         layer.record(lambda: 1 // 0)
@@ -147,7 +149,7 @@ def test_a_recording_ends_when_what_it_runs_fails() -> None:
 
 
 def test_layer_normalisation_is_its_equations() -> None:
-    layer = build(Cell.layer_norm_lstm).double()
+    layer = build(CellKind.layer_norm_lstm).double()
     assert isinstance(layer, LayerNormLSTM)
     random = torch.Generator().manual_seed(2)
     x, h, c = (torch.randn(size, generator=random).double() for size in (INPUT, HIDDEN, HIDDEN))
@@ -175,7 +177,7 @@ def test_a_new_layer_norm_lstm_remembers() -> None:
 
 
 def test_a_deep_transition_is_torchs_cells_in_a_row() -> None:
-    layer = build(Cell.gru, transitions=3)
+    layer = build(CellKind.gru, transitions=3)
     assert isinstance(layer, DeepTransition)
     first = nn.GRUCell(INPUT, HIDDEN)
     first.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.first.state_dict().items()})
@@ -199,6 +201,6 @@ def test_a_deep_transition_is_torchs_cells_in_a_row() -> None:
 
 
 def test_every_cell_is_built_as_itself() -> None:
-    kinds = {cell: type(build(cell)).__name__ for cell in Cell}
-    assert kinds[Cell.lstm] == LSTM.__name__
-    assert len(set(kinds.values())) == len(Cell)
+    kinds = {cell: type(build(cell)).__name__ for cell in CellKind}
+    assert kinds[CellKind.lstm] == LSTM.__name__
+    assert len(set(kinds.values())) == len(CellKind)

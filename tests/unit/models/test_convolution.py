@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Architecture, ModelConfig
-from nmt.data import source_tensors
+from nmt.data import pad_source
 from nmt.models.decoders import ConvolutionalDecoder
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.convolutional import ConvolutionalEncoder
@@ -90,7 +90,7 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
 @VARIANTS
 def test_a_padded_batch_is_the_equations_of_each_sentence_alone(kernel: int, layers: int) -> None:
     encoder, decoder = build(kernel, layers)
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     source = encoder(src, mask)
     vectors, _ = decoder(TARGET, decoder.start(source, mask))
     for b, sentence in enumerate(SENTENCES):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.data import source_tensors
+from nmt.data import pad_source
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoder
 from nmt.models.layers.fused import MaskedLayer
@@ -60,7 +60,7 @@ def alone(encoder: Encoder, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_a_padded_batch_is_encoded_as_each_sentence_alone(layers: int, bidirectional: bool) -> None:
     encoder = build(layers, bidirectional)
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     encoded = encoder(src, mask)
     for b, sentence in enumerate(SENTENCES):
         start = len(src) - len(sentence) - 1
@@ -72,7 +72,7 @@ def test_a_padded_batch_is_encoded_as_each_sentence_alone(layers: int, bidirecti
 
 
 def test_a_bidirectional_word_sees_both_sides_and_a_unidirectional_one_only_the_left() -> None:
-    src, mask = source_tensors([[5, 6, 7]])
+    src, mask = pad_source([[5, 6, 7]])
     changed = src.clone()
     changed[2] = 9
     for bidirectional, seen in ((True, [True, True, True, True]), (False, [False, False, True, True])):
@@ -83,7 +83,7 @@ def test_a_bidirectional_word_sees_both_sides_and_a_unidirectional_one_only_the_
 
 def test_the_gradient_reaches_every_parameter_and_no_padding() -> None:
     encoder = build(2, bidirectional=True)
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     encoded = encoder(src, mask)
     h, c = encoded.state
     (encoded.outputs.square().sum() + h.sum() + c.sum()).backward()
@@ -97,7 +97,7 @@ def test_the_gradient_reaches_every_parameter_and_no_padding() -> None:
 
 
 def test_dropout_and_word_dropout_work_in_training_alone() -> None:
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     for settings in ({"dropout": 0.5}, {"word_dropout": 0.5}):
         encoder = build(2, True, **settings)
         assert not torch.equal(encoder(src, mask).outputs, encoder(src, mask).outputs)
@@ -106,7 +106,7 @@ def test_dropout_and_word_dropout_work_in_training_alone() -> None:
 
 
 def test_fixed_masks_drop_the_same_units_of_a_sentence_at_all_steps() -> None:
-    src, mask = source_tensors([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]])
+    src, mask = pad_source([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]])
     kept = build(1, True, dropout=0.5)(src, mask).outputs != 0  # (S, B, H)
     assert torch.equal(kept, kept[:1].expand_as(kept))
     assert not torch.equal(kept[0, 0], kept[0, 1])

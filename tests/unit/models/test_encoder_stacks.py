@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import Cell, ModelConfig
-from nmt.data import EOS_ID, PAD_ID, source_tensors
+from nmt.config import CellKind, ModelConfig
+from nmt.data import EOS_ID, PAD_ID, pad_source
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoded, Encoder, words_reversed
 
@@ -15,13 +15,13 @@ EMBED, HIDDEN, VOCABULARY = 6, 8, 20
 SENTENCES = [[5, 6, 7, 8, 9], [10], [], [11, 12, 13]]
 GNMT: dict[str, Any] = {"encoder_layers": 4, "bidirectional_layers": 1, "residual_from": 3}
 STACKS: list[dict[str, Any]] = [
-    *({"cell": cell, "encoder_layers": 2} for cell in Cell),
-    *({"cell": cell, "encoder_layers": 2, "bidirectional": False} for cell in Cell),
+    *({"cell": cell, "encoder_layers": 2} for cell in CellKind),
+    *({"cell": cell, "encoder_layers": 2, "bidirectional": False} for cell in CellKind),
     GNMT,
     GNMT | {"direction_size": 8},
     {"encoder_layers": 3, "residual_from": None},
     {"encoder_layers": 2, "direction_size": 7},
-    {"encoder_layers": 2, "encoder_transitions": 3, "cell": Cell.gru},
+    {"encoder_layers": 2, "encoder_transitions": 3, "cell": CellKind.gru},
     {"encoder_layers": 2, "encoder_feed_forward": 5},
     {"encoder_layers": 2, "bidirectional_layers": 1, "direction_size": 3, "residual_from": None},
     {"reverse_source": True, "bidirectional": False},
@@ -41,7 +41,7 @@ def build(**settings: Any) -> Encoder:
 
 
 def alone(encoder: Encoder, sentence: list[int]) -> Encoded:
-    result: Encoded = encoder(*source_tensors([sentence]))
+    result: Encoded = encoder(*pad_source([sentence]))
     return result
 
 
@@ -52,7 +52,7 @@ def assert_close(actual: Tensor, expected: Tensor) -> None:
 @EVERY
 def test_a_sentence_in_a_batch_is_encoded_as_if_alone_and_its_padding_is_zero(settings: dict[str, Any]) -> None:
     encoder = build(**settings)
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     encoded = encoder(torch.where(mask, src, 19), mask)
     assert encoded.outputs.shape == (*src.shape, HIDDEN)
     for b, sentence in enumerate(SENTENCES):
@@ -67,7 +67,7 @@ def test_a_sentence_in_a_batch_is_encoded_as_if_alone_and_its_padding_is_zero(se
 @EVERY
 def test_the_gradient_reaches_every_parameter(settings: dict[str, Any]) -> None:
     encoder = build(**settings).train()
-    encoded = encoder(*source_tensors(SENTENCES))
+    encoded = encoder(*pad_source(SENTENCES))
     torch.cat([encoded.outputs.flatten(), *(part.flatten() for part in encoded.state)]).square().sum().backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
@@ -88,7 +88,7 @@ def both(encoder: Encoder, depth: int, x: Tensor) -> Tensor:
 def test_gnmt_reads_in_both_directions_below_and_adds_from_the_third_layer_on() -> None:
     """Compare with Wu et al. 2016, 3.1 and 3.2."""
     encoder = build(**GNMT, direction_size=HIDDEN)
-    src, _ = source_tensors([[5, 6, 7]])
+    src, _ = pad_source([[5, 6, 7]])
     below = both(encoder, 0, encoder.embedding(src[:, 0]))
     assert below.shape == (4, 2 * HIDDEN)
     second = read(encoder.forwards[1], below)
@@ -100,14 +100,14 @@ def test_gnmt_reads_in_both_directions_below_and_adds_from_the_third_layer_on() 
 
 def test_without_residual_connections_a_layer_reads_the_one_below_alone() -> None:
     encoder = build(encoder_layers=2, residual_from=None)
-    src, _ = source_tensors([[5, 6, 7]])
+    src, _ = pad_source([[5, 6, 7]])
     expected = both(encoder, 1, both(encoder, 0, encoder.embedding(src[:, 0])))
     assert_close(alone(encoder, [5, 6, 7]).outputs[:, 0], expected)
 
 
 def test_wide_directions_are_projected_to_what_the_decoder_reads() -> None:
     encoder = build(direction_size=7)
-    src, _ = source_tensors([[5, 6, 7]])
+    src, _ = pad_source([[5, 6, 7]])
     encoded = alone(encoder, [5, 6, 7])
     assert encoder.projection is not None
     expected = both(encoder, 0, encoder.embedding(src[:, 0])) @ encoder.projection.weight.T
@@ -117,7 +117,7 @@ def test_wide_directions_are_projected_to_what_the_decoder_reads() -> None:
 
 def test_a_feed_forward_block_is_added_to_what_it_reads() -> None:
     encoder = build(encoder_feed_forward=5, bidirectional=False)
-    src, _ = source_tensors([[5, 6, 7]])
+    src, _ = pad_source([[5, 6, 7]])
     x = read(encoder.forwards[0], encoder.embedding(src[:, 0]))
     block = encoder.blocks[0]
     normed = (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
@@ -127,8 +127,8 @@ def test_a_feed_forward_block_is_added_to_what_it_reads() -> None:
 
 
 def test_a_reversed_source_is_the_words_turned_round_before_eos() -> None:
-    src, mask = source_tensors(SENTENCES)
-    turned, _ = source_tensors([sentence[::-1] for sentence in SENTENCES])
+    src, mask = pad_source(SENTENCES)
+    turned, _ = pad_source([sentence[::-1] for sentence in SENTENCES])
     assert torch.equal(src.gather(0, words_reversed(mask)), turned)
     assert turned[-1].tolist() == [EOS_ID] * 4
     assert (turned[~mask] == PAD_ID).all()

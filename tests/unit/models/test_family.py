@@ -7,8 +7,8 @@ import torch
 from family import MEMBERS, assert_gradients_are_finite_differences, loss
 from torch import Tensor, nn
 
-from nmt.config import AttentionKind, Cell, ModelConfig, SearchConfig, SearchKind
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, make_batch, source_tensors
+from nmt.config import AttentionKind, CellKind, ModelConfig, SearchConfig, SearchKind
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, make_batch, pad_source
 from nmt.decoding import SearchRequest, Symbols, beam_search
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.models.layers.cells import ReferenceLSTM
@@ -71,7 +71,7 @@ def test_every_source_word_matters(settings: dict[str, Any]) -> None:
 @torch.no_grad()
 def test_greedy_and_beam_search_score_what_they_find_as_the_model_does(settings: dict[str, Any]) -> None:
     model = build(settings)
-    src, mask = source_tensors(SRC)
+    src, mask = pad_source(SRC)
     for config in (SearchConfig(kind=SearchKind.greedy, beam_size=1), SearchConfig(beam_size=3)):
         found = beam_search(SearchRequest(model.step, model.encode(src, mask), mask.sum(dim=0) + 3, SYMBOLS, config))
         for source, (best, *_) in zip(SRC, found, strict=True):
@@ -115,7 +115,7 @@ def test_noise_on_the_recurrence_reaches_both_sides_in_training_alone(settings: 
 
 
 def test_the_gates_of_a_model_with_fused_cells_are_seen_through_the_reference() -> None:
-    model, reference = build({}), build({"cell": Cell.reference_lstm})
+    model, reference = build({}), build({"cell": CellKind.reference_lstm})
     reference.load_weights({name: parameter.detach() for name, parameter in model.named_parameters()})
     batch = make_batch(SRC, TGT, range(4))
     below = reference.encoder.forwards[0]

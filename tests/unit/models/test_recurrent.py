@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import Cell, ModelConfig
+from nmt.config import CellKind, ModelConfig
 from nmt.models.layers.cells import LayerNormLSTM, build_layer
 from nmt.models.layers.fused import LSTM, RNN
 from nmt.models.layers.recurrent import (
@@ -21,7 +21,7 @@ from nmt.models.layers.recurrent import (
 INPUT, HIDDEN = 5, 4
 LENGTHS = [3, 7, 1, 5]
 STEPS = max(LENGTHS)
-CELLS = pytest.mark.parametrize("cell", list(Cell))
+CELLS = pytest.mark.parametrize("cell", list(CellKind))
 
 
 def left_padded() -> tuple[Tensor, Tensor]:
@@ -30,7 +30,7 @@ def left_padded() -> tuple[Tensor, Tensor]:
     return x, torch.tensor([[t >= STEPS - length for length in LENGTHS] for t in range(STEPS)])
 
 
-def build(cell: Cell, hidden: int = HIDDEN, **settings: float) -> RecurrentLayer:
+def build(cell: CellKind, hidden: int = HIDDEN, **settings: float) -> RecurrentLayer:
     torch.manual_seed(0)
     layer = build_layer(ModelConfig(cell=cell, **settings), INPUT, hidden)
     for parameter in layer.parameters():
@@ -39,7 +39,7 @@ def build(cell: Cell, hidden: int = HIDDEN, **settings: float) -> RecurrentLayer
 
 
 @CELLS
-def test_an_input_product_in_two_parts_is_that_of_the_whole(cell: Cell) -> None:
+def test_an_input_product_in_two_parts_is_that_of_the_whole(cell: CellKind) -> None:
     layer = build(cell)
     x, _ = left_padded()
     for steps in (STEPS, 1):
@@ -53,8 +53,8 @@ def states(layer: RecurrentLayer, random: torch.Generator) -> tuple[Tensor, ...]
 
 
 @CELLS
-def test_zoneout_is_a_mean_of_old_and_new_in_evaluation(cell: Cell) -> None:
-    c = 0.0 if cell in (Cell.gru, Cell.reference_gru, Cell.rnn) else 0.6
+def test_zoneout_is_a_mean_of_old_and_new_in_evaluation(cell: CellKind) -> None:
+    c = 0.0 if cell in (CellKind.gru, CellKind.reference_gru, CellKind.rnn) else 0.6
     layer, plain = build(cell, zoneout_h=0.2, zoneout_c=c).eval(), build(cell)
     random = torch.Generator().manual_seed(2)
     x, before = torch.randn(60, INPUT, generator=random), states(layer, random)
@@ -63,8 +63,8 @@ def test_zoneout_is_a_mean_of_old_and_new_in_evaluation(cell: Cell) -> None:
 
 
 @CELLS
-def test_zoneout_keeps_its_share_of_units_in_training(cell: Cell) -> None:
-    c = 0.0 if cell in (Cell.gru, Cell.reference_gru, Cell.rnn) else 0.6
+def test_zoneout_keeps_its_share_of_units_in_training(cell: CellKind) -> None:
+    c = 0.0 if cell in (CellKind.gru, CellKind.reference_gru, CellKind.rnn) else 0.6
     layer, plain = build(cell, 100, zoneout_h=0.2, zoneout_c=c), build(cell, 100)
     random = torch.Generator().manual_seed(2)
     x, before = torch.randn(60, INPUT, generator=random), states(layer, random)
@@ -76,7 +76,7 @@ def test_zoneout_keeps_its_share_of_units_in_training(cell: Cell) -> None:
 
 
 @CELLS
-def test_a_sequence_with_zoneout_is_its_steps_in_a_row_and_padding_stays_zero(cell: Cell) -> None:
+def test_a_sequence_with_zoneout_is_its_steps_in_a_row_and_padding_stays_zero(cell: CellKind) -> None:
     torch.manual_seed(0)
     layer = build_layer(ModelConfig(cell=cell, zoneout_h=0.3), INPUT, HIDDEN, masked=True)
     x, mask = left_padded()
@@ -94,7 +94,7 @@ def test_a_sequence_with_zoneout_is_its_steps_in_a_row_and_padding_stays_zero(ce
 
 
 @CELLS
-def test_weight_drop_is_the_layer_with_a_thinned_recurrent_matrix(cell: Cell) -> None:
+def test_weight_drop_is_the_layer_with_a_thinned_recurrent_matrix(cell: CellKind) -> None:
     layer, thinned = build(cell, 40), build(cell, 40)
     (name,) = layer.recurrent
     weight = layer.get_parameter(name)
@@ -116,7 +116,7 @@ def test_weight_drop_is_the_layer_with_a_thinned_recurrent_matrix(cell: Cell) ->
 
 
 def test_weights_are_dropped_at_each_call_and_only_in_training() -> None:
-    layer, (x, _) = build(Cell.lstm), left_padded()
+    layer, (x, _) = build(CellKind.lstm), left_padded()
     assert not torch.equal(with_weight_drop(layer, 0.5, x)[0], with_weight_drop(layer, 0.5, x)[0])
     assert torch.equal(with_weight_drop(layer, 0.0, x)[0], layer(x)[0])
     layer.eval()
@@ -146,7 +146,7 @@ def masked_step(layer: RecurrentLayer, x: Tensor, state: LayerState, mask: Tenso
 
 
 @CELLS
-def test_recurrent_dropout_is_one_mask_on_h_at_every_step_in_front_of_the_matrix(cell: Cell) -> None:
+def test_recurrent_dropout_is_one_mask_on_h_at_every_step_in_front_of_the_matrix(cell: CellKind) -> None:
     layer, (x, _) = build(cell), left_padded()
     state: LayerState = tuple(torch.randn(len(LENGTHS), HIDDEN) for _ in range(layer.states))
     with recurrent_dropout(layer, 0.4, len(LENGTHS)):
@@ -167,7 +167,7 @@ def test_recurrent_dropout_is_one_mask_on_h_at_every_step_in_front_of_the_matrix
 
 
 @CELLS
-def test_recurrent_dropout_reads_a_padded_sentence_as_if_alone(cell: Cell) -> None:
+def test_recurrent_dropout_reads_a_padded_sentence_as_if_alone(cell: CellKind) -> None:
     torch.manual_seed(0)
     layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN, masked=True)
     (inner,) = [each for each in layer.modules() if isinstance(each, RecurrentLayer) and each.recurrent]
@@ -204,7 +204,7 @@ def test_recurrent_dropout_draws_for_each_sentence_and_transition_and_in_trainin
 def test_neighbouring_rows_share_all_kinds_of_masks_in_shared_masks() -> None:
     torch.manual_seed(0)
     x = torch.ones(5, 6, 40)
-    zoned = build(Cell.gru, 40, zoneout_h=0.5)
+    zoned = build(CellKind.gru, 40, zoneout_h=0.5)
     zoned_state = (torch.zeros(6, 40),)
     parts = nn.ModuleList([Dropout(0.5, True), Dropout(0.5, False), WordDropout(0.5), zoned])
     with shared_masks(parts, 3), recurrent_dropout(zoned, 0.5, 6):

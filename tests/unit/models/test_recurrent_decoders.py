@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import AttentionKind, BridgeKind, Cell, DecoderKind, ModelConfig
+from nmt.config import AttentionKind, BridgeKind, CellKind, DecoderKind, ModelConfig
 from nmt.models.decoders import (
     BahdanauDecoder,
     ConditionalDecoder,
@@ -36,10 +36,10 @@ PAST = (AttentionKind.coverage, AttentionKind.local_m)
 """Attentions that depend on the steps before, or on their number."""
 FAMILY: list[dict[str, Any]] = [
     *(kind | {"decoder_layers": layers} for kind, layers in itertools.product(KINDS, (1, 3))),
-    *(kind | {"cell": cell, "decoder_layers": 2} for kind, cell in itertools.product(KINDS, Cell)),
-    *({"cell": cell, "decoder_layers": 2} for cell in Cell),
-    *({"cell": cell, "decoder_layers": 2, "input_feeding": True} for cell in Cell),
-    {"attention": None, "cell": Cell.gru, "decoder_layers": 2},
+    *(kind | {"cell": cell, "decoder_layers": 2} for kind, cell in itertools.product(KINDS, CellKind)),
+    *({"cell": cell, "decoder_layers": 2} for cell in CellKind),
+    *({"cell": cell, "decoder_layers": 2, "input_feeding": True} for cell in CellKind),
+    {"attention": None, "cell": CellKind.gru, "decoder_layers": 2},
     *({"decoder": decoder, "lexicon": True} for decoder in DecoderKind),
     *(kind | {"attention": attention, "attention_window": 1} for kind, attention in itertools.product(KINDS, PAST)),
     {"decoder_layers": 3, "residual_from": None, "zoneout_h": 0.2, "zoneout_c": 0.1},
@@ -216,10 +216,10 @@ def by_hand(decoder: RecurrentDecoder, b: int, tokens: Tensor, drop: Draw) -> Te
     return torch.stack(vectors)
 
 
-@pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru, Cell.layer_norm_lstm])
+@pytest.mark.parametrize("cell", [CellKind.lstm, CellKind.gru, CellKind.layer_norm_lstm])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_a_decoder_is_its_equations(kind: dict[str, Any], layers: int, cell: Cell) -> None:
+def test_a_decoder_is_its_equations(kind: dict[str, Any], layers: int, cell: CellKind) -> None:
     decoder, tokens = build(**kind, decoder_layers=layers, cell=cell), targets()
     vectors, _ = decoder(tokens, decoder.start(encoded(decoder), MASK))
     for b in range(BATCH):
@@ -261,14 +261,14 @@ def test_coverage_is_the_sum_of_the_weights_and_time_the_number_of_steps(kind: d
         _, state, _ = decoder.step(tokens[t], state)
 
 
-@pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru])
-def test_a_zero_bridge_starts_from_zeros(cell: Cell) -> None:
+@pytest.mark.parametrize("cell", [CellKind.lstm, CellKind.gru])
+def test_a_zero_bridge_starts_from_zeros(cell: CellKind) -> None:
     bridge = build_bridge(ModelConfig(bridge=BridgeKind.zero, cell=cell, hidden_size=HIDDEN, decoder_layers=3))
     start = bridge((torch.randn(BATCH, 5), torch.randn(BATCH, 5)))
     assert list(bridge.parameters()) == []
     assert len(start) == 3
     for layer in start:
-        assert len(layer) == (2 if cell == Cell.lstm else 1)
+        assert len(layer) == (2 if cell == CellKind.lstm else 1)
         assert all(torch.equal(part, torch.zeros(BATCH, HIDDEN)) for part in layer)
 
 
@@ -290,7 +290,7 @@ def test_every_decoder_is_built_as_itself() -> None:
             {"decoder": DecoderKind.conditional, "input_feeding": True},
             "input_feeding is true but decoder is conditional",
         ),
-        ({"cell": Cell.gru, "zoneout_c": 0.1}, "zoneout_c is 0.1 but the cell gru has no c; allowed: 0"),
+        ({"cell": CellKind.gru, "zoneout_c": 0.1}, "zoneout_c is 0.1 but the cell gru has no c; allowed: 0"),
         (
             {"lexicon": True, "attention": None},
             "lexicon is true but attention is null; a lexicon needs attention weights",

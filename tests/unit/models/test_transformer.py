@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Architecture, ModelConfig, PositionKind
-from nmt.data import source_tensors
+from nmt.data import pad_source
 from nmt.models.decoders.transformer import TransformerDecoder, TransformerDecoderLayer
 from nmt.models.embedding import Embedding, Positions
 from nmt.models.encoders.transformer import TransformerEncoder, TransformerEncoderLayer
@@ -116,7 +116,7 @@ def test_a_padded_batch_is_encoded_as_by_torchs_layers_each_sentence_alone(
     pre_norm: bool, positions: PositionKind
 ) -> None:
     encoder, _ = build(config(pre_norm, positions))
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     encoded = encoder(src, mask)
     for b, sentence in enumerate(SENTENCES):
         alone = encode_alone(encoder, [*sentence, int(src[-1, b])])
@@ -128,7 +128,7 @@ def test_a_padded_batch_is_decoded_as_by_torchs_layers_each_sentence_alone(
     pre_norm: bool, positions: PositionKind
 ) -> None:
     encoder, decoder = build(config(pre_norm, positions))
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     vectors, weights = decoder(TARGET, decoder.start(encoder(src, mask), mask))
     steps = len(TARGET)
     for b, sentence in enumerate(SENTENCES):
@@ -186,7 +186,7 @@ def test_dropout_stands_on_the_embedding_and_on_each_sublayers_output(fixed_mask
     for name, module in [*encoder.named_modules(), *decoder.named_modules()]:
         if name.endswith("dropout") and name != "word_dropout":
             module.register_forward_hook(lambda _, ins, out, name=name: drawn.append((name, out / ins[0])))
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     decoder(TARGET, decoder.start(encoder(src, mask), mask))
     assert len(drawn) == 1 + 2 * 2 + 1 + 3 * 2
     for name, share in drawn:

@@ -15,11 +15,11 @@ from rich.console import Console
 from scored_run import SENTENCES, scored_run, settings
 
 from nmt.cli.compare import with_runs_as_key
-from nmt.config import Cell, ModelConfig
-from nmt.data.words import words_of
+from nmt.config import CellKind, ModelConfig
+from nmt.data.words import split_words
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet
-from nmt.lab.comparison import Comparison, gather, grids, show_grids, write_comparison
+from nmt.lab.comparison import Comparison, comparison_tables, gather, show_tables, write_comparison
 from nmt.lab.comparison import report as comparison_report
 from nmt.lab.comparison.cells import ComparisonVerdict, ScoreCell
 from nmt.lab.comparison.report import markdown, p_text, score_columns
@@ -28,7 +28,7 @@ from nmt.lab.plots import draw_comparison
 from nmt.metrics import all_scores, holm, paired_bootstrap, resample, significance
 from nmt.run import RunDirectory
 
-LSTM, GRU, RNN = (ModelConfig(cell=cell) for cell in (Cell.lstm, Cell.gru, Cell.rnn))
+LSTM, GRU, RNN = (ModelConfig(cell=cell) for cell in (CellKind.lstm, CellKind.gru, CellKind.rnn))
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunDirectory]:
         made("bad1", GRU, 1, lambda at: at != 5),
         made("bad2", GRU, 2, lambda at: at % 4 != 0),
         made("twin", RNN, 1, lambda at: at % 7 == 0),
-        made("middling", ModelConfig(cell=Cell.gru, encoder_layers=2), 1, lambda at: at % 3 == 0),
+        made("middling", ModelConfig(cell=CellKind.gru, encoder_layers=2), 1, lambda at: at % 3 == 0),
     ]
 
 
@@ -187,7 +187,7 @@ def test_systems_are_tested_against_several_references(
         assert cell is not None
         assert cell.verdict == "better"
         assert cell.mean == pytest.approx(0 if name == "ter" else 100)
-    assert "wmt99 set, 24 sentences, 2 references" in str(grids(comparison, [], []))
+    assert "wmt99 set, 24 sentences, 2 references" in str(comparison_tables(comparison, [], []))
     named.references[1][0] = "other"
     with pytest.raises(UserError, match="has scores of other sentences than testset=wmt99 for en-de; score it again"):
         gather([str(run.path) for run in made], "test", None, "wmt99")
@@ -242,7 +242,7 @@ def test_the_rarest_word_is_the_one_with_the_lowest_training_frequency(runs: lis
     for breakdown, side, lines in zip((by_source, by_reference), ("src", "tgt"), runs[0].text("test"), strict=True):
         counts = runs[0].word_counts(side)
         assert counts is not None
-        rarest = sorted(min(counts[word] for word in words_of(line)) for line in lines)
+        rarest = sorted(min(counts[word] for word in split_words(line)) for line in lines)
         assert breakdown.groups == [f"{rarest[0]:,}–{rarest[-1]:,}"]
         assert side == "tgt" or "source" in breakdown.title
 
@@ -296,7 +296,7 @@ def test_the_table_on_standard_output_has_every_system_signature_and_note(
 ) -> None:
     runs[0].add_facts(parameters=8_900_000, seconds=90, peak_memory_bytes=3 * 2**29)
     comparison = compared(*runs[:4])
-    show_grids(grids(comparison, comparison.breakdowns(2), comparison.differences(3)))
+    show_tables(comparison_tables(comparison, comparison.breakdowns(2), comparison.differences(3)))
     printed = capsys.readouterr().out
     for part in ("model.cell=lstm", "model.cell=gru", "1 2", "BLEU by words of the source", "standard deviation"):
         assert part in printed
@@ -304,15 +304,15 @@ def test_the_table_on_standard_output_has_every_system_signature_and_note(
         assert printed.count(signature) == 1
     assert str(runs[3].path) in printed
     assert "8.90 M" not in printed  # the other seed's run did not record its parameters
-    assert "8.90 M" in str(grids(compared(runs[0]), [], []))
-    assert "1.50 GiB" in str(grids(compared(runs[0]), [], []))
+    assert "8.90 M" in str(comparison_tables(compared(runs[0]), [], []))
+    assert "1.50 GiB" in str(comparison_tables(compared(runs[0]), [], []))
 
 
 def test_text_with_signs_of_markup_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    grid = comparison_report.Grid("a [b]", ["[bold]"], [["<unk> | *x* [red]y\nz"]], ["[1.0] _n_"])
+    grid = comparison_report.TitledTable("a [b]", ["[bold]"], [["<unk> | *x* [red]y\nz"]], ["[1.0] _n_"])
     out = StringIO()
     monkeypatch.setattr(comparison_report, "Console", lambda width=60: Console(file=out, width=width))
-    show_grids([grid])
+    show_tables([grid])
     for part in ("a [b]", "[bold]", "<unk> | *x* [red]y", "[1.0] _n_"):
         assert part in out.getvalue()
     assert markdown(grid).split("\n") == [

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from scored_run import SENTENCES, scored_run, settings
 
-from nmt.config import Cell, MachineConfig, ModelConfig, OptimConfig, PhrasebookConfig, TrainConfig
+from nmt.config import CellKind, MachineConfig, ModelConfig, OptimConfig, PhrasebookConfig, TrainConfig
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet
 from nmt.lab.comparison import gather
 from nmt.lab.comparison.systems import sha256_of_set
 from nmt.run import RunDirectory
 
-LSTM, GRU = (ModelConfig(cell=cell) for cell in (Cell.lstm, Cell.gru))
+LSTM, GRU = (ModelConfig(cell=cell) for cell in (CellKind.lstm, CellKind.gru))
 Make = Callable[..., RunDirectory]
 
 
@@ -80,7 +80,7 @@ def test_how_the_scores_were_made_belongs_to_the_system(make: Make) -> None:
 
 def test_a_system_with_many_differences_is_labelled_by_its_overrides_or_its_name(make: Make) -> None:
     changes = {
-        "model": ModelConfig(cell=Cell.gru, hidden_size=8, attention=None),
+        "model": ModelConfig(cell=CellKind.gru, hidden_size=8, attention=None),
         "optim": OptimConfig(learning_rate=0.5),
     }
     first = make("first", ("experiment=phrasebook", "seed=1"))

@@ -8,7 +8,7 @@ from family import GNMT
 from torch import Tensor
 
 from nmt.cli.diagnose import finding
-from nmt.config import AttentionKind, Cell, DecoderKind, ModelConfig, Side
+from nmt.config import AttentionKind, CellKind, DecoderKind, ModelConfig, ModelSide
 from nmt.data import BOS_ID, PAD_ID, make_batch
 from nmt.errors import UserError
 from nmt.lab.diagnostics import Recording, record_gates
@@ -42,12 +42,15 @@ def replayed(gates: dict[str, Tensor], h: Tensor, c: Tensor | None) -> Tensor:
     return torch.stack(states)
 
 
-@pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru, Cell.reference_lstm, Cell.reference_gru])
+@pytest.mark.parametrize("cell", [CellKind.lstm, CellKind.gru, CellKind.reference_lstm, CellKind.reference_gru])
 @pytest.mark.parametrize("reverse_source", [False, True])
-def test_an_encoders_gates_make_the_states_of_the_fused_layer(cell: Cell, reverse_source: bool) -> None:
+def test_an_encoders_gates_make_the_states_of_the_fused_layer(cell: CellKind, reverse_source: bool) -> None:
     config = shape(cell=cell, reverse_source=reverse_source)
     model, batch = build(config), make_batch(SRC, TGT, range(3))
-    for side, layers in ((Side.encoder, model.encoder.forwards), (Side.encoder_backward, model.encoder.backwards)):
+    for side, layers in (
+        (ModelSide.encoder, model.encoder.forwards),
+        (ModelSide.encoder_backward, model.encoder.backwards),
+    ):
         outputs: list[Tensor] = []
         hook = layers[0].register_forward_hook(lambda *given, to=outputs: to.append(given[-1][0].detach()))
         recording = record_gates(model, config, side, 1, batch)
@@ -60,7 +63,7 @@ def test_an_encoders_gates_make_the_states_of_the_fused_layer(cell: Cell, revers
             order = torch.arange(length)
             if reverse_source:  # the words were read in reverse order, with eos last
                 order = torch.tensor([*range(length - 2, -1, -1), length - 1])
-            if side == Side.encoder_backward:
+            if side == ModelSide.encoder_backward:
                 order = order.flip(0)
             in_reading_order = {gate: values[order] for gate, values in gates.items()}
             start = torch.zeros(4).double()
@@ -68,15 +71,15 @@ def test_an_encoders_gates_make_the_states_of_the_fused_layer(cell: Cell, revers
             torch.testing.assert_close(states, captured[-length:, b], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru])
+@pytest.mark.parametrize("cell", [CellKind.lstm, CellKind.gru])
 @pytest.mark.parametrize(
     "settings", [{}, {"attention": None}, {"decoder": DecoderKind.bahdanau}, {"input_feeding": True}], ids=str
 )
 @pytest.mark.parametrize("layer", [1, 2])
-def test_a_decoders_gates_make_the_states_of_its_steps(cell: Cell, settings: dict[str, Any], layer: int) -> None:
+def test_a_decoders_gates_make_the_states_of_its_steps(cell: CellKind, settings: dict[str, Any], layer: int) -> None:
     config = shape(cell=cell, **settings)
     model, batch = build(config), make_batch(SRC, TGT, range(3))
-    recording = record_gates(model, config, Side.decoder, layer, batch)
+    recording = record_gates(model, config, ModelSide.decoder, layer, batch)
     assert torch.equal(recording.mask, batch.tgt_mask)
     with torch.no_grad():
         state = model.encode(batch.src, batch.src_mask)
@@ -104,7 +107,7 @@ def test_a_decoders_gates_make_the_states_of_its_steps(cell: Cell, settings: dic
 def test_other_members_of_the_family_are_recorded_as_they_compute(settings: dict[str, Any]) -> None:
     config = shape(**settings)
     model, batch = build(config), make_batch(SRC, TGT, range(3))
-    for side in Side:
+    for side in ModelSide:
         recording = record_gates(model, config, side, 1, batch)
         assert recording.difference < 1e-10
         assert {gate.shape[:2] for gate in recording.gates.values()} == {recording.mask.shape}
@@ -113,15 +116,20 @@ def test_other_members_of_the_family_are_recorded_as_they_compute(settings: dict
 @pytest.mark.parametrize(
     ("settings", "side", "layer", "message"),
     [
-        ({"cell": Cell.rnn}, Side.encoder, 1, "gates of model.cell=rnn cannot be recorded; allowed: lstm"),
-        ({"architecture": "transformer"}, Side.encoder, 1, "model.architecture=transformer has no gates"),
-        ({}, Side.encoder, 3, "side=encoder layer=3: the model has 2 layer"),
-        ({"bidirectional_layers": 1}, Side.encoder_backward, 2, "side=encoder_backward layer=2: the model has 1 layer"),
-        ({"bidirectional": False}, Side.encoder_backward, 1, "the model has 0 layer.s. on this side"),
-        ({"decoder_layers": 1}, Side.decoder, 2, "the model has 1 layer.s. on this side"),
+        ({"cell": CellKind.rnn}, ModelSide.encoder, 1, "gates of model.cell=rnn cannot be recorded; allowed: lstm"),
+        ({"architecture": "transformer"}, ModelSide.encoder, 1, "model.architecture=transformer has no gates"),
+        ({}, ModelSide.encoder, 3, "side=encoder layer=3: the model has 2 layer"),
+        (
+            {"bidirectional_layers": 1},
+            ModelSide.encoder_backward,
+            2,
+            "side=encoder_backward layer=2: the model has 1 layer",
+        ),
+        ({"bidirectional": False}, ModelSide.encoder_backward, 1, "the model has 0 layer.s. on this side"),
+        ({"decoder_layers": 1}, ModelSide.decoder, 2, "the model has 1 layer.s. on this side"),
     ],
 )
-def test_a_missing_layer_is_refused(settings: dict[str, Any], side: Side, layer: int, message: str) -> None:
+def test_a_missing_layer_is_refused(settings: dict[str, Any], side: ModelSide, layer: int, message: str) -> None:
     config = shape(**settings)
     with pytest.raises(UserError, match=message):
         record_gates(build(shape()), config, side, layer, make_batch(SRC, TGT, range(3)))
@@ -144,4 +152,4 @@ def test_the_title_names_where_the_most_is_kept_and_forgotten() -> None:
 
 def test_attention_kinds_do_not_matter() -> None:
     config = shape(attention=AttentionKind.coverage)
-    assert record_gates(build(config), config, Side.decoder, 2, make_batch(SRC, TGT, range(3))).difference < 1e-10
+    assert record_gates(build(config), config, ModelSide.decoder, 2, make_batch(SRC, TGT, range(3))).difference < 1e-10

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt.cli.diagnosis.gradients import long_pairs
-from nmt.config import AttentionKind, BatchUnit, Cell, DecoderKind, ModelConfig, OptimConfig, OptimizerKind
+from nmt.config import AttentionKind, BatchUnit, CellKind, DecoderKind, ModelConfig, OptimConfig, OptimizerKind
 from nmt.data import BOS_ID, PAD_ID, PairStore, TrainingBatches, make_batch
 from nmt.errors import UserError
 from nmt.lab.diagnostics import Decay, measure_decay, scale_recurrent, train_clipped
@@ -23,7 +23,7 @@ State = list[Tensor]
 Step = Callable[[FusedLayer, Tensor, State], State]
 
 
-def build(cell: Cell, **settings: object) -> Seq2Seq:
+def build(cell: CellKind, **settings: object) -> Seq2Seq:
     torch.manual_seed(3)
     shape = {"embed_size": 6, "hidden_size": HIDDEN, "attention": None, **settings}
     return build_model(ModelConfig(cell=cell, **shape), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
@@ -85,24 +85,24 @@ def by_hand(model: Seq2Seq, step: Step, part: int) -> list[Tensor]:
     return [torch.stack(norms) for norms in collected]
 
 
-@pytest.mark.parametrize(("cell", "step"), [(Cell.rnn, rnn), (Cell.gru, gru), (Cell.lstm, lstm)])
-def test_norms_are_those_of_cells_written_out_by_hand(cell: Cell, step: Step) -> None:
+@pytest.mark.parametrize(("cell", "step"), [(CellKind.rnn, rnn), (CellKind.gru, gru), (CellKind.lstm, lstm)])
+def test_norms_are_those_of_cells_written_out_by_hand(cell: CellKind, step: Step) -> None:
     model = build(cell)
     decay = measure_decay(model, make_batch(SRC, TGT, range(2)), K)
-    assert (decay.state == decay.hidden) == (cell != Cell.lstm)
-    parts = {WHOLE: decay.state, 0: decay.hidden, **({1: decay.memory} if cell == Cell.lstm else {})}
+    assert (decay.state == decay.hidden) == (cell != CellKind.lstm)
+    parts = {WHOLE: decay.state, 0: decay.hidden, **({1: decay.memory} if cell == CellKind.lstm else {})}
     for part, quartiles in parts.items():
         for norms, (low, middle, high) in zip(by_hand(model, step, part), quartiles, strict=True):
             assert len(norms) == 4 + 2  # steps t >= K, including eos
             assert middle == pytest.approx(norms.quantile(0.5).item(), rel=1e-9)
             assert low <= middle <= high
             assert (low, high) == pytest.approx(norms.quantile(torch.tensor([0.25, 0.75]).double()).tolist(), rel=1e-9)
-    assert (decay.memory is None) == (cell != Cell.lstm)
+    assert (decay.memory is None) == (cell != CellKind.lstm)
 
 
 @pytest.mark.parametrize("decoder", list(DecoderKind))
 def test_the_whole_norm_is_that_of_training_for_every_decoder(decoder: DecoderKind) -> None:
-    model = build(Cell.gru, decoder=decoder, attention=AttentionKind.additive, decoder_layers=2)
+    model = build(CellKind.gru, decoder=decoder, attention=AttentionKind.additive, decoder_layers=2)
     batch = make_batch(SRC, TGT, range(2))
     decay = measure_decay(model, batch, K)
     model.zero_grad()
@@ -113,7 +113,7 @@ def test_the_whole_norm_is_that_of_training_for_every_decoder(decoder: DecoderKi
 
 
 def test_a_linear_recurrence_changes_by_its_scale_a_step() -> None:
-    model = build(Cell.rnn)
+    model = build(CellKind.rnn)
     with torch.no_grad():
         for weight in model.decoder.parameters():
             weight.mul_(1e-6)  # so that tanh is the identity
@@ -126,7 +126,7 @@ def test_a_linear_recurrence_changes_by_its_scale_a_step() -> None:
 
 
 def test_scaling_is_of_the_decoders_recurrent_matrices_alone() -> None:
-    model, usual = build(Cell.layer_norm_lstm, decoder_layers=2), build(Cell.layer_norm_lstm, decoder_layers=2)
+    model, usual = build(CellKind.layer_norm_lstm, decoder_layers=2), build(CellKind.layer_norm_lstm, decoder_layers=2)
     scale_recurrent(model, 4.0)
     changed = {name for name, weight in model.named_parameters() if not torch.equal(weight, usual.get_parameter(name))}
     assert changed == {"decoder.layers.0.state.weight", "decoder.layers.1.state.weight"}
@@ -146,9 +146,9 @@ def test_the_verdict_looks_at_the_change_after_the_first_step(last: float, verdi
 
 
 def test_a_clipped_step_is_as_long_as_allowed_and_an_unclipped_one_as_its_norm() -> None:
-    before = torch.cat([weight.flatten() for weight in build(Cell.rnn).parameters()])
+    before = torch.cat([weight.flatten() for weight in build(CellKind.rnn).parameters()])
     for clip_norm in (0.01, 0.0):
-        model = build(Cell.rnn, dropout=0.0)
+        model = build(CellKind.rnn, dropout=0.0)
         batches = TrainingBatches(PairStore.of(SRC, TGT), BatchUnit.sentences, 2, 1, seed=1)
         optim = OptimConfig(kind=OptimizerKind.sgd, learning_rate=0.5, clip_norm=clip_norm)
         (norm,) = train_clipped(model, batches, optim, steps=1).norms
@@ -158,7 +158,7 @@ def test_a_clipped_step_is_as_long_as_allowed_and_an_unclipped_one_as_its_norm()
 
 
 def test_a_training_ends_where_its_numbers_do() -> None:
-    model = build(Cell.rnn, dropout=0.0)
+    model = build(CellKind.rnn, dropout=0.0)
     with torch.no_grad():
         model.output_bias[5] = float("nan")
     batches = TrainingBatches(PairStore.of(SRC, TGT), BatchUnit.sentences, 2, 1, seed=1)

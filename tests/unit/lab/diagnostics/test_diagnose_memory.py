@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 from nmt.cli.diagnosis.memory import depth, training_sentences
-from nmt.config import Cell, Config, DataConfig, MachineConfig, ModelConfig, OptimConfig, PhrasebookConfig, TrainConfig
+from nmt.config import (
+    CellKind,
+    Config,
+    DataConfig,
+    MachineConfig,
+    ModelConfig,
+    OptimConfig,
+    PhrasebookConfig,
+    TrainConfig,
+)
 from nmt.errors import UserError
 from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
 from nmt.lab.diagnostics.memory import CLASSES, right
@@ -150,17 +159,17 @@ TINY = Config(
 
 
 def test_each_cell_competes_without_and_with_attention() -> None:
-    found = contestants(TINY, [Cell.rnn, Cell.lstm])
+    found = contestants(TINY, [CellKind.rnn, CellKind.lstm])
     assert [each.name for each in found] == [
         f"{cell} {word} attention" for cell in ("rnn", "lstm") for word in ("without", "with")
     ]
     assert [each.config.model.attention for each in found] == [None, TINY.model.attention] * 2
-    assert [each.config.model.cell for each in found] == [Cell.rnn, Cell.rnn, Cell.lstm, Cell.lstm]
+    assert [each.config.model.cell for each in found] == [CellKind.rnn, CellKind.rnn, CellKind.lstm, CellKind.lstm]
 
 
 def test_a_training_is_used_again_for_the_same_configuration_alone() -> None:
     def folder(config: Config) -> str:
-        return contestants(config, [Cell.gru])[0].folder
+        return contestants(config, [CellKind.gru])[0].folder
 
     assert folder(TINY) == folder(replace(TINY, machine=MachineConfig(threads=1)))
     assert folder(TINY) == folder(replace(TINY, data=replace(TINY.data, cache="elsewhere")))

@@ -8,7 +8,7 @@ import torch
 from damaged_corpus import PAIRS, TRAIN, config
 
 from nmt.data.preprocessing.sources import locate
-from nmt.data.words import WordCounts, words_of
+from nmt.data.words import WordCounts, split_words
 from nmt.lab.doctor import Verdict
 from nmt.lab.doctor.examine import examine_sample
 from nmt.lab.doctor.scan import Readable, scan
@@ -23,7 +23,7 @@ def test_a_vocabulary_that_the_corpus_cannot_fill_and_one_batch(tmp_path: Path) 
         scans[split] = scan(split, Readable(source), doctor.data.cleaning, set(), (2000, 1), lambda count: None)
     words = (WordCounts([]), WordCounts([]))
     for side in words:
-        side.counts = dict.fromkeys({w for pair in PAIRS for line in pair for w in words_of(line)}, 1)
+        side.counts = dict.fromkeys({w for pair in PAIRS for line in pair for w in split_words(line)}, 1)
     findings = {f.check: f for f in examine_sample(doctor, scans, words, torch.device("cpu"))}
     assert findings["vocabulary"].verdict == Verdict.ok
     assert findings["one batch"].value is not None

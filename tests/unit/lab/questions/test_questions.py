@@ -36,7 +36,7 @@ from nmt.config.data import DownloadConfig
 from nmt.errors import UserError
 from nmt.lab.comparison.cells import ComparisonVerdict, ScoreCell
 from nmt.lab.plots import draw_question
-from nmt.lab.questions import Measured
+from nmt.lab.questions import MeasuredTable
 from nmt.lab.questions.measure import MeasuredRow, claim_of, contradictions, literature_verdict
 from nmt.run import RunDirectory
 
@@ -234,10 +234,10 @@ def test_the_best_row_is_chosen_by_the_validation_set_and_not_by_the_test_set() 
         "tuned": row_of(ScoreCell(21.0, 0.1, verdict=ComparisonVerdict.undecided), 27.0),
         "lucky": row_of(ScoreCell(30.0, 0.1, verdict=ComparisonVerdict.better), 26.0),
     }
-    claim = claim_of(Measured(rows, {}, 9, [], []))
+    claim = claim_of(MeasuredTable(rows, {}, 9, [], []))
     assert claim == Claim("tuned", {"tuned": "undecided", "lucky": "better"}, {"first": 20, "tuned": 21, "lucky": 30})
-    assert contradictions(claim, Measured(rows, {}, 9, [], [])) == []
-    assert contradictions(replace(claim, best="lucky"), Measured(rows, {}, 9, [], [])) == [
+    assert contradictions(claim, MeasuredTable(rows, {}, 9, [], [])) == []
+    assert contradictions(replace(claim, best="lucky"), MeasuredTable(rows, {}, 9, [], [])) == [
         "the best row on the validation set was lucky and is now tuned"
     ]
 
@@ -251,7 +251,7 @@ def test_the_best_row_is_chosen_by_the_validation_set_and_not_by_the_test_set() 
 )
 def test_a_finding_without_a_shown_difference_is_undecided(verdict: str, expected: str) -> None:
     cell = ScoreCell(31.2, 0.1, None, 0.1, 0.1, 3, 0.2, 2.4, ComparisonVerdict(verdict))
-    measured = Measured({"LSTM": row_of(ScoreCell(30.0, 0.1), 30), "GRU": row_of(cell, 31)}, {}, 9, [], [])
+    measured = MeasuredTable({"LSTM": row_of(ScoreCell(30.0, 0.1), 30), "GRU": row_of(cell, 31)}, {}, 9, [], [])
     literature = Literature("A paper found GRUs better", "GRU", "LSTM")
     assert literature_verdict(literature, measured) == expected
 

@@ -16,7 +16,7 @@ from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, Search
 from nmt.data import BOS_ID, PAD_ID, prepare
 from nmt.decoding import AttentionMap, load_translator
 from nmt.evaluation import evaluate_split
-from nmt.lab.report.facts import Facts, differences, facts_of
+from nmt.lab.report.facts import RunFacts, collect_facts, differences
 from nmt.lab.report.page import heat_map, model_card, page, write_report
 from nmt.metrics import sentence_scores, significance
 from nmt.models import Vocabulary, build_model
@@ -96,12 +96,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 
 @pytest.fixture(scope="module")
-def facts(made: RunDirectory) -> Facts:
-    return facts_of(made, "test", CPU)
+def facts(made: RunDirectory) -> RunFacts:
+    return collect_facts(made, "test", CPU)
 
 
 @pytest.fixture(scope="module")
-def html(facts: Facts) -> str:
+def html(facts: RunFacts) -> str:
     return page(facts)
 
 
@@ -128,7 +128,7 @@ def test_the_page_is_complete_and_self_contained(html: str) -> None:
     assert base64.b64decode(picture, validate=True).startswith(b"\x89PNG")
 
 
-def test_text_from_users_is_escaped(facts: Facts, html: str) -> None:
+def test_text_from_users_is_escaped(facts: RunFacts, html: str) -> None:
     assert "<script" not in html.lower()
     read = Reader(html)
     assert read.text.count(EVIL) >= 5  # the name, the command, the configuration, source and reference
@@ -143,7 +143,7 @@ def test_text_from_users_is_escaped(facts: Facts, html: str) -> None:
     assert len(block) == 1
 
 
-def test_a_name_with_line_feeds_cannot_start_a_heading(facts: Facts) -> None:
+def test_a_name_with_line_feeds_cannot_start_a_heading(facts: RunFacts) -> None:
     starts = [replace(facts.starts[0], command="train\n# z")]
     hostile = replace(facts, name="a\n# b\n\n| c", missing=["x\n\n## y"], starts=starts)
     lines = model_card(hostile).split("\n")
@@ -153,7 +153,7 @@ def test_a_name_with_line_feeds_cannot_start_a_heading(facts: Facts) -> None:
     ]
 
 
-def test_scores_are_those_of_the_record(made: RunDirectory, facts: Facts, html: str) -> None:
+def test_scores_are_those_of_the_record(made: RunDirectory, facts: RunFacts, html: str) -> None:
     record = json.loads((made.path / "scores" / "test.json").read_text())
     (shown,) = facts.scores
     assert [score.signature for score in shown.scores] == [
@@ -170,7 +170,7 @@ def test_scores_are_those_of_the_record(made: RunDirectory, facts: Facts, html: 
         assert score.signature.replace("|", "\\|").replace("_", "\\_") in card
 
 
-def test_the_card_has_the_headings_and_the_numbers_of_the_page(facts: Facts, html: str) -> None:
+def test_the_card_has_the_headings_and_the_numbers_of_the_page(facts: RunFacts, html: str) -> None:
     card, text = model_card(facts), Reader(html).text
     for heading in HEADINGS:
         assert f"## {heading}\n" in card
@@ -190,7 +190,7 @@ def test_the_card_has_the_headings_and_the_numbers_of_the_page(facts: Facts, htm
     assert str(facts.terms) in card
 
 
-def test_only_the_training_speed_of_a_complete_run_is_missing(facts: Facts) -> None:
+def test_only_the_training_speed_of_a_complete_run_is_missing(facts: RunFacts) -> None:
     (speed,) = facts.missing
     assert speed.startswith("Costs: training speed in target tokens, median; nmt-train")
     assert len(facts.mistakes) == 8
@@ -208,10 +208,10 @@ def test_differences_are_the_changed_settings() -> None:
 
 
 def test_the_same_run_gives_the_same_bytes_and_both_files_are_rewritten(
-    made: RunDirectory, facts: Facts, html: str, tmp_path: Path
+    made: RunDirectory, facts: RunFacts, html: str, tmp_path: Path
 ) -> None:
     (tmp_path / "report.html").write_text("old" * 9999)
-    files = write_report(facts_of(made, "test", CPU), tmp_path)
+    files = write_report(collect_facts(made, "test", CPU), tmp_path)
     assert [path.read_text(encoding="utf-8") for path in files] == [html, model_card(facts)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model_card.md", "report.html"]
 
@@ -258,13 +258,13 @@ def test_missing_items_are_listed_and_nothing_fails(
     monkeypatch.setattr("nmt.lab.report.page.curves", lambda facts: "")
     monkeypatch.setattr(significance, "RESAMPLES", 80)
     damage(run)
-    incomplete = facts_of(run, "test", CPU)
+    incomplete = collect_facts(run, "test", CPU)
     assert any(message in sentence for sentence in incomplete.missing), incomplete.missing
     assert message in Reader(page(incomplete)).text
     assert set(HEADINGS) <= {line[3:] for line in model_card(incomplete).split("\n") if line.startswith("## ")}
 
 
-def test_examples_have_their_sentence_score(facts: Facts) -> None:
+def test_examples_have_their_sentence_score(facts: RunFacts) -> None:
     for example in facts.examples:
         shown = example.sentence
         assert [shown.chrf] == sentence_scores([shown.translation], [shown.reference], "chrf", "13a")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nmt.config import (
-    Cell,
+    CellKind,
     Config,
     DataConfig,
     Metric,
@@ -154,14 +154,14 @@ def test_every_key_of_a_saved_configuration_has_a_kind(tmp_path: Path) -> None:
     assert load_config(Config, tmp_path / "config.yaml") == BASE
     assert kinds["train.max_steps"] is kinds["model.direction_size"] is kinds["data.phrasebook.depth"] is int
     assert kinds["optim.learning_rate"] is kinds["train.subword_sampling"] is float
-    assert kinds["model.cell"] is Cell
+    assert kinds["model.cell"] is CellKind
     assert "model" not in kinds
 
 
 def test_changed_values_are_those_of_the_new_configuration_alone() -> None:
     new = with_values(BASE, {"model.cell": "gru", "optim.learning_rate": 0.5, "model.attention": None})
-    assert (new.model.cell, new.optim.learning_rate, new.model.attention) == (Cell.gru, 0.5, None)
-    assert BASE.model.cell == Cell.lstm
+    assert (new.model.cell, new.optim.learning_rate, new.model.attention) == (CellKind.gru, 0.5, None)
+    assert BASE.model.cell == CellKind.lstm
     assert math.isclose(BASE.optim.learning_rate, 2e-3)
     with pytest.raises(UserError, match=r"configuration key model.cel: "):
         with_values(BASE, {"model.cel": "gru"})
