@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-SPIN_COUNT = 1500
+SPIN_COUNT = 1000
 """Iterations that a thread of libgomp spins before it sleeps; docs/speed.md has the measurement behind the value."""
 BLOCK_TIME = 1
 """Milliseconds that a thread of libomp or of Intel's runtime spins before it sleeps; their default is 200."""

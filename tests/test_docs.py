@@ -41,17 +41,19 @@ def test_the_examples_of_a_cell_an_attention_and_a_decoder_pass_the_tests_of_eve
     name, definition, choice, test = examples("Adding a cell")
     put_before(config, "lstm =", name, indent=4)
     put_before(models / "layers" / "cells.py", "def cell_type", definition + "\n\n")
-    put_before(models / "layers" / "cells.py", "case Cell.lstm", choice, indent=8)
+    put_before(models / "layers" / "cells.py", "case CellKind.lstm", choice, indent=8)
     with (tmp_path / "tests" / "test_cells.py").open("a", encoding="utf-8") as file:
         file.write("\n\n" + test)
     name, definition, choice = examples("Adding an attention")
     put_before(config, "additive =", name, indent=4)
     put_before(models / "attention.py", "def build_attention", definition + "\n\n")
     put_before(models / "attention.py", "case AttentionKind.additive", choice, indent=8)
-    name, definition, choice = examples("Adding a decoder")
+    name, definition, import_line, choice = examples("Adding a decoder")
     put_before(config, "gnmt =", name, indent=4)
-    put_before(models / "decoders" / "variants.py", "def build_decoder", definition + "\n\n")
-    put_before(models / "decoders" / "variants.py", "case DecoderKind.gnmt", choice, indent=8)
+    decoders = models / "decoders"
+    (decoders / "context_gate.py").write_text(definition, encoding="utf-8")
+    put_before(decoders / "__init__.py", "from nmt.models.decoders.convolutional", import_line)
+    put_before(decoders / "__init__.py", "case DecoderKind.gnmt", choice, indent=8)
 
     short = "coupled or ((cosine or context_gate) and (in_a_row or alone or finite_differences))"
     run = subprocess.run(

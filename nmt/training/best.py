@@ -13,7 +13,7 @@ LEAST_BLEU = 1.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ValidationVerdict:
     """Result of comparing a validation with those before it."""
 
     best: bool
@@ -27,7 +27,7 @@ def is_meaningful(metrics: Mapping[str, float]) -> bool:
     return metrics["valid/bleu"] >= LEAST_BLEU and metrics["valid/matching_4grams"] > 0
 
 
-def compare_validation(metrics: Mapping[str, float], progress: Progress, metric: Metric) -> Verdict:
+def compare_validation(metrics: Mapping[str, float], progress: Progress, metric: Metric) -> ValidationVerdict:
     """Compare a validation with the best so far.
 
     loss and perplexity: a lower one is better.
@@ -49,7 +49,7 @@ def compare_validation(metrics: Mapping[str, float], progress: Progress, metric:
     if metric != Metric.bleu:
         score = -metrics[f"valid/{metric}"]
         better = math.isfinite(score) and (progress.best is None or score > progress.best)
-        return Verdict(better, better)
+        return ValidationVerdict(better, better)
     bleu, perplexity = metrics["valid/bleu"], metrics["valid/perplexity"]
     lowest = math.inf if progress.best_perplexity is None else progress.best_perplexity
     if not math.isfinite(bleu):
@@ -60,11 +60,11 @@ def compare_validation(metrics: Mapping[str, float], progress: Progress, metric:
         better = (bleu, -perplexity) > (progress.best, -lowest)
     else:
         better = is_meaningful(metrics) or perplexity < lowest
-        return Verdict(better, better or bleu > progress.highest_bleu)
-    return Verdict(better, better)
+        return ValidationVerdict(better, better or bleu > progress.highest_bleu)
+    return ValidationVerdict(better, better)
 
 
-def record_validation(metrics: Mapping[str, float], progress: Progress, metric: Metric) -> Verdict:
+def record_validation(metrics: Mapping[str, float], progress: Progress, metric: Metric) -> ValidationVerdict:
     """Compare a validation with the best so far, and update `progress`."""
     verdict = compare_validation(metrics, progress, metric)
     if verdict.best:

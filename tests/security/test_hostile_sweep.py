@@ -146,4 +146,4 @@ def test_an_identity_of_wandb_must_not_be_a_path(
     monkeypatch.setattr("wandb.init", lambda **settings: pytest.fail("it was used"))
     (tmp_path / "wandb_id").write_text(name)
     Tracker(tmp_path, TrackingConfig(mode=TrackingMode.offline), asdict(Config())).close()
-    assert "holds no identity" in caplog.text
+    assert "does not hold an identity" in caplog.text

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nmt.config import Claim, Question, QuestionPart
+from nmt.config import MAX_MINUTES, Claim, Question, QuestionPart
 from nmt.evaluation.table import title_of
 from nmt.lab.comparison.cells import ScoreCell
 from nmt.lab.comparison.report import (

@@ -18,7 +18,7 @@ from nmt.run import (
     go_back,
     load_checkpoint,
     load_weights,
-    newest_whole,
+    newest_intact,
     save_checkpoint,
 )
 
@@ -125,11 +125,11 @@ def test_a_file_of_another_run_is_noticed(original: Path, tmp_path: Path) -> Non
 def test_the_newest_whole_checkpoint_is_found_and_taken(original: Path, tmp_path: Path) -> None:
     shutil.copytree(original / "run", tmp_path / "run", symlinks=True)
     run = RunDirectory.open(str(tmp_path / "run"))
-    assert newest_whole(run.checkpoints, run.identity) == 20
+    assert newest_intact(run.checkpoints, run.identity) == 20
     (run.checkpoints / "last" / "state.json").write_text("{}")
-    assert newest_whole(run.checkpoints, run.identity) == 10
+    assert newest_intact(run.checkpoints, run.identity) == 10
     go_back(run.checkpoints, 10)
     assert load_checkpoint(run.checkpoints, "last", run.identity).step == 10
     assert not (run.checkpoints / "step-00000020").exists()
     (run.checkpoints / "last" / "manifest.json").unlink()
-    assert newest_whole(run.checkpoints, run.identity) is None
+    assert newest_intact(run.checkpoints, run.identity) is None

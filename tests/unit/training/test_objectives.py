@@ -35,7 +35,7 @@ def giving(logits: Tensor) -> SimpleNamespace:
     """Return a stand-in for a model with these logits for every batch, projected by the identity."""
     words = logits.size(-1)
     return SimpleNamespace(
-        vectors=lambda src, src_mask, tgt_in: logits,
+        decoder_outputs=lambda src, src_mask, tgt_in: logits,
         output_weight=torch.eye(words),
         output_bias=torch.zeros(words),
         weight_drop=0.0,
