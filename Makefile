@@ -2,75 +2,94 @@
 PYTHON ?= python3
 # For a small build of torch on a machine without a GPU, see the README: make install PIP_FLAGS="--extra-index-url ..."
 PIP_FLAGS ?=
-# Of the fuzzing; make shows it with the command, and `make fuzz SEED=...` repeats it.
+# Seed of `make fuzz`. make prints it with the command; `make fuzz SEED=...` repeats the run.
 SEED ?= $(shell date +%s)
 BIN := .venv/bin
 READY := .venv/complete
+NEXT := .venv-next
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo questions test test-commands test-processors test-kernels test-slow fuzz test-all check format clean
+.PHONY: help install demo questions test test-commands test-next test-processors test-kernels test-slow fuzz test-all check \
+	format commands clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-install: $(READY)  ## make .venv from constraints.txt, complete or not at all
+install: $(READY)  ## create .venv from constraints.txt; nothing is left behind if it fails
 
 $(READY): pyproject.toml constraints.txt
 	rm -rf .venv
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-		|| { echo "nmt: $(PYTHON) is not Python 3.11 to 3.13; give another by PYTHON=..." >&2; exit 2; }
+		|| { echo "nmt: $(PYTHON) is not Python 3.11 to 3.13; choose another with PYTHON=..." >&2; exit 2; }
 	{ $(PYTHON) -m venv .venv \
 		&& $(BIN)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[cluster,dev]'; } \
 		|| { rm -rf .venv; echo "nmt: installation failed; nothing was left behind" >&2; exit 1; }
 	touch $(READY)
 
-demo: $(READY)  ## train on the embedded corpus, score, translate, draw, report (3 minutes of training)
+demo: $(READY)  ## train on the embedded corpus, score, translate, plot, report (3 minutes of training)
 	$(BIN)/python scripts/demo.py
 
-# QUESTIONS="question=cell" for one, QUESTIONS="dry=true" for the list; see conf/questions.
-questions: $(READY)  ## train what docs/questions.md asks and write it (four hours; goes on where it was stopped)
+# QUESTIONS="question=cell" trains one question, QUESTIONS="dry=true" lists the trainings; see conf/questions.
+questions: $(READY)  ## run the trainings of docs/questions.md and write the page (four hours; resumes after a stop)
 	$(BIN)/python scripts/questions.py jobs=2 then_measure=true $(QUESTIONS)
 
-test: $(READY)  ## the unit tests, a process a core (under 2 minutes on two)
+test: $(READY)  ## run the unit tests, one process per core (under 2 minutes on two cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
-test-commands: $(READY)  ## the real commands, whole trainings, several processes (up to 15 minutes)
+test-commands: $(READY)  ## run the integration tests: real commands, whole trainings, several processes (up to 15 minutes)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "commands and not slow"
 
-# Each emulates a processor with fewer instructions than this one has; a setting above what it has changes nothing.
+NEXT_TESTS := tests/unit/config $(addprefix tests/unit/cli/test_,app.py hydra_errors.py typed_text.py) \
+	tests/integration/test_commands_hydra.py
+# The newest pre-releases are hydra-core 1.4.0rc3 with omegaconf 2.4.1rc1. Only Hydra and its dependencies are installed into
+# the environment; all other packages come from .venv. Not part of CI: a pre-release can change on any day.
+test-next: $(READY)  ## run the configuration tests with the newest pre-release of Hydra
+	rm -rf $(NEXT)
+	$(BIN)/python -m venv $(NEXT)
+	$(BIN)/python -c 'import site; print(site.getsitepackages()[0])' \
+		> $$($(NEXT)/bin/python -c 'import site; print(site.getsitepackages()[0])')/nmt.pth
+	$(NEXT)/bin/pip install --quiet --disable-pip-version-check --pre --upgrade --upgrade-strategy eager hydra-core
+	$(NEXT)/bin/python -c 'import hydra, omegaconf; print("hydra", hydra.__version__, "omegaconf", omegaconf.__version__)'
+	PYTHONPATH=$(CURDIR) OMP_NUM_THREADS=1 $(NEXT)/bin/python -m pytest -n auto -m "not slow" $(NEXT_TESTS)
+
+# Each setting emulates a processor with fewer instructions. A setting above those of this processor has no effect.
 PROCESSORS := ONEDNN_MAX_CPU_ISA=AVX2 ONEDNN_MAX_CPU_ISA=AVX512_CORE ATEN_CPU_CAPABILITY=avx2 \
 	ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2
-# What depends on the processor's kernels: bfloat16, 8-bit integers, benchmark.
-KERNEL_TESTS := $(addprefix tests/test_,benchmark.py cells.py fused.py int8.py interface.py output.py resume.py \
-	scheduled_sampling.py hostile_translation.py)
+# Tests whose results depend on the processor's kernels: bfloat16, 8-bit integers, benchmark.
+KERNEL_TESTS := $(addprefix tests/unit/,lab/benchmark/test_benchmark.py models/test_cells.py models/test_fused.py \
+	models/test_int8.py models/test_interface.py models/test_output.py training/test_resume.py \
+	training/test_scheduled_sampling.py) tests/security/test_hostile_translation.py
 
-test-processors: $(READY)  ## the unit tests on emulated processors: without AVX-512, without VNNI, ... (15 minutes)
+test-processors: $(READY)  ## run the unit tests on emulated processors: without AVX-512, without VNNI, ... (15 minutes)
 	@for setting in $(PROCESSORS); do \
 		echo "== $$setting"; env $$setting OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile || exit 1; \
 	done
 
-test-kernels: $(READY)  ## of the unit tests on emulated processors, those of bfloat16, 8-bit integers and the benchmark
+test-kernels: $(READY)  ## run the tests of bfloat16, 8-bit integers and the benchmark on emulated processors
 	@for setting in $(PROCESSORS); do \
 		echo "== $$setting"; env $$setting OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(KERNEL_TESTS) || exit 1; \
 	done
 
-fuzz: $(READY)  ## ten thousand random inputs each to readers, configuration, batcher, loaders and translator
+fuzz: $(READY)  ## feed 10,000 random inputs each to readers, configuration, batcher, loaders and translator
 	NMT_FUZZ=10000 $(BIN)/python -m pytest -n auto -v --hypothesis-seed=$(SEED) tests/security/test_fuzz_input.py tests/security/test_fuzz_runs.py
 
-test-slow: $(READY)  ## what trains for longer (a hundred kills, ...)
+test-slow: $(READY)  ## run the slow tests: longer trainings, a hundred interruptions, ...
 	$(BIN)/python -m pytest -m slow
 
-test-all: $(READY)  ## everything, the slow tests too
+test-all: $(READY)  ## run all tests, including the slow ones
 	$(BIN)/python -m pytest -m ""
 
-check: $(READY)  ## format, lint and types
+check: $(READY)  ## check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(READY)  ## format and mend what the linter can
+format: $(READY)  ## format the code and apply the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:  ## remove the environment and caches; runs stay
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
+commands: $(READY)  ## write docs/commands.md from the configurations of the commands
+	$(BIN)/python scripts/document_commands.py
+
+clean:  ## remove the environments and caches; runs stay
+	rm -rf .venv $(NEXT) .mypy_cache .pytest_cache .ruff_cache build dist

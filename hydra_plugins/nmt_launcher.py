@@ -1,4 +1,4 @@
-"""Where hydra looks for launchers, and all that it finds here; what this one does is in nmt/cli/launch/cluster.py."""
+"""Plugin through which Hydra finds the launchers of nmt/cli/launch/cluster.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from nmt.config import ClusterConfig
 
 
 class ClusterLauncher(Launcher):
-    """Of `hydra/launcher=slurm` and `hydra/launcher=local`."""
+    """Launcher of `hydra/launcher=slurm` and `hydra/launcher=local`."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
@@ -24,14 +24,14 @@ class ClusterLauncher(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from nmt.cli.launch.cluster import launch  # hydra imports this file at the start of every command
+        from nmt.cli.launch.cluster import launch  # not earlier: Hydra imports this file at the start of each command
 
         return launch(self.context.config_loader, self.config, self.settings, job_overrides, initial_job_idx)
 
 
 @dataclass
 class ClusterNode(ClusterConfig):
-    """The keys of `hydra.launcher`, and hydra's way to say whose they are."""
+    """Keys of `hydra.launcher`, with the class that Hydra instantiates."""
 
     _target_: str = f"{__name__}.{ClusterLauncher.__name__}"
 

@@ -1,4 +1,4 @@
-"""What a person sees: progress bars, on standard error and silent where that is no terminal; harmless text."""
+"""Terminal output: progress bars on standard error, and text without control characters."""
 
 import re
 
@@ -6,21 +6,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-# Control characters, ESC with which a terminal's commands begin among them, and those that turn the direction of what
-# follows. U+200E and U+200F stay: text of two directions needs them, and they turn nothing.
-_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# Control characters, among them ESC, which begins terminal commands, and characters that override the direction of the
+# text behind them. U+200E and U+200F stay: bidirectional text needs them, and they override nothing.
+_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def escape_control_characters(text: str) -> str:
-    """Text in which a terminal finds no command: what would be one is spelt out, as in `\\x1b[2J`.
-
-    Line feeds and tabs stay.
-    """
-    return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    """Escape characters that a terminal would interpret, as in `\\x1b[2J`, and keep line feeds and tabs."""
+    return _CONTROL_CHARACTERS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class SpeedColumn(ProgressColumn):
-    """Items a second."""
+    """Progress column with the number of items per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -28,7 +25,7 @@ class SpeedColumn(ProgressColumn):
 
 
 def progress_bar(*columns: ProgressColumn) -> Progress:
-    """A bar with the count, the speed, the time left, and `columns` behind them."""
+    """Return a progress bar with count, speed, time left and further `columns`; it is hidden without a terminal."""
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),

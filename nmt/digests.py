@@ -1,44 +1,44 @@
-"""A set of 64-bit digests that takes little memory, to know sentences again without keeping them."""
+"""64-bit digests of texts, and a compact set of them that detects repeated sentences."""
 
 from array import array
 from hashlib import blake2b
 
-_SMALLEST = 1 << 10
+_MIN_SLOTS = 1 << 10
 
 
 def digest(text: str, kind: bytes = b"") -> int:
-    """A number below 2**64 that stands for a text.
+    """Return a 64-bit digest of a text, as a number below 2**64.
+
+    Two of n texts share a digest with a probability of n**2 / 2**65: 3e-8 for a million texts, 3e-6 for ten million.
 
     Args:
-        text: without lone surrogates.
-        kind: at most 16 bytes; the same text of two kinds has two digests.
-
-    Two of n texts share one with a probability of n**2 / 2**65: 3e-8 in a million, 3e-6 in ten.
+        text: text without lone surrogates.
+        kind: at most 16 bytes; the same text has different digests for different kinds.
     """
     return int.from_bytes(blake2b(text.encode(), digest_size=8, person=kind).digest(), "little")
 
 
 class DigestSet:
-    """A set of numbers from 1 to 2**64 - 1, of which 0 is taken to be 1.
+    """Set of numbers below 2**64, in which 0 counts as 1.
 
     A hash table with open addressing and linear probing (Knuth, The Art of Computer Programming 3, 6.4, algorithm L) in
-    one array, at most two thirds full: 12 to 24 bytes a number, where Python's set of integers takes about 70.
+    one array, at most two thirds full: 12 to 24 bytes per number, where Python's set of integers takes about 70.
     """
 
     def __init__(self) -> None:
-        self.slots = array("Q", [0]) * _SMALLEST
+        self.slots = array("Q", [0]) * _MIN_SLOTS
         self.count = 0
 
     def __len__(self) -> int:
         return self.count
 
     def __contains__(self, number: int) -> bool:
-        return self.slots[self.find(number or 1)] != 0
+        return self.slots[self.find_slot(number or 1)] != 0
 
     def add(self, number: int) -> bool:
-        """Returns whether it was not in the set before."""
+        """Add a number and return whether it is new."""
         number = number or 1
-        slot = self.find(number)
+        slot = self.find_slot(number)
         if self.slots[slot]:
             return False
         self.slots[slot] = number
@@ -47,18 +47,19 @@ class DigestSet:
             self.grow()
         return True
 
-    def find(self, number: int) -> int:
-        """The slot that holds the number, or the empty one that it belongs in."""
+    def find_slot(self, number: int) -> int:
+        """Return the slot that holds the number, or the empty slot where it belongs."""
         slots = self.slots
         last = len(slots) - 1
         slot = number & last  # digests are random, and so are their lowest bits
-        while (there := slots[slot]) and there != number:
+        while (occupant := slots[slot]) and occupant != number:
             slot = (slot + 1) & last
         return slot
 
     def grow(self) -> None:
-        before = self.slots
-        self.slots = array("Q", [0]) * (2 * len(before))
-        for number in before:
+        """Double the number of slots."""
+        numbers = self.slots
+        self.slots = array("Q", [0]) * (2 * len(numbers))
+        for number in numbers:
             if number:
-                self.slots[self.find(number)] = number
+                self.slots[self.find_slot(number)] = number

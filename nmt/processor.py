@@ -1,15 +1,15 @@
-"""Number of usable processors, and how OpenMP's threads wait for each other. Imports nothing heavy: it runs first.
+"""Number of usable processors, and the waiting policy of OpenMP's threads. It runs before heavy imports.
 
 OpenMP's threads meet at a barrier after each parallel region. By default a thread that arrives early spins for
-milliseconds before it sleeps. Where the other thread has lost its processor to another process, the spinning thread
-keeps the processor that the other one needs.
+milliseconds before it sleeps. If another thread has lost its processor to another process, the spinning thread
+occupies the processor that the other thread needs.
 """
 
 import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 
-SPIN_COUNT = 1500
+SPIN_COUNT = 1000
 """Iterations that a thread of libgomp spins before it sleeps; docs/speed.md has the measurement behind the value."""
 BLOCK_TIME = 1
 """Milliseconds that a thread of libomp or of Intel's runtime spins before it sleeps; their default is 200."""
@@ -28,7 +28,7 @@ def limit_spinning(environment: MutableMapping[str, str] = os.environ) -> None:
 def available_cores() -> int:
     """Return the number of cores that this process may use: its affinity, and the quota of its control group.
 
-    A quota of 1.5 cores counts as one: two threads would be stopped for a quarter of the time, one after the other.
+    A quota of 1.5 cores counts as one: of two threads, each would be stopped for a quarter of the time.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota()
@@ -75,9 +75,9 @@ def _read(path: Path) -> str:
 
 
 def requested_threads(environment: MutableMapping[str, str] = os.environ) -> int | None:
-    """Return the number of threads that OMP_NUM_THREADS asks for; None where it is unset, or set by torchrun.
+    """Return the number of threads in OMP_NUM_THREADS; None if it is unset or was set by torchrun.
 
-    torchrun sets it to 1 in each of several processes where the user has not set it.
+    torchrun sets it to 1 for each of several processes unless the user has set it.
     """
     first = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     threads = int(first) if first.isascii() and first.isdigit() else 0
@@ -93,9 +93,9 @@ class ContentionMeter:
         self.waited = self._waited()
 
     def share(self, seconds: float, threads: int) -> float:
-        """Return the share since the last call: waiting time of all threads over `seconds * threads`; 0 if unknown."""
+        """Return the share since the last call: waiting time over `seconds * threads`, at most 1; 0 if unknown."""
         before, self.waited = self.waited, self._waited()
-        return max(0.0, self.waited - before) / max(seconds * threads, 1e-9)
+        return min(1.0, max(0.0, self.waited - before) / max(seconds * threads, 1e-9))
 
     def _waited(self) -> float:
         """Return the seconds that all threads have waited: the second field of schedstat, in nanoseconds."""

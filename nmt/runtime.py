@@ -1,4 +1,4 @@
-"""Settles what a command computes on, from what is asked and what is there."""
+"""Runtime of a command: device, precision, number of threads and memory allocator."""
 
 import ctypes
 import logging
@@ -19,36 +19,38 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Runtime:
+    """Device and precision selected from the configuration and the hardware."""
+
     device: torch.device
     bfloat16: bool
-    """Whether to train in bfloat16."""
+    """True to train under bfloat16 autocast."""
     translate_in: Precision
-    """float32, bfloat16 or int8."""
+    """Precision for translation: float32, bfloat16 or int8."""
     keeps_memory: bool
-    """Whether the allocator keeps freed memory."""
+    """True if the allocator keeps freed memory."""
 
     def __str__(self) -> str:
         memory = "kept by the allocator" if self.keeps_memory else "left to the C library"
         return f"{self.device}, {torch.get_num_threads()} threads, freed memory {memory}"
 
     def lower_precision(self, translator: Translator) -> None:
-        """Brings a translator's model to the precision to translate in."""
+        """Convert a translator's model to the precision for translation."""
         if self.translate_in != Precision.float32:
             translator.model.lower_precision(self.translate_in)
             log.info("translating in %s", translator.model.precision)
 
 
 def setup_runtime(config: MachineConfig) -> Runtime:
-    """Sets threads, denormals and the allocator, and decides on device and precision.
+    """Select device, precision and number of threads from the configuration and the hardware, and set up torch.
 
     Raises:
-        UserError: a device or a precision is asked for that is not there.
+        UserError: the configured device or precision is not available.
     """
     keeps_memory = keep_memory()
     torch.set_num_threads(number_of_threads(config))
-    torch.set_flush_denormal(True)  # numbers near zero are hundreds of times slower otherwise
+    torch.set_flush_denormal(True)  # otherwise arithmetic near zero is hundreds of times slower
     name = config.device
-    if name == "auto":  # of several processes each has a device of its own, if there are any
+    if name == "auto":  # every local rank has its own GPU
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
@@ -65,7 +67,7 @@ def setup_runtime(config: MachineConfig) -> Runtime:
 
 
 def number_of_threads(config: MachineConfig) -> int:
-    """Return `machine.threads`, else OMP_NUM_THREADS, else this process's share of the available cores."""
+    """Return `machine.threads`; otherwise OMP_NUM_THREADS; otherwise this process's share of the available cores."""
     requested = requested_threads()
     if config.threads is not None and requested not in (None, config.threads):
         log.warning("machine.threads=%d overrides OMP_NUM_THREADS=%d", config.threads, requested)
@@ -73,16 +75,17 @@ def number_of_threads(config: MachineConfig) -> int:
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 are faster: with AMX's tiles. AVX-512's bfloat16 alone is slower here."""
+    """Return whether bfloat16 matrix products are faster than float32. On CPUs they are with AMX tiles only."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_amx_tile_supported())
 
 
 def keep_memory() -> bool:
-    """Tells glibc to keep freed memory instead of returning large blocks to the kernel at each step.
+    """Make glibc keep freed memory instead of returning large blocks to the kernel at each step.
 
-    Each block would be faulted in again page by page, which took a fifth of a training step. Costs resident memory.
+    Page faults for returned blocks took a fifth of a training step. The cost is more resident memory. Return whether
+    glibc was found.
     """
     if not sys.platform.startswith("linux"):
         return False

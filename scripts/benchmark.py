@@ -1,4 +1,4 @@
-"""Figures of speed: `benchmark.py train|decode|prepare|startup|checkpoint`; `--help` lists the settings."""
+"""Measure speed: `benchmark.py train|decode|prepare|startup|checkpoint`; `--help` lists the settings."""
 
 from nmt.cli.benchmark import main
 

@@ -1,4 +1,4 @@
-"""From a checkout: the same as nmt-compare."""
+"""Run nmt-compare from a checkout."""
 
 from nmt.cli.compare import main
 

@@ -1,4 +1,4 @@
-"""Pictures of what goes on inside: `diagnose.py gradients|memory|gates|attention`; `--help` lists the settings."""
+"""Draw the inside of a model: `diagnose.py gradients|memory|gates|attention`; `--help` lists the settings."""
 
 from nmt.cli.diagnose import main
 

@@ -1,4 +1,4 @@
-"""From a checkout: the same as nmt-distil."""
+"""Run nmt-distil from a checkout."""
 
 from nmt.cli.distil import main
 

@@ -1,4 +1,4 @@
-"""From a checkout: the same as nmt-doctor."""
+"""Run nmt-doctor from a checkout."""
 
 from nmt.cli.doctor import main
 

@@ -1,4 +1,4 @@
-"""From a checkout: the same as nmt-evaluate."""
+"""Run nmt-evaluate from a checkout."""
 
 from nmt.cli.evaluate import main
 

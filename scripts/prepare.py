@@ -1,4 +1,4 @@
-"""From a checkout: the same as nmt-prepare."""
+"""Run nmt-prepare from a checkout."""
 
 from nmt.cli.prepare import main
 

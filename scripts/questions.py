@@ -1,4 +1,4 @@
-"""Answers to questions, measured: trains what is missing and writes docs/questions.md; `--help` lists the settings."""
+"""Run the trainings of the questions and write docs/questions.md; `--help` lists the settings."""
 
 from nmt.cli.questions import main
 

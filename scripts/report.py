@@ -1,4 +1,4 @@
-"""From a checkout: the same as nmt-report."""
+"""Run nmt-report from a checkout."""
 
 from nmt.cli.report import main
 

@@ -1,4 +1,4 @@
-"""From a checkout: the same as nmt-score."""
+"""Run nmt-score from a checkout."""
 
 from nmt.cli.score import main
 

@@ -1,4 +1,4 @@
-"""From a checkout: the same as nmt-sweep."""
+"""Run nmt-sweep from a checkout."""
 
 from nmt.cli.sweep import main
 

@@ -1,4 +1,4 @@
-"""From a checkout: the same as nmt-train."""
+"""Run nmt-train from a checkout."""
 
 from nmt.cli.train import main
 

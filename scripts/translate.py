@@ -1,4 +1,4 @@
-"""From a checkout: the same as nmt-translate."""
+"""Run nmt-translate from a checkout."""
 
 from nmt.cli.translate import main
 

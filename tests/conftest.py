@@ -1,4 +1,4 @@
-"""What tests share: an environment that touches nothing of the user's, and a small corpus with its tokenizer."""
+"""Shared fixtures: an isolated environment, and a small corpus with its tokenizer."""
 
 import gc
 import os
@@ -18,7 +18,7 @@ from nmt.phrasebook import Pair, pairs
 
 @pytest.fixture(scope="session", autouse=True)
 def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The cache in a temporary folder, and wandb without account or network, whatever the user has set."""
+    """Put the cache into a temporary folder and wandb offline, regardless of the user's environment."""
     folder = tmp_path_factory.mktemp("environment")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("WANDB_")]:
@@ -27,25 +27,25 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("WANDB_MODE", "offline")
         for name in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
             patch.setenv(name, str(folder / "wandb"))
-        torch.set_num_threads(1)  # for what the first module prepares
+        torch.set_num_threads(1)  # for the module fixtures of the first module
         yield
 
 
 @pytest.fixture(autouse=True)
 def numbers_near_zero() -> Iterator[None]:
-    """Commands have the processor take them for zero; hypothesis refuses to draw numbers where it does."""
+    """Turn off flushing of denormal numbers, which commands turn on and hypothesis refuses."""
     yield
     torch.set_flush_denormal(False)
 
 
 def pytest_collection_finish() -> None:
-    """What the imports have made stays to the end: the garbage collector need not look through it again and again."""
+    """Exempt the imported objects, which live to the end, from garbage collection."""
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def one_store() -> Iterator[None]:
-    """Hydra copies all schemas for each composition, a fifth of its time, and changes no copy of them."""
+    """Do not copy Hydra's schema store for each composition: the copy takes a fifth of the time and is not changed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConfigStore, "__deepcopy__", lambda store, memo: store, raising=False)
         yield
@@ -53,14 +53,14 @@ def one_store() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def composing() -> Iterator[None]:
-    """Hydra with the shipped files and the schemas of all commands, for `hydra.compose`."""
+    """Set up `hydra.compose` with the shipped files and the schemas of all commands."""
     with composing_in(conf_dir()):
         yield
 
 
 @pytest.fixture
 def terminal() -> Iterator[None]:
-    """SIGHUP is heard, as at a terminal, also where nohup has the tests ignore it."""
+    """Restore the default handling of SIGHUP, as at a terminal, where nohup made the tests ignore it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -68,7 +68,7 @@ def terminal() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """More threads would change the order of sums, and with it the last bits; also of what the next module prepares."""
+    """Use one thread, also for the fixtures of the next module: more threads change the order of sums and the bits."""
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(1)
@@ -81,5 +81,5 @@ def phrases() -> list[Pair]:
 
 @pytest.fixture(scope="session")
 def tokenizer(phrases: list[Pair]) -> Tokenizer:
-    """One vocabulary for both languages."""
+    """Train one tokenizer for both languages."""
     return Tokenizer(train_tokenizer((line for pair in phrases for line in pair), TokenizerConfig(vocab_size=200)))

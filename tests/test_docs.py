@@ -1,4 +1,4 @@
-"""What docs/models.md shows: its examples are added to a copy of the code, and do what every member must."""
+"""Examples of docs/models.md, added to a copy of the code and run through the tests of every member."""
 
 import os
 import re
@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import Architecture, AttentionKind, Cell, DecoderKind
+from nmt.config import Architecture, AttentionKind, CellKind, DecoderKind
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 
 
 def examples(section: str) -> list[str]:
-    """The indented blocks of a section, without their indentation."""
+    """Return the indented blocks of a section, without their indentation."""
     text = PAGE.partition(f"## {section}\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)
     return [re.sub(r"^    ", "", block, flags=re.MULTILINE).strip("\n") + "\n" for block in blocks]
 
 
 def put_before(path: Path, mark: str, block: str, indent: int = 0) -> None:
-    """Inserts a block, indented, before the first line of a file that begins with the mark."""
+    """Insert a block, indented, before the first line of a file that begins with the mark."""
     text = path.read_text(encoding="utf-8")
     at = text.index(f"\n{' ' * indent}{mark}") + 1
     lines = "".join(" " * indent + line if line.strip() else line for line in re.findall(".*\n", block))
@@ -31,27 +31,29 @@ def put_before(path: Path, mark: str, block: str, indent: int = 0) -> None:
 
 
 @pytest.mark.commands
-def test_the_examples_of_a_cell_an_attention_and_a_decoder_do_what_every_member_must(tmp_path: Path) -> None:
+def test_the_examples_of_a_cell_an_attention_and_a_decoder_pass_the_tests_of_every_member(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "nmt", tmp_path / "nmt", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "tests").mkdir()
-    for name in ("family.py", "test_family.py", "test_cells.py"):
+    for name in ("helpers/family.py", "unit/models/test_family.py", "unit/models/test_cells.py"):
         shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
     models, config = tmp_path / "nmt" / "models", tmp_path / "nmt" / "config" / "model.py"
 
     name, definition, choice, test = examples("Adding a cell")
     put_before(config, "lstm =", name, indent=4)
-    put_before(models / "cells.py", "def cell_type", definition + "\n\n")
-    put_before(models / "cells.py", "case Cell.lstm", choice, indent=8)
+    put_before(models / "layers" / "cells.py", "def cell_type", definition + "\n\n")
+    put_before(models / "layers" / "cells.py", "case CellKind.lstm", choice, indent=8)
     with (tmp_path / "tests" / "test_cells.py").open("a", encoding="utf-8") as file:
         file.write("\n\n" + test)
     name, definition, choice = examples("Adding an attention")
     put_before(config, "additive =", name, indent=4)
     put_before(models / "attention.py", "def build_attention", definition + "\n\n")
     put_before(models / "attention.py", "case AttentionKind.additive", choice, indent=8)
-    name, definition, choice = examples("Adding a decoder")
+    name, definition, import_line, choice = examples("Adding a decoder")
     put_before(config, "gnmt =", name, indent=4)
-    put_before(models / "decoders.py", "def build_decoder", definition + "\n\n")
-    put_before(models / "decoders.py", "case DecoderKind.gnmt", choice, indent=8)
+    decoders = models / "decoders"
+    (decoders / "context_gate.py").write_text(definition, encoding="utf-8")
+    put_before(decoders / "__init__.py", "from nmt.models.decoders.convolutional", import_line)
+    put_before(decoders / "__init__.py", "case DecoderKind.gnmt", choice, indent=8)
 
     short = "coupled or ((cosine or context_gate) and (in_a_row or alone or finite_differences))"
     run = subprocess.run(
@@ -64,15 +66,16 @@ def test_the_examples_of_a_cell_an_attention_and_a_decoder_do_what_every_member_
     assert run.returncode == 0, run.stdout + run.stderr
     passed = [line for line in run.stdout.split("\n") if "PASSED" in line]
     counts = {word: sum(word in line for line in passed) for word in ("coupled", "cosine", "context_gate")}
-    assert counts == {"coupled": 15, "cosine": 3, "context_gate": 9}
+    # MEMBERS has two lists over Cell, one over AttentionKind and five over DecoderKind (three tests each).
+    assert counts == {"coupled": 22, "cosine": 3, "context_gate": 15}
 
 
-@pytest.mark.parametrize("word", [*Cell, *DecoderKind, *(path.stem for path in ROOT.glob("conf/model/*20??.yaml"))])
-def test_every_member_stands_in_the_tables(word: str) -> None:
+@pytest.mark.parametrize("word", [*CellKind, *DecoderKind, *(path.stem for path in ROOT.glob("conf/model/*20??.yaml"))])
+def test_the_tables_of_models_name_every_member(word: str) -> None:
     assert re.search(rf"^\| `{word}`", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("word", [*AttentionKind, *Architecture])
-def test_every_attention_and_architecture_stands_in_its_table(word: str) -> None:
+def test_the_table_of_attentions_names_every_attention_and_architecture(word: str) -> None:
     page = (ROOT / "docs" / "attention.md").read_text(encoding="utf-8")
     assert re.search(rf"^\| `{word}`", page, re.MULTILINE)

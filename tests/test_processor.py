@@ -1,4 +1,4 @@
-"""Cores, threads and OpenMP's settings against files and environments written by hand."""
+"""Number of cores and threads, and OpenMP settings, for hand-written files and environments."""
 
 import logging
 import os
@@ -69,11 +69,11 @@ def test_cores_are_limited_by_affinity_and_quota(
         ({"OMP_NUM_THREADS": "2", "TORCHELASTIC_RUN_ID": "x"}, 2),
     ],
 )
-def test_the_environment_asks_for_threads(environment: dict[str, str], threads: int | None) -> None:
+def test_the_environment_sets_the_number_of_threads(environment: dict[str, str], threads: int | None) -> None:
     assert requested_threads(environment) == threads
 
 
-def test_the_configuration_comes_before_the_environment_and_says_so(
+def test_the_configuration_overrides_the_environment_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
@@ -84,11 +84,11 @@ def test_the_configuration_comes_before_the_environment_and_says_so(
     assert "machine.threads=2 overrides OMP_NUM_THREADS=3" in caplog.text
 
 
-def test_what_the_user_has_set_of_spinning_stays() -> None:
-    for given in ({"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7", "KMP_BLOCKTIME": "0"}):
-        environment = dict(given)
+def test_spinning_settings_of_the_user_are_kept() -> None:
+    for settings in ({"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "7", "KMP_BLOCKTIME": "0"}):
+        environment = dict(settings)
         limit_spinning(environment)
-        assert environment == given
+        assert environment == settings
     environment = {}
     limit_spinning(environment)
     assert set(environment) == {"GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
@@ -117,15 +117,19 @@ def test_waiting_is_summed_over_threads(tmp_path: Path) -> None:
     write(2, 2_500_000_000)
     assert meter.share(seconds=4.0, threads=2) == pytest.approx((0.5 + 1.5) / 8)
     assert meter.share(seconds=4.0, threads=2) == 0
+    write(1, 9_000_000_000)  # background threads wait too
+    assert meter.share(seconds=4.0, threads=1) == 1
     assert ContentionMeter(tmp_path / "not there").share(1.0, 1) == 0
 
 
 class Waiting(ContentionMeter):
+    """Meter of threads that wait 40 % of the time."""
+
     def share(self, seconds: float, threads: int) -> float:
         return 0.4
 
 
-def test_a_starved_training_is_told_by_how_much_and_not_at_every_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_starved_training_gets_one_warning_with_the_share_of_waiting(caplog: pytest.LogCaptureFixture) -> None:
     monitor = ContentionMonitor(Waiting())
     with caplog.at_level(logging.WARNING):
         monitor.check(1.0)

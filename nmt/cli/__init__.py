@@ -1,4 +1,4 @@
-"""The commands: thin entries, the only files that import hydra."""
+"""Commands, one per file. Their machinery is in the packages below; only this package imports hydra."""
 
 from nmt.processor import limit_spinning
 

@@ -1,4 +1,4 @@
-"""scripts/benchmark.py: figures of speed, as a table and as JSON."""
+"""scripts/benchmark.py: measure speed, as a table and as JSON."""
 
 import json
 import logging
@@ -18,12 +18,12 @@ from nmt.cli import app
 from nmt.config import (
     AttentionKind,
     BenchmarkConfig,
+    BenchmarkTask,
     Config,
     ModelConfig,
     Precision,
     SearchConfig,
     SearchKind,
-    Task,
     TrackingConfig,
     TrackingMode,
     TrainConfig,
@@ -50,8 +50,8 @@ from nmt.runtime import fast_bfloat16, setup_runtime
 log = logging.getLogger(__name__)
 
 
-def standard(config: BenchmarkConfig) -> Config:
-    """The shape that figures are compared in: 8,000 joint pieces where the corpus fills them, hidden 512."""
+def reference_config(config: BenchmarkConfig) -> Config:
+    """Return the configuration used in all comparisons: hidden size 512, 8,000 joint pieces (phrasebook: its own)."""
     data = config.data
     if data.phrasebook is None:
         data = replace(data, tokenizer=replace(data.tokenizer, vocab_size=8000))
@@ -70,45 +70,53 @@ def standard(config: BenchmarkConfig) -> Config:
     )
 
 
-def build(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, float]) -> Benchmark:
-    """The benchmark of a task; `folder` is for the files that it needs."""
-    whole, machine = standard(config), setup_runtime(replace(config.machine(), precision=precision(config)))
+def build_benchmark(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, float]) -> Benchmark:
+    """Create the benchmark of a task.
+
+    Args:
+        config: the command's configuration.
+        folder: folder for temporary files of the benchmark.
+        peaks: peak of matrix products in FLOP/s, by precision.
+    """
+    full = reference_config(config)
+    runtime = setup_runtime(replace(config.machine(), precision=select_precision(config)))
     match config.task:
-        case Task.train:
-            peak = peaks["matmul_peak_flops_bfloat16" if machine.bfloat16 else "matmul_peak_flops_float32"]
-            return TrainingBenchmark(whole, folder, machine.device, machine.bfloat16, config.steps, peak)
-        case Task.checkpoint:
-            return CheckpointBenchmark(whole, folder, machine.device, machine.bfloat16, config.steps)
-        case Task.decode:
+        case BenchmarkTask.train:
+            peak = peaks["matmul_peak_flops_bfloat16" if runtime.bfloat16 else "matmul_peak_flops_float32"]
+            return TrainingBenchmark(full, folder, runtime.device, runtime.bfloat16, config.steps, peak)
+        case BenchmarkTask.checkpoint:
+            return CheckpointBenchmark(full, folder, runtime.device, runtime.bfloat16, config.steps)
+        case BenchmarkTask.decode:
             run = None if config.run is None else RunDirectory.open(config.run)
             search = search_settings(config, SearchConfig() if run is None else run.config().search)
             benchmark = (
-                DecodingBenchmark.untrained(whole, search, machine.device)
+                DecodingBenchmark.untrained(full, search, runtime.device)
                 if run is None
-                else DecodingBenchmark.trained(run, search, machine.device)
+                else DecodingBenchmark.trained(run, search, runtime.device)
             )
-            machine.lower_precision(benchmark.translator)
+            runtime.lower_precision(benchmark.translator)
             return benchmark
-        case Task.prepare:
-            return PreparationBenchmark(whole)
-        case Task.startup:
+        case BenchmarkTask.prepare:
+            return PreparationBenchmark(full)
+        case BenchmarkTask.startup:
             assert config.run is not None
             return StartupBenchmark(config.run)
 
 
-def precision(config: BenchmarkConfig) -> Precision:
-    """What is asked for, or the fastest for the task."""
+def select_precision(config: BenchmarkConfig) -> Precision:
+    """Return the configured precision; for `auto`, the fastest on this processor for the task."""
     if config.precision != Precision.auto:
         return config.precision
-    if config.task == Task.decode:
+    if config.task == BenchmarkTask.decode:
         return Precision.int8 if int8_products_are_exact() else Precision.float32
     return Precision.bfloat16 if fast_bfloat16(torch.device("cpu")) else Precision.float32
 
 
-def search_settings(config: BenchmarkConfig, usual: SearchConfig) -> SearchConfig:
+def search_settings(config: BenchmarkConfig, base: SearchConfig) -> SearchConfig:
+    """Return the search `base` with the beam size and batch size of the benchmark."""
     kind = SearchKind.greedy if config.beam_size == 1 else SearchKind.beam
-    size = config.batch_size or usual.batch_size
-    return replace(usual, kind=kind, beam_size=config.beam_size, batch_size=size, n_best=1)
+    size = config.batch_size or base.batch_size
+    return replace(base, kind=kind, beam_size=config.beam_size, batch_size=size, n_best=1)
 
 
 def command(cfg: DictConfig) -> None:
@@ -123,62 +131,67 @@ def command(cfg: DictConfig) -> None:
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         peak = peaks[f"matmul_peak_flops_{name}"] = matmul_peak(dtype)
         log.info("peak of matrix products in %s: %s", name, f"{peak / 1e9:,.1f} GFLOP/s" if peak else "not supported")
-    found = measure(configs, peaks)
-    precisions = [str(precision(config)) for config in configs]
-    what = f"{configs[0].task} on {configs[0].data.name}"
-    shown = [precision + beside(config) for precision, config in zip(precisions, configs, strict=True)]
-    title = f"{what} in {' versus '.join(shown)}, {torch.get_num_threads()} threads"
-    show(found, peaks, title)
+    figures = measure(configs, peaks)
+    precisions = [str(select_precision(config)) for config in configs]
+    labels = [precision + neighbours_label(config) for precision, config in zip(precisions, configs, strict=True)]
+    threads = torch.get_num_threads()
+    title = f"{configs[0].task} on {configs[0].data.name} in {' versus '.join(labels)}, {threads} threads"
+    show_table(figures, peaks, title)
     if output is not None:
-        report = summary(found[0]) | peaks | {"threads": torch.get_num_threads(), "precision": precisions[0]}
-        if len(found) > 1:
-            report |= {"versus": summary(found[1]) | {"precision": precisions[1]}, "ratio": ratios(found)}
+        report = summary(figures[0]) | peaks | {"threads": threads, "precision": precisions[0]}
+        if len(figures) > 1:
+            report |= {"versus": summary(figures[1]) | {"precision": precisions[1]}, "ratio": ratios(figures)}
         output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 def summary(figures: dict[str, list[float]]) -> dict[str, Any]:
-    """The median of each figure, and under `spread` half the distance between its quartiles."""
+    """Return the median of each figure, and under `spread` half of its interquartile range."""
     medians: dict[str, Any] = {name: median(values) for name, values in figures.items()}
     return medians | {"spread": {name: spread(values) for name, values in figures.items()}}
 
 
 def measure(configs: list[BenchmarkConfig], peaks: Mapping[str, float]) -> list[dict[str, list[float]]]:
-    """Figures of each configuration, repetition by repetition, in turns; the first of each warms up."""
-    found: list[dict[str, list[float]]] = [{} for _ in configs]
+    """Return the figures of each configuration, one value per repetition.
+
+    The configurations are measured in turns. The first repetition of each is a warm-up and is not counted.
+    """
+    results: list[dict[str, list[float]]] = [{} for _ in configs]
     with tempfile.TemporaryDirectory(prefix="nmt-benchmark-") as folder, progress_bar() as bar:
-        benchmarks = [build(config, Path(folder) / str(number), peaks) for number, config in enumerate(configs)]
+        benchmarks = [
+            build_benchmark(config, Path(folder) / str(number), peaks) for number, config in enumerate(configs)
+        ]
         for repetition in bar.track(range(configs[0].repeats + 1), description="repetitions"):
-            for config, benchmark, figures in zip(configs, benchmarks, found, strict=True):
+            for config, benchmark, figures in zip(configs, benchmarks, results, strict=True):
                 with busy_neighbours(config.neighbours):
                     measured = benchmark.repeat()
                 name, value = next(iter(measured.items()))
                 part = f"repetition {repetition} of {config.repeats}" if repetition else "warm-up"
-                log.info("%s%s: %s %s", part, beside(config), name.replace("_", " "), f"{value:,.5g}")
+                log.info("%s%s: %s %s", part, neighbours_label(config), name.replace("_", " "), f"{value:,.5g}")
                 if repetition > 0:
                     for name, value in measured.items():
                         figures.setdefault(name, []).append(value)
-    return found
+    return results
 
 
-def beside(config: BenchmarkConfig) -> str:
-    """Return the part of a title that names the neighbours."""
+def neighbours_label(config: BenchmarkConfig) -> str:
+    """Return the part of a title that gives the number of busy processes."""
     return f" beside {config.neighbours} busy process{'es' * (config.neighbours > 1)}" if config.neighbours else ""
 
 
-def ratios(found: list[dict[str, list[float]]]) -> dict[str, float]:
-    """The first configuration's figures over the second's, the median of the ratios pair by pair."""
-    first, second = found
+def ratios(figures: list[dict[str, list[float]]]) -> dict[str, float]:
+    """Return the median over repetitions of the first configuration's figures divided by the second's."""
+    first, second = figures
     return {name: median([a / b for a, b in zip(first[name], second[name], strict=True)]) for name in first}
 
 
-def show(found: list[dict[str, list[float]]], peaks: Mapping[str, float], title: str) -> None:
-    headings = ["median", "+-"] + (["versus", "+-", "ratio"] if len(found) > 1 else [])
+def show_table(figures: list[dict[str, list[float]]], peaks: Mapping[str, float], title: str) -> None:
+    """Print the medians with their spread, and the ratio of two configurations."""
+    headings = ["median", "+-"] + (["versus", "+-", "ratio"] if len(figures) > 1 else [])
     table = Table("figure", *headings, title=title, title_justify="left")
-    quotients = ratios(found) if len(found) > 1 else {}
-    for name in found[0]:
-        cells = [
-            cell for figures in found for cell in (f"{median(figures[name]):,.5g}", f"{spread(figures[name]):,.2g}")
-        ]
+    quotients = ratios(figures) if len(figures) > 1 else {}
+    for name in figures[0]:
+        columns = [values[name] for values in figures]
+        cells = [cell for values in columns for cell in (f"{median(values):,.5g}", f"{spread(values):,.2g}")]
         table.add_row(name, *cells, *([f"{quotients[name]:.3f}"] if quotients else []))
     for name, peak in peaks.items():
         table.add_row(name, f"{peak:,.5g}", "")
@@ -186,7 +199,7 @@ def show(found: list[dict[str, list[float]]], peaks: Mapping[str, float], title:
 
 
 def main() -> None:
-    """The task is the first word; what stands behind the word `vs` is set in the second configuration alone."""
+    """Run the command. The first word is the task; words after `vs` set values of the second configuration alone."""
     if "vs" in sys.argv:
         end = sys.argv.index("vs")
         sys.argv[end:] = [f"versus={json.dumps(sys.argv[end + 1 :])}"]

@@ -1,4 +1,4 @@
-"""nmt-compare: runs side by side: scores with intervals and tests, costs, by length and frequency, sentences."""
+"""nmt-compare: compare runs by scores with intervals and tests, costs, length, word frequency and sentences."""
 
 import json
 import logging
@@ -10,40 +10,40 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.config import CompareConfig, from_hydra
-from nmt.lab.comparison import Comparison, gather, grids, show_grids, write_comparison
+from nmt.lab.comparison import Comparison, comparison_tables, gather, show_tables, write_comparison
 from nmt.lab.plots import draw_comparison
 
 log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
-    asked = from_hydra(CompareConfig, cfg)
-    folder = None if asked.output is None else app.new_path(asked.output)
-    systems, test = gather(asked.runs, asked.split, asked.metric, asked.testset)
-    comparison = Comparison(systems, test, asked.metric)
-    differences = comparison.differences(asked.sentences) if asked.sentences else []
-    breakdowns = comparison.breakdowns(asked.buckets)
+    config = from_hydra(CompareConfig, cfg)
+    folder = None if config.output is None else app.new_path(config.output)
+    systems, test = gather(config.runs, config.split, config.metric, config.testset)
+    comparison = Comparison(systems, test, config.metric)
+    differences = comparison.differences(config.sentences) if config.sentences else []
+    breakdowns = comparison.breakdowns(config.buckets)
     try:
-        show_grids(grids(comparison, breakdowns, differences))
+        show_tables(comparison_tables(comparison, breakdowns, differences))
         sys.stdout.flush()
-    finally:  # files are written also where standard output fails, and shown where they cannot be written
+    finally:  # write the files even if standard output fails, and show the tables even if the files cannot be written
         if folder is not None:
             folder.mkdir(parents=True)
             write_comparison(comparison, breakdowns, differences, folder)
             draw_comparison(comparison, breakdowns, folder / "compare.png")
-            log.info("%s has compare.md, compare.json and compare.png", folder)
+            log.info("wrote compare.md, compare.json and compare.png to %s", folder)
 
 
 def with_runs_as_key(words: Sequence[str]) -> list[str]:
-    """The command line with the words that name runs as `runs=[...]`.
+    """Return the command line with the words that name runs collected in `runs=[...]`.
 
-    A folder may have an equals sign in its name, as hydra's multiruns can; what follows an option is its value.
+    The name of a folder can contain an equals sign, as in Hydra's multiruns. The word after an option is its value.
     """
     runs: list[str] = []
     others: list[str] = []
     for before, word in zip(["", *words], words, strict=False):
-        named = not word.startswith("-") and not before.startswith("-") and ("=" not in word or Path(word).is_dir())
-        (runs if named else others).append(word)
+        is_run = not word.startswith("-") and not before.startswith("-") and ("=" not in word or Path(word).is_dir())
+        (runs if is_run else others).append(word)
     return others + ([f"runs={json.dumps(runs, ensure_ascii=False)}"] if runs else [])
 
 

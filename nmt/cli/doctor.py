@@ -1,4 +1,4 @@
-"""nmt-doctor: a look at a corpus before anyone trains on it; exit code 1 if something is bad."""
+"""nmt-doctor: check a corpus before training on it; exit code 1 if a check found a serious fault."""
 
 import logging
 
@@ -14,17 +14,17 @@ log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
-    asked = from_hydra(DoctorConfig, cfg)
-    folder = None if asked.output is None else app.new_path(asked.output)
-    findings = examine(asked, setup_runtime(asked.machine).device)
-    show_findings(asked.data.name, findings)
+    config = from_hydra(DoctorConfig, cfg)
+    folder = None if config.output is None else app.new_path(config.output)
+    findings = examine(config, setup_runtime(config.machine).device)
+    show_findings(config.data.name, findings)
     if folder is not None:
         try:
             folder.mkdir(parents=True)
-            write_findings(asked.data.name, findings, folder)
+            write_findings(config.data.name, findings, folder)
         except OSError as error:
-            raise UserError(f"output={asked.output}: {error.strerror}; choose a folder to write to") from None
-        log.info("%s has doctor.md and doctor.json", folder)
+            raise UserError(f"output={config.output}: {error.strerror}; choose a folder with write access") from None
+        log.info("wrote doctor.md and doctor.json to %s", folder)
     if any(finding.verdict == Verdict.bad for finding in findings):
         raise SystemExit(1)
 

@@ -1,4 +1,4 @@
-"""nmt-evaluate: scores of a run on a split, on a test set of sacrebleu's, or on files of your own."""
+"""nmt-evaluate: score a run on a split, on a test set of sacrebleu, or on the user's files."""
 
 import hashlib
 import json
@@ -10,10 +10,11 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.config import Config, EvaluateConfig, path_of, with_search
+from nmt.config import Config, EvaluateConfig, user_path, with_search
 from nmt.data import is_regular
+from nmt.decoding import load_translator
 from nmt.errors import UserError
-from nmt.evaluation import EvaluationSet, load_translator, score_translations, scores_name, show_scores
+from nmt.evaluation import EvaluationSet, score_translations, scores_name, show_scores
 from nmt.metrics import Comet, check_tokenizer
 from nmt.run import RunDirectory
 from nmt.runtime import setup_runtime
@@ -23,62 +24,62 @@ log = logging.getLogger(__name__)
 
 def command(cfg: DictConfig) -> None:
     run = RunDirectory.open(app.required(cfg, "run"))
-    config = run.config()
-    asked, search = with_search(EvaluateConfig, cfg, config.search)
-    check_tokenizer(config.data.bleu_tokenize)
-    folder = scores_folder(asked, run)
-    machine = setup_runtime(asked.machine)
-    others = [RunDirectory.open(path) for path in asked.ensemble]
-    # What may not be had is asked for first, and the slow work done when all is there.
-    name, test = what_to_score(asked, run, config)
-    comet = Comet(asked.comet, machine.device.type == "cuda") if asked.comet else None
-    translator, step = load_translator(run, asked.checkpoint, search, machine.device, others)
-    machine.lower_precision(translator)
-    if others:  # the run's own scores stay
-        name += f".ensemble.{digest(*asked.ensemble)}"
-    stem = folder / (asked.name or name)
-    chosen = {"checkpoint": run.checkpoint_link(asked.checkpoint), "ensemble": asked.ensemble}
-    scored = score_translations(test, translator, step, config, chosen, comet)
+    trained = run.config()
+    config, search = with_search(EvaluateConfig, cfg, trained.search)
+    check_tokenizer(trained.data.bleu_tokenize)
+    folder = scores_folder(config, run)
+    runtime = setup_runtime(config.machine)
+    others = [RunDirectory.open(path) for path in config.ensemble]
+    # Acquire everything that can fail (test set, COMET model) before decoding.
+    name, test = select_test_set(config, run, trained)
+    comet = Comet(config.comet, runtime.device.type == "cuda") if config.comet else None
+    translator, step = load_translator(run, config.checkpoint, search, runtime.device, others)
+    runtime.lower_precision(translator)
+    if others:  # keeps the scores of the run alone
+        name += f".ensemble.{digest(*config.ensemble)}"
+    stem = folder / (config.name or name)
+    chosen = {"checkpoint": run.checkpoint_link(config.checkpoint), "ensemble": config.ensemble}
+    scored = score_translations(test, translator, step, trained, chosen, comet)
     show_scores(scored.scores)
     sys.stdout.flush()
     scored.keep(stem)
-    log.info("%s.json has the scores, %s.hyp the translations", stem, stem)
+    log.info("wrote the scores to %s.json and the translations to %s.hyp", stem, stem)
 
 
-def scores_folder(asked: EvaluateConfig, run: RunDirectory) -> Path:
-    """Return the folder for the files of scores, once it is known that it can be written to.
+def scores_folder(config: EvaluateConfig, run: RunDirectory) -> Path:
+    """Create the folder for the files of scores, and return its path.
 
     Raises:
-        UserError: it cannot.
+        UserError: the folder cannot be written.
     """
-    folder = run.path / "scores" if asked.output is None else path_of(asked.output)
+    folder = run.path / "scores" if config.output is None else user_path(config.output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
         raise UserError(
-            f"{folder} cannot be written to ({error.strerror}); give another folder by output=FOLDER"
+            f"{folder} cannot be written ({error.strerror}); choose another folder with output=FOLDER"
         ) from None
 
 
-def what_to_score(asked: EvaluateConfig, run: RunDirectory, config: Config) -> tuple[str, EvaluationSet]:
-    """The name of the files of scores, and what they are about: own files, a named test set, or a split."""
-    if asked.src is not None and asked.ref is not None:
-        paths = [asked.src, asked.ref, *asked.further_refs]
+def select_test_set(config: EvaluateConfig, run: RunDirectory, trained: Config) -> tuple[str, EvaluationSet]:
+    """Return the name of the score files, and the test set: the user's files, a named test set, or a split."""
+    if config.src is not None and config.ref is not None:
+        paths = [config.src, config.ref, *config.further_refs]
         test = EvaluationSet.of_files(*paths)
-        if not all(is_regular(path_of(path)) for path in paths):  # the next pipe may have the same name
+        if not all(is_regular(user_path(path)) for path in paths):  # another pipe can have the same name
             return f"pipe.{digest_of(json.dumps(test.identity()))}", test
-        return f"{Path(asked.src).name}.{digest(*paths)}", test
-    if asked.testset is not None:
-        pair = f"{config.data.src_lang}-{config.data.tgt_lang}"
-        return scores_name(asked.testset, pair), EvaluationSet.of_sacrebleu(asked.testset, pair)
-    src, references = run.text(asked.split)
-    return asked.split, EvaluationSet(asked.split, src, [references])
+        return f"{Path(config.src).name}.{digest(*paths)}", test
+    if config.testset is not None:
+        pair = f"{trained.data.src_lang}-{trained.data.tgt_lang}"
+        return scores_name(config.testset, pair), EvaluationSet.of_sacrebleu(config.testset, pair)
+    src, references = run.text(config.split)
+    return config.split, EvaluationSet(config.split, src, [references])
 
 
 def digest(*paths: str) -> str:
-    """What tells files and runs from namesakes in another folder."""
+    """Return a digest that distinguishes files and runs from those of the same name in another folder."""
     return digest_of("\n".join(str(Path(path).absolute()) for path in paths))
 
 

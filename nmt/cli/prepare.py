@@ -1,4 +1,4 @@
-"""nmt-prepare: corpus files to ids, a tokenizer and a report of what was dropped."""
+"""nmt-prepare: clean and tokenise a corpus, and report the dropped pairs."""
 
 import sys
 

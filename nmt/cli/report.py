@@ -1,13 +1,13 @@
-"""nmt-report: a run as a page to read, and its model card."""
+"""nmt-report: write an HTML report and a model card of a run."""
 
 import logging
 
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.config import ReportConfig, from_hydra, path_of
+from nmt.config import ReportConfig, from_hydra, user_path
 from nmt.errors import UserError
-from nmt.lab.report.facts import facts_of
+from nmt.lab.report.facts import collect_facts
 from nmt.lab.report.page import write_report
 from nmt.run import RunDirectory
 from nmt.runtime import setup_runtime
@@ -16,22 +16,26 @@ log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
-    asked = from_hydra(ReportConfig, cfg)
-    run = RunDirectory.open(asked.run)
-    folder = run.path if asked.output is None else path_of(asked.output)
+    config = from_hydra(ReportConfig, cfg)
+    run = RunDirectory.open(config.run)
+    folder = run.path if config.output is None else user_path(config.output)
     for name in ("report.html", "model_card.md"):
-        if asked.output is not None and (folder / name).exists():
-            raise UserError(f"output={asked.output}: {name} is there already; choose another folder or delete it")
-    machine = setup_runtime(asked.machine)
-    facts = facts_of(run, asked.split, machine.device, asked.examples, asked.random_examples, asked.seed)
-    for sentence in facts.missing:
-        log.info("missing: %s", sentence)
+        if config.output is not None and (folder / name).exists():
+            raise UserError(
+                f"output={config.output}: the folder has a {name} already; choose another folder or delete the file"
+            )
+    runtime = setup_runtime(config.machine)
+    facts = collect_facts(run, config.split, runtime.device, config.examples, config.random_examples, config.seed)
+    for missing in facts.missing:
+        log.info("missing: %s", missing)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in write_report(facts, folder):
             print(path)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written to: {error.strerror}; give another folder by output=") from None
+        raise UserError(
+            f"{folder} cannot be written: {error.strerror}; choose another folder with output=FOLDER"
+        ) from None
 
 
 def main() -> None:

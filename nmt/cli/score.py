@@ -1,4 +1,4 @@
-"""nmt-score: scores of a file of translations, whoever made them."""
+"""nmt-score: score files of translations, made by any system, and test their differences."""
 
 import logging
 
@@ -6,43 +6,51 @@ import torch
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.config import ScoreConfig, from_hydra, path_of
-from nmt.data import read_scored, tokenizer_advice
+from nmt.config import ScoreConfig, from_hydra, user_path
+from nmt.data import read_for_scoring, tokenizer_advice
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, show_scores
+from nmt.lab.comparison import files_grid, show_tables
 from nmt.metrics import Comet, all_scores, check_tokenizer
 
 log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
-    asked = from_hydra(ScoreConfig, cfg)
-    check_tokenizer(asked.bleu_tokenize)
-    hypotheses = lines_of(asked.hyp)
-    if asked.testset is not None:
-        assert asked.pair is not None
-        test = EvaluationSet.of_sacrebleu(asked.testset, asked.pair)
+    config = from_hydra(ScoreConfig, cfg)
+    check_tokenizer(config.bleu_tokenize)
+    hypotheses = read_lines(config.hyp)
+    if config.testset is not None:
+        assert config.pair is not None
+        test = EvaluationSet.of_sacrebleu(config.testset, config.pair)
     else:
-        assert asked.ref is not None
-        references = [lines_of(ref) for ref in (asked.ref, *asked.further_refs)]
-        test = EvaluationSet(asked.ref, lines_of(asked.src) if asked.src else hypotheses, references)
-    for name, side in [("src", test.src), *(("ref", lines) for lines in test.references)]:
+        assert config.ref is not None
+        references = [read_lines(ref) for ref in (config.ref, *config.further_refs)]
+        test = EvaluationSet(config.ref, read_lines(config.src) if config.src else hypotheses, references)
+    further = {path: read_lines(path) for path in config.further_hyps}
+    for name, side in [("src", test.src), *(("ref", lines) for lines in test.references), *further.items()]:
         if len(side) != len(hypotheses):
             raise UserError(f"hyp has {len(hypotheses)} lines and {name} {len(side)}; give parallel files")
     if not hypotheses:
-        raise UserError(f"hyp={asked.hyp} has no line; there is nothing to score")
-    comet = Comet(asked.comet, torch.cuda.is_available()) if asked.comet else None
+        raise UserError(f"hyp={config.hyp} has no lines; give a file with one translation per line")
+    comet = Comet(config.comet, torch.cuda.is_available()) if config.comet else None
     reference, *others = test.references
-    if advice := tokenizer_advice(reference, asked.bleu_tokenize, "use bleu_tokenize={better}"):
+    if advice := tokenizer_advice(reference, config.bleu_tokenize, "use bleu_tokenize={better}"):
         log.warning(advice)
-    scores = all_scores(hypotheses, reference, asked.bleu_tokenize, others, test.labels)
-    if comet is not None:
-        scores["comet"] = comet(test.src, hypotheses, reference, test.labels)
-    show_scores(scores)
+    translations = {config.hyp: hypotheses} | further
+    scores = []
+    for lines in translations.values():
+        scores.append(all_scores(lines, reference, config.bleu_tokenize, others, test.labels))
+        if comet is not None:
+            scores[-1]["comet"] = comet(test.src, lines, reference, test.labels)
+    if further:
+        show_tables([files_grid(translations, scores, test)])
+    else:
+        show_scores(scores[0])
 
 
-def lines_of(path: str) -> list[str]:
-    return read_scored(path_of(path))
+def read_lines(path: str) -> list[str]:
+    return read_for_scoring(user_path(path))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""nmt-sweep: many trainings, to find good values of some keys."""
+"""nmt-sweep: search for good values of some keys with many trainings."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +9,7 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.app.best_experiment import write_experiment
-from nmt.cli.train import create_run, fine_tuned, fit
-from nmt.config import Config, Metric, SweepCommandConfig, from_hydra, path_of, with_values
+from nmt.config import Config, SweepCommandConfig, from_hydra, user_path, with_values
 from nmt.errors import UserError
 from nmt.lab.sweep import (
     Parameter,
@@ -21,38 +20,40 @@ from nmt.lab.sweep import (
     Value,
     best_trial,
     proposal,
-    read_scores,
+    read_validations,
     search_space,
     text,
     trials_of,
+    with_validations,
     write_report,
 )
 from nmt.metrics import check_tokenizer
+from nmt.pipeline import create_run, fit, plain_dict, with_base_tokenizer
 from nmt.run import RunDirectory, provenance
 from nmt.runtime import Runtime, setup_runtime
 from nmt.training import Tracker
 
 MOST_FAILURES = 3
-"""Trials in a row that may fail."""
-REMEDY = "the same command goes on"
+"""Number of failed trials in a row that ends the sweep."""
+REMEDY = "the same command continues"
 
 log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
-    asked = from_hydra(SweepCommandConfig, cfg)
-    if asked.report is not None:
-        sweep = SweepDirectory.open(asked.report)
+    config = from_hydra(SweepCommandConfig, cfg)
+    if config.report is not None:
+        sweep = SweepDirectory.open(config.report)
     else:
-        sweep = SweepDirectory(path_of(asked.sweep.folder or default_folder()))
-        space = search_space(asked.sweep, asked.base())
-        total = trials_of(asked.sweep, space)
-        check_tokenizer(asked.data.bleu_tokenize)
-        machine = setup_runtime(asked.machine)
-        with sweep.locked(), app.stopping(REMEDY):
-            sweep.begin(asked, app.choices())
+        sweep = SweepDirectory(user_path(config.sweep.folder or default_folder()))
+        space = search_space(config.sweep, config.base())
+        total = trials_of(config.sweep, space)
+        check_tokenizer(config.data.bleu_tokenize)
+        runtime = setup_runtime(config.machine)
+        with sweep.locked(), app.interruptible(REMEDY):
+            sweep.begin(config, app.choices())
             with app.logging_to(sweep.path / "sweep.log"):
-                train_all(sweep, asked, space, total, machine)
+                train_all(sweep, config, space, total, runtime)
     report = write_report(sweep)
     write_experiment(sweep)
     print(report)
@@ -65,101 +66,100 @@ def default_folder() -> str:
 
 
 def train_all(
-    sweep: SweepDirectory, asked: SweepCommandConfig, space: Sequence[Parameter], total: int, machine: Runtime
+    sweep: SweepDirectory, config: SweepCommandConfig, space: Sequence[Parameter], total: int, runtime: Runtime
 ) -> None:
-    """Trains all trials that are not over.
+    """Train all trials that have not ended.
 
     Raises:
-        UserError: several in a row failed.
+        UserError: several trials in a row failed.
     """
-    metric, failures = asked.train.metric, 0
+    metric, failures = config.train.metric, 0
     for number in range(1, total + 1):
         trials = {trial.number: trial for trial in sweep.trials()}
         trial = trials.get(number)
-        before = [trials[each] for each in range(1, number) if each in trials]
+        before = [trials[earlier] for earlier in range(1, number) if earlier in trials]
         if trial is None or not trial.over:
             if trial is None:
-                trial = Trial(number, proposal(asked.sweep, asked.train, space, before, number))
+                trial = Trial(number, proposal(config.sweep, config.train, space, before, number))
                 sweep.write(trial)
             log.info("trial %d of %d: %s", number, total, settings(trial.parameters))
-            trial = train_trial(sweep, asked, space, before, trial, machine)
+            trial = train_trial(sweep, config, space, before, trial, runtime)
             sweep.write(trial)
             best = best_trial([*trials.values(), trial], metric)
-            if not asked.sweep.keep_checkpoints:
+            if not config.sweep.keep_checkpoints:
                 sweep.drop_checkpoints(best)
             log.info("%s", progress(trial, best, [*before, trial], total))
             failures = failures + 1 if trial.state == TrialState.failed else 0
             if failures == MOST_FAILURES:
                 raise UserError(
                     f"{failures} trials in a row failed, the last one: {trial.reason}; "
-                    f"mend that, delete their folders under {sweep.path / 'trials'}, and start the sweep again"
+                    f"fix that, delete their folders under {sweep.path / 'trials'}, and start the sweep again"
                 )
 
 
 def train_trial(
     sweep: SweepDirectory,
-    asked: SweepCommandConfig,
+    config: SweepCommandConfig,
     space: Sequence[Parameter],
     before: Sequence[Trial],
     trial: Trial,
-    machine: Runtime,
+    runtime: Runtime,
 ) -> Trial:
-    """Trains a trial to its end, or until it is poor, or goes on with one that was interrupted.
+    """Train a trial until it ends or is pruned; continue it if it was interrupted.
 
     Returns:
-        its record; a training that cannot begin, or fails, is a failed trial.
+        The record of the trial. A training that cannot start, or fails, is a failed trial.
     """
-    metric = asked.train.metric
+    metric = config.train.metric
     run = RunDirectory(sweep.run_path(trial.number))
-    pruning = Pruning(asked.sweep, asked.train, space, before, trial)
+    pruning = Pruning(config.sweep, config.train, space, before, trial)
 
     def poor() -> bool:
-        return pruning.poor(read_scores(run.metrics_path, metric))
+        validations = read_validations(run.metrics_path, metric)
+        return pruning.poor([(validation.step, validation.rank) for validation in validations])
 
     try:
-        config = trial_config(asked, sweep, trial.parameters)
-        seconds = train_run(config, run, machine, poor)
+        seconds = train_run(trial_config(config, sweep, trial.parameters), run, runtime, poor)
     except UserError as error:
         log.warning("trial %d failed: %s", trial.number, error)
         return replace(trial, state=TrialState.failed, reason=str(error))
-    scores = read_scores(run.metrics_path, metric)
-    if not scores:
+    validations = read_validations(run.metrics_path, metric)
+    if not validations:
         return replace(trial, state=TrialState.failed, reason="no validation was finite", seconds=seconds)
-    again = Pruning(asked.sweep, asked.train, space, before, trial)  # a continued training may not have asked
-    return replace(
-        trial,
-        state=TrialState.pruned if again.poor(scores) else TrialState.complete,
-        scores=scores,
-        score=(max if metric == Metric.bleu else min)(score for _, score in scores),
-        seconds=seconds,
-        notes=again.notes(),
-    )
+    trial = with_validations(trial, validations, metric)
+    again = Pruning(
+        config.sweep, config.train, space, before, trial
+    )  # `poor` is not called if training stopped after its last validation
+    state = TrialState.pruned if again.poor(trial.ranked) else TrialState.complete
+    return replace(trial, state=state, seconds=seconds, notes=again.notes())
 
 
-def trial_config(asked: SweepCommandConfig, sweep: SweepDirectory, parameters: Mapping[str, Any]) -> Config:
-    """
+def trial_config(command_config: SweepCommandConfig, sweep: SweepDirectory, parameters: Mapping[str, Any]) -> Config:
+    """Return the configuration of a trial.
+
     Raises:
-        UserError: the parameters do not go together.
+        UserError: the values of the parameters exclude each other.
     """
-    config = with_values(asked.base(), parameters)
+    config = with_values(command_config.base(), parameters)
     if config.train.init_from is not None:
-        config = fine_tuned(config, config.train.init_from)
+        config = with_base_tokenizer(config, config.train.init_from)
     if config.tracking.group is None:
         config = replace(config, tracking=replace(config.tracking, group=sweep.path.name))
     return config
 
 
-def train_run(config: Config, run: RunDirectory, machine: Runtime, poor: Callable[[], bool]) -> float:
-    """Trains the run of a trial, and returns the seconds that this took over all starts."""
+def train_run(config: Config, run: RunDirectory, runtime: Runtime, poor: Callable[[], bool]) -> float:
+    """Train the run of a trial, and return the seconds that this took over all starts."""
+    prepared = None
     if run.exists:
         run = RunDirectory.open(str(run.path))
     else:
-        create_run(run, config)
+        prepared = create_run(run, config)
     with run.locked(), app.logging_to(run.path / "train.log"):
         run.add_start(provenance(app.overrides()))
-        tracker = Tracker(run.path, config.tracking, app.as_dict(config))
+        tracker = Tracker(run.path, config.tracking, plain_dict(config))
         try:
-            return fit(config, run, machine, tracker, poor).progress.seconds
+            return fit(config, run, runtime, tracker, prepared, poor).progress.seconds
         finally:
             tracker.close()
 
@@ -169,10 +169,10 @@ def settings(parameters: Mapping[str, Value]) -> str:
 
 
 def progress(trial: Trial, best: Trial | None, done: Sequence[Trial], total: int) -> str:
-    """A trial's line: number, parameters, score, the best so far, time left."""
+    """Return the log line of a trial: number, parameters, score, best score so far, time left."""
     score = str(trial.state) if trial.score is None else f"{trial.state}, {trial.score:.2f}"
     ahead = "" if best is None else f"; best {best.score:.2f} in trial {best.number}"
-    left = (total - trial.number) * sum(each.seconds for each in done) / len(done)
+    left = (total - trial.number) * sum(finished.seconds for finished in done) / len(done)
     return (
         f"trial {trial.number} of {total}: {settings(trial.parameters)}: {score}{ahead}; {left / 60:.0f} minutes left"
     )

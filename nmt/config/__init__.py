@@ -1,17 +1,17 @@
-"""The typed configuration tree. A default is written once: here."""
+"""Typed configuration. Default values are defined only here."""
 
-from nmt.config.benchmark import BenchmarkConfig, Task, Variant
+from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
 from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
 from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
-from nmt.config.diagnose import DiagnoseConfig, Diagnosis, Side
+from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
 from nmt.config.model import (
     Architecture,
     AttentionKind,
     BridgeKind,
-    Cell,
+    CellKind,
     DecoderKind,
     ModelConfig,
     PositionKind,
@@ -19,8 +19,8 @@ from nmt.config.model import (
     encoder_widths,
 )
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
-from nmt.config.paths import cache_dir, conf_dir, corpus_note, path_of
-from nmt.config.question import MOST_MINUTES, Claim, Literature, Part, Question, QuestionsConfig, Row
+from nmt.config.paths import cache_dir, conf_dir, corpus_description, user_path
+from nmt.config.question import MAX_MINUTES, Claim, Literature, Question, QuestionPart, QuestionsConfig, Row
 from nmt.config.report import ReportConfig
 from nmt.config.root import (
     Config,
@@ -45,7 +45,7 @@ from nmt.config.sweep import (
     refusal,
     with_values,
 )
-from nmt.config.text_keys import child, hint_at, is_list, is_text, keep_text
+from nmt.config.text_keys import child, is_list, is_text, restore_text, type_at
 from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import (
     BatchUnit,
@@ -58,13 +58,14 @@ from nmt.config.train import (
 )
 
 __all__ = [
-    "MOST_MINUTES",
+    "MAX_MINUTES",
     "Architecture",
     "AttentionKind",
     "BatchUnit",
     "BenchmarkConfig",
+    "BenchmarkTask",
     "BridgeKind",
-    "Cell",
+    "CellKind",
     "Claim",
     "ClusterConfig",
     "CompareConfig",
@@ -84,17 +85,18 @@ __all__ = [
     "MbrReferences",
     "Metric",
     "ModelConfig",
+    "ModelSide",
     "ObjectiveKind",
     "OptimConfig",
     "OptimizerKind",
     "ParameterConfig",
-    "Part",
     "PhrasebookConfig",
     "PositionKind",
     "Precision",
     "PrepareConfig",
     "PrunerKind",
     "Question",
+    "QuestionPart",
     "QuestionsConfig",
     "Queue",
     "ReportConfig",
@@ -106,11 +108,9 @@ __all__ = [
     "SearchConfig",
     "SearchKind",
     "SentenceMetric",
-    "Side",
     "SubwordType",
     "SweepCommandConfig",
     "SweepConfig",
-    "Task",
     "TextFiles",
     "TokenizerConfig",
     "TrackingConfig",
@@ -122,17 +122,17 @@ __all__ = [
     "cache_dir",
     "child",
     "conf_dir",
-    "corpus_note",
+    "corpus_description",
     "encoder_widths",
     "from_hydra",
-    "hint_at",
     "is_list",
     "is_text",
-    "keep_text",
     "load_config",
-    "path_of",
     "refusal",
+    "restore_text",
     "save_config",
+    "type_at",
+    "user_path",
     "with_search",
     "with_values",
 ]

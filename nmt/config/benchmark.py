@@ -1,4 +1,4 @@
-"""What `scripts/benchmark.py` measures, and on what."""
+"""Configuration of the command `benchmark`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +9,9 @@ from nmt.config.data import DataConfig
 from nmt.config.root import MachineConfig, Precision
 
 
-class Task(StrEnum):
+class BenchmarkTask(StrEnum):
+    """Quantities to measure."""
+
     train = "train"
     decode = "decode"
     prepare = "prepare"
@@ -18,42 +20,48 @@ class Task(StrEnum):
 
 
 class Variant(StrEnum):
+    """Decoders to measure."""
+
     default = "default"
     input_feeding = "input_feeding"
 
 
 @dataclass
 class BenchmarkConfig:
-    """`benchmark`: figures of speed, in base units."""
+    """`benchmark`: measure speed, reported in base units."""
 
-    task: Task
-    """What to measure; the first word on the command line."""
+    task: BenchmarkTask
+    """Quantity to measure; the first word on the command line."""
     data: DataConfig = field(default_factory=DataConfig)
+    """Corpus to train on, decode and preprocess."""
     run: str | None = None
-    """decode, startup: the run to translate with; decode without one takes an untrained model."""
+    """decode, startup: run to translate with; null: decode with an untrained model."""
     variant: Variant = Variant.default
-    """The decoder: the whole sequence at once, or with input feeding, step by step."""
+    """Decoder: default, which processes the whole sequence at once, or input_feeding, which runs step by step."""
     precision: Precision = Precision.auto
-    """As in `machine.precision`, but that auto is the fastest for decode too: int8 where the processor has it."""
+    """Precision, as `machine.precision`; auto selects the fastest for decode as well: int8 on processors that support
+    it."""
     threads: int | None = None
-    """As in `machine.threads`."""
+    """Number of threads, as `machine.threads`."""
     batch_size: int | None = None
-    """Sentences a batch; null: 128 in training, the run's or the default in decoding."""
+    """Sentences per batch; null: 128 for training, the value of the run or the default for decoding."""
     beam_size: int = 5
-    """decode: 1 is greedy search."""
+    """decode: beam size; 1 is greedy search."""
     steps: int = 20
-    """Training steps a repetition."""
+    """Training steps per repetition."""
     repeats: int = 5
-    """Repetitions, of which the median counts, after one that does not."""
+    """Number of repetitions after a warm-up; the median is reported."""
     neighbours: int = 0
-    """Number of other processes that keep one core busy each while the first configuration is measured. Without `vs`,
-    the same configuration without neighbours is the second: the ratio is the share of the quiet speed that is kept."""
+    """Number of other processes that each keep one core busy while the first configuration is measured. Without `vs`,
+    the second configuration is the same without neighbours, so that the ratio is the share of the speed that
+    remains."""
     versus: list[str] = field(default_factory=list)
-    """Settings of a second configuration, measured in turns with the first: what stands behind the word `vs`."""
+    """Settings of a second configuration, measured in alternation with the first: the words after `vs`."""
     output: str | None = None
-    """File for the figures as JSON, besides the table."""
+    """JSON file for the results, in addition to the table."""
 
     def machine(self) -> MachineConfig:
+        """Return the machine configuration for the measurement."""
         return MachineConfig(device="cpu", precision=self.precision, threads=self.threads)
 
     def problems(self) -> Iterator[tuple[str, str]]:
@@ -61,8 +69,8 @@ class BenchmarkConfig:
             yield from number(self, name, 1)
         yield from number(self, "neighbours", 0, 1024)
         if any(setting.startswith("threads=") for setting in self.versus):
-            yield "versus", "sets threads, which are one for the whole process; measure one number after the other"
-        if self.precision == Precision.int8 and self.task != Task.decode:
-            yield "precision", f"is int8 and the task {self.task}; allowed there: auto, float32, bfloat16"
-        if self.task == Task.startup and self.run is None:
-            yield "run", "is missing; startup measures a trained run: run=RUN"
+            yield "versus", "sets threads, which apply to the whole process; run one benchmark per number of threads"
+        if self.precision == Precision.int8 and self.task != BenchmarkTask.decode:
+            yield "precision", f"is int8, which the task {self.task} does not support; allowed: auto, float32, bfloat16"
+        if self.task == BenchmarkTask.startup and self.run is None:
+            yield "run", "is missing; the task startup needs a trained run: run=RUN"

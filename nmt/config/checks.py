@@ -1,4 +1,4 @@
-"""Checks of values, written so that one pass over the tree reports every problem with its full key."""
+"""Validation of configuration values. One pass over the tree reports all problems with their full keys."""
 
 import dataclasses
 import itertools
@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-# No name needs them: a terminal takes control characters for commands, a path ends at the first zero, and what a run
-# keeps of its configuration may have no reference in it.
+# Terminals interpret control characters, paths end at a zero byte, and the stored configuration of a run must not
+# contain references.
 _REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]|[$][{]")
 
 
 def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
-    """Yields one sentence a problem in a tree of dataclasses, depth first, each named by its dotted key.
+    """Yield one sentence per problem in a tree of dataclasses, depth first, each beginning with its dotted key.
 
-    A node may have a method `problems()` that yields `(field, sentence)`; this walk puts the path before it.
+    A node may define a method `problems()` that yields `(field, sentence)`; this function prepends the path.
     """
     nested = list(containers_in(config))
-    yield from (f"{prefix}{field} holds a list or mapping in the place of a value; write one there" for field in nested)
+    yield from (
+        f"{prefix}{field} holds a list or mapping instead of a plain value; give a plain value" for field in nested
+    )
     if hasattr(config, "problems") and not nested:
         for field, sentence in config.problems():
             yield f"{prefix}{field} {sentence}"
@@ -28,14 +30,14 @@ def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
         if dataclasses.is_dataclass(child):
             yield from problems_in(child, f"{prefix}{field.name}.")
         elif isinstance(child, list) and any(map(dataclasses.is_dataclass, child)):
-            for at, each in enumerate(child):
-                yield from problems_in(each, f"{prefix}{field.name}.{at}.")
+            for index, item in enumerate(child):
+                yield from problems_in(item, f"{prefix}{field.name}.{index}.")
         elif any(_REFUSED.search(text) for text in texts_in(child)):
-            yield f"{prefix}{field.name} holds control characters or ${{; leave them out"
+            yield f"{prefix}{field.name} holds control characters or ${{; remove them"
 
 
 def containers_in(config: Any) -> Iterator[str]:
-    """Fields whose list or mapping is one of plain values by its type and holds more, which OmegaConf lets through."""
+    """Yield the fields typed as containers of plain values that hold nested containers, which OmegaConf accepts."""
     for name in fields_of_plain_containers(config.__class__):
         child = getattr(config, name)
         if isinstance(child, (list, dict)):
@@ -44,15 +46,15 @@ def containers_in(config: Any) -> Iterator[str]:
                 yield name
 
 
-@cache  # to read the hints takes longer than all other checks
+@cache  # reading type hints takes longer than all other checks
 def fields_of_plain_containers(kind: type) -> list[str]:
-    """Those whose type says that they hold strings or numbers."""
+    """Return the names of the fields that are typed as containers of strings or numbers."""
     hints = typing.get_type_hints(kind)
     return [name for name, hint in hints.items() if typing.get_args(hint)[-1:] in ((str,), (int,), (float,))]
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """All strings of a value, keys too."""
+    """Yield all strings in a value, including mapping keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -62,19 +64,19 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def number(config: Any, field: str, low: float, high: float = float("inf")) -> Iterator[tuple[str, str]]:
-    """Yields a problem unless `low <= config.field <= high`; null passes where the field's type allows it."""
+    """Yield a problem unless `low <= config.field <= high`; null passes where the type of the field allows it."""
     value = getattr(config, field)
     if value is None or low <= value <= high:
         return
     allowed = f"at least {low}" if high == float("inf") else f"from {low} to {high}"
-    huge = isinstance(value, int) and value.bit_length() > 1000  # which python does not write out
-    yield field, f"is {'far too much' if huge else value}; allowed: {allowed}"
+    huge = isinstance(value, int) and value.bit_length() > 1000  # Python refuses to convert it to text
+    yield field, f"is {'too large' if huge else value}; allowed: {allowed}"
 
 
-def one_standard_input(**given: str | list[str] | None) -> Iterator[tuple[str, str]]:
-    """Yield a problem if several fields name standard input, which can be read once."""
+def one_standard_input(**inputs: str | list[str] | None) -> Iterator[tuple[str, str]]:
+    """Yield a problem if several fields name standard input, which can be read only once."""
     names = [
-        (key, name) for key, value in given.items() for name in ([value] if isinstance(value, str) else value or [])
+        (key, name) for key, value in inputs.items() for name in ([value] if isinstance(value, str) else value or [])
     ]
     keys = [key for key, name in names if name in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")]
     if len(keys) > 1:
@@ -82,6 +84,6 @@ def one_standard_input(**given: str | list[str] | None) -> Iterator[tuple[str, s
 
 
 def one_of(config: Any, field: str, allowed: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yields a problem unless the field holds one of `allowed`."""
+    """Yield a problem unless the field holds one of `allowed`."""
     if getattr(config, field) not in allowed:
         yield field, f"is {getattr(config, field)!r}; allowed: {', '.join(allowed)}"

@@ -1,4 +1,4 @@
-"""A multirun as jobs of a queue: what each job asks for."""
+"""Configuration of the launchers that run a multirun as jobs of a queue."""
 
 import re
 from collections.abc import Iterator
@@ -8,10 +8,12 @@ from enum import StrEnum
 from nmt.config.checks import number
 
 NAME = re.compile(r"[A-Za-z0-9_(\[][A-Za-z0-9_.,:+@&|*()\[\]-]*", re.ASCII)
-"""What a name in a batch script may be. A line feed would begin a line of its own there, which the shell runs."""
+"""Names that are allowed in a batch script. A line feed would start a new line there, which the shell would execute."""
 
 
 class Queue(StrEnum):
+    """Queues for jobs."""
+
     slurm = "slurm"
     local = "local"
 
@@ -21,35 +23,36 @@ class ClusterConfig:
     """`hydra.launcher` of `hydra/launcher=slurm` and `hydra/launcher=local`."""
 
     queue: Queue = Queue.local
-    """slurm: each job waits in Slurm's queue; local: processes on this machine, `parallel` at a time."""
+    """Queue. slurm: Slurm; local: processes on this machine, `parallel` at a time."""
     name: str = "nmt"
-    """What the queue calls the jobs."""
+    """Name of the jobs in the queue."""
     minutes: int = 1440
-    """Longest time of a job."""
+    """Time limit of a job, in minutes."""
     notice_seconds: int = 120
-    """So long before its time is over a job ends its step, writes a checkpoint, and goes back into the queue."""
+    """Time before the limit, in seconds, at which a job finishes its step, writes a checkpoint and is requeued."""
     requeue: int = 20
-    """How often a job goes back into the queue because its time was over; one that others displaced always does."""
+    """Maximum number of times a job is requeued at its time limit. Preempted jobs are always requeued."""
     parallel: int | None = None
-    """Jobs that run at the same time, at the most; null: as many as there is room for (local: all)."""
+    """Maximum number of jobs that run at the same time; null: no limit (local: all)."""
     nodes: int = 1
-    """Machines a job."""
+    """Nodes per job."""
     tasks_per_node: int = 1
-    """Processes a machine, which train one model together, as torchrun's do."""
+    """Processes per node, which train one model by distributed data parallelism, as under torchrun."""
     cpus: int | None = None
-    """Cores a process, and its threads unless machine.threads says otherwise; null: as the queue sees fit."""
+    """Cores per process, also used as the number of threads unless machine.threads is set; null: default of the
+    queue."""
     gpus: int | None = None
-    """Devices a machine, one for each process; null: none is asked for."""
+    """GPUs per node, one per process; null: none requested."""
     memory_gb: int | None = None
-    """Memory a machine; null: as the queue sees fit."""
+    """Memory per node, in GB; null: default of the queue."""
     partition: str | None = None
-    """Slurm's partition; null: its default."""
+    """Partition of Slurm; null: its default."""
     account: str | None = None
-    """Whose time is used, as Slurm calls it; null: that of the user."""
+    """Account of Slurm to charge; null: the default of the user."""
     qos: str | None = None
-    """Slurm's quality of service; null: its default."""
+    """Quality of service of Slurm; null: its default."""
     constraint: str | None = None
-    """Features that a machine must have, as Slurm writes them, such as a100|h100."""
+    """Required node features in Slurm's syntax, such as a100|h100."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         for field in ("minutes", "notice_seconds", "parallel", "nodes", "tasks_per_node", "cpus", "memory_gb"):
@@ -61,11 +64,11 @@ class ClusterConfig:
         if self.gpus and self.gpus < self.tasks_per_node:
             yield "gpus", f"is {self.gpus}; allowed: one for each of the {self.tasks_per_node} processes, or null"
         if self.queue == Queue.local and self.nodes > 1:
-            yield "nodes", f"is {self.nodes}; allowed on one machine: 1"
+            yield "nodes", f"is {self.nodes}; allowed with queue=local: 1"
         if self.queue == Queue.local and self.gpus and self.parallel != 1:
             yield (
                 "gpus",
-                f"is {self.gpus}, and all jobs at a time would get the same ones; set parallel=1, or leave it null",
+                f"is {self.gpus}, but concurrent jobs would all get the same GPUs; set parallel=1, or gpus=null",
             )
         for field in ("name", "partition", "account", "qos", "constraint"):
             value = getattr(self, field)

@@ -1,4 +1,4 @@
-"""What `compare` needs to know."""
+"""Configuration of the command `compare`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,23 +8,25 @@ from nmt.config.checks import number, one_of
 
 @dataclass
 class CompareConfig:
-    """`compare`: trained and scored runs side by side."""
+    """`compare`: compare trained and scored runs."""
 
     runs: list[str] = field(default_factory=list)
-    """Run directories, or folders of a multirun that hold some; on the command line words without a key."""
+    """Run directories, or folders that contain some, such as a multirun; words without a key on the command line."""
     split: str = "test"
-    """valid or test: whose scores, as `evaluate` left them in the runs."""
+    """Split whose scores are compared, valid or test, as `evaluate` wrote them to the runs."""
     testset: str | None = None
-    """Instead of a split: a test set of sacrebleu, as `evaluate testset=` scored it, with all its references."""
+    """Test set of sacrebleu to compare on, as `evaluate testset=` scored it, with all its references; replaces
+    `split`."""
     metric: str | None = None
-    """The only score to compare by, as RUN/scores/SPLIT.json calls it; null: all of them, and BLEU where one is needed:
-    by length, by frequency, sentence by sentence."""
+    """Metric to compare by, named as in RUN/scores/SPLIT.json; null: all, and BLEU for tables by length, by frequency
+    and by sentence."""
     buckets: int = 4
-    """Groups of about as many sentences, by length and by frequency of the rarest word."""
+    """Number of groups of about equal size, by length and by frequency of the rarest word."""
     sentences: int = 0
-    """How many sentences to show side by side: those that two systems translate most differently well."""
+    """Number of sentences to show side by side: those with the largest difference in quality between two systems."""
     output: str | None = None
-    """Folder for compare.md, compare.json and compare.png, which must not exist; with `sentences`, for them too."""
+    """Folder for compare.md, compare.json and compare.png, and the files of `sentences`; it must not exist. null: print
+    only."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if not self.runs:

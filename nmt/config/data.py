@@ -1,4 +1,4 @@
-"""What a corpus is, where it comes from, and how it becomes ids."""
+"""Configuration of the corpus, its preprocessing and tokenizers: `data.*`."""
 
 import re
 from collections.abc import Iterator
@@ -8,36 +8,43 @@ from enum import StrEnum
 from nmt.config.checks import number, one_of
 
 BLEU_TOKENIZERS = ("13a", "none", "intl", "char", "zh", "ja-mecab", "ko-mecab", "flores200")
+"""Tokenizers of sacrebleu that BLEU can be computed with."""
 
-MOST_PAIRS = 100_000_000
-"""Of the phrasebook, which tells its pairs apart by up to 48 bytes of memory each."""
-MOST_HELD_OUT = 100_000
-"""Pairs of its validation and test sets, which are kept in memory."""
-MOST_IN_A_SENTENCE = 100_000
-"""Words, characters or pieces: of a longer one, attention would need gigabytes for itself alone."""
+MAX_PAIRS = 100_000_000
+"""Maximum number of training pairs from the phrasebook, which needs up to 48 bytes of memory per pair to avoid
+duplicates."""
+MAX_HELD_OUT_PAIRS = 100_000
+"""Maximum number of validation or test pairs from the phrasebook, which are kept in memory."""
+MAX_SENTENCE_LENGTH = 100_000
+"""Maximum number of words, characters or pieces in a sentence. Attention over more would need gigabytes."""
 
 
 class SubwordType(StrEnum):
+    """Subword models of SentencePiece."""
+
     unigram = "unigram"
     bpe = "bpe"
 
 
 @dataclass
 class TextFiles:
-    """One split: either files of one side each, line by line parallel, or tab-separated files."""
+    """Files of one split: either parallel files per side, or tab-separated files."""
 
     src: list[str] = field(default_factory=list)
-    """Source side: files relative to the corpus folder, plain or `.gz`, UTF-8, one sentence a line."""
+    """Source files, relative to the corpus folder: plain text or `.gz`, UTF-8, one sentence per line."""
     tgt: list[str] = field(default_factory=list)
-    """Target side, as many files as `src` and in the same order."""
+    """Target files, one per file of `src` and in the same order."""
     tsv: list[str] = field(default_factory=list)
-    """Instead of `src` and `tgt`: files with source and target in the first two tab-separated columns."""
+    """Files with source and target in the first two tab-separated columns; replaces `src` and `tgt`."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.tsv and (self.src or self.tgt):
-            yield "tsv", "stands beside src or tgt; give either tsv or both src and tgt"
+            yield "tsv", "is given together with src or tgt; give either tsv, or both src and tgt"
         if len(self.src) != len(self.tgt):
-            yield "src", f"names {len(self.src)} files and tgt {len(self.tgt)}; give as many of each"
+            yield (
+                "src",
+                f"has {len(self.src)} files but tgt has {len(self.tgt)}; give the same number of files for both",
+            )
 
     @property
     def empty(self) -> bool:
@@ -46,12 +53,12 @@ class TextFiles:
 
 @dataclass
 class DownloadConfig:
-    """A corpus that can be fetched: where from, and what every file must hash to."""
+    """Corpus on a web server, with the checksums of its files."""
 
     url: str = ""
-    """Address of the folder that the file names below are relative to (http, https)."""
+    """Address of the folder that contains the files (http, https)."""
     sha256: dict[str, str] = field(default_factory=dict)
-    """SHA-256 in hexadecimal of each file, by its path relative to `url`."""
+    """SHA-256 of each file in hexadecimal, keyed by its path relative to `url`."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if not self.url.startswith(("http://", "https://")):
@@ -63,68 +70,68 @@ class DownloadConfig:
 
 @dataclass
 class PhrasebookConfig:
-    """The embedded corpus: sentences from a grammar, so that nothing has to be downloaded."""
+    """Embedded English-German corpus, generated from a grammar without any download."""
 
     train: int = 50_000
-    """Pairs in the training set."""
+    """Number of training pairs."""
     valid: int = 500
-    """Pairs in the validation set."""
+    """Number of validation pairs."""
     test: int = 500
-    """Pairs in the test set."""
+    """Number of test pairs."""
     depth: int = 1
-    """Clauses nested inside each other at the most: the distance over which a model must remember."""
+    """Maximum number of nested clauses, which sets the distance over which a model must remember words."""
     seed: int = 1
-    """Which sentences are drawn; apart from the run's seed, so that runs with other seeds share the corpus."""
+    """Seed of the corpus. It is independent of the run's seed, so that runs with different seeds share the corpus."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from number(self, "train", 1, MOST_PAIRS)
+        yield from number(self, "train", 1, MAX_PAIRS)
         for name in ("valid", "test"):
-            yield from number(self, name, 1, MOST_HELD_OUT)
+            yield from number(self, name, 1, MAX_HELD_OUT_PAIRS)
         yield from number(self, "depth", 0, 8)
 
 
 @dataclass
 class CleaningConfig:
-    """What is dropped from the training set. Validation and test sets are never altered."""
+    """Filters of the training set. Validation and test sets are never altered."""
 
     max_words: int = 150
-    """A pair with a side of more white-space separated words is dropped."""
+    """Maximum number of white-space separated words per side."""
     max_characters: int = 1500
-    """A pair with a side of more characters is dropped (for scripts without spaces)."""
+    """Maximum number of characters per side, for scripts without spaces."""
     max_ratio: float = 6.0
-    """A pair is dropped if one side has more than this times the characters of the other, ten added to each."""
+    """Maximum ratio of the lengths of the two sides, in characters, with ten added to each."""
     drop_identical: bool = True
-    """Drop pairs whose two sides are the same text."""
+    """Drop pairs with identical sides."""
     drop_duplicates: bool = True
-    """Keep the first of equal pairs."""
+    """Keep only the first of identical pairs."""
     drop_test_pairs: bool = True
-    """Drop pairs that also stand in the validation or test set."""
+    """Drop pairs that also occur in the validation or test set."""
     drop_test_sources: bool = False
-    """Drop pairs whose source stands there, but for case and punctuation, whatever their target."""
+    """Drop pairs whose source occurs in the validation or test set, ignoring case, punctuation and the target."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from number(self, "max_words", 1, MOST_IN_A_SENTENCE)
-        yield from number(self, "max_characters", 1, MOST_IN_A_SENTENCE)
+        yield from number(self, "max_words", 1, MAX_SENTENCE_LENGTH)
+        yield from number(self, "max_characters", 1, MAX_SENTENCE_LENGTH)
         yield from number(self, "max_ratio", 1)
 
 
 @dataclass
 class TokenizerConfig:
-    """SentencePiece: Kudo and Richardson 2018."""
+    """SentencePiece tokenizer (Kudo and Richardson 2018)."""
 
     type: SubwordType = SubwordType.unigram
-    """Unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016)."""
+    """Subword model: unigram language model (Kudo 2018) or byte-pair encoding, bpe (Sennrich et al. 2016)."""
     vocab_size: int = 8000
-    """Pieces, the four special symbols included; of each side if the vocabularies are not joint."""
+    """Vocabulary size in pieces, with the four special symbols; per side if the vocabularies are not joint."""
     hard_vocab_limit: bool = True
-    """Whether a corpus that has fewer pieces than vocab_size is refused; false: it gets as many as it has."""
+    """Reject a corpus with fewer than vocab_size pieces; false: use a smaller vocabulary for such a corpus."""
     joint: bool = True
-    """One vocabulary for both languages, or one per side."""
+    """Use one vocabulary for both languages instead of one per side."""
     character_coverage: float = 1.0
-    """Share of the characters' occurrences that get a piece; 0.9995 for scripts with very many characters."""
+    """Share of character occurrences covered by pieces; 0.9995 is usual for scripts with thousands of characters."""
     max_lines: int = 200_000
-    """Lines of each side that the tokenizer is trained on at the most, taken evenly from the corpus. Training the
-    unigram model takes some 25 bytes of memory for each byte of them."""
+    """Maximum number of lines per side for training the tokenizer, sampled evenly from the corpus. Training the unigram
+    model takes about 25 bytes of memory per byte of text."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from number(self, "vocab_size", 8, 1_000_000)
@@ -134,66 +141,71 @@ class TokenizerConfig:
 
 @dataclass
 class DataConfig:
-    """A parallel corpus. Exactly one of `root`, `download` and `phrasebook` says where it comes from."""
+    """Parallel corpus. Exactly one of `root`, `download` and `phrasebook` gives its origin."""
 
     name: str = "corpus"
-    """Short name for reports."""
+    """Short name of the corpus in reports."""
     src_lang: str = "en"
     """Language code of the source side."""
     tgt_lang: str = "de"
     """Language code of the target side."""
     root: str | None = None
-    """Folder of your own files."""
+    """Folder with your own files."""
     download: DownloadConfig | None = None
-    """Files from the network, checked by SHA-256 and kept in the cache."""
+    """Files to download; they are verified by SHA-256 and kept in the cache."""
     mirror: str | None = None
-    """Folder that holds the files of `download` under the same names, read (and checked) instead of fetching."""
+    """Folder with local copies of the files of `download` under the same names, used (and verified) instead of
+    downloading."""
     phrasebook: PhrasebookConfig | None = None
-    """The embedded corpus."""
+    """Embedded corpus."""
     train: TextFiles = field(default_factory=TextFiles)
+    """Files of the training set."""
     valid: TextFiles = field(default_factory=TextFiles)
+    """Files of the validation set."""
     test: TextFiles = field(default_factory=TextFiles)
+    """Files of the test set."""
     most_pairs: int | None = None
-    """Training pairs that are read at the most, the first ones: what a smaller corpus would give; null: all."""
+    """Maximum number of training pairs, taken from the beginning, to simulate a smaller corpus; null: all."""
     cache: str | None = None
-    """Folder for downloads and prepared ids; null: $NMT_CACHE, else ~/.cache/nmt."""
+    """Folder for downloads and preprocessed corpora; null: $NMT_CACHE, or ~/.cache/nmt if that is not set."""
     bleu_tokenize: str = "13a"
-    """sacrebleu's tokenizer for BLEU; `none` for text that is tokenized already."""
+    """Tokenizer of sacrebleu for BLEU; `none` for text that is already tokenised."""
     workers: int | None = None
-    """Processes that prepare the corpus beside each other; null: as many as there are cores. Their number changes
-    nothing of what they write."""
+    """Number of preprocessing processes; null: one per core. The result does not depend on this number."""
     shard_pairs: int = 250_000
-    """Lines of a file that make a shard: what one process prepares at a time, and again if it is killed meanwhile."""
+    """Pairs per shard, the unit of work of a preprocessing process, which is repeated if the process is killed."""
     max_pieces: int = 250
-    """Training pairs with a side of more subword pieces are dropped."""
+    """Maximum number of pieces per side of a training pair; longer pairs are dropped."""
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
+    """Filters of the training set."""
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    """Tokenizers of both sides."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        given = [name for name in ("root", "download", "phrasebook") if getattr(self, name) is not None]
-        if not given:
+        origins = [name for name in ("root", "download", "phrasebook") if getattr(self, name) is not None]
+        if not origins:
             yield "root", "is missing; give your folder as data.root=FOLDER, or choose a corpus as data=phrasebook"
-        if len(given) > 1:
+        if len(origins) > 1:
             yield (
-                given[0],
-                f"says where the corpus is, and so does data.{' and data.'.join(given[1:])}; give one",
+                origins[0],
+                f"is given together with data.{' and data.'.join(origins[1:])}; give only one of them",
             )
         if self.mirror is not None and self.download is None:
-            yield "mirror", "stands in for a download, and this corpus has none; set data.root instead"
+            yield "mirror", "replaces a download, but this corpus has none; set data.root instead"
         if self.phrasebook is None:
             for split in ("train", "valid"):
                 if getattr(self, split).empty:
-                    yield split, "names no file; give src and tgt, or tsv"
+                    yield split, "has no files; give src and tgt, or tsv"
         if self.phrasebook is not None and {self.src_lang, self.tgt_lang} != {"en", "de"}:
             yield (
                 "src_lang",
-                f"is {self.src_lang!r}, tgt_lang {self.tgt_lang!r}; the phrasebook has en and de",
+                f"is {self.src_lang!r}, tgt_lang {self.tgt_lang!r}; the phrasebook supports en and de only",
             )
         yield from number(self, "most_pairs", 1)
         yield from number(self, "workers", 1, 256)
         yield from number(self, "shard_pairs", 1, 100_000_000)
-        for side in ("src_lang", "tgt_lang"):  # names of files end in it
+        for side in ("src_lang", "tgt_lang"):  # used as a file-name suffix
             if not re.fullmatch("[A-Za-z0-9@_-]{1,64}", getattr(self, side)):
                 yield side, f"is {getattr(self, side)!r}; allowed: letters, digits, - _ @"
-        yield from number(self, "max_pieces", 1, MOST_IN_A_SENTENCE)
+        yield from number(self, "max_pieces", 1, MAX_SENTENCE_LENGTH)
         yield from one_of(self, "bleu_tokenize", BLEU_TOKENIZERS)

@@ -1,4 +1,4 @@
-"""What `scripts/diagnose.py` shows, and of which models."""
+"""Configuration of the command `diagnose`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,19 +7,23 @@ from typing import Any
 
 from nmt.config.checks import number
 from nmt.config.data import DataConfig
-from nmt.config.model import Architecture, Cell, ModelConfig
+from nmt.config.model import Architecture, CellKind, ModelConfig
 from nmt.config.optim import OptimConfig
 from nmt.config.root import MachineConfig, checkpoint_problems
 
 
 class Diagnosis(StrEnum):
+    """Diagnoses."""
+
     gradients = "gradients"
     memory = "memory"
     gates = "gates"
     attention = "attention"
 
 
-class Side(StrEnum):
+class ModelSide(StrEnum):
+    """Stacks of recurrent layers in a model."""
+
     encoder = "encoder"
     encoder_backward = "encoder_backward"
     decoder = "decoder"
@@ -27,49 +31,51 @@ class Side(StrEnum):
 
 @dataclass
 class DiagnoseConfig:
-    """`diagnose`: pictures of what goes on inside."""
+    """`diagnose`: plot internals of models."""
 
     task: Diagnosis
-    """What to show; the first word on the command line."""
+    """Diagnosis; the first word on the command line."""
     output: str | None = None
-    """Folder for the pictures and numbers, which must not exist; null: runs/TASK_TIME."""
+    """Folder for plots and numbers, which must not exist; null: runs/TASK_TIME."""
     run: str | None = None
-    """gates, attention: the run to look into; gradients: its decoder too, beside the new ones."""
+    """gates, attention: run to inspect. gradients: run whose decoder is shown in addition to the new models."""
     ensemble: list[str] = field(default_factory=list)
-    """attention: further runs of the same tokenizers, whose models decode together with the first one's."""
+    """attention: further runs with the same tokenizers, which form an ensemble with `run`."""
     checkpoint: str = "best"
-    """Of every run: best, last, or average:N."""
+    """Checkpoint of every run: best, last, or average:N, the mean weights of the N latest."""
     sentence: str | None = None
-    """gates, attention: what to translate."""
+    """gates, attention: source sentence."""
     search: dict[str, Any] = field(default_factory=dict)
-    """What differs from the run's own search (memory: from greedy search); attention shows the `n_best`."""
-    side: Side = Side.encoder
-    """gates: whose; encoder_backward is the direction that reads from the end."""
+    """Changes to the search settings of the run (memory: to greedy search); attention shows `n_best` hypotheses."""
+    side: ModelSide = ModelSide.encoder
+    """gates: layer stack; encoder_backward is the encoder direction that reads from the end."""
     layer: int = 1
-    """gates: counted from the bottom."""
+    """gates: layer, counted from 1 at the bottom."""
     sentences: int = 200
-    """memory: translated for each class of distances; gates: of the validation set, for the shares of saturation."""
-    cells: list[Cell] = field(default_factory=list)
-    """gradients, memory: what to compare; empty: rnn, gru, lstm, and for gradients layer_norm_lstm."""
+    """memory: number of sentences per distance class; gates: number of validation sentences for saturation
+    statistics."""
+    cells: list[CellKind] = field(default_factory=list)
+    """gradients, memory: cells to compare; empty: rnn, gru, lstm, and for gradients also layer_norm_lstm."""
     scales: list[float] = field(default_factory=lambda: [0.5, 1.0, 4.0])
-    """gradients: what the orthogonal recurrent matrices of new models are multiplied by."""
+    """gradients: factors applied to the orthogonal recurrent matrices of new models."""
     distance: int = 30
-    """gradients: the largest k, in steps."""
+    """gradients: largest distance k, in time steps."""
     runs: list[str] = field(default_factory=list)
-    """memory: trained runs on the phrasebook to compare, instead of training."""
+    """memory: runs trained on the phrasebook to compare, instead of new trainings."""
     trainings: str = "runs/memory"
-    """memory: folder of its trainings; one that is there already is continued or used again."""
+    """memory: folder of the trainings; existing ones are resumed or reused."""
     steps: int | None = None
-    """Steps of each training; null: 2000 for memory, 150 for gradients."""
+    """Steps per training; null: 2000 for memory, 150 for gradients."""
     data: DataConfig = field(default_factory=DataConfig)
-    """gradients, memory: the corpus."""
+    """gradients, memory: corpus."""
     model: ModelConfig = field(default_factory=ModelConfig)
-    """gradients, memory: the model but for its cell; memory takes the attention away from half of them."""
+    """gradients, memory: model except its cell; memory also trains each model without attention."""
     optim: OptimConfig = field(default_factory=OptimConfig)
-    """memory: how they are trained; gradients: the norm that is clipped to, all else is plain SGD."""
+    """memory: optimisation; gradients: only clip_norm is used, with plain SGD."""
     machine: MachineConfig = field(default_factory=MachineConfig)
+    """Device, precision and threads."""
     seed: int = 1
-    """Of the weights and of the order of the data."""
+    """Seed of the weights and of the order of the data."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         for name in ("layer", "sentences", "distance", "steps"):
@@ -81,17 +87,26 @@ class DiagnoseConfig:
                 if not getattr(self, name):
                     yield name, f"is missing; {self.task} needs one: {name}=..."
         if self.task == Diagnosis.memory and self.run is not None:
-            yield "run", f"is {self.run!r}; memory compares several: runs=[{self.run}]"
+            yield "run", f"is {self.run!r}; memory takes a list of runs: runs=[{self.run}]"
         if not self.scales or any(not 0 < scale <= 100 for scale in self.scales):
             yield "scales", f"is {self.scales}; allowed: numbers above 0, up to 100"
         if self.task == Diagnosis.gradients and self.optim.clip_norm == 0:
-            yield "optim.clip_norm", "is 0, which is no clipping; gradients compares with it: give a norm"
+            yield (
+                "optim.clip_norm",
+                "is 0, which disables clipping, but gradients shows the effect of clipping; give a norm",
+            )
         if self.task in (Diagnosis.gradients, Diagnosis.memory) and self.model.architecture != Architecture.recurrent:
             yield "model.architecture", f"is {self.model.architecture}; allowed: recurrent"
         if self.task == Diagnosis.memory and not self.runs:
             if self.model.attention is None:
-                yield "model.attention", "is null; memory takes it away from half of the models: choose one"
+                yield (
+                    "model.attention",
+                    "is null, but memory compares models with and without attention; choose an attention",
+                )
             if self.data.phrasebook is None or self.data.tgt_lang != "de":
-                yield "data", "is not the phrasebook into German, whose verbs memory knows; give data=phrasebook_nested"
+                yield (
+                    "data",
+                    "is not the phrasebook with German as target, which memory needs; give data=phrasebook_nested",
+                )
             elif self.data.phrasebook.depth == 0:
-                yield "data.phrasebook.depth", "is 0; allowed: at least 1, clauses whose verbs stand at the end"
+                yield "data.phrasebook.depth", "is 0, which gives no nested clauses; allowed: at least 1"

@@ -1,4 +1,4 @@
-"""What `distil` needs to know."""
+"""Configuration of the command `distil`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,19 +9,20 @@ from nmt.config.root import MachineConfig, checkpoint_problems
 
 @dataclass
 class DistilConfig:
-    """`distil`: a corpus whose training targets are a run's translations (Kim and Rush 2016)."""
+    """`distil`: write a corpus whose training targets are the translations of a run (Kim and Rush 2016)."""
 
     run: str
-    """The run directory of the teacher."""
+    """Run directory of the teacher."""
     output: str
     """Folder for the new corpus, which must not exist."""
     ensemble: list[str] = field(default_factory=list)
-    """Further runs of the same tokenizers, which teach together with the first one."""
+    """Further runs with the same tokenizers, which form an ensemble with the teacher."""
     checkpoint: str = "best"
-    """best, last, or average:N, as in translating."""
+    """Checkpoint of the teacher: best, last, or average:N, the mean weights of the N latest."""
     search: dict[str, Any] = field(default_factory=dict)
-    """What differs from the run's own search; `with_search` puts the two together."""
+    """Changes to the search settings of the run."""
     machine: MachineConfig = field(default_factory=MachineConfig)
+    """Device, precision and threads."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from checkpoint_problems(self.checkpoint)

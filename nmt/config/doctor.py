@@ -1,4 +1,4 @@
-"""What `doctor` needs to know."""
+"""Configuration of the command `doctor`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,22 +11,24 @@ from nmt.config.root import MachineConfig
 
 @dataclass
 class DoctorConfig:
-    """`doctor`: a corpus before it is trained on."""
+    """`doctor`: check a corpus before training on it."""
 
     data: DataConfig = field(default_factory=DataConfig)
+    """Corpus to check."""
     model: ModelConfig = field(default_factory=ModelConfig)
-    """The model that has to learn one batch by heart."""
+    """Model that is trained to overfit one batch."""
     machine: MachineConfig = field(default_factory=MachineConfig)
+    """Device, precision and threads."""
     seed: int = 1
-    """Which pairs are drawn for the checks that do not look at all, and the model's weights."""
+    """Seed of the model weights and of the pairs sampled for checks that do not read the whole corpus."""
     sample: int = 20_000
-    """Training pairs that the tokenizer of the checks is trained on at the most."""
+    """Maximum number of training pairs for training the tokenizer of the checks."""
     overfit_steps: int = 300
-    """Steps that the model has to learn one batch by heart; 0: leave that out."""
+    """Maximum number of steps for overfitting one batch; 0 skips this check."""
     overfit_seconds: float = 60.0
-    """Time that it has, in seconds."""
+    """Maximum time for overfitting one batch, in seconds."""
     output: str | None = None
-    """Folder for doctor.md and doctor.json, which must not exist."""
+    """Folder for doctor.md and doctor.json, which must not exist; null: print only."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from number(self, "seed", 0, 2**63 - 1)
@@ -34,4 +36,7 @@ class DoctorConfig:
         yield from number(self, "overfit_steps", 0)
         yield from number(self, "overfit_seconds", 0)
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:
-            yield "model.tying", "is three_way and data.tokenizer.joint false; use two_way, or a joint vocabulary"
+            yield (
+                "model.tying",
+                "is three_way, which needs data.tokenizer.joint=true; use two_way, or a joint vocabulary",
+            )

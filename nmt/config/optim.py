@@ -1,4 +1,4 @@
-"""How the weights move."""
+"""Configuration of optimisation: `optim.*`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,12 +8,16 @@ from nmt.config.checks import number
 
 
 class OptimizerKind(StrEnum):
+    """Optimizers."""
+
     adam = "adam"
     adamw = "adamw"
     sgd = "sgd"
 
 
 class ScheduleKind(StrEnum):
+    """Learning-rate schedules after the warm-up."""
+
     constant = "constant"
     inverse_sqrt = "inverse_sqrt"
     cosine = "cosine"
@@ -23,40 +27,42 @@ class ScheduleKind(StrEnum):
 
 @dataclass
 class OptimConfig:
-    """Optimizer, learning-rate schedule and clipping."""
+    """Optimizer, learning-rate schedule and gradient clipping."""
 
     kind: OptimizerKind = OptimizerKind.adam
+    """Optimizer: adam (Kingma and Ba 2015), adamw (Loshchilov and Hutter 2019) or sgd."""
     learning_rate: float = 2e-3
-    """The highest learning rate, reached at the end of the warm-up."""
+    """Peak learning rate, reached at the end of the warm-up."""
     betas: list[float] = field(default_factory=lambda: [0.9, 0.98])
-    """Decay of Adam's first and second moment."""
+    """Decay rates of Adam's first and second moment estimates. The second is 0.98 as in Vaswani et al. 2017 (5.3)."""
     eps: float = 1e-8
-    """Adam's guard against division by zero."""
+    """Constant added to Adam's denominator."""
     momentum: float = 0.0
-    """SGD's momentum."""
+    """Momentum of SGD."""
     weight_decay: float = 0.0
-    """Decoupled for adamw (Loshchilov and Hutter 2019), an L2 gradient for adam and sgd."""
+    """Weight decay: decoupled for adamw (Loshchilov and Hutter 2019), an L2 gradient for adam and sgd. Includes
+    biases."""
     l1: float = 0.0
-    """Added to the mean loss of a step: this times the sum of the weights' absolute values, biases left out."""
+    """Coefficient of the sum of absolute weights (without biases), added to the mean loss of a step."""
     l2: float = 0.0
-    """Added likewise: half of this times the sum of the weights' squares."""
+    """Coefficient of half the sum of squared weights (without biases), added to the mean loss of a step."""
     schedule: ScheduleKind = ScheduleKind.cosine
-    """After the warm-up: constant; inverse square root of the step; cosine to `final_ratio`; lower on a plateau;
-    halved on a timetable."""
+    """Learning rate after the warm-up. constant; inverse_sqrt: proportional to 1 / sqrt(step); cosine: to `final_ratio`
+    at `train.max_steps`; plateau: reduced when validation stops improving; halving: halved at fixed steps."""
     warmup_steps: int = 200
     """Steps of linear warm-up from zero."""
     final_ratio: float = 0.01
-    """The cosine's last learning rate, as a share of the highest."""
+    """cosine: final learning rate as a fraction of the peak."""
     plateau_factor: float = 0.5
-    """The plateau schedule multiplies the learning rate by this ..."""
+    """plateau: factor applied to the learning rate."""
     plateau_patience: int = 2
-    """... after more than this many validations in a row without improvement."""
+    """plateau: the factor is applied after more than this number of validations in a row without improvement."""
     halve_after: int = 0
-    """The halving schedule halves the learning rate after this many steps ..."""
+    """halving: steps before the learning rate is first halved."""
     halve_every: int = 0
-    """... and again after each time this many more (Sutskever et al. 2014, 3.4; Luong et al. 2015, 4.1)."""
+    """halving: steps between later halvings (Sutskever et al. 2014, 3.4; Luong et al. 2015, 4.1)."""
     clip_norm: float = 1.0
-    """Gradients are scaled down to this global norm (Pascanu et al. 2013); 0 turns clipping off."""
+    """Maximum global norm of the gradients, which are scaled down to it (Pascanu et al. 2013); 0 disables clipping."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from number(self, "learning_rate", 1e-12, 1e3)

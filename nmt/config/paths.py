@@ -1,4 +1,4 @@
-"""Where things are: the configuration files, the cache, and paths as the user wrote them."""
+"""Paths of the configuration files and the cache, and paths given by the user."""
 
 import os
 from pathlib import Path
@@ -8,14 +8,17 @@ from nmt.errors import UserError
 
 
 def conf_dir() -> str:
-    """Absolute path of the configuration files, in a checkout, an editable install and a wheel."""
+    """Return the absolute path of the configuration files in a checkout, an editable install or a wheel."""
     package = Path(nmt.__file__).resolve().parent
     packaged = package / "conf"
     return str(packaged if packaged.is_dir() else package.parent / "conf")
 
 
-def corpus_note(name: str) -> str | None:
-    """What `conf/data/NAME.yaml` says in its first line: which corpus it is, and on which terms; None: no such file."""
+def corpus_description(name: str) -> str | None:
+    """Return the first comment line of `conf/data/NAME.yaml`, which describes the corpus and its licence.
+
+    Return None if the file does not exist or does not begin with a comment.
+    """
     path = os.path.join(conf_dir(), "data", f"{name}.yaml")
     if os.path.basename(name) != name or not os.path.isfile(path):
         return None
@@ -24,22 +27,22 @@ def corpus_note(name: str) -> str | None:
 
 
 def cache_dir(configured: str | None) -> Path:
-    """Folder for downloads and prepared ids: the configured one, $NMT_CACHE, or ~/.cache/nmt."""
-    return path_of(configured or os.environ.get("NMT_CACHE") or "~/.cache/nmt").absolute()
+    """Return the folder for downloads and preprocessed corpora: the configured one, $NMT_CACHE, or ~/.cache/nmt."""
+    return user_path(configured or os.environ.get("NMT_CACHE") or "~/.cache/nmt").absolute()
 
 
-def path_of(given: str) -> Path:
-    """A path as a user wrote it, `~` for a home.
+def user_path(text: str) -> Path:
+    """Convert a path given by the user, expanding `~`.
 
     Raises:
-        UserError: no file can have this name, or there is no such home.
+        UserError: no file can have this name, or the home directory does not exist.
     """
     try:
-        path = Path(given).expanduser()
+        path = Path(text).expanduser()
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return path
-    except (RuntimeError, ValueError, OSError) as error:  # of pathlib for ~nobody, of a zero byte, and of the system
+    except (RuntimeError, ValueError, OSError) as error:  # unknown home, zero byte, system error
         cause = getattr(error, "strerror", None) or error
-        raise UserError(f"{given!r:.200} is no path that can be used ({cause}); give another") from None
+        raise UserError(f"{text!r:.200} is not a usable path ({cause}); give another") from None
     return path

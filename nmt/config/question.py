@@ -1,54 +1,55 @@
-"""A question that trained runs answer, as a file of conf/questions, and what the command needs to know."""
+"""Configuration of the command `questions`, and schema of a question file in conf/questions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nmt.config.checks import number
 
-MOST_MINUTES = 4
-"""Of a single training, on one core."""
+MAX_MINUTES = 4
+"""Maximum duration of a single training on one core, in minutes."""
 VERDICTS = ("better", "worse", "undecided")
+"""Outcomes of a comparison with the first row."""
 
 
 @dataclass
 class Row:
-    """One system of a table."""
+    """Row of a table: one system."""
 
     label: str
-    """Its name in the table, of which there is one alone."""
+    """Unique name in the table."""
     overrides: list[str] = field(default_factory=list)
-    """What its training sets, as on the command line of `train`, besides what all rows of the table set."""
+    """Training settings in addition to those of the table, as on the command line of `train`."""
     search: list[str] = field(default_factory=list)
-    """What its translation sets, as on the command line of `evaluate`; rows of one training differ in this alone."""
+    """Search settings, as on the command line of `evaluate`. Rows that share a training differ in these only."""
     minutes: float | None = None
-    """As `minutes` of the part, where this training takes another time."""
+    """Duration of the training in minutes, where it differs from `minutes` of the table."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        yield from number(self, "minutes", 0, MOST_MINUTES)
+        yield from number(self, "minutes", 0, MAX_MINUTES)
 
 
 @dataclass
 class Literature:
-    """What a paper reports of two rows, of which one is the table's first."""
+    """Finding of a paper about two rows, one of which is the first row of the table."""
 
     says: str
-    """The finding as a direction, which is all that is tested, with its source."""
+    """The finding and its source. Only its direction is tested."""
     better: str
-    """Label of the row that it calls better ..."""
+    """Label of the row that the paper finds better."""
     worse: str
-    """... and of the other."""
+    """Label of the other row."""
 
 
 @dataclass
 class Claim:
-    """What an answer was written from."""
+    """Results that an answer was written from."""
 
     best: str | None
-    """The row with the highest mean BLEU on the validation set; null: not measured when the answer was written."""
+    """Row with the highest mean validation BLEU; null: not measured when the answer was written."""
     verdicts: dict[str, str]
-    """The verdict on each row but the first, by BLEU of the test set: better, worse or undecided."""
+    """Verdict on each row but the first, by test BLEU: better, worse or undecided."""
     bleu: dict[str, float]
-    """Mean test BLEU of each row, to two digits after the point."""
+    """Mean test BLEU of each row, to two decimal places."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         for label, verdict in self.verdicts.items():
@@ -57,91 +58,96 @@ class Claim:
 
 
 @dataclass
-class Part:
-    """One table: the first row, and rows that are tested against it."""
+class QuestionPart:
+    """Table: a first row, and rows that are tested against it."""
 
     name: str
-    """What it is about, where a question has several tables."""
+    """Subject of the table, for questions with several tables."""
     overrides: list[str]
-    """What all its trainings set."""
+    """Training settings shared by all rows."""
     rows: list[Row]
-    """Two or more."""
+    """At least two rows."""
     minutes: float
-    """Of each training on one core, while another training has the other: the estimate as long as none is measured."""
+    """Estimated duration of each training in minutes, on one core while another training uses a second core. Measured
+    durations replace the estimate."""
     by_length: bool = False
-    """Whether BLEU is shown by the length of the source too."""
+    """Show BLEU by source length as well."""
     literature: list[Literature] = field(default_factory=list)
-    """What others found; the page says where it was found otherwise here."""
+    """Findings of papers. The page reports where the results here disagree."""
     claim: Claim | None = None
-    """Null until an answer is written."""
+    """Results behind the answer; null until an answer is written."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         labels = [row.label for row in self.rows]
         if len(labels) < 2:
-            yield "rows", f"has {len(labels)} rows; a table compares two or more"
+            yield "rows", f"has {len(labels)} rows; a table needs at least two"
         for row in self.rows:
             if labels.count(row.label) > 1:
                 yield "rows", f"has the label {row.label!r} twice; give each row its own"
-        yield from number(self, "minutes", 0, MOST_MINUTES)
-        for each in self.literature:
-            pair = (each.better, each.worse)
-            if labels and (labels[0] not in pair or not set(pair) <= set(labels) or each.better == each.worse):
-                yield "literature", f"speaks of {pair}; allowed: the first row, {labels[0]!r}, and another one"
+        yield from number(self, "minutes", 0, MAX_MINUTES)
+        for finding in self.literature:
+            pair = (finding.better, finding.worse)
+            if labels and (labels[0] not in pair or not set(pair) <= set(labels) or finding.better == finding.worse):
+                yield "literature", f"compares {pair}; allowed: the first row, {labels[0]!r}, and one other row"
         if self.claim is not None and set(self.claim.bleu) != set(labels):
-            yield "claim.bleu", f"has {', '.join(self.claim.bleu)}; allowed: every row of the table and no other"
+            yield "claim.bleu", f"has {', '.join(self.claim.bleu)}; allowed: exactly the rows of the table"
 
 
 @dataclass
 class Question:
-    """What is asked, by which tables, and the answer that a person wrote from them."""
+    """Research question, its tables, and the answer that a person wrote from them."""
 
     title: str
-    """Its heading."""
+    """Heading."""
     question: str
-    """What is asked, as a sentence."""
-    parts: list[Part]
-    """The tables that answer it."""
+    """The question, as a sentence."""
+    parts: list[QuestionPart]
+    """Tables that answer the question."""
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
-    """Of each training."""
+    """Seeds of each training."""
     notes: list[str] = field(default_factory=list)
-    """What a reader must know to judge the comparison."""
+    """Facts that are necessary to judge the comparison."""
     answer: str | None = None
-    """One sentence; every part has a `claim` then."""
+    """Answer in one sentence. If it is given, every part needs a `claim`."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if not self.parts:
-            yield "parts", "is empty; a question has a table at least"
+            yield "parts", "is empty; a question needs at least one table"
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            yield "seeds", f"is {self.seeds}; allowed: one or more different numbers"
+            yield "seeds", f"is {self.seeds}; allowed: one or more distinct numbers"
         for number_, part in enumerate(self.parts):
             if self.answer is not None and part.claim is None:
-                yield f"parts.{number_}.claim", "is null and there is an answer; say which figures it was written from"
+                yield (
+                    f"parts.{number_}.claim",
+                    "is null but there is an answer; give the results that the answer was written from",
+                )
 
 
 @dataclass
 class QuestionsConfig:
-    """`questions`: trains what is not trained yet, compares, and writes the page."""
+    """`questions`: run missing trainings, compare the systems and write the page."""
 
     question: str | None = None
-    """The only question to train for, by the name of its file; null: all. The page has all of them anyway."""
+    """Train only for this question, given by the name of its file; null: for all. The page always contains all
+    questions."""
     dry: bool = False
-    """Only list what would be trained and translated, and how long it would take."""
+    """List the missing trainings and translations with their estimated time, without running them."""
     jobs: int = 1
-    """Trainings at a time, which share the cores evenly: two at a time on two cores have one thread each, and get more
-    done than one of two threads; 0: none, the page is written of what is there."""
+    """Number of trainings at a time, which share the cores evenly; 0: none, only write the page. On two cores, two
+    trainings with one thread each have a higher total throughput than one training with two threads."""
     measure: bool = False
-    """Instead of training: measure how fast the trained models translate, one after the other, each on all cores;
-    nothing else should run then."""
+    """Instead of training, measure the translation speed of the trained models, one after the other, each on all cores.
+    The machine should be idle otherwise during this measurement."""
     then_measure: bool = False
-    """Measure it after the training, even if some of it failed."""
+    """Measure the translation speed after training, even if some trainings failed."""
     folder: str | None = None
-    """Folder with the questions; null: conf/questions."""
+    """Folder with the question files; null: conf/questions."""
     runs: str = "runs/questions"
-    """Folder for the runs. Rows of one configuration share a run, in whatever question they stand."""
+    """Folder for the runs. Rows with the same configuration share a run, across questions."""
     page: str = "docs/questions.md"
-    """The page; its pictures go to `pictures/questions` beside it."""
+    """Page to write; its plots go to `pictures/questions` beside it."""
     mirror: str | None = None
-    """data.mirror of the corpora that are downloaded: a folder that has their files."""
+    """Folder with local copies of downloaded corpora: data.mirror of every training."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from number(self, "jobs", 0, 64)

@@ -1,4 +1,4 @@
-"""What `report` needs to know."""
+"""Configuration of the command `report`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,21 +9,22 @@ from nmt.config.root import MachineConfig
 
 @dataclass
 class ReportConfig:
-    """`report`: a run as a page to read, and its model card."""
+    """`report`: write a web page about a run, and its model card."""
 
     run: str
-    """The run directory."""
+    """Run directory."""
     split: str = "test"
-    """valid or test: whose sentences are shown and judged, as `evaluate` left their translations in the run."""
+    """Split to report on, valid or test; `evaluate` must have written its translations to the run."""
     examples: int = 2
-    """Sentences of each kind: best, median and worst by chrF of the sentence ..."""
+    """Number of example sentences per kind: best, median and worst by sentence chrF."""
     random_examples: int = 4
-    """... and drawn at random from the others."""
+    """Number of further example sentences, sampled at random."""
     seed: int = 1
-    """Of the draw."""
+    """Seed of the random examples."""
     output: str | None = None
-    """Folder for report.html and model_card.md, which must not be there; null: the run, where both are rewritten."""
+    """Folder for report.html and model_card.md, which must not exist; null: the run, where both are overwritten."""
     machine: MachineConfig = field(default_factory=MachineConfig)
+    """Device, precision and threads."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from one_of(self, "split", ("valid", "test"))

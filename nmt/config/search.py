@@ -1,4 +1,4 @@
-"""How the model is asked for a translation."""
+"""Configuration of decoding: `search.*`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from nmt.config.train import SentenceMetric
 
 
 class SearchKind(StrEnum):
+    """Decoding algorithms."""
+
     greedy = "greedy"
     beam = "beam"
     sampling = "sampling"
@@ -17,82 +19,93 @@ class SearchKind(StrEnum):
 
 
 class LengthPenalty(StrEnum):
+    """Length normalisations of the hypothesis score."""
+
     none = "none"
     average = "average"
     gnmt = "gnmt"
 
 
 class MbrCandidates(StrEnum):
+    """Candidate sets of minimum Bayes risk decoding."""
+
     samples = "samples"
     beam = "beam"
     both = "both"
 
 
 class MbrReferences(StrEnum):
+    """Pseudo-reference sets of minimum Bayes risk decoding."""
+
     samples = "samples"
     beam = "beam"
 
 
-MOST_SAMPLES = 1000
+MAX_SAMPLES = 1000
+"""Maximum number of samples per sentence."""
 
 
 @dataclass
 class SearchConfig:
-    """Greedy, beam or diverse beam search, sampling, or minimum Bayes risk over what these find."""
+    """Greedy, beam or diverse beam search, sampling, or minimum Bayes risk (MBR) decoding over their hypotheses."""
 
     kind: SearchKind = SearchKind.beam
+    """Decoding algorithm."""
     beam_size: int = 5
-    """Hypotheses kept at each step."""
+    """Number of hypotheses kept at each step."""
     length_penalty: LengthPenalty = LengthPenalty.average
-    """A hypothesis' log-probability is divided by 1, length^alpha, or ((5 + length) / 6)^alpha (Wu et al. 2016, 7)."""
+    """Divisor of the log-probability of a hypothesis. none: 1; average: length^alpha; gnmt: ((5 + length) / 6)^alpha
+    (Wu et al. 2016, 7)."""
     alpha: float = 1.0
-    """Strength of the length penalty; 0 is no penalty."""
+    """Strength of the length penalty; 0 disables it."""
     n_best: int = 1
-    """Hypotheses returned for a sentence, best first."""
+    """Number of hypotheses returned per sentence, best first."""
     max_length_ratio: float = 2.0
-    """A hypothesis ends after this times the source length ..."""
+    """Maximum length of a hypothesis as a multiple of the source length, before `max_length_offset` is added."""
     max_length_offset: int = 10
-    """... plus this many pieces."""
+    """Number of pieces added to the maximum length."""
     min_length: int = 0
-    """Number of pieces, those that write nothing but a space not counted, before which a hypothesis may not end; 1: no
-    translation is empty. A hypothesis that has reached its greatest length ends all the same."""
+    """Minimum number of pieces before a hypothesis can end, not counting pieces that are only a space; 1 prevents empty
+    translations. The maximum length takes precedence."""
     max_source_pieces: int = 200
-    """A line with more pieces is translated sentence by sentence: models are not trained on longer ones, and lose
-    content before that if they were trained on single short sentences."""
+    """Maximum source length in pieces; longer lines are translated sentence by sentence. Models have not been trained
+    on longer input, and those trained on short single sentences omit content even below this limit."""
     batch_size: int | None = None
-    """Sentences searched at once; null: as many as make 320 hypotheses."""
+    """Number of sentences decoded at once; null: as many as give 320 hypotheses."""
     groups: int = 5
-    """diverse: parts of the beam, each of which avoids the words of those before it (Vijayakumar et al. 2018)."""
+    """diverse: number of groups of the beam, each of which avoids the words of earlier groups (Vijayakumar et al.
+    2018)."""
     diversity: float = 0.5
-    """diverse: nats that a word loses for each hypothesis of an earlier group that takes it in the same place."""
+    """diverse: penalty on a word, in nats, per hypothesis of an earlier group with that word at the same position."""
     block_ngrams: int = 0
-    """No hypothesis has the same so many pieces in a row twice (Paulus et al. 2018, 2.5); 0: it may."""
+    """Forbid repeating any n-gram of this size in a hypothesis (Paulus et al. 2018, 2.5); 0 disables blocking."""
     coverage_penalty: float = 0.0
-    """Strength beta of the penalty for source pieces that were looked at too little (Wu et al. 2016, eq. 14)."""
+    """Strength beta of the penalty on source pieces with little attention (Wu et al. 2016, eq. 14); 0 disables it."""
 
     temperature: float = 1.0
-    """sampling, mbr: log-probabilities are divided by it before a word is drawn; below 1 the likely are likelier."""
+    """sampling, mbr: divisor of the log-probabilities; values below 1 favour probable words."""
     top_k: int | None = None
-    """sampling, mbr: only the k likeliest words are drawn (Fan et al. 2018); null: all."""
+    """sampling, mbr: sample only from the k most probable words (Fan et al. 2018); null: from all."""
     top_p: float = 1.0
-    """sampling, mbr: only the fewest words that together have this probability are drawn (Holtzman et al. 2020)."""
+    """sampling, mbr: sample only from the smallest set of words with this total probability (Holtzman et al. 2020)."""
     seed: int = 1
-    """sampling, mbr: a sentence's samples depend on this and on its pieces, not on what stands beside it."""
+    """sampling, mbr: seed. The samples of a sentence depend on the seed and its pieces, and not on the rest of the
+    batch."""
     mbr_candidates: MbrCandidates = MbrCandidates.beam
-    """mbr: what is chosen from: mbr_samples samples, the beam_size best of beam search, or both."""
+    """mbr: candidates. samples: mbr_samples samples; beam: the beam_size best hypotheses of beam search; both."""
     mbr_references: MbrReferences = MbrReferences.beam
-    """mbr: what candidates are compared with: samples, which count alike (Eikema and Aziz 2020), or the beam's
-    hypotheses by their probabilities (Kumar and Byrne 2004)."""
+    """mbr: pseudo-references. samples: equally weighted samples (Eikema and Aziz 2020); beam: beam-search hypotheses
+    weighted by probability (Kumar and Byrne 2004)."""
     mbr_utility: SentenceMetric = SentenceMetric.chrf
-    """mbr: sentence chrF or BLEU, from 0 to 100; BLEU of the words of data.bleu_tokenize."""
+    """mbr: utility, sentence-level chrF or BLEU from 0 to 100; BLEU uses the tokenizer data.bleu_tokenize."""
     mbr_samples: int = 50
-    """mbr: samples of a sentence."""
+    """mbr: number of samples per sentence."""
     mbr_alpha: float = 0.5
-    """mbr: a beam's hypotheses count in proportion to probability^alpha; 0: all alike."""
+    """mbr: weight of a beam-search hypothesis, in proportion to probability^alpha; 0: equal weights."""
 
     @property
     def width(self) -> int:
-        """Hypotheses kept for a sentence."""
+        """Number of hypotheses kept per sentence."""
         match self.kind:
             case SearchKind.greedy:
                 return 1
@@ -104,21 +117,21 @@ class SearchConfig:
                 return self.mbr_samples * self.samples_needed + self.beam_size * self.beam_needed
 
     @property
-    def most(self) -> int:
-        """The largest n_best."""
+    def max_n_best(self) -> int:
+        """Largest possible n_best."""
         if self.kind != SearchKind.mbr:
-            return MOST_SAMPLES if self.kind == SearchKind.sampling else self.width
+            return MAX_SAMPLES if self.kind == SearchKind.sampling else self.width
         samples = self.mbr_samples * (self.mbr_candidates != MbrCandidates.beam)
         return samples + self.beam_size * (self.mbr_candidates != MbrCandidates.samples)
 
     @property
     def samples_needed(self) -> bool:
-        """mbr: whether samples are drawn."""
+        """True if MBR decoding draws samples."""
         return self.mbr_candidates != MbrCandidates.beam or self.mbr_references == MbrReferences.samples
 
     @property
     def beam_needed(self) -> bool:
-        """mbr: whether a beam is searched."""
+        """True if MBR decoding runs a beam search."""
         return self.mbr_candidates != MbrCandidates.samples or self.mbr_references == MbrReferences.beam
 
     def problems(self) -> Iterator[tuple[str, str]]:
@@ -133,12 +146,15 @@ class SearchConfig:
         yield from number(self, "block_ngrams", 0, 1000)
         yield from number(self, "coverage_penalty", 0, 100)
         if self.kind == SearchKind.diverse and (self.groups < 1 or self.beam_size % self.groups):
-            yield "groups", f"is {self.groups}; allowed with search.kind=diverse: what divides search.beam_size"
+            yield "groups", f"is {self.groups}; allowed with search.kind=diverse: divisors of search.beam_size"
         yield from number(self, "temperature", 0.01, 100)
         yield from number(self, "top_k", 1)
         yield from number(self, "top_p", 0.001, 1)
         yield from number(self, "seed", 0, 2**63 - 1)
-        yield from number(self, "mbr_samples", 1, MOST_SAMPLES)
+        yield from number(self, "mbr_samples", 1, MAX_SAMPLES)
         yield from number(self, "mbr_alpha", 0, 100)
-        if not 1 <= self.n_best <= self.most:
-            yield "n_best", f"is {self.n_best}; allowed: from 1 to {self.most}, what the search keeps"
+        if not 1 <= self.n_best <= self.max_n_best:
+            yield (
+                "n_best",
+                f"is {self.n_best}; allowed: from 1 to {self.max_n_best}, the number of hypotheses of this search",
+            )

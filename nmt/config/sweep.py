@@ -1,4 +1,4 @@
-"""What a sweep tries, and how it chooses."""
+"""Configuration of the command `sweep`, and changes of single keys in a configuration."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -15,12 +15,16 @@ from nmt.errors import UserError, first_line
 
 
 class SamplerKind(StrEnum):
+    """Samplers of hyper-parameters."""
+
     grid = "grid"
     random = "random"
     bayesian = "bayesian"
 
 
 class PrunerKind(StrEnum):
+    """Pruners of trials."""
+
     none = "none"
     median = "median"
     hyperband = "hyperband"
@@ -28,66 +32,66 @@ class PrunerKind(StrEnum):
 
 @dataclass
 class ParameterConfig:
-    """The values of one key that are tried: a range or a list."""
+    """Search space of one key: a range or a list of values."""
 
     low: float | None = None
-    """Lowest value of a range."""
+    """Lower end of the range."""
     high: float | None = None
-    """Highest value of a range."""
+    """Upper end of the range."""
     log: bool = False
-    """Drawn evenly on a logarithmic scale."""
+    """Sample uniformly on a logarithmic scale."""
     step: float | None = None
-    """Distance between the values of a range; null: 1 for whole numbers, any value for others."""
+    """Spacing of the values in the range; null: 1 for integers, continuous otherwise."""
     choices: list[Any] | None = None
-    """Instead of a range: the values."""
+    """List of values; replaces the range."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         if self.choices is not None:
             if self.low is not None or self.high is not None or self.step is not None or self.log:
-                yield "choices", "stands beside a range; give either choices, or low and high"
+                yield "choices", "is given together with a range; give either choices, or low and high"
             if not self.choices:
                 yield "choices", "is empty; give the values to try"
             return
         if self.low is None or self.high is None:
-            yield "high" if self.high is None else "low", "is missing; a range has low and high"
+            yield "high" if self.high is None else "low", "is missing; a range needs low and high"
         elif self.low >= self.high:
-            yield "low", f"is {self.low:g} and high {self.high:g}; allowed: less than high"
+            yield "low", f"is {self.low:g} but high is {self.high:g}; allowed: less than high"
         elif self.log and self.low <= 0:
-            yield "low", f"is {self.low:g} and log true; allowed: above 0"
+            yield "low", f"is {self.low:g} but log is true; allowed: above 0"
         if self.step is not None and self.log:
-            yield "step", "stands beside log; give one of them"
+            yield "step", "is given together with log; give one of them"
         if self.step is not None and self.step <= 0:
             yield "step", f"is {self.step:g}; allowed: above 0"
 
 
 @dataclass
 class SweepConfig:
-    """A search for good values of some keys. Trials are judged by `train.metric` on the validation set."""
+    """Hyper-parameter search. Trials are ranked by `train.metric` on the validation set."""
 
     sampler: SamplerKind = SamplerKind.bayesian
-    """grid: every combination; random; bayesian: where good trials are denser than poor ones (tree-structured Parzen
-    estimator, Bergstra et al. 2011)."""
+    """Sampler. grid: all combinations; random; bayesian: tree-structured Parzen estimator, which samples where good
+    trials are denser than poor ones (Bergstra et al. 2011)."""
     parameters: dict[str, Any] = field(default_factory=dict)
-    """What is tried: the tree of `Config`, with a `ParameterConfig` at each key; null takes a key out."""
+    """Search space: the tree of `Config` with a `ParameterConfig` at each key; null removes a key."""
     trials: int | None = 30
-    """Trainings in all; null: the whole grid."""
+    """Total number of trials; null: the whole grid."""
     startup: int = 10
-    """bayesian: trials at random before it begins to learn from them."""
+    """bayesian: number of random trials before the estimator is used."""
     pruner: PrunerKind = PrunerKind.median
-    """Who stops poor trials at a validation: median, whose best score is below the median of the others at that step
-    (Golovin et al. 2017, 3.2.1); hyperband, by successive halving (Li et al. 2018)."""
+    """Pruner, which stops poor trials at a validation. none; median: stop if the best score is below the median of the
+    other trials at that step (Golovin et al. 2017, 3.2.1); hyperband: successive halving (Li et al. 2018)."""
     prune_after_trials: int = 5
-    """median: trials trained to their end before one is stopped."""
+    """median: number of complete trials before any trial is pruned."""
     prune_after_steps: int = 0
-    """median: steps before which no trial is stopped."""
+    """median: number of steps before a trial can be pruned."""
     reduction: int = 3
-    """hyperband: one of so many trials goes on each time (eta of Li et al. 2018)."""
+    """hyperband: reduction factor; one of this number of trials continues at each rung (eta of Li et al. 2018)."""
     seed: int = 1
-    """Which values are drawn; apart from `seed`, with which each trial is trained."""
+    """Seed of the sampler, independent of `seed`, with which every trial is trained."""
     folder: str | None = None
-    """Where the sweep is kept; null: sweeps/EXPERIMENT_SWEEP, of the names of the two files."""
+    """Folder of the sweep; null: sweeps/EXPERIMENT_SWEEP, from the names of the two configuration files."""
     keep_checkpoints: bool = False
-    """Keep the weights of every trial; false: of the best alone."""
+    """Keep the checkpoints of every trial; false: only those of the best trial."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         for name in ("trials", "startup", "prune_after_trials"):
@@ -96,35 +100,35 @@ class SweepConfig:
         yield from number(self, "reduction", 2)
         yield from number(self, "seed", 0, 2**32 - 1)
         if self.trials is None and self.sampler != SamplerKind.grid:
-            yield "trials", f"is null and sampler {self.sampler}; only a grid has an end, give a number"
+            yield "trials", f"is null but the sampler is {self.sampler}; only a grid is finite, give a number"
 
 
 @dataclass
 class SweepCommandConfig(Config):
-    """`sweep`: a run, of which some keys are searched for."""
+    """`sweep`: a training run with a search over some of its keys."""
 
     sweep: SweepConfig = field(default_factory=SweepConfig)
-    """Which keys, and how."""
+    """Search space and algorithm."""
     report: str | None = None
-    """Instead of training: the folder of a sweep to report on."""
+    """Folder of an existing sweep to report on, instead of training."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from super().problems()
         if self.train.resume is not None:
-            yield "train.resume", "is given; leave it out, the same command continues a sweep"
+            yield "train.resume", "is given; leave it out, a sweep continues when its command is run again"
         if self.sweep.pruner == PrunerKind.hyperband and self.train.interval_unit == IntervalUnit.epochs:
-            yield "sweep.pruner", "is hyperband, which counts steps, and train.interval_unit is epochs; use median"
+            yield "sweep.pruner", "is hyperband, which needs train.interval_unit=steps; use median, or that unit"
 
     def base(self) -> Config:
-        """What all trials have in common."""
-        return Config(**{each.name: getattr(self, each.name) for each in fields(Config)})
+        """Return the configuration shared by all trials."""
+        return Config(**{key.name: getattr(self, key.name) for key in fields(Config)})
 
 
 def with_values(config: Config, values: Mapping[str, Any]) -> Config:
-    """A configuration with other values at some dotted keys.
+    """Return the configuration with new values at some dotted keys.
 
     Raises:
-        UserError: a key does not exist, or the values are of another kind or out of their ranges.
+        UserError: a key does not exist, or a value has the wrong type or is out of range.
     """
     tree = OmegaConf.structured(config)
     for key, value in values.items():
@@ -137,7 +141,7 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
 
 
 def refusal(config: Config, key: str, values: Iterable[Any]) -> str | None:
-    """Why a key does not allow one of these values, the other keys being as they are; None if it allows all."""
+    """Return the reason why a key of this configuration does not allow one of the values, or None if it allows all."""
     tree = OmegaConf.structured(config)
     for value in values:
         try:
@@ -151,6 +155,11 @@ def refusal(config: Config, key: str, values: Iterable[Any]) -> str | None:
 
 
 def put(tree: Any, key: str, value: Any) -> None:
+    """Set one dotted key of a configuration tree.
+
+    Raises:
+        UserError: the key does not exist, or the value has the wrong type.
+    """
     try:
         OmegaConf.update(tree, key, value)
     except OmegaConfBaseException as error:

@@ -1,7 +1,7 @@
-"""Types of configuration keys, read from the dataclasses: one rule for what counts as text.
+"""Types of configuration keys, read from the dataclasses, to decide which values are text.
 
-YAML decides by the look of a value: 1.20 is a number and `no` is false. Converted to text again, they are 1.2 and
-False. Here the type of the key decides.
+YAML derives the type of a value from its form: 1.20 is a number and `no` is false. Converted back to text, they become
+1.2 and False. Here the type of the key decides.
 """
 
 import dataclasses
@@ -16,41 +16,41 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from nmt.config.search import SearchConfig
 
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-"""Reads every scalar as text."""
+"""YAML loader that reads every scalar as text."""
 
 
-def hint_at(hint: Any, key: str) -> Any:
-    """Return the type of a dotted key below `hint`; `Any` where the key is unknown or of no fixed type."""
+def type_at(hint: Any, key: str) -> Any:
+    """Return the type of a dotted key below `hint`; `Any` if the key is unknown or has no fixed type."""
     for name in key.split("."):
         hint = child(hint, name)
     return hint
 
 
 def child(hint: Any, name: str) -> Any:
-    """Return the type of a field, of a mapping's value or of a list's item."""
+    """Return the type of a field of a dataclass, of the values of a mapping, or of the items of a list."""
     hint = without_none(hint)
     if dataclasses.is_dataclass(hint):
         kind: Any = hint
-        found = hints_of(kind).get(name, Any)
-        # The search settings of a command are completed by those of the run, and are a plain mapping until then.
-        return SearchConfig if name == "search" and found == dict[str, Any] else found
+        field_hint = hints_of(kind).get(name, Any)
+        # The search settings of a command are a plain mapping until they are merged over those of the run.
+        return SearchConfig if name == "search" and field_hint == dict[str, Any] else field_hint
     return get_args(hint)[-1] if get_origin(hint) in (dict, list) else Any
 
 
 def is_text(hint: Any) -> bool:
-    """Whether a value of this type is text."""
+    """Return whether values of this type are text."""
     return without_none(hint) is str
 
 
 def is_list(hint: Any) -> bool:
-    """Whether a value of this type is a list."""
+    """Return whether values of this type are lists."""
     return get_origin(without_none(hint)) is list
 
 
 def without_none(hint: Any) -> Any:
-    """Return the type that an optional value has where it is not null."""
+    """Return the type of an optional value without None."""
     if get_origin(hint) in (Union, types.UnionType):
-        others = [each for each in get_args(hint) if each is not type(None)]
+        others = [part for part in get_args(hint) if part is not type(None)]
         return others[0] if len(others) == 1 else Any
     return hint
 
@@ -60,14 +60,14 @@ def hints_of(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def keep_text(hint: Any, tree: Any, written: str, package: str = "") -> None:
-    """Put back the text of values of text keys that YAML took for numbers or booleans.
+def restore_text(hint: Any, tree: Any, written: str, package: str = "") -> None:
+    """Restore the text of values of text keys that YAML parsed as numbers or booleans.
 
     Args:
         hint: type of the root of the tree.
-        tree: what YAML and OmegaConf made of a file, below the keys of its package; changed in place.
-        written: content of the file.
-        package: dotted key that the content of the file stands under; empty for the root.
+        tree: content of the file as loaded by YAML and OmegaConf, below the keys of its package; modified in place.
+        written: text of the file.
+        package: dotted key under which the content of the file is placed; empty for the root.
     """
     paths = list(misread(hint, tree, ()))
     if not paths:
@@ -81,7 +81,7 @@ def keep_text(hint: Any, tree: Any, written: str, package: str = "") -> None:
 
 
 def scalars_as_text(written: str) -> Any:
-    """Return a YAML document of mappings, lists and text; a tag makes nothing else of a value."""
+    """Parse a YAML document into mappings, lists and text; tags have no effect."""
     loader = LOADER(written)
     try:
         return loader.get_single_data()
@@ -90,7 +90,7 @@ def scalars_as_text(written: str) -> Any:
 
 
 def misread(hint: Any, node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield the paths of values that are not text although their type is."""
+    """Yield the paths of values that are not text although their key has the type text."""
     if isinstance(node, (DictConfig, ListConfig)):
         if node._is_none() or node._is_missing() or node._is_interpolation():
             return
@@ -102,7 +102,7 @@ def misread(hint: Any, node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, 
 
 
 def follow(tree: Any, path: tuple[str, ...]) -> Any:
-    """Return what stands at a path of nested mappings and lists; None where there is nothing."""
+    """Return the value at a path of nested mappings and lists, or None if it does not exist."""
     for name in path:
         if isinstance(tree, list) and name.isdecimal() and int(name) < len(tree):
             tree = tree[int(name)]

@@ -1,4 +1,4 @@
-"""How long, on what batches, and what is kept."""
+"""Configuration of training: `train.*`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,123 +8,143 @@ from nmt.config.checks import number
 
 
 class BatchUnit(StrEnum):
+    """Units of batch sizes and of mean losses."""
+
     sentences = "sentences"
     tokens = "tokens"
 
 
 class IntervalUnit(StrEnum):
+    """Units of validation and checkpoint intervals."""
+
     steps = "steps"
     epochs = "epochs"
 
 
 class Metric(StrEnum):
+    """Validation metrics that select the best checkpoint."""
+
     loss = "loss"
     perplexity = "perplexity"
     bleu = "bleu"
 
 
 class ObjectiveKind(StrEnum):
+    """Training objectives."""
+
     cross_entropy = "cross_entropy"
     r_drop = "r_drop"
     risk = "risk"
 
 
 class SamplingDecay(StrEnum):
+    """Decay schedules of scheduled sampling."""
+
     linear = "linear"
     exponential = "exponential"
     inverse_sigmoid = "inverse_sigmoid"
 
 
 class SentenceMetric(StrEnum):
+    """Sentence-level metrics for risk training and MBR decoding."""
+
     bleu = "bleu"
     chrf = "chrf"
 
 
 @dataclass
 class TrainConfig:
-    """The training loop. One step is one update of the weights."""
+    """Training loop. One step is one optimizer update."""
 
     max_steps: int = 4000
-    """Steps of training; the cosine schedule ends here."""
+    """Number of training steps; the cosine schedule ends here."""
     batch_unit: BatchUnit = BatchUnit.sentences
-    """What `batch_size` counts; a token budget counts padded tokens of the longer side."""
+    """Unit of `batch_size`: sentences, or tokens. Tokens are counted on the longer side of a batch, padding
+    included."""
     batch_size: int = 128
     """Size of a batch, in `batch_unit`."""
     pool_batches: int = 64
-    """Batches' worth of shuffled sentences that are sorted by length together."""
+    """Number of batches whose shuffled sentences are sorted by length together, which reduces padding."""
     accumulate: int = 1
-    """Batches whose gradients are added up for one step."""
+    """Number of batches whose gradients are accumulated per step."""
     mean_over: BatchUnit = BatchUnit.tokens
-    """What the loss of a step is a mean over: target tokens, or sentences (Sutskever et al. 2014; Luong et al. 2015).
-    With sentences the gradient is longer by the mean number of target tokens, which clipping and SGD notice."""
+    """Normalisation of the loss of a step: by target tokens, or by sentences (Sutskever et al. 2014; Luong et al.
+    2015). With sentences the gradient is larger by the mean number of target tokens, which affects clipping and SGD."""
     subword_sampling: float | None = None
-    """Other pieces for each sentence in each epoch: alpha of the unigram model (Kudo 2018; 0: all equally likely), or
-    the probability of dropping a merge of byte-pair encoding (Provilkov et al. 2020; 0.1). Null: always the best."""
+    """Subword regularisation: a new segmentation of each sentence in each epoch. For unigram: alpha (Kudo 2018; 0:
+    uniform); for bpe: the probability of dropping a merge (Provilkov et al. 2020; 0.1). null: always the best
+    segmentation."""
     both_directions: int = 0
-    """Epochs at the beginning in which every other batch is turned round, from target to source, so that encoder and
-    decoder learn both languages (Ding et al. 2021); 0: none."""
+    """Number of initial epochs in which every other batch is reversed, target to source, so that encoder and decoder
+    learn both languages (Ding et al. 2021); 0: none."""
     label_smoothing: float = 0.1
-    """Share of the probability spread over the whole vocabulary (Szegedy et al. 2016)."""
+    """Share of the probability spread evenly over the vocabulary (Szegedy et al. 2016). 0.1 as in Vaswani et al. 2017
+    (5.4)."""
     objective: ObjectiveKind = ObjectiveKind.cross_entropy
-    """What is minimised: cross-entropy; that of two passes with other dropout, and their disagreement (r_drop); or the
-    expected loss in a sentence metric (risk)."""
+    """Training objective. cross_entropy; r_drop: cross-entropy of two passes with different dropout, plus their
+    divergence; risk: expected loss in a sentence-level metric."""
     r_drop_alpha: float = 5.0
-    """r_drop: strength of the agreement (alpha of Liang et al. 2021)."""
+    """r_drop: weight of the divergence (alpha of Liang et al. 2021)."""
     risk_metric: SentenceMetric = SentenceMetric.bleu
-    """risk: the loss of a translation is 100 minus its BLEU or chrF."""
+    """risk: the loss of a translation is 100 minus its sentence BLEU or chrF."""
     risk_samples: int = 20
-    """risk: translations sampled for each sentence, besides the reference; memory grows with them."""
+    """risk: number of translations sampled per sentence, besides the reference. Memory grows in proportion."""
     risk_alpha: float = 5e-3
-    """risk: sharpness of the distribution over them (alpha of Shen et al. 2016)."""
+    """risk: sharpness of the distribution over the samples (alpha of Shen et al. 2016)."""
     risk_temperature: float = 1.0
-    """risk: of the samples; below 1 they are more like what search finds."""
+    """risk: sampling temperature; below 1, samples are closer to the output of beam search."""
     risk_reference: bool = True
-    """risk: whether the reference is among them, as in the paper."""
+    """risk: include the reference among the samples, as in the paper."""
     ar: float = 0.0
-    """Strength of the penalty on the size of the decoder's outputs; as 2 (Merity, McCann and Socher 2017)."""
+    """Coefficient of the activation penalty on decoder outputs, for example 2 (Merity, McCann and Socher 2017)."""
     tar: float = 0.0
-    """Strength of the penalty on their change from step to step; as 1."""
+    """Coefficient of the penalty on changes of decoder outputs between steps, for example 1 (same paper)."""
     scheduled_sampling: SamplingDecay | None = None
-    """How the share e of true words among those that the decoder reads falls with the step i (Bengio et al. 2015):
-    linear max(least, k - c i), exponential k^i, inverse_sigmoid k / (k + exp(i / k)). Null: all are true."""
+    """Scheduled sampling (Bengio et al. 2015): decay with step i of the share e of reference tokens among the decoder
+    inputs. linear: max(sampling_least, k - c i); exponential: k^i; inverse_sigmoid: k / (k + exp(i / k)). null: teacher
+    forcing."""
     sampling_k: float = 1.0
-    """k of scheduled_sampling; exponential: below 1, inverse_sigmoid: 1 or more, in steps."""
+    """scheduled_sampling: k of the decay. exponential: below 1; inverse_sigmoid: at least 1, in steps."""
     sampling_c: float = 1e-4
-    """c of scheduled_sampling=linear, a step."""
+    """scheduled_sampling=linear: c of the decay, per step."""
     sampling_least: float = 0.0
-    """Least share of true words, whatever the decay."""
+    """scheduled_sampling: minimum share of reference tokens, for every decay."""
     interval_unit: IntervalUnit = IntervalUnit.steps
-    """Unit of `validate_every` and `checkpoint_every`: steps, or epochs. An epoch ends with the step that reads the
-    last batch of the corpus. `patience` counts validations, so that it is in the same unit."""
+    """Unit of `validate_every` and `checkpoint_every`: steps or epochs. An epoch ends with the step that reads the last
+    batch of the corpus. `patience` counts validations and so follows the same unit."""
     validate_every: int = 250
-    """Steps or epochs between validations."""
+    """Interval between validations, in `interval_unit`."""
     checkpoint_every: int = 250
-    """Steps or epochs between checkpoints, besides the one after each validation."""
+    """Interval between checkpoints, in `interval_unit`. A checkpoint is also written after each validation."""
     log_every: int = 20
-    """Steps between lines of metrics."""
+    """Steps between log lines with training metrics."""
     metric: Metric = Metric.bleu
-    """What chooses the best checkpoint, stops early and drives the plateau schedule."""
+    """Validation metric that selects the best checkpoint, stops training early and drives the plateau schedule."""
     patience: int = 0
-    """Validations without improvement after which training stops; 0: never."""
+    """Early stopping: number of validations without improvement after which training stops; 0: never."""
     valid_sentences: int = 2000
-    """Sentences of the validation set that are decoded for BLEU at the most; perplexity is over all of them."""
+    """Maximum number of validation sentences decoded for BLEU. Perplexity is always computed on the whole validation
+    set."""
     keep_checkpoints: int = 2
-    """Newest checkpoints kept, besides the best: what is left if the last one is damaged on the disk."""
+    """Number of latest checkpoints kept besides the best one. With 2, one is left if the last one is damaged on
+    disk."""
     ema_decay: float = 0.0
-    """Decay a step of an exponential moving average of the weights, which is validated and kept to translate with; as
-    0.999; 0: none (Polyak and Juditsky 1992)."""
+    """Decay per step of an exponential moving average of the weights (Polyak and Juditsky 1992), for example 0.999. The
+    average is validated and used for translation. 0: none."""
     max_skipped: int = 10
-    """Steps in a row with a loss or gradient that is not finite, after which training stops; each is skipped."""
+    """Number of consecutive steps with a non-finite loss or gradient after which training stops; each such step is
+    skipped."""
     init_from: str | None = None
-    """Fine-tuning: a run whose best weights and tokenizers the new run starts with; the model must be the same."""
+    """Fine-tuning: run whose best weights and tokenizers initialise the new run. The model configuration must be the
+    same."""
     max_unknown: float = 0.01
-    """Fine-tuning: the largest share of the training text's pieces, on either side, that the vocabulary of `init_from`
-    may not be able to write; a corpus with more is refused."""
+    """Fine-tuning: maximum share of unknown pieces in the training text, on either side, with the vocabulary of
+    `init_from`. A corpus above this share is rejected."""
     resume: str | None = None
-    """auto: continue the run in hydra.run.dir, or without one the newest unfinished run of the same configuration, if
-    there is any; a run directory: continue that one."""
+    """Resume training. auto: the run in hydra.run.dir, or if that is not set the latest unfinished run of the same
+    configuration, if there is one; a run directory: that run."""
     resume_step: int | None = None
-    """Continue from the checkpoint of this step, and drop what came after it."""
+    """Resume from the checkpoint of this step and discard later ones."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         for name in (
@@ -151,9 +171,9 @@ class TrainConfig:
         )
         yield from number(self, "sampling_k", low, high)
         if self.objective == ObjectiveKind.risk and (self.ar or self.tar or self.scheduled_sampling):
-            yield "objective", "is risk, which takes no ar, tar or scheduled_sampling; leave those out"
+            yield "objective", "is risk, which does not support ar, tar or scheduled_sampling; leave those out"
         yield from number(self, "subword_sampling", 0, 100)
         yield from number(self, "ema_decay", 0, 0.999999)
         yield from number(self, "max_unknown", 0, 1)
         if self.resume_step is not None and self.resume is None:
-            yield "resume_step", "is given and resume is not; give train.resume=auto or train.resume=RUN too"
+            yield "resume_step", "is given but resume is not; add train.resume=auto or train.resume=RUN"

@@ -1,4 +1,4 @@
-"""Batches: like lengths together, shuffled by seed and epoch, at a position that can be resumed."""
+"""Batches of sentence pairs of similar length, shuffled by seed and epoch, with a position that can be resumed."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config import BatchUnit
-from nmt.data.sampling import SubwordSampling
 from nmt.data.store import PairStore
+from nmt.data.subword_sampling import SubwordSampling
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID
 
-if (
-    TYPE_CHECKING
-):  # where tensors are made torch is imported late: preparing a corpus does without it, and starts at once
+# torch is imported inside the functions that make tensors, so preparing a corpus starts without importing it.
+if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 Line = Sequence[int] | NDArray[np.unsignedinteger]
-"""Ids, without bos and eos."""
+"""Ids of a sentence, without bos and eos."""
 
 WINDOW = 1 << 18
-"""Pairs whose batches are shuffled together, rounded to whole pools; a smaller corpus is one window."""
+"""Number of pairs whose batches are shuffled together, rounded to whole pools; a smaller corpus is one window."""
 
 
 @dataclass
 class Batch:
-    """B sentence pairs, time-major."""
+    """Batch of B sentence pairs, time-major."""
 
     src: Tensor
-    """Source ids that end in eos, padded on the left, (S, B)."""
+    """Source ids followed by eos, padded on the left, (S, B)."""
     src_mask: Tensor
     """True on real source tokens, (S, B)."""
     tgt_in: Tensor
-    """bos and the target ids, padded at the end, (T, B)."""
+    """bos followed by the target ids, padded at the end, (T, B)."""
     tgt_out: Tensor
-    """The target ids and eos, padded at the end, (T, B)."""
+    """Target ids followed by eos, padded at the end, (T, B)."""
     tgt_mask: Tensor
     """True on real target tokens, (T, B)."""
     indices: list[int]
-    """Which pairs of the corpus these are."""
+    """Indices of the pairs in the corpus."""
     tokens: int
-    """Real target tokens, eos counted."""
+    """Number of real target tokens, including eos."""
 
     def to(self, device: torch.device) -> Batch:
+        """Return the batch with its tensors on the device."""
         if device.type == "cpu":
             return self
         return replace(
@@ -59,12 +59,12 @@ class Batch:
         )
 
     def halves(self) -> list[Batch]:
-        """The same pairs in two batches, for one that does not fit into memory."""
+        """Return the same pairs in two batches, for a batch that does not fit into memory."""
         middle = len(self.indices) // 2
         return [self.columns(slice(0, middle)), self.columns(slice(middle, None))]
 
     def columns(self, which: slice) -> Batch:
-        """The batch of some of its pairs, padded as they are."""
+        """Return a batch of some of the pairs, with unchanged padding."""
         mask = self.tgt_mask[:, which]
         return Batch(
             self.src[:, which],
@@ -77,8 +77,8 @@ class Batch:
         )
 
 
-def source_tensors(lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
-    """Ids and mask, (S, B), padded on the left, each line followed by eos."""
+def pad_source(lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
+    """Return ids and mask, both (S, B), padded on the left; each line is followed by eos."""
     import torch
 
     longest = max((len(line) for line in lines), default=0) + 1
@@ -92,10 +92,10 @@ def source_tensors(lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
 
 
 def make_batch(src: Sequence[Line], tgt: Sequence[Line], indices: Sequence[int]) -> Batch:
-    """Pads lines to one batch."""
+    """Pad source and target lines to one batch."""
     import torch
 
-    source, source_mask = source_tensors(src)
+    source, source_mask = pad_source(src)
     longest = max((len(line) for line in tgt), default=0) + 1
     tgt_in = np.full((longest, len(tgt)), PAD_ID, dtype=np.int64)
     tgt_out = np.full((longest, len(tgt)), PAD_ID, dtype=np.int64)
@@ -118,20 +118,20 @@ def make_batch(src: Sequence[Line], tgt: Sequence[Line], indices: Sequence[int])
 
 
 def gather(store: PairStore, indices: Sequence[int] | NDArray[np.integer]) -> Batch:
-    """The batch of these pairs."""
+    """Return the batch of the pairs with these indices."""
     return make_batch([store.src[i] for i in indices], [store.tgt[i] for i in indices], list(indices))
 
 
 def split_sorted(
     order: NDArray[np.integer], lengths: NDArray[np.int64], unit: BatchUnit, size: int
 ) -> Iterator[NDArray[np.integer]]:
-    """Cuts an order of pairs into batches of `size` sentences, or of at most `size` padded tokens (one pair at least).
+    """Split sorted pairs into batches of `size` sentences, or of at most `size` padded tokens (but at least one pair).
 
     Args:
-        order: indices of pairs, those of like length next to each other.
-        lengths: tokens of the longer side of each of them.
-        unit: what `size` counts.
-        size: the most of a batch.
+        order: indices of pairs, sorted by length.
+        lengths: number of tokens of the longer side of each of these pairs.
+        unit: unit of `size`.
+        size: maximum size of a batch.
     """
     if unit == BatchUnit.sentences:
         yield from (order[start : start + size] for start in range(0, len(order), size))
@@ -146,19 +146,19 @@ def split_sorted(
         yield order[start:]
 
 
-def in_length_order(store: PairStore, size: int) -> Iterator[Batch]:
-    """Every pair once, shortest first, in batches of `size` sentences: for validation."""
+def batches_by_length(store: PairStore, size: int) -> Iterator[Batch]:
+    """Yield every pair once, shortest first, in batches of `size` sentences, for validation."""
     order = np.lexsort((store.src.lengths(), store.tgt.lengths()))
     for start in range(0, len(order), size):
         yield gather(store, order[start : start + size])
 
 
 class TrainingBatches:
-    """Endless batches of a store. Shuffled anew each epoch by (seed, epoch) alone, so a position is two numbers.
+    """Endless batches of a store. Each epoch is shuffled by (seed, epoch) alone, so (epoch, index) is a full position.
 
-    An epoch's order is shuffled and cut into pools; a pool is sorted by length and cut into batches; the batches of a
-    window of pools, about `WINDOW` pairs, are shuffled. So batches hold sentences of like length, of which little is
-    padding, in random order. In memory are one window, and up to four bytes of order for each pair of the corpus.
+    The pairs of an epoch are shuffled and split into pools. A pool is sorted by length and split into batches. The
+    batches of a window of pools, about `WINDOW` pairs, are shuffled. Batches hold sentences of similar length, with
+    little padding, in random order. Memory holds one window, and up to four bytes of the order per pair of the corpus.
     """
 
     def __init__(
@@ -175,13 +175,13 @@ class TrainingBatches:
         """
         Args:
             store: the pairs.
-            unit: what `size` counts.
-            size: of a batch.
-            pool_batches: batches in a pool.
-            seed: of the order.
-            sampling: draws each pair's pieces anew each epoch; lengths are still told by the stored ones.
-            share: (r, n) gives of each batch the sentences r, r + n, ..., where n processes train on it together.
-            both_directions: epochs at the beginning in which every other batch is turned round: targets are sources.
+            unit: unit of `size`.
+            size: size of a batch.
+            pool_batches: number of batches in a pool.
+            seed: seed of the order.
+            sampling: subword sampling in each epoch; batches are still formed by the lengths of the stored pieces.
+            share: (rank, world size); sentences rank, rank + world size, ... of each batch are returned.
+            both_directions: number of initial epochs in which source and target are swapped in every other batch.
         """
         self.store = store
         self.sampling = sampling
@@ -193,41 +193,42 @@ class TrainingBatches:
         self.resize(size)
 
     def resize(self, size: int) -> None:
-        """Goes to the start, with batches of another size."""
+        """Change the size of batches and return to the start."""
         if type(size) is not int or size < 1:
-            raise ValueError(f"{size} is no size of a batch")
+            raise ValueError(f"batch size {size!r} is not a positive integer")
         self.size = size
         in_sentences = size if self.unit == BatchUnit.sentences else max(1, int(size / mean_length(self.store)))
         self.pool = in_sentences * self.pool_batches
-        """Pairs that are sorted together."""
+        """Number of pairs that are sorted together."""
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
-        """Goes to the start of an epoch."""
+        """Move to the start of an epoch."""
         self.epoch = epoch
         self.index = 0
-        """Batches of this epoch already given."""
+        """Number of batches of this epoch already returned."""
         self.windows = self.windows_of(epoch)
         self.window: list[NDArray[np.integer]] = []
         self.before = 0
-        """Batches of this epoch before the window."""
+        """Number of batches of this epoch before the window."""
 
     def windows_of(self, epoch: int) -> Iterator[list[NDArray[np.integer]]]:
-        """The batches of an epoch, as indices, a window at a time."""
+        """Yield the batches of an epoch as arrays of indices, one window at a time."""
         random = np.random.default_rng((self.seed, epoch))
         pairs = len(self.store)
         order = np.arange(pairs, dtype=np.min_scalar_type(pairs))
         random.shuffle(order)
         window = max(1, WINDOW // self.pool) * self.pool
         for start in range(0, pairs, window):
-            own = order[start : start + window]
-            lengths = [side.lengths(own) + 1 for side in (self.store.src, self.store.tgt)]
+            pairs_in_window = order[start : start + window]
+            lengths = [side.lengths(pairs_in_window) + 1 for side in (self.store.src, self.store.tgt)]
             batches: list[NDArray[np.integer]] = []
-            for pool in (slice(i, i + self.pool) for i in range(0, len(own), self.pool)):
-                src_lengths, tgt_lengths = (of_side[pool] for of_side in lengths)
+            for pool in (slice(i, i + self.pool) for i in range(0, len(pairs_in_window), self.pool)):
+                src_lengths, tgt_lengths = (side_lengths[pool] for side_lengths in lengths)
                 by_length = np.lexsort((src_lengths, tgt_lengths))
                 longer = np.maximum(src_lengths, tgt_lengths)
-                batches.extend(split_sorted(own[pool][by_length], longer[by_length], self.unit, self.size))
+                sorted_pairs = pairs_in_window[pool][by_length]
+                batches.extend(split_sorted(sorted_pairs, longer[by_length], self.unit, self.size))
             yield [batches[i] for i in random.permutation(len(batches))]
 
     @property
@@ -245,37 +246,38 @@ class TrainingBatches:
         return False
 
     def next(self) -> Batch:
+        """Return the next batch and advance the position."""
         while self.at_epoch_end():
             self.begin(self.epoch + 1)
         self.index += 1
-        rank, processes = self.share
-        indices = self.window[self.index - 1 - self.before][rank::processes]
+        rank, world_size = self.share
+        indices = self.window[self.index - 1 - self.before][rank::world_size]
         pairs = [self.pair(number) for number in indices.tolist()]
         if self.epoch < self.both_directions and self.index % 2 == 0:
             pairs = [(tgt, src) for src, tgt in pairs]
         return make_batch([src for src, _ in pairs], [tgt for _, tgt in pairs], indices.tolist())
 
     def pair(self, number: int) -> tuple[Line, Line]:
-        """Source and target of a pair, in this epoch's pieces."""
+        """Return source and target ids of a pair, sampled for this epoch if subword sampling is on."""
         if self.sampling is None:
             return self.store.src[number], self.store.tgt[number]
         return self.sampling.pair(self.epoch, number)
 
     def seek(self, epoch: int, index: int) -> None:
-        """Goes to a position: the next batch is number `index` of this epoch.
+        """Move to a position: the next batch is batch `index` of this epoch, counted from 0.
 
         Raises:
-            ValueError: there is no such position.
+            ValueError: epoch or index is not a non-negative integer.
         """
         if not (type(epoch) is type(index) is int and min(epoch, index) >= 0):
-            raise ValueError(f"epoch {epoch}, index {index} is no position in the data")
+            raise ValueError(f"epoch {epoch!r}, index {index!r} is not a position in the data")
         if epoch != self.epoch or index < self.before:
             self.begin(epoch)
         self.index = index
 
 
 def mean_length(store: PairStore) -> float:
-    """Tokens of the longer side, eos counted, a pair; summed in parts, to need little memory."""
+    """Return the mean number of tokens, including eos, of the longer side of a pair; it is summed in parts."""
     parts = [slice(start, start + WINDOW) for start in range(0, len(store), WINDOW)]
     longer = (np.maximum(store.src.lengths(part), store.tgt.lengths(part)) + 1 for part in parts)
     return sum(int(lengths.sum()) for lengths in longer) / len(store)

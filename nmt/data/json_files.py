@@ -1,23 +1,24 @@
-"""JSON files: ours are written whole or not at all, and anybody may have written those we read."""
+"""JSON files, written atomically and read with limits, because files of a run may come from anyone."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-MOST_IN_JSON = 1 << 26  # bytes
+MAX_JSON_BYTES = 1 << 26
 
 
 def read_json(path: Path) -> Any:
-    """What a file holds.
+    """Return the content of a JSON file.
 
     Raises:
-        ValueError: it is not JSON, nested too deeply, larger than `MOST_IN_JSON`, or has a number of too many digits.
-        OSError: it cannot be read.
+        ValueError: the file is not JSON, is nested too deeply, is larger than `MAX_JSON_BYTES`, or has a number of too
+            many digits.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
-        text = file.read(MOST_IN_JSON + 1)
-    if len(text) > MOST_IN_JSON:
-        raise ValueError(f"larger than {MOST_IN_JSON:,} bytes")
+        text = file.read(MAX_JSON_BYTES + 1)
+    if len(text) > MAX_JSON_BYTES:
+        raise ValueError(f"larger than {MAX_JSON_BYTES:,} bytes")
     try:
         return json.loads(text)
     except RecursionError:
@@ -25,10 +26,10 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Whoever is killed meanwhile leaves the old file or the new one.
+    """Write a JSON file atomically: a process killed meanwhile leaves the old file or the new one.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""Ids of sentence pairs on the disk, and offsets of where each begins: a corpus may be larger than memory.
+"""Sentence pairs as ids on disk, with the offset of each sentence, for corpora larger than memory.
 
-A split is written as one shard or several, SPLIT-00000 and so on, and read as one store.
+A split is written as one or more shards, named SPLIT-00000 and so on, and read as one store.
 """
 
 import errno
@@ -21,17 +21,17 @@ from nmt.errors import UserError
 
 SIDES = ("src", "tgt")
 KINDS = ("ids", "offsets")
-FILES_A_SHARD = len(SIDES) * (len(KINDS) + 1)  # a mapped file is open once more
-OTHER_FILES = 256  # that a training may have open beside those of its corpus
-WIDTHS = (2, 4)  # bytes of an id
-EVERY = slice(None)
-PART = 1 << 18  # offsets looked at together
+OPEN_FILES_PER_SHARD = len(SIDES) * (len(KINDS) + 1)  # memory mapping opens the offsets a second time
+OTHER_OPEN_FILES = 256  # files that a training may have open beside those of its corpus
+WIDTHS = (2, 4)  # bytes per id
+ALL = slice(None)
+PART = 1 << 18  # offsets processed together
 
 
 class NumbersFile:
-    """Numbers on the disk, read where they are asked for.
+    """Array of numbers on disk, of which only the requested slice is read.
 
-    A mapped file would come into the process' memory around each place that is read, in the end all of it.
+    A memory-mapped file would load the pages around each slice, and in the end the whole file, into memory.
     """
 
     def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
@@ -42,17 +42,17 @@ class NumbersFile:
 
     def __getitem__(self, where: slice) -> NDArray[Any]:
         width = self.dtype.itemsize
-        wanted = int(where.stop - where.start) * width
-        read = os.pread(self.file, wanted, int(where.start) * width)
-        if len(read) < wanted:
+        size = int(where.stop - where.start) * width
+        data = os.pread(self.file, size, int(where.start) * width)
+        if len(data) < size:
             raise UserError(f"{self.path} became shorter while it was read; delete the folder {self.path.parent}")
-        return np.frombuffer(read, self.dtype)
+        return np.frombuffer(data, self.dtype)
 
 
-class Side:
-    """One side of a shard: the ids of all sentences in a row, and where each begins.
+class ShardSide:
+    """One side of a shard: the concatenated ids of all sentences, and their offsets.
 
-    Offsets are mapped for `lengths`, which looks at many together; a single sentence is found without the mapping.
+    Offsets are memory-mapped for `lengths`, which reads many of them; a single sentence is read without the mapping.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Side:
     ) -> None:
         """
         Args:
-            ids: of all sentences.
-            offsets: where each begins, and where the last one ends.
-            file: the same on the disk.
-            mapped: what `offsets` look into.
+            ids: concatenated ids of all sentences.
+            offsets: start of each sentence, followed by the end of the last one.
+            file: the offsets on disk.
+            mapped: the memory mapping behind `offsets`.
         """
         self.ids = ids
         self.offsets = offsets
@@ -78,30 +78,30 @@ class Side:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> NDArray[np.unsignedinteger]:
-        number = int(index)  # one of 16 bits may be the last there is
+        number = int(index)  # number + 2 may overflow an index of 16 bits
         start, end = self.bounds[number : number + 2].tolist()
         return self.ids[start:end]
 
-    def lengths(self, which: slice | NDArray[np.integer] = EVERY) -> NDArray[np.int64]:
-        """Pieces of each sentence, or of some."""
+    def lengths(self, which: slice | NDArray[np.integer] = ALL) -> NDArray[np.int64]:
+        """Return the number of pieces of each selected sentence."""
         return self.offsets[1:][which] - self.offsets[:-1][which]
 
-    def share_of(self, piece: int) -> tuple[int, int]:
-        """Return how often a piece stands in all sentences, and the number of all their pieces."""
+    def count_piece(self, piece: int) -> tuple[int, int]:
+        """Return the number of occurrences of a piece and the total number of pieces."""
         total = int(self.offsets[-1])
         parts = (self.ids[start : min(start + PART, total)] for start in range(0, total, PART))
         return sum(int((part == piece).sum()) for part in parts), total
 
     def release(self) -> None:
-        """Takes the offsets out of this process' memory; they are mapped again where they are looked at."""
+        """Release the memory of the mapped offsets; the next access loads them again."""
         if self.mapped is not None:
             self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class JoinedSides:
-    """One side of several shards in a row, numbered on. One shard's offsets are in memory at once."""
+    """One side of several shards with consecutive indices. The offsets of one shard are in memory at a time."""
 
-    def __init__(self, sides: Sequence[Side]) -> None:
+    def __init__(self, sides: Sequence[ShardSide]) -> None:
         self.sides = sides
         self.starts = list(accumulate(map(len, sides), initial=0))
 
@@ -113,29 +113,29 @@ class JoinedSides:
         shard = bisect_right(self.starts, number) - 1
         return self.sides[shard][number - self.starts[shard]]
 
-    def share_of(self, piece: int) -> tuple[int, int]:
-        """Return how often a piece stands in all sentences, and the number of all their pieces."""
-        counts, totals = zip(*(side.share_of(piece) for side in self.sides), strict=True)
+    def count_piece(self, piece: int) -> tuple[int, int]:
+        """Return the number of occurrences of a piece and the total number of pieces."""
+        counts, totals = zip(*(side.count_piece(piece) for side in self.sides), strict=True)
         return sum(counts), sum(totals)
 
-    def lengths(self, which: slice | NDArray[np.integer] = EVERY) -> NDArray[np.int64]:
-        """Pieces of each sentence, or of some."""
+    def lengths(self, which: slice | NDArray[np.integer] = ALL) -> NDArray[np.int64]:
+        """Return the number of pieces of each selected sentence."""
         numbers = np.arange(*which.indices(len(self))) if isinstance(which, slice) else which.astype(np.int64)
         shards = np.searchsorted(self.starts, numbers, side="right") - 1
         by_shard = np.argsort(shards, kind="stable")
-        found = np.empty(len(numbers), dtype=np.int64)
-        for own in np.split(by_shard, np.flatnonzero(np.diff(shards[by_shard])) + 1):
-            if len(own):
-                shard = int(shards[own[0]])
-                found[own] = self.sides[shard].lengths(numbers[own] - self.starts[shard])
+        lengths = np.empty(len(numbers), dtype=np.int64)
+        for positions in np.split(by_shard, np.flatnonzero(np.diff(shards[by_shard])) + 1):
+            if len(positions):
+                shard = int(shards[positions[0]])
+                lengths[positions] = self.sides[shard].lengths(numbers[positions] - self.starts[shard])
                 self.sides[shard].release()
-        return found
+        return lengths
 
 
 class PairStore:
-    """A split as ids, without bos and eos."""
+    """Sentence pairs of a split as ids, without bos and eos."""
 
-    def __init__(self, src: Side | JoinedSides, tgt: Side | JoinedSides) -> None:
+    def __init__(self, src: ShardSide | JoinedSides, tgt: ShardSide | JoinedSides) -> None:
         self.src = src
         self.tgt = tgt
 
@@ -144,18 +144,18 @@ class PairStore:
 
     @classmethod
     def open(cls, folder: Path, *shards: str) -> "PairStore":
-        """Maps shards that `StoreWriter` wrote, as one store.
+        """Open shards written by `StoreWriter` as one store.
 
         Raises:
-            UserError: a file is missing, its size does not fit the others, or there are more than may be open.
+            UserError: a file is missing, file sizes are inconsistent, or the process cannot open all files.
         """
-        allow_open_files(FILES_A_SHARD * len(shards))
+        allow_open_files(OPEN_FILES_PER_SHARD * len(shards))
         opened = []
         for shard in shards:
             src, tgt = (open_side(folder / f"{shard}.{side}") for side in SIDES)
             if len(src) != len(tgt):
                 raise UserError(
-                    f"{folder / shard}.*: {len(src)} source and {len(tgt)} target sentences; delete {folder}"
+                    f"{folder / shard}.*: {len(src)} source and {len(tgt)} target sentences; delete the folder {folder}"
                 )
             opened.append((src, tgt))
         if len(opened) == 1:
@@ -164,28 +164,29 @@ class PairStore:
 
     @classmethod
     def of(cls, src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> "PairStore":
-        """A store in memory."""
-        return cls(*(Side(*flatten(lines, np.dtype(np.uint32))) for lines in (src, tgt)))
+        """Build a store in memory."""
+        return cls(*(ShardSide(*flatten(lines, np.dtype(np.uint32))) for lines in (src, tgt)))
 
 
-def open_side(stem: Path) -> Side:
+def open_side(stem: Path) -> ShardSide:
+    """Open one side of a shard; raise UserError if its files are missing or inconsistent."""
     try:
         with open(f"{stem}.offsets", "rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         offsets = np.frombuffer(mapped, dtype=np.int64)
         total, size = int(offsets[-1]), Path(f"{stem}.ids").stat().st_size
         width = size // total if total > 0 else WIDTHS[0]
-        if offsets[0] != 0 or not rising(offsets) or width not in WIDTHS or size != total * width:
+        if offsets[0] != 0 or not is_sorted(offsets) or width not in WIDTHS or size != total * width:
             raise ValueError
         ids = NumbersFile(Path(f"{stem}.ids"), np.dtype(f"u{width}"))
-        side = Side(ids, offsets, NumbersFile(Path(f"{stem}.offsets"), offsets.dtype), mapped)
+        side = ShardSide(ids, offsets, NumbersFile(Path(f"{stem}.offsets"), offsets.dtype), mapped)
         side.release()
         return side
     except (OSError, ValueError, IndexError) as error:
         if isinstance(error, OSError) and error.errno == errno.EMFILE:
             raise UserError(
-                f"{stem.parent} has more shards than this process may open files for; raise `ulimit -n`, or prepare it "
-                "with a larger data.shard_pairs"
+                f"{stem.parent} has too many shards for this process's limit of open files; raise `ulimit -n`, "
+                "or prepare the corpus with a larger data.shard_pairs"
             ) from None
         raise UserError(
             f"{stem}.ids and {stem}.offsets are missing or damaged; delete the folder {stem.parent}"
@@ -193,25 +194,26 @@ def open_side(stem: Path) -> Side:
 
 
 def allow_open_files(count: int) -> None:
-    """Raises the process' own limit so far that it can open so many files more, if the system's limit lets it."""
+    """Raise the process's limit of open files for `count` more files, within the system's hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count + OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    needed = count + OTHER_OPEN_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        limit = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def shard_name(split: str, number: int) -> str:
+    """Return the name of a shard, which its file names begin with."""
     return f"{split}-{number:05d}"
 
 
 def store_files(folder: Path, shard: str) -> list[Path]:
-    """All that a shard consists of."""
+    """Return the paths of all files of a shard."""
     return [folder / f"{shard}.{side}.{kind}" for side in SIDES for kind in KINDS]
 
 
-def rising(offsets: NDArray[np.int64]) -> bool:
-    """Whether none is less than the one before; looked at in parts, to need little memory."""
+def is_sorted(offsets: NDArray[np.int64]) -> bool:
+    """Return whether the offsets do not decrease; they are compared in parts to save memory."""
     parts = range(0, len(offsets), PART)
     return all(bool((np.diff(offsets[start : start + PART + 1]) >= 0).all()) for start in parts)
 
@@ -219,20 +221,22 @@ def rising(offsets: NDArray[np.int64]) -> bool:
 def flatten(
     lines: Sequence[Sequence[int]], dtype: np.dtype[Any]
 ) -> tuple[NDArray[np.unsignedinteger], NDArray[np.int64]]:
+    """Concatenate lines of ids and return the ids and the offset of each line."""
     offsets = np.zeros(len(lines) + 1, dtype=np.int64)
     np.cumsum([len(line) for line in lines], out=offsets[1:])
     return np.fromiter(chain.from_iterable(lines), dtype, count=int(offsets[-1])), offsets
 
 
 class StoreWriter:
-    """Appends sentence pairs to the files of a shard, a block at a time."""
+    """Writer of a shard's files, to which sentence pairs are appended in blocks."""
 
     def __init__(self, folder: Path, shard: str, src_size: int, tgt_size: int) -> None:
         """
         Args:
-            folder: where to write.
-            shard: its name.
-            src_size: size of the source vocabulary, which decides the width of an id; likewise `tgt_size`.
+            folder: output folder.
+            shard: name of the shard.
+            src_size: size of the source vocabulary, which determines the number of bytes per source id.
+            tgt_size: the same for the target.
         """
         self.files = {side: [(folder / f"{shard}.{side}.{kind}").open("wb") for kind in KINDS] for side in SIDES}
         self.dtypes = {
@@ -244,6 +248,7 @@ class StoreWriter:
             offsets.write(np.zeros(1, dtype=np.int64).tobytes())
 
     def append(self, src: Sequence[Sequence[int]], tgt: Sequence[Sequence[int]]) -> None:
+        """Append a block of sentence pairs."""
         for side, lines in zip(SIDES, (src, tgt), strict=True):
             ids, offsets = flatten(lines, self.dtypes[side])
             self.files[side][0].write(ids.tobytes())

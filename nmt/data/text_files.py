@@ -1,6 +1,6 @@
-"""The reader of all text that a command is given, and the writer of the text files that it makes.
+"""Reader of all text input of commands, and writer of their text output.
 
-A text is a file, a pipe or standard input (`-`). It is read once, from its beginning to its end.
+A text is a file, a pipe or standard input (`-`). It is read once, from beginning to end.
 """
 
 import gzip
@@ -19,27 +19,27 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, TextIO
 
-from nmt.config.paths import path_of
+from nmt.config.paths import user_path
 from nmt.data.preprocessing.cleaning import normalise_characters
 from nmt.errors import Unfinished, UserError
 
 STANDARD = "-"
-"""The name of standard input, and of standard output."""
-MOST_IN_A_LINE = 1 << 20
-"""Bytes. A kilobyte of gzip can hold a megabyte without a line end, and a megabyte of it more than memory does."""
-MOST_IN_MEMORY = 1 << 26
-"""Bytes of text that is kept in memory as a whole: half a million sentences."""
-LEAST_OF_A_LINE = 64
-"""Bytes that a line counts, for it takes as many in memory if it is empty."""
-MOST_UNCHECKED = 1 << 30
-"""Bytes that a gzip file may hold however small it is ..."""
-MOST_PACKED = 100
-"""... and behind them, bytes for each of its own. Text has 3 to 10; gzip can do 1000."""
+"""Name of standard input and of standard output."""
+MAX_LINE_BYTES = 1 << 20
+"""Maximum number of bytes in a line. A small gzip file can unpack to a line larger than memory."""
+MAX_TEXT_BYTES = 1 << 26
+"""Maximum number of bytes of a text that is kept in memory as a whole: half a million sentences."""
+MIN_LINE_BYTES = 64
+"""Minimum number of bytes that a line counts towards such a maximum, because an empty line takes memory, too."""
+UNCHECKED_BYTES = 1 << 30
+"""Number of unpacked bytes up to which the compression ratio of a gzip file is not checked."""
+MAX_COMPRESSION_RATIO = 100
+"""Maximum ratio of unpacked to packed bytes beyond `UNCHECKED_BYTES`. Text has 3 to 10; gzip reaches 1000."""
 _GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
-_BLOCK = 1 << 20  # bytes that are looked at together
-_READ = 1 << 15  # bytes that are cut into lines together
-_OTHERS = (
+_BLOCK = 1 << 20  # bytes per block of `read_blocks`
+_READ = 1 << 15  # bytes that are split into lines together
+_OTHER_FORMATS = (
     (re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), "bzip2", "bzip2 -dc"),
     (re.compile(rb"\xfd7zXZ\x00"), "xz", "xz -dc"),
     (re.compile(rb"\x28\xb5\x2f\xfd"), "Zstandard", "zstd -dc"),
@@ -47,58 +47,62 @@ _OTHERS = (
     (re.compile(rb"(?s).{257}ustar"), "tar", "tar -xO -f"),
     (re.compile(rb"\xff\xfe|\xfe\xff"), "UTF-16", "iconv -f UTF-16 -t UTF-8"),
 )
-"""Formats that are told by their first bytes and not decoded here, and the command that does."""
-
+"""Formats that are detected by their first bytes and refused, with the command that converts them."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Some lines of a text file that follow each other, found without reading those before."""
+class LineRange:
+    """Consecutive lines of a text file, which are read without reading the lines before them."""
 
     file: str
-    """As the user knows it."""
+    """Path of the user's file, for error messages."""
     plain: str
-    """Where its text is; the same file unless that is packed."""
+    """Path of the uncompressed text; the same file unless that is gzip."""
     start: int
-    """Byte of the text that the first of the lines begins at."""
+    """Byte offset of the first line in the text."""
     before: int
-    """Lines before it."""
+    """Number of lines before the first line."""
     lines: int
+    """Number of lines."""
 
 
 def read_lines(path: Path, most: float = float("inf")) -> Iterator[str]:
-    """Yield the lines of a UTF-8 text without their line ends. gzip is told by the first bytes.
+    """Yield the lines of a UTF-8 text without their line ends. gzip is detected by its first bytes.
 
     Lines end at "\\n" or "\\r\\n" and at no other character. A byte order mark at the start is dropped.
 
+    Args:
+        path: the text.
+        most: maximum number of unpacked bytes; a line counts as at least `MIN_LINE_BYTES`.
+
     Raises:
-        UserError: the text cannot be read or is not UTF-8, gzip data is damaged, a line has more than
-            `MOST_IN_A_LINE` bytes, or the unpacked text more than `most` (a line counts at least `LEAST_OF_A_LINE`).
+        UserError: the text cannot be read, is not UTF-8 or has more than `most` bytes, gzip data is damaged, or a line
+            has more than `MAX_LINE_BYTES` bytes.
     """
     return chain.from_iterable(read_available(path, most))
 
 
 def read_available(path: Path, most: float = float("inf")) -> Iterator[list[str]]:
-    """Yield the same lines as soon as they are there, in lists: of a pipe never waits for more than the next line."""
+    """Yield the lines of `read_lines` in lists, as soon as they are available: a pipe is not read ahead."""
     try:
-        with _opened(path) as file:
+        with _open(path) as file:
             yield from _lines(file, path, most)
     except OSError as error:
-        raise _explained(error, path, 0) from error
+        raise _read_error(error, path, 0) from error
 
 
-def read_all(path: Path, most: float = MOST_IN_MEMORY) -> list[str]:
-    """Return the lines of a text that is kept in memory; raise as `read_lines`, for a large one too."""
+def read_all(path: Path, most: float = MAX_TEXT_BYTES) -> list[str]:
+    """Return the lines of a text of at most `most` bytes; raise what `read_lines` raises."""
     return list(read_lines(path, most))
 
 
-def read_scored(path: Path) -> list[str]:
-    """Return the lines of references, or of translations to score, in the normal form that a model's output has.
+def read_for_scoring(path: Path) -> list[str]:
+    """Return lines of references, or of translations to score, in the same normal form as a model's output.
 
-    Unicode NFC, no invisible characters; white space stays. A warning says what this alters, because scores of the
-    text as it is would be others, mostly lower.
+    The normal form is Unicode NFC without invisible characters; white space is kept. A warning reports altered lines,
+    because scores of the unaltered text would differ and mostly be lower.
     """
     lines = read_all(path)
     normal = [normalise_characters(line) for line in lines]
@@ -106,35 +110,35 @@ def read_scored(path: Path) -> list[str]:
     if altered:
         log.warning(
             "%s: %d of %d lines, the first of them line %d, are not in Unicode NFC or have invisible characters; "
-            "they are scored in NFC without these",
+            "they are scored in NFC without invisible characters",
             *(named(path), len(altered), len(lines), altered[0]),
         )
     return normal
 
 
-def read_stretch(stretch: Stretch) -> Iterator[str]:
-    """Yield these lines as `read_lines` does; raise what it raises, and UserError if they are not all there."""
-    path, count = Path(stretch.file), 0
+def read_line_range(part: LineRange) -> Iterator[str]:
+    """Yield the lines of a range; raise what `read_lines` raises, and UserError if lines are missing."""
+    path, count = Path(part.file), 0
     try:
-        with open(stretch.plain, "rb") as file:
-            file.seek(stretch.start)
-            lines = chain.from_iterable(_lines(file, path, before=stretch.before, packed=False))
-            for line in islice(lines, stretch.lines):
+        with open(part.plain, "rb") as file:
+            file.seek(part.start)
+            lines = chain.from_iterable(_lines(file, path, before=part.before, packed=False))
+            for line in islice(lines, part.lines):
                 count += 1
                 yield line
     except OSError as error:
-        raise _explained(error, path, stretch.before + count) from error
-    if count < stretch.lines:
-        raise UserError(f"{stretch.file} became shorter while it was read; start again when nothing writes to it")
+        raise _read_error(error, path, part.before + count) from error
+    if count < part.lines:
+        raise UserError(f"{part.file} became shorter while it was read; start again when nothing writes to it")
 
 
 def read_blocks(path: Path) -> Iterator[tuple[bytes, int]]:
-    """Yield the text of a file, unpacked if it is gzip, in blocks; raise what `read_lines` raises of whole files.
+    """Yield the unpacked text of a file in blocks, each with the number of bytes read from the file for it.
 
-    Each comes with the number of bytes of the file that were read for it.
+    Raises what `read_lines` raises, except for faults of single lines.
     """
     lines = total = before = 0
-    allowed = MOST_UNCHECKED
+    allowed = UNCHECKED_BYTES
     try:
         with open(path, "rb") as file:
             text = _unpacked(file)
@@ -144,33 +148,34 @@ def read_blocks(path: Path) -> Iterator[tuple[bytes, int]]:
                 lines += block.count(b"\n")
                 total += len(block)
                 if total > allowed and text is not file:
-                    allowed = _allowed(path, file, total, lines)
+                    allowed = _check_ratio(path, file, total, lines)
                 yield block, file.tell() - before
                 before = file.tell()
     except (OSError, EOFError, zlib.error) as error:
-        raise _explained(error, path, lines) from error
+        raise _read_error(error, path, lines) from error
 
 
 def is_packed(path: Path) -> bool:
+    """Return whether a file is gzip."""
     with open(path, "rb") as file:
         return _unpacked(file) is not file
 
 
 def is_regular(path: Path) -> bool:
-    """Return whether a text is a file, which can be read again, and not a pipe, a device or standard input."""
+    """Return whether a text is a regular file, which can be read twice, and not a pipe, device or standard input."""
     return str(path) != STANDARD and path.is_file()
 
 
 def named(path: Path | str) -> str:
-    """Return what messages call a text."""
+    """Return the name of a text for messages."""
     return "standard input" if str(path) == STANDARD else str(path)
 
 
 def _lines(
     file: BufferedReader, path: Path, most: float = float("inf"), before: int = 0, packed: bool = True
 ) -> Iterator[list[str]]:
-    """Yield the lines of an open text, in lists as they come; raise as `read_lines`."""
-    number, total, allowed, rest = before, 0, MOST_UNCHECKED, b""
+    """Yield the lines of an open text in lists, as they become available; raise what `read_lines` raises."""
+    number, total, allowed, rest = before, 0, UNCHECKED_BYTES, b""
     try:
         text = _unpacked(file) if packed else file
         data = text.read1(_READ)
@@ -182,59 +187,63 @@ def _lines(
             try:
                 for line in raw:
                     number += 1
-                    total += max(len(line) + 1, LEAST_OF_A_LINE)
+                    total += max(len(line) + 1, MIN_LINE_BYTES)
                     _check_length(line, path, number)
                     if total > most:
                         raise UserError(
-                            f"{named(path)}: has more than {most:,} bytes to keep in memory; use a part of it"
+                            f"{named(path)}: has more than {most:,} bytes, too many to keep in memory; use a part of it"
                         )
                     if total > allowed and text is not file:
-                        allowed = _allowed(path, file, total, number)
-                    lines.append(_decoded(line, number))
+                        allowed = _check_ratio(path, file, total, number)
+                    lines.append(_decode(line, number))
                 _check_length(rest, path, number + 1)
             except (UserError, UnicodeDecodeError):
-                yield lines  # those before the fault
+                yield lines  # the lines before the error
                 raise
             yield lines
             data = text.read1(_READ)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise _explained(error, path, number) from error
+        raise _read_error(error, path, number) from error
 
 
 def _check_length(line: bytes, path: Path, number: int) -> None:
-    if len(line) > MOST_IN_A_LINE:
+    if len(line) > MAX_LINE_BYTES:
         raise UserError(
-            f"{named(path)}: line {number} is longer than {MOST_IN_A_LINE:,} bytes; write one sentence a line"
+            f"{named(path)}: line {number} is longer than {MAX_LINE_BYTES:,} bytes; write one sentence per line"
         )
 
 
-def _allowed(path: Path, file: BufferedReader, total: int, number: int) -> int:
-    """Return the bytes that what has been read of a gzip file may hold, for it holds `total` up to line `number`."""
+def _check_ratio(path: Path, file: BufferedReader, total: int, number: int) -> int:
+    """Check the compression ratio of a gzip file that unpacks to `total` bytes up to line `number`.
+
+    Returns:
+        Maximum number of unpacked bytes for the part of the file that was read.
+    """
     if not file.seekable():
-        return sys.maxsize  # of a pipe it is not known how much was read, and the text is not kept
-    allowed = MOST_PACKED * file.tell()
+        return sys.maxsize  # for a pipe the number of bytes read is unknown, and its text is not kept
+    allowed = MAX_COMPRESSION_RATIO * file.tell()
     if total > allowed:
         raise UserError(
-            f"{path}: holds {MOST_PACKED} times what text of its size does, up to line {number}; "
+            f"{path}: unpacks to more than {MAX_COMPRESSION_RATIO} times its size up to line {number}; "
             "unpack it yourself if you trust it"
         )
     return allowed
 
 
-def _decoded(line: bytes, number: int) -> str:
+def _decode(line: bytes, number: int) -> str:
     if number == 1:
         line = line.removeprefix(_BOM)
     return line.decode("utf-8").removesuffix("\r")
 
 
 def _refuse_other_formats(begin: bytes, path: Path) -> None:
-    for magic, name, command in _OTHERS:
+    for magic, name, command in _OTHER_FORMATS:
         if magic.match(begin):
             raise UserError(f"{named(path)}: line 1 is not UTF-8 text but {name} data; convert it first with {command}")
 
 
-def _explained(error: Exception, path: Path, number: int) -> UserError:
-    """Return what reading a file failed with, in one line; `number` is the last line that was read."""
+def _read_error(error: Exception, path: Path, number: int) -> UserError:
+    """Return an error in reading a text as one line; `number` is the last line that was read."""
     name = named(path)
     if isinstance(error, UnicodeDecodeError):
         return UserError(
@@ -243,12 +252,12 @@ def _explained(error: Exception, path: Path, number: int) -> UserError:
             "convert the file, for example with iconv -t UTF-8"
         )
     if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
-        return Unfinished(f"{name}: cannot be read ({error.strerror or error}); check the name and the file's rights")
+        return Unfinished(f"{name}: cannot be read ({error.strerror or error}); check its name and permissions")
     return UserError(f"{name}: gzip data cut off or damaged after line {number}; get the file again ({error})")
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BufferedReader]:
+def _open(path: Path) -> Iterator[BufferedReader]:
     if str(path) != STANDARD:
         with open(path, "rb") as file:
             yield file
@@ -266,7 +275,7 @@ def _unpacked(file: BufferedReader) -> BufferedReader | gzip.GzipFile:
 
 
 class _NamedFile(io.FileIO):
-    """A file whose errors in writing name it, as those in opening do."""
+    """File whose write errors carry its name, as open errors do."""
 
     def write(self, data: object) -> int:
         try:
@@ -276,36 +285,36 @@ class _NamedFile(io.FileIO):
             raise
 
 
-def new_text_file(given: str, key: str) -> None:
-    """Check that a text can be written: to a new file, to a pipe or device, or to standard output.
+def check_new_text_file(given: str, key: str) -> None:
+    """Check that an output text is a new file, a pipe or device, or standard output.
 
     Raises:
-        UserError: there is a file of this name.
+        UserError: a file or folder of this name exists.
     """
     if given == STANDARD:
         return
-    path = path_of(given)
+    path = user_path(given)
     if path.exists() and (S_ISREG(path.stat().st_mode) or S_ISDIR(path.stat().st_mode)):
         raise UserError(f"{key}={given} exists already; choose another name or delete it")
 
 
 @contextmanager
 def written(given: str) -> Iterator[TextIO]:
-    """Open a text for writing, in UTF-8: standard output, a pipe or device, or a file.
+    """Open standard output, a pipe, a device or a file for writing in UTF-8.
 
-    A file has the name `GIVEN.part` until all is written: it is complete or not there.
+    A file is written as `GIVEN.part` and renamed when it is complete, so it is complete or absent.
     """
     if given == STANDARD:
         yield sys.stdout
         return
-    target = path_of(given)
+    target = user_path(given)
     special = target.exists() and not target.is_file()
     partial = target if special else target.with_name(f"{target.name}.part")
     try:
         try:
             raw = _NamedFile(partial, "w")
         except OSError as error:
-            raise UserError(f"{given}: {error.strerror}; check the path and its rights") from None
+            raise UserError(f"{given}: {error.strerror}; check the path and its permissions") from None
         with io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", newline="\n") as file:
             yield file
     finally:
@@ -316,6 +325,6 @@ def written(given: str) -> Iterator[TextIO]:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file atomically."""
     with written(str(path)) as file:
         file.writelines(f"{line}\n" for line in lines)

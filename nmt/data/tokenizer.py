@@ -1,4 +1,4 @@
-"""SentencePiece (Kudo and Richardson 2018): raw text in, raw text out. The only file that imports sentencepiece."""
+"""SentencePiece tokenizers (Kudo and Richardson 2018) and their training. The only file that imports sentencepiece."""
 
 import io
 import re
@@ -12,88 +12,92 @@ from nmt.errors import UserError
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
 
-MOST_BYTES = 1 << 26  # of a model; one of 8,000 pieces has 120 KB
+MAX_MODEL_BYTES = 1 << 26  # a model of 8,000 pieces has 120 KB
 NORMALIZERS, CHARACTER_MAP = (3, 5), 2  # fields of ModelProto and of NormalizerSpec, sentencepiece_model.proto
 
-# Sums over threads depend on their number, so it is fixed rather than the machine's. Two would wait for each other by
-# spinning, which takes five times as long as one does where anything else is running.
+# Sums depend on the number of threads, so the number is fixed and does not follow the machine. Two threads synchronise
+# by spinning, which takes five times as long as one thread if any other process is running.
 TRAINING_THREADS = 1
 
 
 class Tokenizer:
-    """Text to piece ids and back, for one side."""
+    """Encoder of text to subword ids and decoder of ids to text, for one side."""
 
     def __init__(self, model: bytes, source: str = "the tokenizer") -> None:
         """
         Args:
             model: a serialised SentencePiece model.
-            source: what errors call it.
+            source: name of the model in error messages.
 
         Raises:
-            UserError: it is none, or one that this program has not made: with other special symbols, or with a map
-                of characters, in which one of the text may stand for thousands.
+            UserError: the bytes are not a SentencePiece model, its special symbols differ from this program's, or it
+                has a character map, in which one character may expand to thousands.
         """
         self.model = model
         self.processor = sentencepiece.SentencePieceProcessor()
         try:
             self.processor.LoadFromSerializedProto(model)
-            rewriting = any(normalizes(part) for number, part in fields(model) if number in NORMALIZERS)
+            rewriting = any(has_character_map(part) for number, part in read_fields(model) if number in NORMALIZERS)
         except (RuntimeError, IndexError):
             raise UserError(f"{source} is not a SentencePiece model, or it is damaged") from None
         specials = tuple(getattr(self.processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos"))
         if specials != (PAD_ID, UNK_ID, BOS_ID, EOS_ID):
-            raise UserError(f"{source} has other special symbols than this program's: pad unk bos eos are {specials}")
+            raise UserError(
+                f"{source}: the ids of pad unk bos eos are {specials}, but this program needs "
+                f"{(PAD_ID, UNK_ID, BOS_ID, EOS_ID)}; train the tokenizer with this program"
+            )
         if rewriting:
             raise UserError(
-                f"{source} rewrites text before it cuts it, as no tokenizer of this program does; train one"
+                f"{source} normalises text, which tokenizers of this program do not; train one with this program"
             )
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
+        """Load a tokenizer from a file; raise UserError if it cannot be read or is not valid."""
         try:
             with path.open("rb") as file:
-                model = file.read(MOST_BYTES + 1)
+                model = file.read(MAX_MODEL_BYTES + 1)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
-        if len(model) > MOST_BYTES:
-            raise UserError(f"{path} has more than {MOST_BYTES:,} bytes; it is no tokenizer of this program")
+        if len(model) > MAX_MODEL_BYTES:
+            raise UserError(f"{path} has more than {MAX_MODEL_BYTES:,} bytes; it is not a tokenizer of this program")
         return cls(model, str(path))
 
     @property
     def size(self) -> int:
-        """Number of pieces, the special symbols included."""
+        """Number of pieces, including the special symbols."""
         return int(self.processor.GetPieceSize())
 
     def encode(self, lines: Sequence[str], threads: int = -1) -> list[list[int]]:
-        """Ids of each line, without bos and eos; by as many threads as there are cores, or by so many."""
+        """Return the ids of each line, without bos and eos; `threads=-1` uses one thread per core."""
         encoded: list[list[int]] = self.processor.Encode(list(lines), num_threads=threads)
         return encoded
 
     def surfaces(self, lines: Sequence[str]) -> list[list[str]]:
-        """Return the pieces of each line as the line has them, unknown ones too; a leading ▁ for a space."""
+        """Return the pieces of each line as written in the line, including unknown pieces; ▁ stands for a space."""
         encoded: list[list[str]] = self.processor.Encode(list(lines), out_type=str)
         return encoded
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """Text of each list of ids."""
+        """Return the text of each list of ids."""
         return [self.processor.Decode(list(line)) for line in ids]
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
-        """The pieces as they are written in the vocabulary, a leading ▁ for a space."""
+        """Return the pieces as written in the vocabulary; a leading ▁ stands for a space."""
         return [self.processor.IdToPiece(int(i)) for i in ids]
 
     def scores(self) -> list[float]:
-        """Each piece's log-probability (unigram), or minus the number of its merge (byte-pair encoding)."""
+        """Return the log-probability of each piece (unigram), or minus its merge number (byte-pair encoding)."""
         return [self.processor.GetScore(i) for i in range(self.size)]
 
 
-def normalizes(specification: bytes) -> bool:
-    """Whether a NormalizerSpec has a map of characters."""
-    return any(number == CHARACTER_MAP and part for number, part in fields(specification))
+def has_character_map(specification: bytes) -> bool:
+    """Return whether a NormalizerSpec has a character map."""
+    return any(number == CHARACTER_MAP and part for number, part in read_fields(specification))
 
 
-def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Numbers and contents of those fields of a protocol buffer that have a length, which SentencePiece has parsed."""
+def read_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of each length-delimited field of a protocol buffer that SentencePiece has parsed."""
     at = 0
 
     def varint() -> int:
@@ -118,17 +122,17 @@ def fields(message: bytes) -> Iterator[tuple[int, bytes]]:
                 at += 4
             case 2:
                 length = varint()
-                yield (tag & 0xFFFFFFFF) >> 3, message[at : at + length]  # as the parser, which drops what is beyond
+                yield (tag & 0xFFFFFFFF) >> 3, message[at : at + length]  # the parser, too, drops the upper bits
                 at += length
 
 
 def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> bytes:
-    """Trains a model and returns it serialised; the same lines and settings give the same bytes.
+    """Train a model and return it serialised; the same lines and settings give the same bytes.
 
-    The text is not normalised here (the default would turn "…" into "..."): cleaning did what is wanted.
+    The text is not normalised here, because cleaning has normalised it (SentencePiece's default turns "…" into "...").
 
     Raises:
-        UserError: there are no lines, or the corpus is too small for the vocabulary.
+        UserError: there are no lines, or the corpus does not fit the size of the vocabulary.
     """
     model = io.BytesIO()
     try:
@@ -148,19 +152,22 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> bytes:
             minloglevel=2,
         )
     except RuntimeError as error:
-        raise UserError(explain(str(error), config.vocab_size)) from None
+        raise UserError(explain_error(str(error), config.vocab_size)) from None
     return model.getvalue()
 
 
-def explain(message: str, vocab_size: int) -> str:
-    """SentencePiece's complaint, in one line that says what to do."""
+def explain_error(message: str, vocab_size: int) -> str:
+    """Return an error of SentencePiece's training as one line with the remedy."""
     if re.search(r"sentences_\.empty|all_chars_count", message):
         return "the tokenizer cannot be trained: there is no text; check the files of data.train"
     key = f"data.tokenizer.vocab_size={vocab_size}"
-    if most := re.search(r"value <= (\d+)", message):
-        remedy = f"set it to {most[1]} or less, or data.tokenizer.hard_vocab_limit=false"
+    if maximum := re.search(r"value <= (\d+)", message):
+        remedy = f"set it to {maximum[1]} or less, or set data.tokenizer.hard_vocab_limit=false"
         return f"{key} is more than this corpus can fill; {remedy}"
-    if least := re.search(r"vocab_size.*?(\d+) vs (\d+)|smaller than required_chars\D+(\d+) vs (\d+)", message):
-        needed = least[2] or least[4]
-        return f"{key} is less than this corpus has characters; set it to more than {needed}, or lower the coverage"
+    if minimum := re.search(r"vocab_size.*?(\d+) vs (\d+)|smaller than required_chars\D+(\d+) vs (\d+)", message):
+        needed = minimum[2] or minimum[4]
+        return (
+            f"{key} is less than the number of characters of this corpus; set it to more than {needed}, "
+            "or lower data.tokenizer.character_coverage"
+        )
     return f"{key}: SentencePiece cannot be trained on this corpus: {' '.join(message.split())}"

@@ -1,21 +1,28 @@
 """Search, and translation of lines."""
 
 from nmt.decoding.alignment import align
-from nmt.decoding.demands import Demand, Demands
+from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble, TranslationModel
-from nmt.decoding.search import Hypothesis, Symbols, search
+from nmt.decoding.load import load_model, load_translator
+from nmt.decoding.sampling import sample
+from nmt.decoding.search import Hypothesis, SearchRequest, Symbols
+from nmt.decoding.target_constraints import ConstraintBuilder, TargetConstraints
 from nmt.decoding.translator import AttentionMap, Candidate, Translator
 
 __all__ = [
     "AttentionMap",
     "Candidate",
-    "Demand",
-    "Demands",
+    "ConstraintBuilder",
     "Ensemble",
     "Hypothesis",
+    "SearchRequest",
     "Symbols",
+    "TargetConstraints",
     "TranslationModel",
     "Translator",
     "align",
-    "search",
+    "beam_search",
+    "load_model",
+    "load_translator",
+    "sample",
 ]

@@ -1,4 +1,4 @@
-"""Which source word each word of a translation comes from, told by the attention, in Pharaoh's format: `0-0 1-2`."""
+"""Word alignment of source and translation by attention, in Pharaoh's format: `0-0 1-2`."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -9,74 +9,77 @@ import torch
 from numpy.typing import NDArray
 
 from nmt.data import make_batch, normalise
-from nmt.data.scripts import is_unspaced
+from nmt.data.words import is_unspaced
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.parts import SPACE, Part
 from nmt.decoding.translator import Candidate, Translator
 
 READ_TOGETHER = 64
-"""Pairs read at once: the weights of the longest ones take 21 MB."""
+"""Number of pairs per batch; the weights of the longest pairs take 21 MB."""
 
 Numbers = NDArray[np.floating]
 Link = tuple[int, int]
-"""Numbers of a source word and of a target word, from 0."""
+"""Indices of a source word and a target word, from 0."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A part of a line and its translation."""
+class AlignedPart:
+    """Part of a line and its translation."""
 
     src: list[int]
+    """Source ids."""
     src_words: list[list[int]]
-    """The words of the line that each source piece belongs to."""
+    """Words of the line that each source piece belongs to."""
     tgt: list[int]
+    """Target ids."""
     tgt_words: list[list[int]]
+    """Words of the translation that each target piece belongs to."""
 
 
 def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[list[str]]:
-    """The alignment of each candidate of each line, as text; that of an empty candidate is empty.
+    """Return the alignment of each candidate of each line as text; that of an empty candidate is empty.
 
-    Words are what white space separates in the line as it came and in the candidate's text; in scripts without spaces
-    each character is a word. Each target word is
-    linked to one source word, that with the most attention (Luong et al. 2015, 5.4), summed over the pieces of both.
-    As there, the translation is given to the decoder, so that the weights are the same whatever search found it.
+    Words are separated by white space in the line as given and in the candidate's text; in scripts without spaces each
+    character is a word. Each target word is linked to the source word with the most attention (Luong et al. 2015, 5.4),
+    summed over the pieces of both. As there, the weights are computed under teacher forcing, so that they do not depend
+    on the search that found the translation.
 
     Args:
-        translator: its model has attention.
-        lines: what was translated ...
-        candidates: ... and what `translate` made of each.
+        translator: translator whose model has attention.
+        lines: source lines.
+        candidates: the result of `translate` for each line.
     """
-    readings: list[Reading] = []
+    pairs: list[AlignedPart] = []
     spans: list[list[range]] = []  # for each line and candidate
-    for line, parts, found in zip(lines, translator.parts(lines), candidates, strict=True):
+    for line, parts, of_line in zip(lines, translator.parts(lines), candidates, strict=True):
         src_words = source_words(line, parts)
         spans.append([])
-        for candidate in found:
-            first = len(readings)
+        for candidate in of_line:
+            first = len(pairs)
             read_pieces = words = 0
             for part, tgt in zip(parts, candidate.pieces, strict=True):
                 numbers, count = word_numbers(translator.tgt.pieces(tgt))
-                own = src_words[read_pieces : read_pieces + len(part.ids)]
-                if own and count:
+                part_words = src_words[read_pieces : read_pieces + len(part.ids)]
+                if part_words and count:
                     shifted = [[words + number for number in of_piece] for of_piece in numbers]
-                    readings.append(Reading(part.ids, own, tgt, shifted))
+                    pairs.append(AlignedPart(part.ids, part_words, tgt, shifted))
                 read_pieces += len(part.ids)
                 words += count
-            spans[-1].append(range(first, len(readings)))
-    links = read(translator.model, readings, translator.device)
+            spans[-1].append(range(first, len(pairs)))
+    links = align_parts(translator.model, pairs, translator.device)
     return [[pharaoh([link for i in span for link in links[i]]) for span in of_line] for of_line in spans]
 
 
 def source_words(line: str, parts: Sequence[Part], characters: bool = True) -> list[list[int]]:
-    """Return the words of a line as it came that each of its pieces belongs to; `characters` as in `word_numbers`.
+    """Return the words of a line, as given, that each of its pieces belongs to; `characters` as in `word_numbers`.
 
-    A word as it came may be several to the tokenizer, which takes a control character or a `▁` for a space, or none,
-    where nothing in it is visible. There are no words in a line without such.
+    The tokenizer treats a control character and a `▁` as a space. A word as given can therefore be several words for
+    the tokenizer, or none if nothing in it is visible. A line without visible words has no words.
     """
     owners: list[int] = []
     count = 0
     for word in line.split():
-        units = sum(word_numbers([each], characters)[1] for each in normalise(word).replace(SPACE, " ").split())
+        units = sum(word_numbers([unit], characters)[1] for unit in normalise(word).replace(SPACE, " ").split())
         if characters and any(map(is_unspaced, normalise(word))):
             owners += range(count, count + units)
             count += units
@@ -92,12 +95,11 @@ def source_words(line: str, parts: Sequence[Part], characters: bool = True) -> l
 
 
 def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[list[int]], int]:
-    """Return the numbers of the words that each piece belongs to, and how many words there are.
+    """Return the indices of the words that each piece belongs to, and the number of words.
 
-    A word is what stands between spaces; with `characters` each character of a script without spaces
-    is one. A piece belongs to the word
-    of its last letter, and to all characters that are words behind its last space; a piece of spaces alone belongs to
-    the next word, or at the end to the last.
+    Words are separated by spaces; with `characters` each character of a script without spaces is a word. A piece
+    belongs to the word of its last letter, and to all characters that are words behind its last space. A piece of
+    spaces only belongs to the next word, or at the end to the last one.
     """
     numbers: list[list[int]] = []
     words, before = 0, SPACE
@@ -120,39 +122,39 @@ def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[l
 
 
 @torch.inference_mode()
-def read(model: TranslationModel, readings: Sequence[Reading], device: torch.device) -> list[list[Link]]:
-    """The links of each reading, in batches of like length."""
+def align_parts(model: TranslationModel, parts: Sequence[AlignedPart], device: torch.device) -> list[list[Link]]:
+    """Return the links of each part, computed in batches of similar length."""
     model.eval()
-    found: list[list[Link]] = [[] for _ in readings]
-    order = sorted(range(len(readings)), key=lambda i: -len(readings[i].src))
+    aligned: list[list[Link]] = [[] for _ in parts]
+    order = sorted(range(len(parts)), key=lambda i: -len(parts[i].src))
     for start in range(0, len(order), READ_TOGETHER):
         rows = order[start : start + READ_TOGETHER]
-        batch = make_batch([readings[i].src for i in rows], [readings[i].tgt for i in rows], rows).to(device)
+        batch = make_batch([parts[i].src for i in rows], [parts[i].tgt for i in rows], rows).to(device)
         weights = model.attention(batch.src, batch.src_mask, batch.tgt_in)
-        assert weights is not None, "who aligns has asked for attention before"
+        assert weights is not None, "align needs a model with attention"
         for row, i in zip(weights.float().cpu().numpy(), rows, strict=True):  # (T, S), the source at the right end
-            each = readings[i]
-            found[i] = links(*by_word(row[: len(each.tgt), -len(each.src) - 1 : -1], each))
-    return found
+            part = parts[i]
+            aligned[i] = links(*by_word(row[: len(part.tgt), -len(part.src) - 1 : -1], part))
+    return aligned
 
 
-def by_word(weights: Numbers, reading: Reading) -> tuple[Numbers, list[int], list[int]]:
-    """Return the weights with a row and a column for each word of each piece, and the words.
+def by_word(weights: Numbers, part: AlignedPart) -> tuple[Numbers, list[int], list[int]]:
+    """Return the weights with one row and one column per word of each piece, and the words of the columns and rows.
 
     The words of a source piece share its weight equally.
     """
-    rows = [row for row, words in enumerate(reading.tgt_words) for _ in words]
-    columns = [column for column, words in enumerate(reading.src_words) for _ in words]
-    shares = np.array([len(reading.src_words[column]) for column in columns], dtype=weights.dtype)
+    rows = [row for row, words in enumerate(part.tgt_words) for _ in words]
+    columns = [column for column, words in enumerate(part.src_words) for _ in words]
+    shares = np.array([len(part.src_words[column]) for column in columns], dtype=weights.dtype)
     return (
         weights[np.ix_(rows, columns)] / shares,
-        [word for words in reading.src_words for word in words],
-        [word for words in reading.tgt_words for word in words],
+        [word for words in part.src_words for word in words],
+        [word for words in part.tgt_words for word in words],
     )
 
 
 def links(weights: Numbers, src_words: Sequence[int], tgt_words: Sequence[int]) -> list[Link]:
-    """Each target word with the source word of the largest sum, from weights of target and source pieces, (T, S)."""
+    """Link each target word to the source word with the largest sum of the pieces' weights (T, S)."""
     src, column = np.unique(src_words, return_inverse=True)
     tgt, row = np.unique(tgt_words, return_inverse=True)
     sums = np.zeros((len(tgt), len(src)))
@@ -161,4 +163,5 @@ def links(weights: Numbers, src_words: Sequence[int], tgt_words: Sequence[int]) 
 
 
 def pharaoh(pairs: Sequence[Link]) -> str:
+    """Format links in Pharaoh's format, sorted by source word."""
     return " ".join(f"{src}-{tgt}" for src, tgt in sorted(pairs))

@@ -1,51 +1,51 @@
-"""Constraints in text without spaces between words: phrases are found by their characters, whatever the pieces are."""
+"""Phrases in text without spaces between words, matched by characters independently of the pieces."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from nmt.data.scripts import continues_word
-from nmt.decoding.phrases import State
+from nmt.data.words import continues_word
+from nmt.decoding.phrases import PhraseState
 
 NEVER = 1 << 30
 
 
 class CharacterPhrases:
-    """The phrases of one sentence, as `Phrases`, but matched on characters.
+    """Phrases of one sentence, given and matched as characters.
 
-    A phrase stands in a text if its characters do. Where it begins or ends with a letter or digit of a script with
-    spaces, no such letter may stand beside it there. The state's second part is the end of the text.
+    A text contains a phrase if it contains its characters. If the phrase begins or ends with a letter or digit of a
+    script with spaces, no such letter can stand beside it there. The state's second part is the end of the text.
     """
 
-    start: State = (frozenset(), ())
+    start: PhraseState = (frozenset(), ())
 
     def __init__(self, texts: Sequence[str], ids: Mapping[str, int], pieces: Sequence[str]) -> None:
         """
         Args:
-            texts: the phrases, with `▁` for a space.
-            ids: the id of each piece.
-            pieces: the piece of each id; empty if it writes nothing.
+            texts: phrases, with `▁` for a space.
+            ids: id of each piece.
+            pieces: piece of each id; empty if it writes nothing.
         """
-        each = list(dict.fromkeys(filter(None, texts)))
+        phrases = list(dict.fromkeys(filter(None, texts)))
         self.ids = ids
         self.pieces = pieces
         self.longest_piece = max(map(len, ids), default=0)
-        self.phrases = each
-        self.all = frozenset(range(len(each)))
-        self.memory = max(map(len, each), default=0) + 1
-        self.costs = [[self.cost(phrase[n:]) for n in range(len(phrase))] for phrase in each]
-        """Pieces that write each phrase behind its first n characters, or `NEVER`."""
-        self.begin_costs = [self.begin_cost(i) for i in range(len(each))]
+        self.phrases = phrases
+        self.all = frozenset(range(len(phrases)))
+        self.memory = max(map(len, phrases), default=0) + 1
+        self.costs = [[self.cost(phrase[n:]) for n in range(len(phrase))] for phrase in phrases]
+        """Number of pieces that write each phrase without its first n characters, or `NEVER`."""
+        self.begin_costs = [self.begin_cost(i) for i in range(len(phrases))]
         self.length = sum(self.begin_costs)
-        """Pieces of all phrases."""
+        """Number of pieces of all phrases."""
 
     @cached_property
     def continues(self) -> frozenset[int]:
-        """The pieces that go on with the word before them."""
+        """Pieces that continue the word before them."""
         return frozenset(i for i, piece in enumerate(self.pieces) if piece and continues_word(piece[0]))
 
     @cached_property
     def words(self) -> list[int]:
-        """The pieces that write a part of a phrase."""
+        """Pieces that write a part of a phrase."""
         starts = (f"{space}{phrase}"[n:] for phrase in self.phrases for space in ("▁", "") for n in range(len(phrase)))
         return sorted({self.ids[piece] for text in starts for piece in self.beginnings(text)})
 
@@ -63,21 +63,21 @@ class CharacterPhrases:
         return min(costs[0], NEVER)
 
     def begin_cost(self, i: int) -> int:
-        """Return the smallest number of pieces that write a phrase wherever a text has come to."""
+        """Return the smallest number of pieces that write a phrase after any text."""
         phrase = self.phrases[i]
         spaced = self.cost(f"▁{phrase}")
         return spaced if continues_word(phrase[0]) else min(spaced, self.costs[i][0])
 
-    def after(self, state: State, word: int) -> State:
+    def after(self, state: PhraseState, word: int) -> PhraseState:
         """Return the state after this piece."""
         firm, end = state
         before = "".join(end)
         text = before + self.pieces[word]
-        found = firm | {i for i in self.all - firm if self.stands_firmly(i, text, len(before))}
-        return found, tuple(text[-self.memory :])
+        contained = firm | {i for i in self.all - firm if self.stands_firmly(i, text, len(before))}
+        return contained, tuple(text[-self.memory :])
 
     def stands_firmly(self, i: int, text: str, new: int) -> bool:
-        """Return whether a phrase stands in the text for good; `new` is where its new characters begin."""
+        """Check if the text contains a phrase for good; `new` is the index of its first new character."""
         phrase = self.phrases[i]
         at = text.find(phrase, max(0, new - len(phrase)))
         while at >= 0:
@@ -89,10 +89,11 @@ class CharacterPhrases:
         return False
 
     def begins(self, i: int, text: str, at: int) -> bool:
+        """Check if a phrase can begin at an index of the text."""
         return at == 0 or not (continues_word(self.phrases[i][0]) and continues_word(text[at - 1]))
 
     def at(self, end: Sequence[str]) -> frozenset[int]:
-        """Return the phrases that end here."""
+        """Return the numbers of the phrases that end here."""
         text = "".join(end)
         return frozenset(
             i
@@ -100,53 +101,53 @@ class CharacterPhrases:
             if text.endswith(phrase) and self.begins(i, text, len(text) - len(phrase))
         )
 
-    def missing(self, state: State) -> frozenset[int]:
-        """Return the phrases that a hypothesis would not hold if it ended now."""
+    def missing(self, state: PhraseState) -> frozenset[int]:
+        """Return the numbers of the phrases that the hypothesis would not contain if it ended now."""
         return self.all - state[0] - self.at(state[1])
 
     def overlaps(self, end: Sequence[str], i: int) -> list[int]:
-        """Return how many characters of a phrase may stand at the end already; the longest first."""
+        """Return the numbers of a phrase's characters that can already stand at the end, the largest first."""
         text, phrase = "".join(end), self.phrases[i]
         sizes = range(min(len(text), len(phrase) - 1), 0, -1)
         return [n for n in sizes if text.endswith(phrase[:n]) and self.begins(i, text, len(text) - n)]
 
-    def rest(self, state: State, i: int) -> int:
+    def rest(self, state: PhraseState, i: int) -> int:
         """Return the smallest number of pieces that complete a phrase from here."""
-        loss = sum(self.begin_costs[k] for k in self.at(state[1]) - state[0] - {i})  # what going on may take back
-        found = [self.begin_costs[i]]
+        loss = sum(self.begin_costs[k] for k in self.at(state[1]) - state[0] - {i})  # phrases that continuing revokes
+        costs = [self.begin_costs[i]]
         if not state[1] or not continues_word(state[1][-1]):
-            found.append(self.costs[i][0])
+            costs.append(self.costs[i][0])
         for n in self.overlaps(state[1], i):
-            taken = loss if continues_word(self.phrases[i][n]) else 0
-            found.append(self.costs[i][n] + taken)
-        return min(found)
+            revoked = loss if continues_word(self.phrases[i][n]) else 0
+            costs.append(self.costs[i][n] + revoked)
+        return min(costs)
 
-    def progress(self, state: State) -> int:
-        """Return the pieces of the phrases that are held, and of the one that is furthest begun."""
+    def progress(self, state: PhraseState) -> int:
+        """Return the number of pieces of the contained phrases and of the longest begun one."""
         missing = self.missing(state)
         begun = max((self.begin_costs[i] - self.rest(state, i) for i in missing), default=0)
         return sum(self.begin_costs[i] for i in self.all - missing) + begun
 
-    def advances(self, state: State) -> set[int]:
-        """Return the pieces that go on with a missing phrase, or begin it."""
-        found: set[str] = set()
+    def advances(self, state: PhraseState) -> set[int]:
+        """Return the pieces that continue or begin a missing phrase."""
+        pieces: set[str] = set()
         for i in self.missing(state):
             phrase = self.phrases[i]
-            found.update(self.beginnings(f"▁{phrase}"))
+            pieces.update(self.beginnings(f"▁{phrase}"))
             if not continues_word(phrase[0]) or not state[1] or not continues_word(state[1][-1]):
-                found.update(self.beginnings(phrase))
+                pieces.update(self.beginnings(phrase))
             for n in self.overlaps(state[1], i):
-                found.update(self.beginnings(phrase[n:]))
-        return {self.ids[piece] for piece in found}
+                pieces.update(self.beginnings(phrase[n:]))
+        return {self.ids[piece] for piece in pieces}
 
-    def need(self, state: State) -> int:
-        """Return a number of pieces that is enough to hold all; some piece takes it down by one."""
+    def need(self, state: PhraseState) -> int:
+        """Return a number of further pieces that is enough for all phrases; some next piece reduces it by one."""
         missing = self.missing(state)
         others = sum(self.begin_costs[i] for i in missing)
         return min((self.rest(state, i) + others - self.begin_costs[i] for i in missing), default=0)
 
-    def fitting(self, state: State, room: int) -> tuple[set[int], bool, bool]:
-        """As `Phrases.fitting`."""
+    def fitting(self, state: PhraseState, room: int) -> tuple[set[int], bool, bool]:
+        """Return the words that can follow, as `Phrases.fitting`."""
         words = {word for word in self.words if self.need(self.after(state, word)) <= room}
         firm, end = state
         begins = sum(self.begin_costs[i] for i in self.all - firm - self.at(end)) <= room

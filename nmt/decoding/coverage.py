@@ -1,4 +1,4 @@
-"""The coverage penalty: source pieces that the attention passed over cost a hypothesis some of its score."""
+"""Coverage penalty on source pieces that received too little attention (Wu et al. 2016, eq. 14)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,43 +10,45 @@ from torch import Tensor
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.search import S, Step
 from nmt.errors import UserError
+from nmt.models import StepOutput
 
 LEAST = torch.finfo(torch.float32).tiny
-"""Coverage counts as this much at least: a piece that was never looked at costs 87 beta, and not infinity."""
+"""Lower bound on the coverage of a piece: one without attention costs 87 beta instead of infinity."""
 
 
 @dataclass
 class Covered(Generic[S]):
-    """A model's state, and what its attention has added up to."""
+    """A model's state with the sum of its attention weights."""
 
     state: S
+    """State of the model."""
     coverage: Tensor
-    """Sum of the attention's weights so far, (B K, S); 1 at padding, which then costs nothing."""
+    """Sum of the attention weights so far, (B K, S); at least 1 at padding, which adds no penalty."""
 
     def select(self, rows: Tensor) -> "Covered[S]":
+        """Return the state of the hypotheses `rows`."""
         return Covered(self.state.select(rows), self.coverage[rows.flatten()])
 
 
 def covered_step(model: TranslationModel) -> Step[Covered[S]]:
-    """The model's step, which also adds up its attention's weights.
+    """Return the model's step, extended to sum up the attention weights.
 
-    Raises:
-        UserError: at the first step, where the model has no attention.
+    The step raises a UserError if the model has no attention.
     """
 
-    def step(tokens: Tensor, state: Covered[S]) -> tuple[Tensor, Covered[S]]:
-        log_probs, following, weights = model.step_with_attention(tokens, state.state)
+    def step(tokens: Tensor, state: Covered[S]) -> StepOutput[Covered[S]]:
+        log_probs, following, weights = model.step(tokens, state.state)
         if weights is None:
             raise UserError("search.coverage_penalty is on, and this model has no attention; set it to 0")
-        return log_probs, Covered(following, state.coverage + weights.flatten(0, 1).float())
+        return StepOutput(log_probs, Covered(following, state.coverage + weights.flatten(0, 1).float()), weights)
 
     return step
 
 
 def coverage_bonus(beta: float) -> Callable[[Covered[S]], Tensor]:
-    """cp(X; Y) = beta sum_i log min(sum_j p_ij, 1) over source pieces i and target tokens j, eos counted, (B K,).
+    """Return the function of the state to cp(X; Y), (B K,), which is added to the length-normalised log-probability.
 
-    Wu et al. 2016, eq. 14, where it is added to the log-probability over the length penalty.
+    cp(X; Y) = beta sum_i log min(sum_j p_ij, 1) over source pieces i and target tokens j, eos included.
     """
 
     def bonus(state: Covered[S]) -> Tensor:

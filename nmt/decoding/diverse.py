@@ -3,114 +3,124 @@
 B sentences, G groups of K hypotheses each, V words in the vocabulary.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from nmt.config import SearchConfig
+from nmt.decoding.beam import best_continuations
 from nmt.decoding.search import (
-    LEAVE_TOGETHER,
+    ActiveBeams,
+    Continuation,
     Hypothesis,
-    LogitsProcessor,
     S,
-    Step,
-    Symbols,
-    best_continuations,
+    SearchRequest,
+    Selection,
+    decode,
     finished_hypotheses,
-    force_eos,
-    length_norm,
 )
 
 
-@torch.inference_mode()
-def diverse_search(
-    step: Step[S],
-    state: S,
-    max_lengths: Tensor,
-    symbols: Symbols,
-    config: SearchConfig,
-    rules: Sequence[LogitsProcessor] = (),
-    bonus: Callable[[S], Tensor] | None = None,
-) -> list[list[Hypothesis]]:
-    """Beam searches of `groups` groups side by side, each of which avoids the words of those before it.
+def diverse_search(request: SearchRequest[S]) -> list[list[Hypothesis]]:
+    """Run diverse beam search and return the `n_best` distinct hypotheses of each sentence over all its groups."""
+    return decode(request, DiverseSelection(request))
 
-    Arguments as those of `search`. Returns the `n_best` hypotheses of each sentence over all its groups, each once.
+
+class DiverseSelection(Selection[S]):
+    """Beams of several groups, each of which is penalised for words of the groups before it.
 
     Algorithm 1 of the paper with its Hamming diversity: in each step the groups choose one after another, and in group
-    g the sum of a continuation by the word w becomes Theta + log p(w) - lambda n(w), where n(w) counts the hypotheses
-    of the groups before g that have just taken w, the end too. The sums, with what they have lost, choose what goes on;
-    what is returned has the model's own log-probability, and is ranked by its score.
+    g the sum of a continuation by the word w becomes Theta + log p(w) - lambda n(w). n(w) is the number of hypotheses
+    of the groups before g that have chosen w in this step, eos included. The penalised sums select the continuations.
+    The results have the model's own log-probabilities, and are ranked by their scores.
 
-    A group follows the rule of `search` and is done when it has K finished hypotheses, or none to go on with; then it
-    no longer counts in n(w). A sentence leaves when all its groups are done.
+    A group follows the rule of `BeamSelection`, and is finished when it has K finished hypotheses or no live one. Then
+    it no longer counts in n(w). A sentence is finished when all its groups are.
     """
-    groups, size = config.groups, config.width // config.groups  # G, K
-    device = max_lengths.device
-    finished: list[list[list[Hypothesis]]] = [[[] for _ in range(groups)] for _ in max_lengths]
-    banned = torch.tensor(symbols.banned, dtype=torch.long, device=device)
-    sentences, limits = torch.arange(len(max_lengths), device=device), max_lengths
-    state = state.select(sentences.unsqueeze(1).expand(-1, groups))
-    history = torch.full((len(sentences), groups, 1), symbols.bos_id, device=device)  # (B, G K, t)
-    totals = torch.zeros(len(sentences), groups, 1, device=device)  # log-probabilities, (B, G, K)
-    sums = totals.clone()  # what is left of them after the penalties
-    open_groups = torch.ones(len(sentences), groups, dtype=torch.bool, device=device)
-    length = 0
-    while len(sentences):
-        length += 1
-        log_probs, state = step(history[:, :, -1].flatten(), state)
-        log_probs = log_probs.view(len(sentences), history.size(1), -1)  # (B, G K, V)
-        log_probs.index_fill_(2, banned, float("-inf"))
-        force_eos(log_probs, limits < length, symbols.eos_id)
-        for rule in rules:
-            rule(log_probs, history, sentences)
-        added = None if bonus is None else bonus(state).view(totals.shape)
 
-        taken = log_probs.new_zeros(len(sentences), log_probs.size(2))  # n(w), (B, V)
-        chosen: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        for group, own in enumerate(log_probs.chunk(groups, dim=1)):  # (B, K, V)
-            penalised = own - config.diversity * taken.unsqueeze(1)
-            best, parent, word = best_continuations(sums[:, group], penalised, 2 * size)  # (B, 2 K)
-            line = torch.arange(len(sentences), device=device).unsqueeze(1)
-            true = totals[:, group].gather(1, parent) + own[line, parent, word]
-            ends = word == symbols.eos_id
-            ended = (ends & best.isfinite() & open_groups[:, group, None])[:, :size]
-            taken[:, symbols.eos_id] += ended.sum(dim=1)
-            if ended.any():
-                at, rank = ended.nonzero().unbind(1)
-                rated = true / length_norm(length, config).to(device)
-                if added is not None:
-                    rated = rated + added[:, group].gather(1, parent)
-                rows = group * totals.size(2) + parent[at, rank]
-                hypotheses = finished_hypotheses(history[at, rows], true[at, rank], rated[at, rank])
-                for place, sentence, hypothesis in zip(at.tolist(), sentences[at].tolist(), hypotheses, strict=True):
-                    finished[sentence][group].append(hypothesis)
-                    if len(finished[sentence][group]) >= size:
-                        open_groups[place, group] = False
+    def __init__(self, request: SearchRequest[S]) -> None:
+        super().__init__(request)
+        sentences, device = len(request.max_lengths), request.max_lengths.device
+        self.hypotheses = self.groups = self.config.groups  # G
+        self.size = self.config.width // self.groups  # K
+        self.finished: list[list[list[Hypothesis]]] = [[[] for _ in range(self.groups)] for _ in range(sentences)]
+        self.totals = torch.zeros(sentences, self.groups, 1, device=device)
+        """Log-probabilities of the live hypotheses, (B, G, K)."""
+        self.sums = self.totals.clone()
+        """Log-probabilities minus the penalties, (B, G, K)."""
+        self.open_groups = torch.ones(sentences, self.groups, dtype=torch.bool, device=device)
 
-            group_sums, alive = best.masked_fill(ends, float("-inf")).topk(min(size, best.size(1)), dim=1)  # (B, K)
-            words = word.gather(1, alive)
-            open_groups[:, group] &= group_sums[:, 0].isfinite()
-            counts = group_sums.isfinite() & open_groups[:, group, None]
-            taken.scatter_add_(1, words, counts.to(taken.dtype))
-            chosen.append((group_sums, true.gather(1, alive), parent.gather(1, alive), words))
-
-        sums, totals, parents, next_words = (torch.stack(parts, dim=1) for parts in zip(*chosen, strict=True))
-        first = torch.arange(len(sentences) * groups, device=device).view(-1, groups, 1) * (history.size(1) // groups)
-        rows = (first + parents).flatten(1)  # (B, G K)
-        words = next_words.flatten(1).unsqueeze(2)
-        stay = open_groups.any(dim=1)
-        if stay.sum() <= (1 - LEAVE_TOGETHER) * len(sentences):
-            sentences, limits, open_groups = sentences[stay], limits[stay], open_groups[stay]
+    def select(self, beams: ActiveBeams, log_probs: Tensor, state: S) -> Continuation:
+        bonus = self.bonus(state, log_probs.size(1))
+        taken = log_probs.new_zeros(len(log_probs), log_probs.size(2))  # n(w), (B, V)
+        chosen = [
+            self.select_group(group, beams, group_log_probs, taken, bonus)
+            for group, group_log_probs in enumerate(log_probs.chunk(self.groups, dim=1))
+        ]
+        sums, totals, parents, words = (torch.stack(parts, dim=1) for parts in zip(*chosen, strict=True))
+        rows, words = beams.rows(parents.flatten(1)), words.flatten(1)  # (B, G K)
+        beams.open = self.open_groups.any(dim=1)
+        if (stay := beams.remaining()) is not None:
             sums, totals, rows, words = sums[stay], totals[stay], rows[stay], words[stay]
-        state = state.select(rows)
-        history = torch.cat([history.flatten(0, 1)[rows], words], dim=2)
-    return [distinct(hypotheses)[: config.n_best] for hypotheses in finished]
+            self.open_groups = self.open_groups[stay]
+        self.sums, self.totals = sums, totals
+        return Continuation(words, rows, stay)
+
+    def select_group(
+        self, group: int, beams: ActiveBeams, log_probs: Tensor, taken: Tensor, bonus: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Select the continuations of one group, and add their words to n(w).
+
+        Args:
+            group: number of the group.
+            beams: the sentences and their hypotheses.
+            log_probs: log-probabilities of the group's next words, (B, K, V).
+            taken: n(w), (B, V), changed in place.
+            bonus: bonus of all hypotheses, (B, G K), or None.
+
+        Returns:
+            Penalised sums, log-probabilities, continued hypotheses (numbers from 0 to G K - 1) and words, each (B, K).
+        """
+        penalised = log_probs - self.config.diversity * taken.unsqueeze(1)
+        best, parents, words = best_continuations(self.sums[:, group], penalised, 2 * self.size)  # (B, 2 K)
+        line = torch.arange(len(log_probs), device=log_probs.device).unsqueeze(1)
+        totals = self.totals[:, group].gather(1, parents) + log_probs[line, parents, words]
+        parents = parents + group * log_probs.size(1)
+        is_open = self.open_groups[:, group]
+        ends = words == self.eos_id
+        ended = (ends & best.isfinite() & is_open.unsqueeze(1))[:, : self.size]
+        taken[:, self.eos_id] += ended.sum(dim=1)
+        if ended.any():
+            self.finish(group, beams, ended, totals, parents, bonus)
+        sums, alive = best.masked_fill(ends, float("-inf")).topk(min(self.size, best.size(1)), dim=1)  # (B, K)
+        words = words.gather(1, alive)
+        is_open &= sums[:, 0].isfinite()
+        counts = sums.isfinite() & is_open.unsqueeze(1)
+        taken.scatter_add_(1, words, counts.to(taken.dtype))
+        return sums, totals.gather(1, alive), parents.gather(1, alive), words
+
+    def finish(
+        self, group: int, beams: ActiveBeams, ended: Tensor, totals: Tensor, parents: Tensor, bonus: Tensor | None
+    ) -> None:
+        """Record the hypotheses of a group that end, given as a mask (B, K)."""
+        line, rank = ended.nonzero().unbind(1)
+        scores = self.request.scores(totals, parents, beams.length, bonus)
+        hypotheses = finished_hypotheses(
+            beams.history[line, parents[line, rank]], totals[line, rank], scores[line, rank]
+        )
+        for at, sentence, hypothesis in zip(line.tolist(), beams.sentences[line].tolist(), hypotheses, strict=True):
+            self.finished[sentence][group].append(hypothesis)
+            if len(self.finished[sentence][group]) >= self.size:
+                self.open_groups[at, group] = False
+
+    def results(self) -> list[list[Hypothesis]]:
+        return [distinct(groups)[: self.config.n_best] for groups in self.finished]
 
 
 def distinct(groups: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
-    """The hypotheses of all groups, each once, best first."""
-    found: dict[tuple[int, ...], Hypothesis] = {}
-    for hypothesis in sorted((each for group in groups for each in group), key=lambda hypothesis: -hypothesis.score):
-        found.setdefault(tuple(hypothesis.tokens), hypothesis)
-    return list(found.values())
+    """Return the hypotheses of all groups without duplicates, best first."""
+    unique: dict[tuple[int, ...], Hypothesis] = {}
+    every = (hypothesis for group in groups for hypothesis in group)
+    for hypothesis in sorted(every, key=lambda hypothesis: -hypothesis.score):
+        unique.setdefault(tuple(hypothesis.tokens), hypothesis)
+    return list(unique.values())

@@ -1,4 +1,4 @@
-"""Several models that decode as one."""
+"""Interface of translation models, and ensembles of them."""
 
 import itertools
 import math
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Precision
+from nmt.models import StepOutput
 
 
 class TranslationModel(Protocol):
-    """What the translator asks of a model. Its states have `select`, as the search wants it."""
+    """Model that the translator can use. Its states have the method `select` of `search.State`."""
 
     @property
     def training(self) -> bool: ...
@@ -30,32 +31,30 @@ class TranslationModel(Protocol):
     def parameters(self) -> Iterator[nn.Parameter]: ...
 
     def encode(self, src: Tensor, src_mask: Tensor) -> Any:
-        """Source ids and mask, (S, B), padded on the left, to the state before the first target token."""
+        """Return the state before the first target token, from source ids and mask, (S, B), padded on the left."""
 
-    def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Last tokens (B K,) and state to log-probabilities of the next, (B K, V) in float32, and the next state."""
-
-    def step_with_attention(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any, Tensor | None]:
-        """`step`, and the attention's weights (B, K, S) in that step; None for a model without attention."""
+    def step(self, tokens: Tensor, state: Any) -> StepOutput[Any]:
+        """Decode one token per hypothesis, (B K,)."""
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:
-        """The attention's weights (B, T, S) while the given target is read; None for a model without attention."""
+        """Return the attention weights (B, T, S) under teacher forcing; None for a model without attention."""
 
 
 @dataclass
 class EnsembleState:
-    """The members' states side by side."""
+    """States of the members."""
 
     members: list[Any]
 
     def select(self, rows: Tensor) -> "EnsembleState":
+        """Return the state of the hypotheses `rows`."""
         return EnsembleState([state.select(rows) for state in self.members])
 
 
 class Ensemble:
-    """The mean of the members' probabilities at each step (Sutskever et al. 2014; Jean et al. 2015).
+    """Mean of the members' probabilities at each step (Sutskever et al. 2014; Jean et al. 2015).
 
-    The members may be of any architecture, but share the vocabularies.
+    The members can have any architecture, but share the vocabularies.
     """
 
     def __init__(self, members: Sequence[TranslationModel]) -> None:
@@ -84,30 +83,31 @@ class Ensemble:
         return itertools.chain.from_iterable(member.parameters() for member in self.members)
 
     def encode(self, src: Tensor, src_mask: Tensor) -> EnsembleState:
+        """Return the members' states before the first target token."""
         return EnsembleState([member.encode(src, src_mask) for member in self.members])
 
-    def step(self, tokens: Tensor, state: EnsembleState) -> tuple[Tensor, EnsembleState]:
-        """log p(w) = log (1/M sum_m p_m(w)), computed from logarithms."""
-        answers = [member.step(tokens, own) for member, own in zip(self.members, state.members, strict=True)]
-        return mean_log_probs([log_probs for log_probs, _ in answers]), EnsembleState([own for _, own in answers])
+    def step(self, tokens: Tensor, state: EnsembleState) -> StepOutput[EnsembleState]:
+        """Decode one token per hypothesis: log p(w) = log (1/M sum_m p_m(w)), computed from log-probabilities.
 
-    def step_with_attention(self, tokens: Tensor, state: EnsembleState) -> tuple[Tensor, EnsembleState, Tensor | None]:
-        """`step`, and the weights' mean over the members that have attention."""
-        members = zip(self.members, state.members, strict=True)
+        The attention is averaged over the members that have one.
+        """
+        pairs = zip(self.members, state.members, strict=True)
         log_probs, states, weights = zip(
-            *(member.step_with_attention(tokens, own) for member, own in members), strict=True
+            *(member.step(tokens, member_state) for member, member_state in pairs), strict=True
         )
-        return mean_log_probs(log_probs), EnsembleState(list(states)), mean_weights(weights)
+        return StepOutput(mean_log_probs(log_probs), EnsembleState(list(states)), mean_weights(weights))
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:
-        """The mean over the members that have attention."""
+        """Return the attention weights under teacher forcing, averaged over the members that have attention."""
         return mean_weights([member.attention(src, src_mask, tgt_in) for member in self.members])
 
 
 def mean_log_probs(members: Sequence[Tensor]) -> Tensor:
+    """Return the logarithm of the mean of the members' probabilities."""
     return torch.stack(list(members)).logsumexp(dim=0) - math.log(len(members))
 
 
 def mean_weights(members: Sequence[Tensor | None]) -> Tensor | None:
-    found = [weights for weights in members if weights is not None]
-    return torch.stack(found).mean(dim=0) if found else None
+    """Return the mean of the attention weights that are not None, or None if all are."""
+    present = [weights for weights in members if weights is not None]
+    return torch.stack(present).mean(dim=0) if present else None

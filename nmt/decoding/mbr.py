@@ -1,65 +1,64 @@
-"""Minimum Bayes risk: not the likeliest translation, but the one that scores best on average if others were right."""
+"""Minimum Bayes risk decoding: the candidate with the largest expected utility under the model's distribution."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from nmt.config import MbrCandidates, MbrReferences, SearchConfig, SearchKind
+from nmt.config import MbrCandidates, MbrReferences, SearchKind
+from nmt.decoding.beam import beam_search
 from nmt.decoding.sampling import sample
-from nmt.decoding.search import Hypothesis, LogitsProcessor, S, Step, Symbols, search
-from nmt.metrics import pairwise
+from nmt.decoding.search import Hypothesis, S, SearchRequest
 
-ROUNDING = 1e-6  # of weights that sum to one
+ROUNDING = 1e-6
+"""Tolerance of sums of weights that add up to one."""
+
+PairwiseUtility = Callable[[Sequence[str]], NDArray[np.float64]]
+"""Texts to the utility of each (row) against each as its reference (column)."""
+
+
+@dataclass(frozen=True)
+class TextUtility:
+    """Utility of hypotheses, compared as texts."""
+
+    text: Callable[[list[int]], str]
+    """Text of a hypothesis's tokens."""
+    pairwise: PairwiseUtility
+    """Utility of texts."""
 
 
 def minimum_risk(
-    step: Step[S],
-    state: S,
-    sources: Sequence[Sequence[int]],
-    max_lengths: Tensor,
-    symbols: Symbols,
-    config: SearchConfig,
-    text: Callable[[list[int]], str],
-    tokenize: str,
-    rules: Sequence[LogitsProcessor] = (),
-    bonus: Callable[[S], Tensor] | None = None,
+    request: SearchRequest[S], sources: Sequence[Sequence[int]], utility: TextUtility
 ) -> list[list[Hypothesis]]:
-    """Return candidates of each of B sentences by expected utility (Kumar and Byrne 2004; Eikema and Aziz 2020, 2022).
+    """Rank candidates of each sentence by expected utility (Kumar and Byrne 2004; Eikema and Aziz 2020, 2022).
 
     With `mbr_references=samples`, the expectation of u(c, y) over the model's y is estimated by Monte Carlo (Eikema and
-    Aziz 2022). A candidate of the beam is averaged over all n samples. A candidate that is a sample itself
-    is averaged over the n - 1 others (a U-statistic, Hoeffding 1948): its utility of 100 with itself says nothing of
-    the model, and a candidate of the beam does not get it. Each estimate is then unbiased, and both kinds compare.
-    A text that is in both is a candidate of the beam.
+    Aziz 2022). A candidate of the beam is averaged over all n samples. A candidate that is a sample itself is averaged
+    over the n - 1 others (a U-statistic, Hoeffding 1948), because its utility of 100 with itself carries no
+    information about the model. Each estimate is then unbiased, and the two kinds are comparable. A text that is in
+    both the beam and the samples counts as a candidate of the beam.
 
-    With `mbr_references=beam`, the list with its weights is the whole distribution, nothing is estimated, and a
-    candidate in the list counts with its own weight (Kumar and Byrne 2004).
+    With `mbr_references=beam`, the weighted list is the whole distribution, nothing is estimated, and a candidate in
+    the list counts with its own weight (Kumar and Byrne 2004).
 
     Args:
-        step, state, sources, max_lengths, symbols: as `search` and `sample` want them.
-        config: the utility; where candidates and references come from, and the settings of what finds these.
-        text: of ids; what the utility compares.
-        tokenize: sacrebleu's tokenizer for BLEU.
-        rules, bonus: as `search` wants them.
+        request: the request, for `beam_search` and `sample`.
+        sources: token ids of the sentences.
+        utility: utility of the hypotheses.
 
     Returns:
-        The `n_best` of each sentence, best first, of each text one. Their scores are the expected utilities.
+        The `n_best` of each sentence with different texts, best first. Their scores are the expected utilities.
     """
+    config = request.config
     beams: list[list[Hypothesis]] = [[] for _ in sources]
     samples = beams
     if config.beam_needed:
         beam = replace(config, kind=SearchKind.beam, n_best=config.beam_size)
-        beams = search(step, state, max_lengths, symbols, beam, rules, bonus)
+        beams = beam_search(replace(request, config=beam))
     if config.samples_needed:
-        samples = sample(step, state, sources, max_lengths, symbols, config, config.mbr_samples, rules)
-
-    def utility(texts: Sequence[str]) -> NDArray[np.float64]:
-        return pairwise(texts, config.mbr_utility, tokenize)
-
+        samples = sample(request, sources, config.mbr_samples)
     results = []
     for searched, drawn in zip(beams, samples, strict=True):
         candidates = searched * (config.mbr_candidates != MbrCandidates.samples)
@@ -68,46 +67,44 @@ def minimum_risk(
         if config.mbr_references == MbrReferences.samples:
             references, weights = drawn, torch.ones(len(drawn)) / max(1, len(drawn))
             if config.mbr_candidates != MbrCandidates.beam:
-                own = {text(hypothesis.tokens) for hypothesis in drawn}
+                own = {utility.text(hypothesis.tokens) for hypothesis in drawn}
             if config.mbr_candidates == MbrCandidates.both:
-                own -= {text(hypothesis.tokens) for hypothesis in searched}
+                own -= {utility.text(hypothesis.tokens) for hypothesis in searched}
         else:
             log_probs = torch.tensor([hypothesis.log_prob for hypothesis in searched])
             references, weights = searched, (config.mbr_alpha * log_probs).softmax(dim=0)
-        found = by_expected_utility(candidates, references, weights.tolist(), text, utility, own)
-        results.append(found[: config.n_best])
+        ranked = rank_by_utility(candidates, references, weights.tolist(), utility, own)
+        results.append(ranked[: config.n_best])
     return results
 
 
-def by_expected_utility(
+def rank_by_utility(
     candidates: Sequence[Hypothesis],
     references: Sequence[Hypothesis],
     weights: Sequence[float],
-    text: Callable[[list[int]], str],
-    utility: Callable[[Sequence[str]], NDArray[np.float64]],
+    utility: TextUtility,
     own: Collection[str] = (),
 ) -> list[Hypothesis]:
     """Rank candidates by the weighted mean over references r of utility(candidate, r), best first.
 
-    Of candidates with the same text the likeliest stays; where two are worth the same the likelier is first.
+    Of candidates with the same text the likeliest is kept. Of candidates with the same utility the likelier is first.
 
     Args:
-        candidates: what is chosen from.
-        references: what they are compared with ...
-        weights: ... and how much each counts; they sum to one.
-        text: of ids.
-        utility: texts to the score of each, a row, against each as its reference, a column.
-        own: texts of candidates that are references themselves: one reference with this text is left out for them. A
-            candidate without any other reference is worth 0. The references of such candidates have equal weights.
+        candidates: the candidates.
+        references: the hypotheses that candidates are compared with.
+        weights: weight of each reference; they sum to one.
+        utility: utility of the hypotheses.
+        own: texts of candidates that are references themselves. For them one reference with this text is left out; a
+            candidate without any other reference has utility 0. The references of such candidates have equal weights.
     """
     likeliest: dict[str, Hypothesis] = {}
-    for hypothesis in sorted(candidates, key=lambda one: -one.log_prob):
-        likeliest.setdefault(text(hypothesis.tokens), hypothesis)
-    total = dict.fromkeys(likeliest, 0.0)  # weights of equal texts together: each is compared once
+    for hypothesis in sorted(candidates, key=lambda candidate: -candidate.log_prob):
+        likeliest.setdefault(utility.text(hypothesis.tokens), hypothesis)
+    total = dict.fromkeys(likeliest, 0.0)  # weights of equal texts are added, so that each text is compared once
     for reference, weight in zip(references, weights, strict=True):
-        name = text(reference.tokens)
+        name = utility.text(reference.tokens)
         total[name] = total.get(name, 0.0) + weight
-    utilities = utility(list(total))
+    utilities = utility.pairwise(list(total))
     expected = utilities @ np.array(list(total.values()))
     if references and own:
         left_out = np.array([weights[0] if name in own else 0.0 for name in total])
@@ -117,6 +114,6 @@ def by_expected_utility(
         expected = np.divide(others, rest, out=np.zeros_like(others), where=known)
     ranked = [
         Hypothesis(hypothesis.tokens, hypothesis.log_prob, score)
-        for hypothesis, score in zip(likeliest.values(), expected.tolist(), strict=False)  # candidates stand first
+        for hypothesis, score in zip(likeliest.values(), expected.tolist(), strict=False)  # candidates come first
     ]
-    return sorted(ranked, key=lambda one: -one.score)
+    return sorted(ranked, key=lambda candidate: -candidate.score)

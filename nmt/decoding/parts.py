@@ -1,12 +1,12 @@
-"""Cuts a line that is too long to translate at once: at the ends of sentences, inside one only if it is too long."""
+"""Division of lines that are too long to translate at once, at the ends of sentences where possible."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nmt.data import Tokenizer
-from nmt.data.scripts import is_unspaced
 from nmt.data.sentence_ends import split_sentences
+from nmt.data.words import is_unspaced
 
 SPACE = "▁"
 CLAUSE_END = re.compile(r"[,;:،؛、，；：]$")
@@ -14,36 +14,37 @@ CLAUSE_END = re.compile(r"[,;:،؛、，；：]$")
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a line that is translated by itself."""
+    """Part of a line that is translated separately."""
 
     ids: list[int]
+    """Token ids."""
     pieces: list[str]
-    """The pieces as the line has them."""
+    """Pieces with the characters of the line."""
     joined: bool = False
-    """Whether no white space stands between it and the part before."""
+    """True if no white space separates it from the part before."""
 
 
-def cut_lines(lines: Sequence[str], tokenizer: Tokenizer, language: str, most: int) -> list[list[Part]]:
-    """Return the parts of normalised lines: one of each, or its sentences if it has more than `most` pieces.
+def cut_lines(lines: Sequence[str], tokenizer: Tokenizer, language: str, limit: int) -> list[list[Part]]:
+    """Return the parts of normalised lines: the whole line, or its sentences if it has more than `limit` pieces.
 
-    All pieces of a line are in its parts, in their order. No part has more than `most` pieces.
+    The parts contain all pieces of a line in order. A part has at most `limit` pieces.
     """
     encoded = zip(lines, tokenizer.encode(lines), tokenizer.surfaces(lines), strict=True)
     return [
-        [Part(ids, pieces)] * bool(ids) if len(ids) <= most else cut_paragraph(line, tokenizer, language, most)
+        [Part(ids, pieces)] * bool(ids) if len(ids) <= limit else cut_paragraph(line, tokenizer, language, limit)
         for line, ids, pieces in encoded
     ]
 
 
-def cut_paragraph(line: str, tokenizer: Tokenizer, language: str, most: int) -> list[Part]:
-    """Return the sentences of a line, and parts of those that have more than `most` pieces."""
+def cut_paragraph(line: str, tokenizer: Tokenizer, language: str, limit: int) -> list[Part]:
+    """Return the sentences of a line; those of more than `limit` pieces are cut."""
     sentences = split_sentences(line, language)
     texts = [sentence.strip() for sentence in sentences]
     parts: list[Part] = []
     spaced = True
     for sentence, ids, pieces in zip(sentences, tokenizer.encode(texts), tokenizer.surfaces(texts), strict=True):
         start = 0
-        for end in cut_sentence(pieces, most):
+        for end in cut_sentence(pieces, limit):
             joined = not spaced if start == 0 else not pieces[start].startswith(SPACE)
             parts.append(Part(ids[start:end], pieces[start:end], joined and bool(parts)))
             start = end
@@ -51,17 +52,17 @@ def cut_paragraph(line: str, tokenizer: Tokenizer, language: str, most: int) -> 
     return parts
 
 
-def cut_sentence(pieces: Sequence[str], most: int) -> list[int]:
-    """Return where the parts of a sentence end.
+def cut_sentence(pieces: Sequence[str], limit: int) -> list[int]:
+    """Return the end of each part of a sentence.
 
-    A sentence that is too long is cut in the second half of the room: behind a comma or the like, else before a word,
-    else at the end of the room.
+    A sentence that is too long is cut in the second half of the limit: after a comma or similar sign if there is one,
+    otherwise before a word, otherwise at the limit.
     """
     ends, start = [], 0
     while start < len(pieces):
-        end = min(start + most, len(pieces))
+        end = min(start + limit, len(pieces))
         if end < len(pieces):
-            places = range(end, start + most // 2, -1)
+            places = range(end, start + limit // 2, -1)
             words = [at for at in places if pieces[at].startswith(SPACE) or is_unspaced(pieces[at][0])]
             clauses = (at for at in words if CLAUSE_END.search(pieces[at - 1]))
             end = next(clauses, words[0] if words else end)

@@ -1,4 +1,4 @@
-"""What forbids words in any search: n-grams that were there before, and a prefix that must come first.
+"""Logits processors for any search: n-gram blocking, minimum length, and a forced prefix.
 
 B sentences, K hypotheses each, V words in the vocabulary.
 """
@@ -11,17 +11,17 @@ from torch import Tensor
 from nmt.decoding.search import LogitsProcessor, Symbols
 
 Prefix = Sequence[Mapping[int, int]]
-"""An automaton: in each state the words that may come next, and the state after each, a later one. It begins in state
-0; behind the last state anything may come."""
+"""Automaton of a prefix: for each state the allowed next words with the state after each, a later one. It starts in
+state 0; after the last state every word is allowed."""
 
 
 class BlockNgrams:
-    """No hypothesis has the same n tokens in a row twice (Paulus et al. 2018, 2.5). It may always end."""
+    """Rule that forbids repeating any n-gram within a hypothesis (Paulus et al. 2018, 2.5); eos is always allowed."""
 
     def __init__(self, n: int) -> None:
         """
         Args:
-            n: how many tokens in a row.
+            n: size of the n-grams.
         """
         self.n = n
 
@@ -37,16 +37,16 @@ class BlockNgrams:
 
 
 class MinLength:
-    """A hypothesis does not end before it has written a number of pieces, unless it has reached its greatest length."""
+    """Rule that forbids eos before a minimum number of pieces, except at the maximum length."""
 
-    def __init__(self, least: int, limits: Tensor, symbols: Symbols) -> None:
+    def __init__(self, minimum: int, limits: Tensor, symbols: Symbols) -> None:
         """
         Args:
-            least: number of pieces.
-            limits: the greatest length of each sentence's hypotheses, (B,).
-            symbols: the end, and the pieces that do not count.
+            minimum: minimum number of pieces.
+            limits: maximum length of each sentence's hypotheses, (B,).
+            symbols: eos, and the blank pieces, which do not count.
         """
-        self.least = least
+        self.minimum = minimum
         self.limits = limits
         self.eos_id = symbols.eos_id
         self.blank = torch.tensor(symbols.blank, dtype=torch.long, device=limits.device)
@@ -54,42 +54,42 @@ class MinLength:
     def __call__(self, log_probs: Tensor, history: Tensor, sentences: Tensor) -> None:
         words = history[:, :, 1:]  # (B, K, t)
         written = torch.isin(words, self.blank, invert=True).sum(dim=2)  # (B, K)
-        early = (written < self.least) & (words.size(2) < self.limits[sentences]).unsqueeze(1)
+        early = (written < self.minimum) & (words.size(2) < self.limits[sentences]).unsqueeze(1)
         log_probs[:, :, self.eos_id].masked_fill_(early, float("-inf"))
 
 
 class ForcedPrefix:
-    """A hypothesis begins as its sentence's prefix says (Wuebker et al. 2016), whatever other rules forbid."""
+    """Rule that forces each sentence's prefix (Wuebker et al. 2016), even if other rules forbid its words."""
 
     def __init__(self, prefixes: Sequence[Prefix], others: Sequence[LogitsProcessor] = ()) -> None:
         """
         Args:
-            prefixes: of each sentence.
-            others: rules for what is behind the prefix.
+            prefixes: prefix of each sentence.
+            others: rules for the words after the prefix.
         """
         self.prefixes = prefixes
         self.others = others
         self.longest = max(map(len, prefixes), default=0)
         self.words: dict[tuple[int, int], Tensor] = {}
-        """What may come next, by sentence and state."""
+        """Allowed next words by sentence and state."""
 
     def __call__(self, log_probs: Tensor, history: Tensor, sentences: Tensor) -> None:
-        given: list[tuple[int, int, Tensor, Tensor]] = []
+        forced: list[tuple[int, int, Tensor, Tensor]] = []
         if history.size(2) <= self.longest:
             tokens = history[:, :, 1:].tolist()
             for line, sentence in enumerate(sentences.tolist()):
                 for rank, written in enumerate(tokens[line]):
                     words = self.next_words(sentence, written, log_probs.device)
                     if words is not None:
-                        given.append((line, rank, words, log_probs[line, rank, words]))
+                        forced.append((line, rank, words, log_probs[line, rank, words]))
         for rule in self.others:
             rule(log_probs, history, sentences)
-        for line, rank, words, own in given:
+        for line, rank, words, kept in forced:
             log_probs[line, rank] = float("-inf")
-            log_probs[line, rank, words] = own
+            log_probs[line, rank, words] = kept
 
     def next_words(self, sentence: int, written: Sequence[int], device: torch.device) -> Tensor | None:
-        """The words that may come next, (W,); None where the prefix is written, or the hypothesis is not alive."""
+        """Return the allowed next words, (W,); None if the prefix is complete or the hypothesis deviates from it."""
         prefix, state = self.prefixes[sentence], 0
         for word in written:
             if state == len(prefix) or word not in prefix[state]:

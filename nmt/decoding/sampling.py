@@ -1,6 +1,6 @@
-"""Ancestral sampling: each word is drawn from the model's distribution, given the words drawn before.
+"""Ancestral sampling: each word is drawn from the model's distribution given the words drawn before it.
 
-B sentences, K samples each, V words in the vocabulary.
+B sentences with K samples each, V words in the vocabulary.
 """
 
 from collections.abc import Sequence
@@ -11,93 +11,90 @@ import torch
 from torch import Tensor
 
 from nmt.config import SearchConfig
-from nmt.decoding.search import LEAVE_TOGETHER, Hypothesis, LogitsProcessor, S, Step, Symbols, length_norm
+from nmt.decoding.search import (
+    LEAVE_TOGETHER,
+    ActiveBeams,
+    Continuation,
+    Hypothesis,
+    S,
+    SearchRequest,
+    Selection,
+    decode,
+    length_norm,
+)
 
 FIRST_LOOK = 64
-"""Words that top-p sorts first; all are sorted only where these have less than the probability asked for."""
+"""Number of words that top-p sorts first; all words are sorted only if these have too little probability."""
 
 
-@torch.inference_mode()
-def sample(
-    step: Step[S],
-    state: S,
-    sources: Sequence[Sequence[int]],
-    max_lengths: Tensor,
-    symbols: Symbols,
-    config: SearchConfig,
-    count: int,
-    rules: Sequence[LogitsProcessor] = (),
-) -> list[list[Hypothesis]]:
-    """Draws K translations of each of B sentences.
+def sample(request: SearchRequest[S], sources: Sequence[Sequence[int]], count: int) -> list[list[Hypothesis]]:
+    """Draw `count` translations of each sentence.
 
     Args:
-        step: the model.
-        state: before the first token, one hypothesis for each sentence.
-        sources: the sentences' ids. These and the seed alone decide on a sentence's random numbers, so that it has the
-            same samples in any batch; of more samples the first are the same.
-        max_lengths: most tokens of each sentence's samples, eos not counted, (B,); a sample that has them is ended.
-        symbols: the special words.
-        config: seed, temperature, top_k, top_p, and the length penalty of the scores.
+        request: the request. Its configuration has seed, temperature, top_k, top_p, and the length penalty.
+        sources: token ids of the sentences. A sentence's random numbers depend only on these and the seed, so that it
+            has the same samples in any batch. The first samples do not depend on their number.
         count: K.
-        rules: what else forbids words.
 
     Returns:
-        The samples of each sentence in the order drawn, with the model's own log-probability, whatever temperature,
-        top_k and top_p did to it; fewer where the model's numbers are not finite.
-
-    Samples that have ended leave the batch, several at once, because what stays is copied. As the state wants equally
-    many rows of each sentence, some stay that have ended, and go on drawing words that nobody reads.
+        The samples of each sentence in the order drawn, with the model's own log-probability before temperature, top_k
+        and top_p; fewer if the model's log-probabilities are not finite.
     """
-    if not sources:
-        return []
-    device = max_lengths.device
-    sentences = len(sources)
-    uniform = random_numbers(config.seed, sources, max_lengths.tolist(), count).to(device)  # (B K, T)
-    banned = torch.tensor(symbols.banned, dtype=torch.long, device=device)
-    slots = torch.arange(sentences * count, device=device).view(sentences, count)  # which sample each row is
-    limits = max_lengths.repeat_interleave(count)  # (B K,)
-    found = torch.full_like(uniform, symbols.eos_id, dtype=torch.long)
-    totals = torch.zeros(sentences * count, device=device)
-    live = torch.ones_like(slots, dtype=torch.bool)
-    words = torch.full((sentences * count,), symbols.bos_id, device=device)
-    state = state.select(torch.arange(sentences, device=device).unsqueeze(1).expand(-1, count))
-    for length in range(uniform.size(1)):
-        log_probs, state = step(words, state)  # (B' K', V)
-        log_probs.index_fill_(1, banned, float("-inf"))
-        flat = slots.flatten()
-        for rule in rules:
-            before = torch.cat([torch.full_like(found[flat, :1], symbols.bos_id), found[flat, :length]], dim=1)
-            rule(log_probs.view(*slots.shape, -1), before.view(*slots.shape, -1), slots[:, 0] // count)
-        drawn = draw(log_probs, uniform[flat, length], config)
-        words = drawn.where(limits[flat] > length, symbols.eos_id)
+    return decode(request, SamplingSelection(request, sources, count)) if sources else []
+
+
+class SamplingSelection(Selection[S]):
+    """One random continuation of each hypothesis.
+
+    Ended samples are removed from the batch several at once, because each removal copies the rows that stay. A state
+    has the same number of rows for each sentence, so some ended samples stay; the words drawn for them are ignored.
+    """
+
+    def __init__(self, request: SearchRequest[S], sources: Sequence[Sequence[int]], count: int) -> None:
+        super().__init__(request)
+        limits, samples = request.max_lengths, len(sources) * count
+        self.hypotheses = count
+        self.uniform = random_numbers(self.config.seed, sources, limits.tolist(), count).to(limits.device)  # (B K, T)
+        self.slots = torch.arange(samples, device=limits.device).view(len(sources), count)
+        """Index of the sample of each row, (B, K)."""
+        self.live = torch.ones_like(self.slots, dtype=torch.bool)
+        """Rows whose sample has not ended, (B, K)."""
+        self.tokens = torch.full_like(self.uniform, self.eos_id, dtype=torch.long)
+        """Words of all samples, (B K, T)."""
+        self.log_probs = torch.zeros(samples, device=limits.device)
+        """Log-probabilities of all samples, (B K,)."""
+
+    def select(self, beams: ActiveBeams, log_probs: Tensor, state: S) -> Continuation:
+        slots, live, at = self.slots.flatten(), self.live.flatten(), beams.length - 1
+        log_probs = log_probs.flatten(0, 1)
+        words = draw(log_probs, self.uniform[slots, at], self.config)  # (B K,)
         word_log_probs = log_probs.gather(1, words.unsqueeze(1)).squeeze(1)
-        going = live.flatten()
-        totals[flat[going]] += word_log_probs[going]
-        found[flat[going], length] = words[going]
-        live &= ((words != symbols.eos_id) & word_log_probs.isfinite()).view_as(live)
-        left = int(live.sum(dim=1).max())
-        if left == 0:
-            break
-        stay = live.any(dim=1)
-        if int(stay.sum()) * left <= (1 - LEAVE_TOGETHER) * live.numel():
-            first = live.sort(dim=1, descending=True, stable=True).indices[stay, :left]
-            rows = first + live.size(1) * stay.nonzero()
-            state = state.select(rows)
-            words, slots, live = words[rows.flatten()], flat[rows], live.flatten()[rows]
-    lengths = (found == symbols.eos_id).int().argmax(dim=1)
-    scores = totals / length_norm(lengths + 1, config).to(device)
-    samples = [
-        Hypothesis(tokens[:end], log_prob, score)
-        for tokens, end, log_prob, score in zip(
-            found.tolist(), lengths.tolist(), totals.tolist(), scores.tolist(), strict=True
-        )
-    ]
-    finite = totals.isfinite().tolist()
-    return [[samples[i] for i in range(start, start + count) if finite[i]] for start in range(0, len(samples), count)]
+        self.log_probs[slots[live]] += word_log_probs[live]
+        self.tokens[slots[live], at] = words[live]
+        self.live &= ((words != self.eos_id) & word_log_probs.isfinite()).view_as(self.live)
+        beams.open = self.live.any(dim=1)
+        left = int(self.live.sum(dim=1).max())
+        if int(beams.open.sum()) * left > (1 - LEAVE_TOGETHER) * self.live.numel():
+            return Continuation(words.view_as(self.live), rows=None, stay=None)
+        live_first = self.live.sort(dim=1, descending=True, stable=True).indices
+        rows = beams.rows(live_first)[beams.open, :left]
+        self.slots, self.live = slots[rows], self.live.flatten()[rows]
+        return Continuation(words[rows], rows, stay=beams.open)
+
+    def results(self) -> list[list[Hypothesis]]:
+        lengths = (self.tokens == self.eos_id).int().argmax(dim=1)
+        scores = self.log_probs / length_norm(lengths + 1, self.config).to(self.log_probs.device)
+        columns = self.tokens.tolist(), lengths.tolist(), self.log_probs.tolist(), scores.tolist()
+        samples = [
+            Hypothesis(tokens[:end], log_prob, score) for tokens, end, log_prob, score in zip(*columns, strict=True)
+        ]
+        finite, count = self.log_probs.isfinite().tolist(), self.hypotheses
+        starts = range(0, len(samples), count)
+        return [[samples[i] for i in range(start, start + count) if finite[i]] for start in starts]
 
 
 def random_numbers(seed: int, sources: Sequence[Sequence[int]], limits: Sequence[int], count: int) -> Tensor:
-    """Numbers from 0 to below 1, (B K, T): a row a sample, a column a word, eos at the limit the last."""
+    """Return random numbers in [0, 1), (B K, T), one row per sample and one column per word, eos included."""
     numbers = np.zeros((len(sources), count, max(limits) + 1))
     for line, source, limit in zip(numbers, sources, limits, strict=True):
         line[:, : limit + 1] = np.random.default_rng((seed, *source)).random((count, limit + 1))
@@ -105,12 +102,12 @@ def random_numbers(seed: int, sources: Sequence[Sequence[int]], limits: Sequence
 
 
 def draw(log_probs: Tensor, uniform: Tensor, config: SearchConfig) -> Tensor:
-    """A word of each row, (R,), from softmax(log_probs / temperature) over the words that top_k and top_p leave.
+    """Draw a word per row, (R,), from softmax(log_probs / temperature) restricted by top_k and top_p.
 
     Args:
-        log_probs: of the words, (R, V).
-        uniform: a number from 0 to below 1 for each row, in float64, (R,).
-        config: temperature; then top_k; then top_p of the probability that top_k leaves.
+        log_probs: log-probabilities of the words, (R, V).
+        uniform: a number in [0, 1) per row, in float64, (R,).
+        config: temperature, top_k, and top_p as a share of the probability that top_k leaves.
     """
     weights = (log_probs / config.temperature).softmax(dim=1)
     if config.top_k is not None:
@@ -121,16 +118,16 @@ def draw(log_probs: Tensor, uniform: Tensor, config: SearchConfig) -> Tensor:
         return inverse(weights, uniform, weights.sum(dim=1))
     ranked, words = weights.topk(min(FIRST_LOOK, weights.size(1)), dim=1)
     least = config.top_p * weights.sum(dim=1)
-    found = words.gather(1, inverse(ranked, uniform, least).unsqueeze(1)).squeeze(1)
+    drawn = words.gather(1, inverse(ranked, uniform, least).unsqueeze(1)).squeeze(1)
     if (short := ranked.sum(dim=1) < least).any():
-        found[short] = draw(log_probs[short], uniform[short], replace(config, top_k=weights.size(1)))
-    return found
+        drawn[short] = draw(log_probs[short], uniform[short], replace(config, top_k=weights.size(1)))
+    return drawn
 
 
 def inverse(weights: Tensor, uniform: Tensor, least: Tensor) -> Tensor:
-    """The place at which the running sum of weights, (R, N), passes a share `uniform`, (R,), of the whole.
+    """Return the index at which the running sum of weights (R, N) passes the share `uniform` (R,) of the total.
 
-    The whole are the fewest weights, from the first on, that sum to `least`, (R,), or all where they do not.
+    The total is that of the fewest weights, in their order, that sum to `least` (R,), or of all if they do not.
     """
     sums = weights.cumsum(dim=1, dtype=torch.float64)
     last = (sums < least.unsqueeze(1)).sum(dim=1, keepdim=True).clamp(max=weights.size(1) - 1)

@@ -1,72 +1,108 @@
-"""Greedy and beam search. They know no model: only a step function and a state that can be reordered.
+"""The decoding loop that all searches share. It calls `step` and `state.select`, and depends on no model class.
 
-B sentences, K hypotheses each, V words in the vocabulary.
+B sentences with K hypotheses each, V words in the vocabulary, t tokens decoded so far, bos counted.
 """
 
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from nmt.config import LengthPenalty, SearchConfig
+from nmt.models import StepOutput
+
+LEAVE_TOGETHER = 0.1
+"""Share of a batch that must be finished before its rows are removed; each removal copies the rows that stay."""
 
 
 class LogitsProcessor(Protocol):
-    """Something that forbids words."""
+    """Rule that forbids words."""
 
     def __call__(self, log_probs: Tensor, history: Tensor, sentences: Tensor) -> None:
-        """Sets to -inf what may not come next.
+        """Set the log-probabilities of forbidden words to -inf.
 
         Args:
-            log_probs: of the next words, (B, K, V), changed in place.
-            history: the tokens so far, bos first, (B, K, t).
-            sentences: which of the searched sentences these are, (B,).
+            log_probs: log-probabilities of the next words, (B, K, V), changed in place.
+            history: tokens so far, bos first, (B, K, t).
+            sentences: indices of the batch's sentences in the search request, (B,).
         """
 
 
 class State(Protocol):
+    """Decoder state of a batch of hypotheses."""
+
     def select(self, rows: Tensor) -> Self:
-        """The state of the hypotheses `rows`, (B', K'): indices of the B K old ones, a sentence a line."""
+        """Return the state of the hypotheses `rows`, (B', K'): indices of the B K rows, one sentence per line."""
 
 
-LEAVE_TOGETHER = 0.1
-"""Share of a batch that must be done before it leaves."""
-LARGEST_BLOCK = 64
-"""Words whose best is found before any are sorted."""
 S = TypeVar("S", bound=State)
-Step = Callable[[Tensor, S], tuple[Tensor, S]]
-"""Last tokens (B K,) and state to the next ones' log-probabilities (B K, V), which search overwrites, and state."""
+Step = Callable[[Tensor, S], StepOutput[S]]
+"""Model step: last tokens (B K,) and state to the next log-probabilities, which search overwrites, and state."""
 
 
 @dataclass(frozen=True)
 class Symbols:
+    """Special tokens of the target vocabulary."""
+
     bos_id: int
     eos_id: int
     banned: tuple[int, ...] = ()
-    """Words that are never chosen: padding, bos, the unknown word."""
+    """Tokens that are never chosen: padding, bos, the unknown word."""
     blank: tuple[int, ...] = ()
-    """Words that write nothing but spaces."""
+    """Tokens that write only spaces."""
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One translation."""
+    """A finished translation."""
 
     tokens: list[int]
-    """Without bos and eos."""
+    """Tokens without bos and eos."""
     log_prob: float
-    """Sum of the log-probabilities, eos counted if it ended by one."""
+    """Sum of the log-probabilities, eos included."""
     score: float
-    """The log-probability after the length penalty: what hypotheses are ranked by."""
+    """Ranking score: the log-probability after length penalty and bonus; for minimum Bayes risk, expected utility."""
+
+
+@dataclass(frozen=True)
+class SearchRequest(Generic[S]):
+    """Inputs of one search over a batch of B sentences."""
+
+    step: Step[S]
+    """Model step."""
+    state: S
+    """State before the first token, one hypothesis per sentence."""
+    max_lengths: Tensor
+    """Maximum number of tokens of each sentence's hypotheses, eos not counted, (B,)."""
+    symbols: Symbols
+    """Special tokens."""
+    config: SearchConfig
+    """Search configuration."""
+    processors: Sequence[LogitsProcessor] = ()
+    """Rules that forbid words."""
+    bonus: Callable[[S], Tensor] | None = None
+    """Bonus (B K,), at most 0, added to the scores of hypotheses that end, from the state after the step."""
+
+    def scores(self, log_probs: Tensor, parents: Tensor, length: int, bonus: Tensor | None) -> Tensor:
+        """Return the ranking scores of C hypotheses per sentence that end with `length` tokens, eos counted, (B, C).
+
+        Args:
+            log_probs: their log-probabilities, (B, C).
+            parents: the hypothesis that each of them continues, from 0 to K - 1, (B, C).
+            length: number of tokens.
+            bonus: bonus of each continued hypothesis, (B, K), or None.
+        """
+        scores = log_probs / length_norm(length, self.config).to(log_probs.device)
+        return scores if bonus is None else scores + bonus.gather(1, parents)
 
 
 def length_norm(length: Tensor | int, config: SearchConfig) -> Tensor:
-    """What a log-probability of so many tokens, eos counted, is divided by.
+    """Return the length-penalty divisor of a hypothesis with `length` tokens, eos counted.
 
-    average: length^alpha; gnmt: ((5 + length) / 6)^alpha (Wu et al. 2016, eq. 14).
+    none: 1; average: length^alpha; gnmt: ((5 + length) / 6)^alpha (Wu et al. 2016, eq. 14).
     """
     length = torch.as_tensor(length, dtype=torch.float32)
     match config.length_penalty:
@@ -78,152 +114,131 @@ def length_norm(length: Tensor | int, config: SearchConfig) -> Tensor:
             return ((5 + length) / 6) ** config.alpha
 
 
-@torch.inference_mode()
-def search(
-    step: Step[S],
-    state: S,
-    max_lengths: Tensor,
-    symbols: Symbols,
-    config: SearchConfig,
-    rules: Sequence[LogitsProcessor] = (),
-    bonus: Callable[[S], Tensor] | None = None,
-) -> list[list[Hypothesis]]:
-    """Beam search over a batch of B sentences; greedy search is a beam of one.
-
-    Args:
-        step: the model.
-        state: before the first token, one hypothesis for each sentence.
-        max_lengths: most tokens of each sentence's hypotheses, eos not counted, (B,).
-        symbols: the special words.
-        config: greedy or beam, its width, its length penalty.
-        rules: what else forbids words.
-        bonus: what is added to the scores of hypotheses that end, (B K,), from the state after the step; at most 0.
-
-    Returns:
-        The `n_best` hypotheses of each sentence, best first; fewer where there are no more.
-
-    Each step takes the 2 K best continuations of a sentence's K live hypotheses. Those among the first K that end in
-    eos are finished; the K best that do not end live on. At its most tokens a sentence may only end. A sentence is
-    done when it has K finished hypotheses, or when no live one can still beat the worst of its n best: a
-    log-probability only falls, so a live hypothesis is worth at most what it has now, over the largest divisor it can
-    reach. Sentences that are done leave the batch, several at once, because what stays is copied.
-    """
-    size = config.width  # K
-    device = max_lengths.device
-    finished: list[list[Hypothesis]] = [[] for _ in max_lengths]
-    banned = torch.tensor(symbols.banned, dtype=torch.long, device=device)
-    live = ActiveBeams(
-        lines=torch.arange(len(max_lengths), device=device),
-        limits=max_lengths,
-        norms=length_norm(max_lengths + 1, config).to(device),
-        to_beat=torch.full((len(max_lengths),), float("-inf"), device=device),
-        open=torch.ones(len(max_lengths), dtype=torch.bool, device=device),
-    )
-    shortest = int(max_lengths.min()) if len(max_lengths) else 0
-    scores = torch.zeros(len(max_lengths), 1, device=device)  # log-probabilities of the live hypotheses, (B, K)
-    history = torch.full((len(max_lengths), 1, 1), symbols.bos_id, device=device)  # their tokens, (B, K, t)
-    length = 0
-    while len(live.lines):
-        length += 1
-        log_probs, state = step(history[:, :, -1].flatten(), state)
-        log_probs = log_probs.view(*scores.shape, -1)  # (B, K, V)
-        log_probs.index_fill_(2, banned, float("-inf"))
-        if length > shortest:
-            force_eos(log_probs, (live.limits < length) & live.open, symbols.eos_id)
-        for rule in rules:
-            rule(log_probs, history, live.lines)
-        best, parent, word = best_continuations(scores, log_probs, 2 * size)  # (B, 2 K)
-        ends = word == symbols.eos_id
-
-        ended = (ends & best.isfinite() & live.open.unsqueeze(1))[:, :size].nonzero()  # pairs of line and rank
-        if len(ended):
-            line, rank = ended.unbind(1)
-            rated = best / length_norm(length, config).to(device)
-            if bonus is not None:
-                rated = rated + bonus(state).view(scores.shape).gather(1, parent)
-            hypotheses = finished_hypotheses(history[line, parent[line, rank]], best[line, rank], rated[line, rank])
-            for at, sentence, hypothesis in zip(line.tolist(), live.lines[line].tolist(), hypotheses, strict=True):
-                found = finished[sentence]
-                found.append(hypothesis)
-                found.sort(key=lambda hypothesis: -hypothesis.score)
-                if len(found) >= config.n_best:
-                    live.to_beat[at] = float("inf") if len(found) >= size else found[config.n_best - 1].score
-
-        next_scores, alive = best.masked_fill(ends, float("-inf")).topk(min(size, best.size(1)), dim=1)  # (B, K)
-        live.open &= next_scores[:, 0] / live.norms > live.to_beat
-        rows = parent.gather(1, alive) + scores.size(1) * torch.arange(len(scores), device=device).unsqueeze(1)
-        words = word.gather(1, alive).unsqueeze(2)
-        if live.open.sum() <= (1 - LEAVE_TOGETHER) * len(scores):
-            stay = live.open
-            live, next_scores, rows, words = live.keep(stay), next_scores[stay], rows[stay], words[stay]
-        state = state.select(rows)
-        history = torch.cat([history.flatten(0, 1)[rows], words], dim=2)
-        scores = next_scores
-    return [found[: config.n_best] for found in finished]
-
-
 @dataclass
 class ActiveBeams:
-    """The sentences in the batch, all (B,)."""
+    """The sentences that are being searched, and their hypotheses."""
 
-    lines: Tensor
-    """Which sentences these are."""
+    sentences: Tensor
+    """Indices of the sentences in the search request, (B,)."""
     limits: Tensor
-    """Most tokens of their hypotheses."""
-    norms: Tensor
-    """The largest divisor that the length penalty can reach."""
-    to_beat: Tensor
-    """The score of the worst of the n best; infinite where all places are taken."""
+    """Maximum number of tokens of their hypotheses, (B,)."""
     open: Tensor
-    """False for the sentences that are done and have not left yet."""
+    """False for sentences that are finished but still in the batch, (B,)."""
+    history: Tensor
+    """Tokens so far, bos first, (B, K, t)."""
 
-    def keep(self, which: Tensor) -> "ActiveBeams":
-        return ActiveBeams(
-            self.lines[which], self.limits[which], self.norms[which], self.to_beat[which], self.open[which]
-        )
+    @property
+    def length(self) -> int:
+        """Number of tokens of a hypothesis that ends in this step, eos counted: t."""
+        return self.history.size(2)
+
+    def rows(self, parents: Tensor) -> Tensor:
+        """Return the indices into the B K rows of hypotheses numbered from 0 to K - 1 per sentence, (B, C)."""
+        sentences, hypotheses, _ = self.history.shape
+        return parents + hypotheses * torch.arange(sentences, device=parents.device).unsqueeze(1)
+
+    def remaining(self) -> Tensor | None:
+        """Return the mask (B,) of sentences that stay in the batch, or None if all stay."""
+        return self.open if self.open.sum() <= (1 - LEAVE_TOGETHER) * len(self.open) else None
+
+    def extend(self, chosen: "Continuation") -> "ActiveBeams":
+        """Return the beams after a step."""
+        sentences, limits, is_open = self.sentences, self.limits, self.open
+        if chosen.stay is not None:
+            sentences, limits, is_open = sentences[chosen.stay], limits[chosen.stay], is_open[chosen.stay]
+        history = self.history if chosen.rows is None else self.history.flatten(0, 1)[chosen.rows]
+        return ActiveBeams(sentences, limits, is_open, torch.cat([history, chosen.words.unsqueeze(2)], dim=2))
 
 
-def finished_hypotheses(history: Tensor, log_probs: Tensor, scores: Tensor) -> Iterator[Hypothesis]:
-    """Hypotheses that ended, N of them: their tokens, bos first, (N, t), log-probabilities and scores, each (N,)."""
-    for tokens, log_prob, score in zip(history[:, 1:].tolist(), log_probs.tolist(), scores.tolist(), strict=True):
-        yield Hypothesis(tokens, log_prob, score)
+class Continuation(NamedTuple):
+    """Hypotheses that continue after a step, K' for each of the B' sentences that stay."""
+
+    words: Tensor
+    """The new word of each hypothesis, (B', K')."""
+    rows: Tensor | None
+    """Index of the continued hypothesis among the B K rows, (B', K'); None if all continue in place."""
+    stay: Tensor | None
+    """Mask of the sentences that stay in the batch, (B,); None if all stay."""
 
 
-def force_eos(log_probs: Tensor, which: Tensor, eos_id: int) -> None:
-    """Leaves nothing but eos to the sentences `which`, (B,) bool, in `log_probs`, (B, K, V)."""
-    for line in which.nonzero().flatten().tolist():
+class Selection(ABC, Generic[S]):
+    """Strategy that selects continuations: beam, diverse beam, constrained beam or sampling."""
+
+    hypotheses = 1
+    """Number of hypotheses per sentence at the first step."""
+
+    def __init__(self, request: SearchRequest[S]) -> None:
+        self.request = request
+        self.config = request.config
+        self.eos_id = request.symbols.eos_id
+
+    @abstractmethod
+    def select(self, beams: ActiveBeams, log_probs: Tensor, state: S) -> Continuation:
+        """Select the continuations of a step, and record the hypotheses that end.
+
+        Clear `beams.open` for sentences that are finished. A finished sentence stays until the strategy removes it.
+
+        Args:
+            beams: the sentences and their hypotheses.
+            log_probs: log-probabilities of the next words, -inf for forbidden ones, (B, K, V).
+            state: state after the step.
+        """
+
+    @abstractmethod
+    def results(self) -> list[list[Hypothesis]]:
+        """Return the hypotheses of each sentence of the request."""
+
+    def bonus(self, state: S, hypotheses: int) -> Tensor | None:
+        """Return the bonus of each hypothesis if it ended now, (B, K), or None without a bonus."""
+        return None if self.request.bonus is None else self.request.bonus(state).view(-1, hypotheses)
+
+
+@torch.inference_mode()
+def decode(request: SearchRequest[S], selection: Selection[S]) -> list[list[Hypothesis]]:
+    """Run the decoding loop.
+
+    At each step the model scores the next words of all hypotheses, forbidden words are removed, and the selection
+    chooses the continuations. A sentence that has reached its maximum length can only end.
+
+    Returns:
+        The hypotheses of each sentence.
+    """
+    limits, symbols, state = request.max_lengths, request.symbols, request.state
+    device = limits.device
+    shortest = int(limits.min()) if len(limits) else 0
+    banned = torch.tensor(symbols.banned, dtype=torch.long, device=device)
+    beams = ActiveBeams(
+        sentences=torch.arange(len(limits), device=device),
+        limits=limits,
+        open=torch.ones(len(limits), dtype=torch.bool, device=device),
+        history=torch.full((len(limits), selection.hypotheses, 1), symbols.bos_id, device=device),
+    )
+    if selection.hypotheses > 1:
+        state = state.select(beams.sentences.unsqueeze(1).expand(-1, selection.hypotheses))
+    while len(beams.sentences):
+        log_probs, state, _ = request.step(beams.history[:, :, -1].flatten(), state)
+        log_probs = log_probs.view(*beams.history.shape[:2], -1)  # (B, K, V)
+        log_probs.index_fill_(2, banned, float("-inf"))
+        if beams.length > shortest:
+            force_eos(log_probs, (beams.limits < beams.length) & beams.open, symbols.eos_id)
+        for process in request.processors:
+            process(log_probs, beams.history, beams.sentences)
+        chosen = selection.select(beams, log_probs, state)
+        beams = beams.extend(chosen)
+        if chosen.rows is not None and len(beams.sentences):
+            state = state.select(chosen.rows)
+    return selection.results()
+
+
+def force_eos(log_probs: Tensor, sentences: Tensor, eos_id: int) -> None:
+    """Forbid everything except eos in `log_probs` (B, K, V) for the sentences of a mask (B,), in place."""
+    for line in sentences.nonzero().flatten().tolist():
         end = log_probs[line, :, eos_id].clone()
         log_probs[line] = float("-inf")
         log_probs[line, :, eos_id] = end
 
 
-def best_continuations(scores: Tensor, log_probs: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The best of a sentence's K V continuations, best first.
-
-    Args:
-        scores: log-probabilities of the hypotheses, (B, K).
-        log_probs: of each next word, (B, K, V).
-        count: how many, C; fewer come back where there are fewer.
-
-    Returns:
-        Log-probabilities of the longer hypotheses, the hypothesis that each continues (from 0 to K - 1) and its new
-        word, each (B, C).
-
-    Equal to `(scores.unsqueeze(2) + log_probs).flatten(1).topk(count)`, which sorts its way through K V numbers. Here
-    the vocabulary is cut into blocks: a maximum is found at the speed of memory, the C best words are in the C blocks
-    with the best maxima, and only these are sorted.
-    """
-    sentences, hypotheses, words = log_probs.shape
-    width = math.gcd(words, LARGEST_BLOCK)  # a power of two, as the processor's registers like it
-    maxima = scores.unsqueeze(2) + log_probs.view(sentences, hypotheses, -1, width).amax(dim=3)  # (B, K, V / width)
-    blocks = maxima.flatten(1)
-    promising = blocks.topk(min(count, blocks.size(1)), dim=1).indices  # (B, C)
-    parents = promising.div(words // width, rounding_mode="floor")  # of each promising block, (B, C)
-    candidates = log_probs.view(sentences, -1, width)[
-        torch.arange(sentences, device=scores.device).unsqueeze(1), promising
-    ]  # (B, C, width)
-    totals = (scores.gather(1, parents).unsqueeze(2) + candidates).flatten(1)
-    best, flat = totals.topk(min(count, totals.size(1)), dim=1)  # (B, C)
-    block = flat.div(width, rounding_mode="floor")
-    word = promising.gather(1, block) % (words // width) * width + flat % width
-    return best, parents.gather(1, block), word
+def finished_hypotheses(history: Tensor, log_probs: Tensor, scores: Tensor) -> Iterator[Hypothesis]:
+    """Yield N ended hypotheses from their tokens, bos first, (N, t), log-probabilities and scores, each (N,)."""
+    for tokens, log_prob, score in zip(history[:, 1:].tolist(), log_probs.tolist(), scores.tolist(), strict=True):
+        yield Hypothesis(tokens, log_prob, score)

@@ -1,124 +1,151 @@
-"""Which search a configuration and a batch's demands ask for, and what it has to keep to."""
+"""Selection of the search that the configuration and a batch's constraints require."""
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nmt.config import SearchConfig, SearchKind
+from nmt.decoding.beam import beam_search
 from nmt.decoding.constrained import constrained_search
 from nmt.decoding.coverage import Covered, coverage_bonus, covered_step
-from nmt.decoding.demands import Demand
 from nmt.decoding.diverse import diverse_search
 from nmt.decoding.ensemble import TranslationModel
-from nmt.decoding.mbr import minimum_risk
-from nmt.decoding.phrases import Constraints, Phrases
+from nmt.decoding.mbr import TextUtility, minimum_risk
+from nmt.decoding.phrases import Phrases, PhraseTracker
 from nmt.decoding.rules import BlockNgrams, ForcedPrefix, MinLength
 from nmt.decoding.sampling import sample
-from nmt.decoding.search import Hypothesis, LogitsProcessor, Symbols, search
+from nmt.decoding.search import Hypothesis, LogitsProcessor, SearchRequest, Symbols
+from nmt.decoding.target_constraints import TargetConstraints
 from nmt.errors import UserError
 
 log = logging.getLogger(__name__)
 
 
-def find(
-    model: TranslationModel,
-    sources: Sequence[Sequence[int]],
-    src: Tensor,
-    mask: Tensor,
-    max_lengths: Tensor,
-    symbols: Symbols,
-    config: SearchConfig,
-    demands: Sequence[Demand],
-    text: Callable[[list[int]], str],
-    tokenize: str,
+@dataclass(frozen=True)
+class SearchBatch:
+    """B sentences to translate."""
+
+    sources: Sequence[Sequence[int]]
+    """Token ids of the sentences."""
+    src: Tensor
+    """The same with eos, padded on the left, (S, B)."""
+    mask: Tensor
+    """True on real source tokens, (S, B)."""
+    max_lengths: Tensor
+    """Maximum number of tokens of each sentence's hypotheses, (B,); a longer prefix is forced completely."""
+    constraints: Sequence[TargetConstraints]
+    """Constraints of each sentence."""
+
+    def without_phrases(self, indices: Sequence[int]) -> "SearchBatch":
+        """Return some of the sentences, without the phrases that they must contain."""
+        free = [replace(self.constraints[i], phrases=Phrases([])) for i in indices]
+        sources = [self.sources[i] for i in indices]
+        columns = list(indices)
+        return SearchBatch(sources, self.src[:, columns], self.mask[:, columns], self.max_lengths[columns], free)
+
+
+def run_search(
+    model: TranslationModel, batch: SearchBatch, symbols: Symbols, config: SearchConfig, utility: TextUtility
 ) -> list[list[Hypothesis]]:
-    """The hypotheses of a batch by the configured search, as `search` returns them.
+    """Return the hypotheses of each sentence of a batch, by the configured search.
+
+    Phrases that do not fit are left out with a warning.
 
     Args:
-        model: searched.
-        sources: ids of the sentences.
-        src: the same, padded on the left, (S, B).
-        mask: True on real source tokens, (S, B).
-        max_lengths: most tokens of each sentence's hypotheses, (B,); a longer prefix is forced as a whole.
-        symbols: the special words.
-        config: which search.
-        demands: of each sentence. Constraints that do not fit are told and left out.
-        text, tokenize: as `minimum_risk` wants them.
+        model: the model.
+        batch: the sentences.
+        symbols: special tokens of the target vocabulary.
+        config: search configuration.
+        utility: utility for minimum Bayes risk.
 
     Raises:
-        UserError: constraints in another search than a beam, a coverage penalty without attention.
+        UserError: phrases with a search other than beam search, or a coverage penalty without attention.
     """
-    prefixes = torch.tensor([len(demand.prefix) for demand in demands], dtype=torch.long, device=src.device)
-    max_lengths = torch.maximum(max_lengths, prefixes)
-    rules: list[LogitsProcessor] = [BlockNgrams(config.block_ngrams)] if config.block_ngrams else []
-    if config.min_length:
-        rules.append(MinLength(config.min_length, max_lengths, symbols))
-    if any(demand.prefix for demand in demands):
-        rules = [ForcedPrefix([demand.prefix for demand in demands], rules)]
-
-    step: Any = model.step
-    state: Any = model.encode(src, mask)
-    bonus: Callable[[Any], Tensor] | None = None
-    if config.coverage_penalty:
-        step, state = covered_step(model), Covered(state, (~mask).t().float())
-        bonus = coverage_bonus(config.coverage_penalty)
-
-    if any(demand.phrases.all for demand in demands):
+    request = build_request(model, batch, symbols, config)
+    if any(constraint.phrases.all for constraint in batch.constraints):
         if config.kind != SearchKind.beam:
-            raise UserError(f"search.kind={config.kind} knows no constraints; use search=beam with constraints")
-        constraints = [fitting(demand, int(most)) for demand, most in zip(demands, max_lengths, strict=True)]
-        found = constrained_search(step, state, max_lengths, symbols, config, constraints, rules, bonus)
-        missed = [i for i, demand in enumerate(demands) if demand.phrases.all and not found[i]]
-        if not missed:
-            return found
+            raise UserError(
+                f"search.kind={config.kind} does not support lexical constraints; use search=beam with constraints"
+            )
+        limits = request.max_lengths.tolist()
+        phrases = [
+            fitting_phrases(constraint, limit) for constraint, limit in zip(batch.constraints, limits, strict=True)
+        ]
+        hypotheses = constrained_search(request, phrases)
+        missed = [i for i, constraint in enumerate(batch.constraints) if constraint.phrases.all and not hypotheses[i]]
         for i in missed:
             log.warning(
-                "%s: no translation holds all constraints and keeps search.block_ngrams; left out", demands[i].where
+                "%s: no translation contains all constraints with search.block_ngrams; the constraints are left out",
+                batch.constraints[i].where,
             )
-        free = [replace(demands[i], phrases=Phrases([])) for i in missed]
-        rest = [sources[i] for i in missed], src[:, missed], mask[:, missed], max_lengths[missed]
-        again = find(model, *rest, symbols, config, free, text, tokenize)
-        for i, hypotheses in zip(missed, again, strict=True):
-            found[i] = hypotheses
-        return found
+        if missed:
+            unconstrained = run_search(model, batch.without_phrases(missed), symbols, config, utility)
+            for i, of_sentence in zip(missed, unconstrained, strict=True):
+                hypotheses[i] = of_sentence
+        return hypotheses
     match config.kind:
         case SearchKind.greedy | SearchKind.beam:
-            return search(step, state, max_lengths, symbols, config, rules, bonus)
+            return beam_search(request)
         case SearchKind.diverse:
-            return diverse_search(step, state, max_lengths, symbols, config, rules, bonus)
+            return diverse_search(request)
         case SearchKind.sampling:
-            return sample(step, state, sources, max_lengths, symbols, config, config.n_best, rules)
+            return sample(request, batch.sources, config.n_best)
         case SearchKind.mbr:
-            return minimum_risk(step, state, sources, max_lengths, symbols, config, text, tokenize, rules, bonus)
+            return minimum_risk(request, batch.sources, utility)
 
 
-def fitting(demand: Demand, most: int) -> Constraints:
-    """A sentence's constraints, if they fit behind its prefix into its longest hypothesis; none if not."""
-    phrases = demand.phrases
+def build_request(
+    model: TranslationModel, batch: SearchBatch, symbols: Symbols, config: SearchConfig
+) -> SearchRequest[Any]:
+    """Encode a batch and return the search request, with the configured rules and coverage penalty."""
+    prefixes = [constraint.prefix for constraint in batch.constraints]
+    lengths = torch.tensor([len(prefix) for prefix in prefixes], dtype=torch.long, device=batch.src.device)
+    max_lengths = torch.maximum(batch.max_lengths, lengths)
+    processors: list[LogitsProcessor] = [BlockNgrams(config.block_ngrams)] if config.block_ngrams else []
+    if config.min_length:
+        processors.append(MinLength(config.min_length, max_lengths, symbols))
+    if any(prefixes):
+        processors = [ForcedPrefix(prefixes, processors)]
+    state = model.encode(batch.src, batch.mask)
+    if not config.coverage_penalty:
+        return SearchRequest(model.step, state, max_lengths, symbols, config, processors)
+    covered = Covered(state, (~batch.mask).t().float())
+    bonus = coverage_bonus(config.coverage_penalty)
+    return SearchRequest(covered_step(model), covered, max_lengths, symbols, config, processors, bonus)
+
+
+def fitting_phrases(constraint: TargetConstraints, limit: int) -> PhraseTracker:
+    """Return a sentence's phrases if they fit behind its prefix into `limit` tokens, otherwise none, with a warning."""
+    phrases = constraint.phrases
     if not phrases.all:
         return phrases
-    need = needed(demand)
-    if need <= most:
+    need = needed_length(constraint)
+    if need <= limit:
         return phrases
-    said = "%s: its constraints need %d pieces, more than the %d of the longest translation, and are left out"
-    log.warning(f"{said}; raise search.max_length_offset", demand.where, need, most)
+    log.warning(
+        "%s: its constraints need %d pieces, and the longest translation has %d; they are left out. "
+        "Raise search.max_length_offset",
+        constraint.where,
+        need,
+        limit,
+    )
     return Phrases([])
 
 
-def needed(demand: Demand) -> int:
-    """Tokens of the shortest hypothesis that begins with the prefix and holds the constraints."""
-    prefix, phrases = demand.prefix, demand.phrases
-    found: list[int] = []
-    reached, length = {(0, phrases.start)}, 0
+def needed_length(constraint: TargetConstraints) -> int:
+    """Return the number of tokens of the shortest hypothesis with the prefix and all phrases."""
+    prefix, phrases = constraint.prefix, constraint.phrases
+    lengths: list[int] = []
+    reached, length = {(0, phrases.start)}, 0  # states of the prefix automaton and of the phrases
     while reached:
-        found += [length + phrases.need(state) for place, state in reached if place == len(prefix)]
-        on_the_way = [(place, state) for place, state in reached if place < len(prefix)]
+        lengths += [length + phrases.need(state) for place, state in reached if place == len(prefix)]
+        unfinished = [(place, state) for place, state in reached if place < len(prefix)]
         reached = {
-            (after, phrases.after(state, word)) for place, state in on_the_way for word, after in prefix[place].items()
+            (after, phrases.after(state, word)) for place, state in unfinished for word, after in prefix[place].items()
         }
         length += 1
-    return min(found)
+    return min(lengths)

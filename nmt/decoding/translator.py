@@ -1,26 +1,29 @@
-"""Lines of text to lines of text."""
+"""Translation of lines of text."""
 
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from nmt.config import DataConfig, SearchConfig
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, source_tensors
-from nmt.data.scripts import join_sentences
-from nmt.decoding.demands import UNCONSTRAINED, Demand
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, pad_source
+from nmt.data.words import join_sentences
 from nmt.decoding.ensemble import TranslationModel
+from nmt.decoding.mbr import PairwiseUtility, TextUtility
 from nmt.decoding.parts import SPACE, Part, cut_lines
 from nmt.decoding.search import Hypothesis, Symbols
-from nmt.decoding.strategies import find
+from nmt.decoding.strategies import SearchBatch, run_search
+from nmt.decoding.target_constraints import UNCONSTRAINED, TargetConstraints
+from nmt.metrics import pairwise
 
 SYMBOLS = Symbols(BOS_ID, EOS_ID, banned=(PAD_ID, UNK_ID, BOS_ID))
 HYPOTHESES = 320
-"""Searched at once unless the configuration says otherwise: more are hardly faster."""
+"""Number of hypotheses per batch unless the configuration sets one; more are hardly faster."""
 
 log = logging.getLogger(__name__)
 
@@ -30,28 +33,29 @@ class Candidate:
     """One translation of a line."""
 
     text: str
+    """Text of the translation."""
     log_prob: float
     """Natural logarithm of its probability."""
     score: float
-    """What candidates are ranked by: the log-probability after the length penalty; for `mbr` the expected utility."""
+    """Ranking score: the log-probability after the length penalty; with `search=mbr`, the expected utility."""
     pieces: list[list[int]] = field(default_factory=list)
-    """Its ids, without eos, for each part of the line."""
+    """Token ids without eos, for each part of the line."""
 
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """Where the model looked for each target piece."""
+    """Attention weights of a sentence and its translation."""
 
     src: list[str]
     """Source pieces, eos last."""
     tgt: list[str]
     """Target pieces, eos last."""
     weights: list[list[float]]
-    """A line a target piece, a column a source piece."""
+    """Weights, one row per target piece and one column per source piece."""
 
 
 class Translator:
-    """A model with its two tokenizers: raw text in, raw text out."""
+    """Model with its two tokenizers, which translates raw text to raw text."""
 
     def __init__(
         self,
@@ -59,23 +63,24 @@ class Translator:
         src: Tokenizer,
         tgt: Tokenizer,
         config: SearchConfig,
-        bleu_tokenize: str = DataConfig.bleu_tokenize,
+        utility: PairwiseUtility | None = None,
         src_lang: str = DataConfig.src_lang,
     ) -> None:
         """
         Args:
-            model: one, or an ensemble.
-            src: the source's tokenizer.
-            tgt: the target's.
-            config: how to search.
-            bleu_tokenize: sacrebleu's tokenizer, for minimum Bayes risk with BLEU.
-            src_lang: language code of the source, whose sentences a long line is cut into.
+            model: a model or an ensemble.
+            src: tokenizer of the source.
+            tgt: tokenizer of the target.
+            config: search configuration.
+            utility: utility for minimum Bayes risk; None: `search.mbr_utility` with the default BLEU tokenizer.
+            src_lang: language code of the source, by which long lines are split into sentences.
         """
         self.model = model
         self.src = src
         self.tgt = tgt
         self.config = config
-        self.bleu_tokenize = bleu_tokenize
+        pairwise_utility = utility or partial(pairwise, metric=config.mbr_utility, tokenize=DataConfig.bleu_tokenize)
+        self.utility = TextUtility(self.text_of, pairwise_utility)
         self.src_lang = src_lang
         self.device = next(model.parameters()).device
 
@@ -83,114 +88,117 @@ class Translator:
         self,
         lines: Sequence[str],
         on_progress: Callable[[int], None] = lambda lines: None,
-        demands: Sequence[Demand] | None = None,
+        constraints: Sequence[TargetConstraints] | None = None,
         places: Sequence[str] | None = None,
     ) -> list[list[Candidate]]:
-        """The n best translations of each line, best first (samples as drawn); an empty line has one, the empty text.
+        """Return the n best translations of each line, best first; samples are in the order drawn.
 
-        A segment of which the model gives no finite score is left out of its line, with a warning.
+        An empty line has one translation, the empty text. A segment for which the model gives no finite score is left
+        out of its line, with a warning.
 
         Args:
-            lines: any text, one sentence each. A line of more pieces than `search.max_source_pieces` is translated
+            lines: text, one sentence per line. A line of more pieces than `search.max_source_pieces` is translated
                 sentence by sentence.
-            on_progress: called with the number of source segments that were just finished.
-            demands: what each line's translation must hold; of a line in parts, that of its first part.
-            places: what warnings call each line, as `FILE, line 3`.
+            on_progress: function called with the number of source segments that were just finished.
+            constraints: constraints on each line's translation; for a line in parts, on that of its first part.
+            places: name of each line in warnings, for example `FILE, line 3`.
 
         Raises:
-            UserError: the search or the model cannot do what is asked.
+            UserError: the search or the model does not support the constraints or the configuration.
         """
         segments: list[list[int]] = []
-        asked: list[Demand] = []
+        segment_constraints: list[TargetConstraints] = []
         spans: list[range] = []
-        demands = demands or [UNCONSTRAINED] * len(lines)
+        constraints = constraints or [UNCONSTRAINED] * len(lines)
         places = places or [f"line {number}" for number in range(1, len(lines) + 1)]
-        for parts, demand, place in zip(self.parts(lines), demands, places, strict=True):
+        for parts, constraint, place in zip(self.parts(lines), constraints, places, strict=True):
             if len(parts) > 1:
                 pieces = sum(len(part.ids) for part in parts)
                 log.warning("%s: its %d pieces are translated in %d parts", place, pieces, len(parts))
             spans.append(range(len(segments), len(segments) + len(parts)))
             segments.extend(part.ids for part in parts)
-            asked.extend([demand, *[UNCONSTRAINED] * (len(parts) - 1)][: len(parts)])
-        found = self.search(segments, on_progress, asked)
-        if lost := found.count([]):
-            log.warning("%d segments have no translation: the model's scores of them are no finite numbers", lost)
-        found = [hypotheses or [Hypothesis([], -math.inf, -math.inf)] for hypotheses in found]
-        return [self.join([found[i] for i in span]) for span in spans]
+            segment_constraints.extend([constraint, *[UNCONSTRAINED] * (len(parts) - 1)][: len(parts)])
+        results = self.search(segments, on_progress, segment_constraints)
+        if lost := results.count([]):
+            log.warning("%d segments have no translation, because the model's scores are not finite", lost)
+        results = [hypotheses or [Hypothesis([], -math.inf, -math.inf)] for hypotheses in results]
+        return [self.join([results[i] for i in span]) for span in spans]
 
-    def ask_for(self, n_best: int) -> None:
-        """How many translations of each line to return from now on."""
+    def set_n_best(self, n_best: int) -> None:
+        """Set the number of translations that are returned for each line."""
         self.config = replace(self.config, n_best=n_best)
 
     def parts(self, lines: Sequence[str]) -> list[list[Part]]:
-        """Return the parts that each line is translated in."""
+        """Return the parts in which each line is translated."""
         return cut_lines([normalise(line) for line in lines], self.src, self.src_lang, self.config.max_source_pieces)
 
     def search(
         self,
         sources: list[list[int]],
         on_progress: Callable[[int], None],
-        demands: Sequence[Demand] | None = None,
+        constraints: Sequence[TargetConstraints] | None = None,
     ) -> list[list[Hypothesis]]:
-        """Searches ids of source sentences, in batches of like length, longest first."""
-        asked = demands or [UNCONSTRAINED] * len(sources)
+        """Search the translations of source ids, in batches of similar length, longest first."""
+        constraints = constraints or [UNCONSTRAINED] * len(sources)
         training = self.model.training
         self.model.eval()
         order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
         size = self.config.batch_size or max(1, HYPOTHESES // self.config.width)
         batches = [order[start : start + size] for start in range(0, len(order), size)]
-        found: list[list[Hypothesis]] = [[] for _ in sources]
+        results: list[list[Hypothesis]] = [[] for _ in sources]
         try:
-            for batch, results in zip(batches, self.search_batches(sources, batches, asked), strict=True):
-                for i, hypotheses in zip(batch, results, strict=True):
-                    found[i] = hypotheses
+            for batch, hypotheses in zip(batches, self.search_batches(sources, batches, constraints), strict=True):
+                for i, of_sentence in zip(batch, hypotheses, strict=True):
+                    results[i] = of_sentence
                 on_progress(len(batch))
         finally:
             self.model.train(training)
-        return found
+        return results
 
     def search_batches(
-        self, sources: list[list[int]], batches: list[list[int]], demands: Sequence[Demand]
+        self, sources: list[list[int]], batches: list[list[int]], constraints: Sequence[TargetConstraints]
     ) -> Iterator[list[list[Hypothesis]]]:
-        """Searches each batch; on a processor side by side, a thread each.
+        """Search each batch; on a CPU in parallel, one thread per batch.
 
-        A step of search is many small operations, which two cores do faster for two batches than together for one.
+        A step of search is many small operations, which two cores compute faster for two batches separately than
+        together for one.
         """
 
-        def one(batch: list[int]) -> list[list[Hypothesis]]:
-            return self.search_batch([sources[i] for i in batch], [demands[i] for i in batch])
+        def search(batch: list[int]) -> list[list[Hypothesis]]:
+            return self.search_batch([sources[i] for i in batch], [constraints[i] for i in batch])
 
         threads = torch.get_num_threads()
         if self.device.type != "cpu" or len(batches) < 2 or threads == 1:
-            yield from map(one, batches)
+            yield from map(search, batches)
             return
         pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
         try:
-            yield from pool.map(one, batches)
+            yield from pool.map(search, batches)
         finally:
-            pool.shutdown(cancel_futures=True)  # an interrupt need not wait for all the text
-            torch.set_num_threads(threads)  # the workers' setting is everyone's
+            pool.shutdown(cancel_futures=True)  # so that an interrupt does not wait for the remaining batches
+            torch.set_num_threads(threads)  # because the setting of the worker threads is global
 
     @torch.inference_mode()
-    def search_batch(self, sources: list[list[int]], demands: Sequence[Demand]) -> list[list[Hypothesis]]:
-        src, mask = (tensor.to(self.device) for tensor in source_tensors(sources))
+    def search_batch(
+        self, sources: list[list[int]], constraints: Sequence[TargetConstraints]
+    ) -> list[list[Hypothesis]]:
+        """Search one batch."""
+        src, mask = (tensor.to(self.device) for tensor in pad_source(sources))
         symbols = replace(SYMBOLS, blank=self.blank_pieces()) if self.config.min_length else SYMBOLS
-        max_lengths = self.max_lengths(sources, mask)
-        return find(
-            self.model, sources, src, mask, max_lengths, symbols, self.config, demands, self.text_of, self.bleu_tokenize
-        )
+        batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints)
+        return run_search(self.model, batch, symbols, self.config, self.utility)
 
     def blank_pieces(self) -> tuple[int, ...]:
-        """Return the pieces that write nothing but spaces."""
+        """Return the pieces that write only spaces."""
         pieces = self.tgt.pieces(range(self.tgt.size))
         return tuple(i for i, piece in enumerate(pieces) if not piece.replace(SPACE, "").strip())
 
     def max_lengths(self, sources: list[list[int]], mask: Tensor) -> Tensor:
-        """Most tokens of a translation of each source, (B,); `mask` is True on real source tokens, (S, B)."""
+        """Return the maximum number of target tokens of each source, (B,); `mask` is the source mask, (S, B)."""
         return (mask.sum(dim=0) * self.config.max_length_ratio).long() + self.config.max_length_offset
 
     def join(self, parts: list[list[Hypothesis]]) -> list[Candidate]:
-        """Candidates of a line from its parts' hypotheses: the best of each part, the second of each, and so on."""
+        """Return the candidates of a line; the nth joins the nth hypothesis of each part."""
         if not parts:
             return [Candidate("", 0.0, 0.0)]
         ranks = min(len(hypotheses) for hypotheses in parts)
@@ -205,33 +213,31 @@ class Translator:
         ]
 
     def text_of(self, *parts: list[int]) -> str:
-        """One line of the parts' ids, whatever their pieces hold: no line ends, no control characters."""
+        """Return the text of the parts' ids as one line, without line ends and control characters."""
         return normalise(join_sentences([normalise(text) for text in self.tgt.decode(parts)]))
 
     def attention(self, src: str, tgt: str) -> AttentionMap | None:
-        """Where the model looks while it reads this translation; None for a model without attention.
+        """Return the attention weights of a sentence and its translation; None for a model without attention.
 
-        The translation is given to the decoder, so that the weights are the same whatever search found it.
+        They are computed under teacher forcing, and do not depend on the search that found the translation.
         """
         maps = self.attentions([src], [tgt])
         return None if maps is None else maps[0]
 
     @torch.inference_mode()
     def attentions(self, src: Sequence[str], tgt: Sequence[str]) -> list[AttentionMap] | None:
-        """The same for several sentences and their translations, read together as one batch."""
+        """Return the attention weights of several sentences and their translations, computed in one batch."""
         self.model.eval()
         src_ids, tgt_ids = self.src.encode([normalise(line) for line in src]), self.tgt.encode(list(tgt))
         batch = make_batch(src_ids, tgt_ids, range(len(src_ids))).to(self.device)
-        weights = self.model.attention(
-            batch.src, batch.src_mask, batch.tgt_in
-        )  # (B, T, S), the source at the right end
+        weights = self.model.attention(batch.src, batch.src_mask, batch.tgt_in)  # (B, T, S), padded on the left
         if weights is None:
             return None
         return [
             AttentionMap(
-                self.src.pieces([*own_src, EOS_ID]),
-                self.tgt.pieces([*own_tgt, EOS_ID]),
-                own[: len(own_tgt) + 1, -len(own_src) - 1 :].tolist(),
+                self.src.pieces([*src_pieces, EOS_ID]),
+                self.tgt.pieces([*tgt_pieces, EOS_ID]),
+                of_pair[: len(tgt_pieces) + 1, -len(src_pieces) - 1 :].tolist(),
             )
-            for own_src, own_tgt, own in zip(src_ids, tgt_ids, weights.float(), strict=True)
+            for src_pieces, tgt_pieces, of_pair in zip(src_ids, tgt_ids, weights.float(), strict=True)
         ]

@@ -1,6 +1,6 @@
-"""Evaluating a run, and comparing runs."""
+"""Evaluation of a run: scores, perplexity, tables and plots."""
 
-from nmt.evaluation.evaluate import evaluate, evaluate_split, load_translator, score_translations, translate_with_bar
+from nmt.evaluation.evaluate import evaluate, evaluate_split, score_translations, translate_with_bar
 from nmt.evaluation.plots import draw_attention, draw_learning_curves
 from nmt.evaluation.sets import EvaluationSet, scores_name
 from nmt.evaluation.table import show_scores
@@ -11,7 +11,6 @@ __all__ = [
     "draw_learning_curves",
     "evaluate",
     "evaluate_split",
-    "load_translator",
     "score_translations",
     "scores_name",
     "show_scores",

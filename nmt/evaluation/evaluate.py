@@ -1,25 +1,20 @@
-"""Scores of a run, with everything that is needed to repeat them."""
+"""Evaluation of a run, with a record of everything needed to repeat it."""
 
 import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
-import torch
-
-from nmt.config import Config, SearchConfig
+from nmt.config import Config
 from nmt.console import progress_bar
-from nmt.data import BOS_ID, PAD_ID, tokenizer_advice
-from nmt.decoding import Candidate, Ensemble, Translator
-from nmt.errors import UserError
+from nmt.data import tokenizer_advice
+from nmt.decoding import Candidate, Translator
 from nmt.evaluation.perplexity import perplexities
 from nmt.evaluation.sets import EvaluationSet
 from nmt.metrics import RESAMPLES, SEED, Comet, Score, all_scores
-from nmt.models import Seq2Seq, Vocabulary, build_model, check_model_size
-from nmt.run import RunDirectory, load_average, load_weights
+from nmt.run import RunDirectory
 
 SCORE_AGAIN = (
     "score these translations with scripts/score.py bleu_tokenize={better}, or train with data.bleu_tokenize={better}"
@@ -28,61 +23,10 @@ SCORE_AGAIN = (
 log = logging.getLogger(__name__)
 
 
-def load_translator(
-    run: RunDirectory,
-    checkpoint: str,
-    search: SearchConfig,
-    device: torch.device,
-    others: Sequence[RunDirectory] = (),
-) -> tuple[Translator, int]:
-    """A run's model ready to translate, and the step of its checkpoint.
-
-    Args:
-        run: whose model and tokenizers are used.
-        checkpoint: best, last or average:N, of every run.
-        search: how to translate.
-        device: where.
-        others: runs whose models decode together with this one's, as an ensemble.
-
-    Raises:
-        UserError: a run is incomplete or damaged, or has another vocabulary.
-    """
-    models, steps = zip(*(load_model(each, checkpoint) for each in (run, *others)), strict=True)
-    src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
-    for other in others:
-        if (other.tokenizer("src").model, other.tokenizer("tgt").model) != (src.model, tgt.model):
-            raise UserError(f"ensemble: {other.path} has other tokenizers than {run.path}; train both on one corpus")
-    members = [model.to(device).eval() for model in models]
-    model = Ensemble(members) if others else members[0]
-    data = run.config().data
-    return Translator(model, src, tgt, search, data.bleu_tokenize, data.src_lang), steps[0]
-
-
-def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:
-    """A run's model with the weights of a checkpoint, and its step; of an average, the newest."""
-    config = run.config()
-    name, _, count = run.checkpoint_link(checkpoint).partition(":")
-    if count and int(count) > config.train.keep_checkpoints:
-        raise UserError(
-            f"checkpoint={checkpoint}: {run.path} keeps {config.train.keep_checkpoints} checkpoints; "
-            f"train with train.keep_checkpoints={count}"
-        )
-    load = partial(load_average, run.checkpoints, int(count)) if count else partial(load_weights, run.checkpoints, name)
-    step, weights = load(run.identity)
-    if name != checkpoint.partition(":")[0]:
-        log.warning("%s was stopped before its first validation and has no best checkpoint: last is used", run.path)
-    src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
-    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)
-    check_model_size(config.model, vocabulary, sum(weight.numel() for weight in weights.values()))
-    model = build_model(config.model, vocabulary)
-    model.load_weights(weights)
-    return model, step
-
-
 def translate_with_bar(translator: Translator, lines: Sequence[str], name: str = "") -> list[list[Candidate]]:
     """Return the n best translations of each line, with a progress bar on standard error if that is a terminal.
 
-    `name` is what warnings call the text.
+    `name` is the name of the text in warnings.
     """
     places = [f"{name}{', ' * bool(name)}line {number}" for number in range(1, len(lines) + 1)]
     with progress_bar() as bar:
@@ -93,7 +37,7 @@ def translate_with_bar(translator: Translator, lines: Sequence[str], name: str =
 def evaluate_split(
     run: RunDirectory, translator: Translator, split: str, step: int, config: Config
 ) -> dict[str, Score]:
-    """Scores a held-out split; writes RUN/scores/SPLIT.json and the hypotheses beside it."""
+    """Score a held-out split, and write RUN/scores/SPLIT.json and SPLIT.hyp."""
     src, references = run.text(split)
     return evaluate(EvaluationSet(split, src, [references]), translator, step, config, run.folder("scores") / split)
 
@@ -107,28 +51,28 @@ def evaluate(
     chosen: Mapping[str, object] | None = None,
     comet: Comet | None = None,
 ) -> dict[str, Score]:
-    """Translates, scores, and writes STEM.json and STEM.hyp.
+    """Translate and score a test set, and write STEM.json and STEM.hyp.
 
     Args:
-        test: what to translate, and the references.
-        translator: the model and its search.
-        step: the checkpoint's, for the record.
-        config: the run's configuration.
-        stem: the files' path without ending.
-        chosen: what else of the command belongs to the record.
-        comet: a learnt metric to score with too.
+        test: source lines and references.
+        translator: model and search.
+        step: step of the checkpoint, for the record.
+        config: configuration of the run.
+        stem: path of the files without extension.
+        chosen: further settings of the command, for the record.
+        comet: learnt metric to compute as well.
 
     Raises:
-        UserError: the sides are of different length.
+        UserError: the sides have different lengths.
     """
-    made = score_translations(test, translator, step, config, chosen, comet)
-    made.keep(stem)
-    return made.scores
+    scored = score_translations(test, translator, step, config, chosen, comet)
+    scored.keep(stem)
+    return scored.scores
 
 
 @dataclass(frozen=True)
 class ScoredTranslations:
-    """Scores of translations, and what is kept of them."""
+    """Scores of translations with the record to write."""
 
     scores: dict[str, Score]
     hypotheses: list[str]
@@ -136,7 +80,7 @@ class ScoredTranslations:
 
     def keep(self, stem: Path) -> None:
         """Write STEM.json and STEM.hyp."""
-        keep(stem, self.hypotheses, self.record)
+        write_scores(stem, self.hypotheses, self.record)
 
 
 def score_translations(
@@ -147,17 +91,17 @@ def score_translations(
     chosen: Mapping[str, object] | None = None,
     comet: Comet | None = None,
 ) -> ScoredTranslations:
-    """Translate and score; arguments and errors are those of `evaluate`."""
+    """Translate and score a test set; arguments and errors are those of `evaluate`."""
     test.check()
     if advice := tokenizer_advice(test.references[0], config.data.bleu_tokenize, SCORE_AGAIN):
         log.warning(advice)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     hypotheses = [best.text for best, *_ in translate_with_bar(translator, test.src, test.name)]
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     reference, *others = test.references
     scores = all_scores(hypotheses, reference, config.data.bleu_tokenize, others, test.labels)
-    of_model, unknown = perplexities(translator, test.src, reference, test.labels, config.data.bleu_tokenize)
-    scores |= of_model
+    model_scores, unknown = perplexities(translator, test.src, reference, test.labels, config.data.bleu_tokenize)
+    scores |= model_scores
     if comet is not None:
         scores["comet"] = comet(test.src, hypotheses, reference, test.labels)
     record: dict[str, object] = {name: asdict(score) for name, score in scores.items()}
@@ -177,8 +121,8 @@ def score_translations(
     return ScoredTranslations(scores, hypotheses, record)
 
 
-def keep(stem: Path, hypotheses: Sequence[str], record: Mapping[str, object]) -> None:
-    """Writes both files; whoever is killed meanwhile leaves the old ones or no record, never one of other lines."""
+def write_scores(stem: Path, hypotheses: Sequence[str], record: Mapping[str, object]) -> None:
+    """Write both files. A process killed in between leaves the old files, or no record."""
     path, temporary = Path(f"{stem}.json"), Path(f"{stem}.tmp")
     temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
     path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a model thinks of the references: its perplexity by forced scoring."""
+"""Perplexity of the references by forced decoding."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import nmt
-from nmt.data import UNK_ID, Batch, PairStore, in_length_order, normalise
+from nmt.data import UNK_ID, Batch, PairStore, batches_by_length, normalise
 from nmt.decoding import Translator
 from nmt.decoding.ensemble import TranslationModel
 from nmt.metrics import UNITS, Score, bleu_words, score_with_interval
@@ -23,19 +23,19 @@ def perplexities(
     labels: Mapping[str, str],
     bleu_tokenize: str = "13a",
 ) -> tuple[dict[str, Score], int]:
-    """The perplexity of the references, per piece, word and character, and how many pieces of them are unknown.
+    """Return the references' perplexity per piece, word and character, and the number of their unknown pieces.
 
-    All three are exp of the references' negative log-likelihood, divided by the number of pieces, of words between
-    spaces, or of characters, with one end a sentence: per piece as in training, per word and per character so that
-    models of other vocabularies can be compared (Mielke 2019). The likelihood is that of one way to cut the words into
-    pieces, so that the true perplexity is at most this.
+    All three are exp of the references' negative log-likelihood divided by a number of units: pieces, words between
+    spaces, or characters, with one end of sentence per sentence. Perplexity per piece is that of training; per word and
+    per character, models with different vocabularies can be compared (Mielke 2019). The likelihood is that of one
+    segmentation into pieces, so that the true perplexity is at most this value.
 
     Args:
-        translator: the model, which may be an ensemble, and its tokenizers.
+        translator: model, which may be an ensemble, and its tokenizers.
         src: source sentences.
-        references: one a sentence.
-        labels: what signatures say of the test set.
-        bleu_tokenize: sacrebleu's tokenizer; one for text without spaces makes the words, and the signature names it.
+        references: one reference per sentence.
+        labels: entries about the test set in the signatures.
+        bleu_tokenize: sacrebleu's tokenizer. One for text without spaces splits the words, and the signature names it.
     """
     src_lines, tgt_lines = ([normalise(line) for line in lines] for lines in (src, references))
     tgt_ids = translator.tgt.encode(tgt_lines)
@@ -43,9 +43,9 @@ def perplexities(
     nll = [0.0] * len(store)
     training = translator.model.training
     translator.model.eval()
-    for batch in in_length_order(store, BATCH_SIZE):
-        found = forced_nll(translator.model, batch.to(translator.device)).tolist()
-        for index, value in zip(batch.indices, found, strict=True):
+    for batch in batches_by_length(store, BATCH_SIZE):
+        values = forced_nll(translator.model, batch.to(translator.device)).tolist()
+        for index, value in zip(batch.indices, values, strict=True):
             nll[index] = value
     translator.model.train(training)
     vocabulary = hashlib.sha256(translator.tgt.model).hexdigest()[:8]
@@ -62,26 +62,26 @@ def perplexities(
     label = "".join(f"|{key}:{value}" for key, value in labels.items())
     scores = {
         name: score_with_interval(
-            [(value, count + 1) for value, count in zip(nll, all_gather, strict=True)],
+            [(value, count + 1) for value, count in zip(nll, sizes, strict=True)],
             lambda sums: perplexity(sums[0], int(sums[1])),
             f"nrefs:1{label}|unit:{unit}|end:yes{more}|nmt:{nmt.__version__}",
         )
-        for name, (unit, more, all_gather) in counts.items()
+        for name, (unit, more, sizes) in counts.items()
     }
     return scores, sum(ids.count(UNK_ID) for ids in tgt_ids)
 
 
 @torch.inference_mode()
 def forced_nll(model: TranslationModel, batch: Batch) -> Tensor:
-    """-log p(tgt | src) of each pair, eos included, in nats, (B,).
+    """Return -log p(tgt | src) of each pair, including eos, in nats, (B,).
 
-    The model takes the steps that it takes in search, but is given the reference's tokens: so an ensemble and 8-bit
-    integers are scored as they translate.
+    The model decodes step by step as in search, with the reference's tokens as input, so that an ensemble or an int8
+    model is scored in the form in which it translates.
     """
     state = model.encode(batch.src, batch.src_mask)
     nll = torch.zeros(len(batch.indices), dtype=torch.float64, device=batch.src.device)
     for tokens, wanted, real in zip(batch.tgt_in, batch.tgt_out, batch.tgt_mask, strict=True):  # (B,) each
-        log_probs, state = model.step(tokens, state)  # (B, V)
-        found = log_probs.gather(1, wanted.unsqueeze(1)).squeeze(1).double()
-        nll -= found.where(real, 0.0)
+        log_probs, state, _ = model.step(tokens, state)  # (B, V)
+        chosen = log_probs.gather(1, wanted.unsqueeze(1)).squeeze(1).double()
+        nll -= chosen.where(real, 0.0)
     return nll

@@ -1,4 +1,4 @@
-"""Pictures. The only file that imports matplotlib, and only once there is something to draw: it takes a while."""
+"""Plots of learning curves and attention. matplotlib is imported only when a figure is drawn, because it is slow."""
 
 import textwrap
 from pathlib import Path
@@ -19,7 +19,7 @@ CURVES = (
 
 
 def draw_learning_curves(metrics: Path, picture: Path) -> None:
-    """Draws a run's metrics.jsonl as a PNG of four panels; does nothing while there is nothing to draw."""
+    """Draw a run's metrics.jsonl as a PNG of four panels; do nothing if it has no lines."""
     lines = read_metrics(metrics)
     if not lines:
         return
@@ -38,14 +38,14 @@ def draw_learning_curves(metrics: Path, picture: Path) -> None:
 
 
 def draw_attention(attention: AttentionMap, picture: Path, title: str = "") -> None:
-    """Draws a heat map: source pieces across, target pieces down, darker for more weight."""
+    """Draw a heat map of attention weights: source pieces on the x axis, target pieces on the y axis."""
     width, height = len(attention.src), len(attention.tgt)
     figure = new_figure(1.5 + 0.45 * width, 1.2 + 0.38 * height)
     axes = figure.subplots()
     if title:
         figure.suptitle("\n".join(textwrap.wrap(title, 30 + 6 * width)), fontsize=11, parse_math=False)
     image = axes.imshow(attention.weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
-    # A dollar sign in a piece is a dollar sign, not the start of a formula.
+    # parse_math=False: a dollar sign in a piece does not start a formula.
     axes.set_xticks(range(width), attention.src, rotation=60, ha="left", rotation_mode="anchor", parse_math=False)
     axes.set_yticks(range(height), attention.tgt, parse_math=False)
     axes.xaxis.tick_top()
@@ -56,12 +56,13 @@ def draw_attention(attention: AttentionMap, picture: Path, title: str = "") -> N
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty picture, its sides in inches."""
+    """Return an empty figure; width and height are in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(figure: "Figure", picture: Path) -> None:
+    """Write a figure as a file, creating its folder if needed."""
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=130)

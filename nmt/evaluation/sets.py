@@ -1,4 +1,4 @@
-"""What a system is scored on."""
+"""Evaluation sets: source lines with references."""
 
 import hashlib
 import logging
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nmt.config import path_of
-from nmt.data import is_regular, named, normalise_characters, read_all, read_scored
+from nmt.config import user_path
+from nmt.data import is_regular, named, normalise_characters, read_all, read_for_scoring
 from nmt.errors import UserError
 from nmt.metrics import fetch_test_set
 
@@ -19,48 +19,47 @@ class EvaluationSet:
     """Sentences with their reference translations."""
 
     name: str
-    """A split, a file, or sacrebleu's name of a test set."""
+    """Name of a split, of a file or of a test set of sacrebleu."""
     src: Sequence[str]
     references: Sequence[Sequence[str]]
-    """Lists as long as `src`; the first one counts where a metric takes one alone."""
+    """One list per set of references, as long as `src`; metrics with one reference use the first."""
     labels: Mapping[str, str] = field(default_factory=dict)
-    """What signatures say of it: sacrebleu's `test` and `lang`."""
+    """Entries in the signatures: sacrebleu's `test` and `lang`."""
 
     @classmethod
     def of_files(cls, src: str, *refs: str) -> "EvaluationSet":
-        """Return the set of a source text and one or several texts of references.
+        """Return the set of a source file and one or several reference files.
 
         Raises:
-            UserError: a text cannot be read.
+            UserError: a file cannot be read.
         """
-        references = [read_scored(path_of(ref)) for ref in refs]
-        return cls(Path(src).name if is_regular(Path(src)) else named(src), read_all(path_of(src)), references)
+        references = [read_for_scoring(user_path(ref)) for ref in refs]
+        return cls(Path(src).name if is_regular(Path(src)) else named(src), read_all(user_path(src)), references)
 
     @classmethod
     def of_sacrebleu(cls, name: str, pair: str) -> "EvaluationSet":
-        """A test set by its name in sacrebleu, for a pair of languages such as en-de.
+        """Return a test set by its name in sacrebleu, for a language pair such as en-de.
 
         Raises:
-            UserError: there is none, it cannot be downloaded, or its files are not whole.
+            UserError: sacrebleu does not have the test set, it cannot be downloaded, or its files are incomplete.
         """
         src, references = fetch_test_set(name, pair)
         lines = [read_all(path) for path in (src, *references)]
         if len({len(side) for side in lines}) != 1:
             raise UserError(
-                f"testset={name}: its files in {src.parent} are of different length, some of them cut off; delete that "
-                "folder, and it is fetched again"
+                f"testset={name}: its files in {src.parent} have different lengths, so some are incomplete; delete "
+                "that folder, and it is downloaded again"
             )
-        other = sum(normalise_characters(line) != line for side in lines[1:] for line in side)
-        if other:
-            log.warning(
-                "testset=%s: %d lines are not in Unicode NFC; they are scored as sacrebleu has them", name, other
-            )
+        not_nfc = sum(normalise_characters(line) != line for side in lines[1:] for line in side)
+        if not_nfc:
+            log.warning("testset=%s: %d lines are not in Unicode NFC; they are scored unchanged", name, not_nfc)
         return cls(name, lines[0], lines[1:], {"test": name, "lang": pair})
 
     def check(self) -> None:
-        """
+        """Check that the sides can be scored.
+
         Raises:
-            UserError: the sides are of different length, or empty.
+            UserError: the sides have different lengths or are empty.
         """
         for lines in self.references:
             if len(self.src) != len(lines):
@@ -69,13 +68,13 @@ class EvaluationSet:
             raise UserError("src has no line; there is nothing to score")
 
     def identity(self) -> dict[str, object]:
-        """What tells it from every other; digests are those of files of these lines."""
+        """Return what identifies the set: its name, labels and the digests of its lines as files."""
         src, *references = (sha256_of_lines(lines) for lines in (self.src, *self.references))
         return {"name": self.name, **self.labels, "src_sha256": src, "ref_sha256": references}
 
 
 def scores_name(testset: str, pair: str) -> str:
-    """Return the name under which a run keeps its scores of a test set of sacrebleu."""
+    """Return the stem of the score files for a test set of sacrebleu."""
     return f"{testset.replace('/', '_')}.{pair}"
 
 

@@ -1,4 +1,4 @@
-"""Scores as a person reads them."""
+"""Table of scores for the terminal."""
 
 from rich.console import Console
 from rich.table import Table
@@ -18,15 +18,15 @@ SHOWN = {
     "perplexity_char": ("perplexity per character", 3),
     "comet": ("COMET", 4),
 }
-"""What each score is called, and how many of its digits after the point are worth printing."""
+"""Title of each score, and the number of decimals to print."""
 LOWER_IS_BETTER = ("ter", "perplexity", "perplexity_word", "perplexity_char")
 
 
 def title_of(name: str, signature: str = "") -> str:
-    """Return the heading of a score; with a tokenizer for text without spaces it names the unit that was counted."""
+    """Return the title of a score. For a tokenizer of text without spaces, the title names the counted unit."""
     title = SHOWN[name][0] if name in SHOWN else name
     tok = next((part.removeprefix("tok:") for part in signature.split("|") if part.startswith("tok:")), "")
-    tokenizer = next((each for each in UNITS if tok == each or tok.startswith(f"{each}-")), None)
+    tokenizer = next((name for name in UNITS if tok == name or tok.startswith(f"{name}-")), None)
     if tokenizer is None or name not in ("chrfpp", "perplexity_word"):
         return f"{title} (asian)" if name == "ter" and "asian:yes" in signature.split("|") else title
     unit = f"{UNITS[tokenizer]} ({tokenizer})"
@@ -34,7 +34,7 @@ def title_of(name: str, signature: str = "") -> str:
 
 
 def show_scores(scores: dict[str, Score]) -> None:
-    """Prints the scores as a table on a terminal, and elsewhere a line each with its signature on the next."""
+    """Print the scores: a table on a terminal, otherwise one line per score with its signature on the next line."""
     console = Console()
     table = Table("metric", "score", "95 % interval", "signature")
     for name, score in scores.items():

@@ -1,4 +1,4 @@
-"""Scores of translations."""
+"""Translation metrics, significance tests and test sets."""
 
 from nmt.metrics.bootstrap import RESAMPLES, SEED, Score, score_with_interval
 from nmt.metrics.comet import Comet

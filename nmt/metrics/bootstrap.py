@@ -1,4 +1,4 @@
-"""How far a score could have come out otherwise on other sentences of the same kind: the bootstrap over sentences."""
+"""Confidence intervals of scores by bootstrap resampling of sentences."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,33 +7,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 1000
+"""Number of bootstrap resamples, as in sacrebleu."""
 SEED = 12345
-"""sacrebleu's own, so that its `--confidence` finds the same intervals."""
+"""Seed of the resampling, as in sacrebleu, so that its `--confidence` gives the same intervals."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A score that can be repeated."""
+    """Score with its signature and confidence interval."""
 
     score: float
+    """Value on the scale of the metric."""
     signature: str
-    """What it was computed with, in sacrebleu's form (Post 2018). Scores of unlike signatures are not comparable."""
+    """Settings of the metric in sacrebleu's format (Post 2018). Scores with different signatures are not comparable."""
     interval: tuple[float, float] | None = None
-    """Between these it lies with a probability of 95 %, if the sentences are a sample of all that could be asked."""
+    """95 % confidence interval, under the assumption that the sentences are a random sample."""
 
 
 def score_with_interval(
     statistics: Sequence[Sequence[float]], compute: Callable[[list[float]], float], signature: str
 ) -> Score:
-    """The score of a test set and its 95 % interval by percentiles (Efron and Tibshirani 1993, 13; Koehn 2004).
+    """Return the score of a test set with its 95 % percentile interval.
+
+    Efron and Tibshirani 1993, 13; Koehn 2004. The resamples are those of sacrebleu, but drawn one after the other:
+    sacrebleu stores all resampled statistics at once, which takes a gigabyte for 10,000 sentences.
 
     Args:
-        statistics: what each of N sentences adds to the sums that the score is made of, (N, K).
-        compute: the score from K sums.
-        signature: the score's.
-
-    sacrebleu's bootstrap holds all resampled statistics at once, a gigabyte for 10,000 sentences. This makes the same
-    draws one after the other.
+        statistics: additive statistics of each of N sentences, (N, K).
+        compute: function from the K sums to the score.
+        signature: signature of the score.
     """
     table = np.array(statistics, dtype=np.float64)
     scores = sorted(compute(sums.tolist()) for sums in resampled_sums(table))
@@ -42,7 +44,7 @@ def score_with_interval(
 
 
 def resampled_sums(table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sums over as many sentences as there are, drawn with replacement, RESAMPLES times, (RESAMPLES, K)."""
+    """Return the sums over RESAMPLES samples of N sentences drawn with replacement, (RESAMPLES, K)."""
     random = np.random.default_rng(SEED)
     size = len(table)
     return np.stack([np.bincount(random.choice(size, size), minlength=size) @ table for _ in range(RESAMPLES)])

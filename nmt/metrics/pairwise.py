@@ -1,6 +1,6 @@
-"""A sentence score of every pair among a few texts, as sacrebleu computes it pair by pair, but all pairs at once.
+"""Sentence scores of all pairs of a set of texts, equal to those of sacrebleu pair by pair but computed in one pass.
 
-U texts, N n-grams of them all, G different ones.
+Notation: U texts, N n-grams in total, G distinct n-grams.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,18 +17,21 @@ Numbers = NDArray[np.float64]
 
 
 def pairwise(texts: Sequence[str], metric: str, tokenize: str) -> Numbers:
-    """The score of each text against each as its only reference, on 0 to 100, (U, U): row hypothesis, column reference.
+    """Score each text against each other text as its only reference, on 0 to 100.
 
     Args:
         texts: detokenised sentences.
-        metric: chrf (Popović 2015) or bleu (of the orders that fit, smoothed as sacrebleu does).
-        tokenize: sacrebleu's tokenizer for BLEU.
+        metric: chrf (Popović 2015) or bleu (effective order, smoothed as in sacrebleu).
+        tokenize: tokenizer of sacrebleu for BLEU.
+
+    Returns:
+        (U, U), with the hypothesis in the row and the reference in the column.
     """
     return pairwise_chrf(texts) if metric == "chrf" else pairwise_bleu(texts, tokenize)
 
 
 def pairwise_chrf(texts: Sequence[str]) -> Numbers:
-    """The F score of the mean precision and the mean recall of characters' n-grams, white space left out."""
+    """Compute the F score of mean precision and mean recall of character n-grams, ignoring white space, (U, U)."""
     squeezed = ["".join(text.split()) for text in texts]
     units = [np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32) for text in squeezed]
     lengths = np.array([len(text) for text in squeezed])
@@ -48,10 +51,10 @@ def pairwise_chrf(texts: Sequence[str]) -> Numbers:
 
 
 def pairwise_bleu(texts: Sequence[str], tokenize: str) -> Numbers:
-    """The geometric mean of words' n-gram precisions times the brevity penalty (Papineni et al. 2002).
+    """Compute sentence BLEU: the geometric mean of n-gram precisions times the brevity penalty, (U, U).
 
-    Orders longer than the hypothesis are left out (sacrebleu's effective order); an order without a match counts as
-    half a match, the next such one as a quarter, and so on (sacrebleu's smoothing `exp`).
+    Papineni et al. 2002. N-gram orders longer than the hypothesis are left out (sacrebleu's effective order). The first
+    order without a match counts as half a match, the next one as a quarter, and so on (sacrebleu's smoothing `exp`).
     """
     words = [bleu_words(text, tokenize) for text in texts]
     numbers = {word: number for number, word in enumerate(dict.fromkeys(word for line in words for word in line))}
@@ -72,38 +75,43 @@ def pairwise_bleu(texts: Sequence[str], tokenize: str) -> Numbers:
 
 
 def all_matches(units: Sequence[NDArray[np.integer]], orders: int) -> Iterator[Numbers]:
-    """For n = 1, 2, ...: how many n-grams each two texts share, each as often as both have it, (U, U).
+    """Yield, for n = 1, 2, ..., the number of clipped n-gram matches of each pair of texts, (U, U).
+
+    The n-grams are numbered incrementally: an n-gram is identified by the number of its first n - 1 units and its last
+    unit. An n-gram that occurs only once in all texts cannot match, and neither can a longer n-gram that begins with
+    it, so both are dropped. The diagonal holds the number of n-grams of each text.
 
     Args:
-        units: each text as numbers, of characters or words.
-        orders: the largest n.
-
-    An n-gram becomes a number, made of its first n - 1 units' and its last unit's. One that stands only once among
-    all texts matches nothing but itself, and neither does a longer one that begins with it, so both go. A text shares
-    all n-grams with itself.
+        units: characters or words of each text, as integers.
+        orders: largest n.
     """
     lengths = [len(text) for text in units]
     text = np.repeat(np.arange(len(units)), lengths)
-    room = np.concatenate([np.arange(length, 0, -1) for length in lengths] or [text])  # units from here to the end
+    remaining = np.concatenate([np.arange(length, 0, -1) for length in lengths] or [text])  # units from here to the end
     unit = np.unique(np.concatenate([*units, text[:0]]), return_inverse=True)[1]
-    place, gram = np.arange(len(unit)), np.zeros(len(unit), dtype=np.int64)
+    start, gram = np.arange(len(unit)), np.zeros(len(unit), dtype=np.int64)
     for order in range(1, orders + 1):
-        fits = room[place] >= order
-        place, gram = place[fits], gram[fits]
-        gram = gram * (unit.max(initial=0) + 1) + unit[place + order - 1]
+        fits = remaining[start] >= order
+        start, gram = start[fits], gram[fits]
+        gram = gram * (unit.max(initial=0) + 1) + unit[start + order - 1]
         _, gram, count = np.unique(gram, return_inverse=True, return_counts=True)
-        again = count[gram] > 1
-        place, gram = place[again], (np.cumsum(count > 1) - 1)[gram[again]]
-        matches = shared(text[place], gram, len(units))
+        repeated = count[gram] > 1
+        start, gram = start[repeated], (np.cumsum(count > 1) - 1)[gram[repeated]]
+        matches = clipped_matches(text[start], gram, len(units))
         np.fill_diagonal(matches, np.maximum(np.array(lengths) - order + 1, 0))
         yield matches
 
 
-def shared(text: NDArray[np.integer], gram: NDArray[np.integer], texts: int) -> Numbers:
-    """sum over n-grams of the smaller of two different texts' counts, (U, U), from each n-gram's text and number, (N,).
+def clipped_matches(text: NDArray[np.integer], gram: NDArray[np.integer], texts: int) -> Numbers:
+    """Sum over n-grams the smaller of the counts in two texts, (U, U).
 
-    min(a, b) = sum over j = 1, 2, ... of [a >= j] [b >= j], which makes it one matrix product for each j. The numbers
-    are whole and small, so that float32 is exact.
+    min(a, b) = sum over j = 1, 2, ... of [a >= j] [b >= j], which takes one matrix product per j. The sums are small
+    integers, so float32 is exact.
+
+    Args:
+        text: text of each n-gram occurrence, (N,).
+        gram: number of each n-gram occurrence, (N,).
+        texts: U.
     """
     grams = int(gram.max(initial=-1)) + 1
     counts = torch.from_numpy(np.bincount(text * grams + gram, minlength=texts * grams)).view(texts, grams)
@@ -114,5 +122,5 @@ def shared(text: NDArray[np.integer], gram: NDArray[np.integer], texts: int) -> 
         total += has @ has.t()
         times += 1
         counts = counts[:, (counts >= times).sum(dim=0) > 1]
-    found: Numbers = total.double().numpy()
-    return found
+    matches: Numbers = total.double().numpy()
+    return matches

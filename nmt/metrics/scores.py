@@ -22,15 +22,16 @@ NEEDED = {
         "or put flores200sacrebleuspm there"
     ),
 }
-"""What tokenizers of sacrebleu need, and how to get it."""
-UNCONSTRAINED: Mapping[str, str] = MappingProxyType({})
+"""Dependencies of sacrebleu tokenizers and how to install them."""
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
+"""Empty set of signature entries."""
 CJK_TOKENIZERS = ("zh", "ja-mecab", "ko-mecab")
-"""Tokenizers of BLEU with which TER is computed on normalised text, Han and kana split into characters."""
+"""Tokenizers of BLEU with which TER is computed on normalised text, with Han and kana split into characters."""
 UNITS = MappingProxyType(
     {"zh": "character", "char": "character", "ja-mecab": "word", "ko-mecab": "word", "flores200": "piece"}
 )
-"""Tokenizers of BLEU for text whose words are not between spaces, and the unit that each makes of it. With these,
-chrF++ and the perplexity per word count the tokenizer's units."""
+"""Tokenizers of BLEU for text without spaces between words, and the units that they produce. With these tokenizers,
+chrF++ and the perplexity per word count these units."""
 
 
 def all_scores(
@@ -38,22 +39,22 @@ def all_scores(
     references: Sequence[str],
     bleu_tokenize: str,
     further_references: Sequence[Sequence[str]] = (),
-    labels: Mapping[str, str] = UNCONSTRAINED,
+    labels: Mapping[str, str] = NO_LABELS,
 ) -> dict[str, Score]:
-    """Return the scores of a test set on 0 to 100, each with its 95 % interval.
+    """Return all scores of a test set on 0 to 100, each with its 95 % interval.
 
-    BLEU (Papineni et al. 2002), chrF (Popović 2015), chrF++ (Popović 2017), TER (Snover et al. 2006) as sacrebleu's
-    command line computes them, and ROUGE-L (Lin 2004). With a tokenizer for text without spaces, TER is that of
-    `--ter-asian-support --ter-normalized` (zh, ja-mecab, ko-mecab), and the words of chrF++ are its tokens.
+    BLEU (Papineni et al. 2002), chrF (Popović 2015), chrF++ (Popović 2017) and TER (Snover et al. 2006) equal those of
+    sacrebleu's command line; ROUGE-L follows Lin 2004. With a tokenizer for text without spaces, the words of chrF++
+    are its tokens, and TER is computed with `--ter-asian-support --ter-normalized` (zh, ja-mecab, ko-mecab).
 
     Args:
-        hypotheses: detokenised translations, one a sentence.
-        references: one a sentence.
-        bleu_tokenize: sacrebleu's tokenizer for BLEU and ROUGE-L; it decides the variant of TER and chrF++.
-        further_references: of a test set that has several, the others.
-        labels: what signatures say of the test set: sacrebleu's `test` and `lang`.
+        hypotheses: detokenised translations, one per sentence.
+        references: references, one per sentence.
+        bleu_tokenize: tokenizer of sacrebleu for BLEU and ROUGE-L; it also selects the variant of TER and chrF++.
+        further_references: additional references of the test set, one list per reference.
+        labels: signature entries that describe the test set: sacrebleu's `test` and `lang`.
     """
-    every = [list(references), *(list(others) for others in further_references)]
+    all_references = [list(references), *(list(others) for others in further_references)]
     bleu = bleu_metric(bleu_tokenize)
     cjk = bleu_tokenize in CJK_TOKENIZERS
     metrics: dict[str, Metric] = {
@@ -62,19 +63,19 @@ def all_scores(
         "chrfpp": ChrfOfTokens(bleu_tokenize) if bleu_tokenize in UNITS else CHRF(word_order=2),
         "ter": TER(normalized=cjk, asian_support=cjk),
     }
-    scores = {name: corpus_score(metric, hypotheses, every, labels) for name, metric in metrics.items()}
+    scores = {name: corpus_score(metric, hypotheses, all_references, labels) for name, metric in metrics.items()}
 
     def words(line: str) -> list[str]:
         return str(bleu.tokenizer(line.rstrip())).split()
 
-    tokenized = [[words(line) for line in lines] for lines in (hypotheses, *every)]
-    common = {"nrefs": str(len(every)), **labels, "case": "mixed", "tok": str(bleu.tokenizer_signature)}
+    tokenized = [[words(line) for line in lines] for lines in (hypotheses, *all_references)]
+    common = {"nrefs": str(len(all_references)), **labels, "case": "mixed", "tok": str(bleu.tokenizer_signature)}
     scores["rouge_l"] = rouge_l(tokenized[0], tokenized[1:], common)
     return scores
 
 
 class ChrfOfTokensSignature(CHRFSignature):
-    """Signature of chrF++ that names the tokenizer."""
+    """Signature of chrF++ with the tokenizer."""
 
     def __init__(self, args: dict[str, object]) -> None:
         super().__init__(args)
@@ -83,14 +84,15 @@ class ChrfOfTokensSignature(CHRFSignature):
 
 
 class ChrfOfTokens(CHRF):
-    """chrF++ whose words are the tokens of a tokenizer of BLEU. Characters are counted without spaces, as ever."""
+    """chrF++ with the tokens of a BLEU tokenizer as words. Spaces are not counted as characters, as in chrF++."""
 
     _SIGNATURE_TYPE = ChrfOfTokensSignature
 
     def __init__(self, tokenize: str) -> None:
-        """
+        """Initialise the metric.
+
         Args:
-            tokenize: sacrebleu's tokenizer.
+            tokenize: tokenizer of sacrebleu.
         """
         super().__init__(word_order=2)
         bleu = bleu_metric(tokenize)
@@ -103,9 +105,10 @@ class ChrfOfTokens(CHRF):
 def corpus_score(
     metric: Metric, hypotheses: Sequence[str], references: Sequence[Sequence[str]], labels: Mapping[str, str]
 ) -> Score:
-    """A metric of sacrebleu over a test set.
+    """Compute a sacrebleu metric over a test set.
 
-    The statistics of the sentences are taken from inside it: its public way gives half an interval's width only.
+    The sentence statistics come from a private method, because the public one returns only half the width of an
+    interval.
     """
     statistics = metric._extract_corpus_statistics(list(hypotheses), references)
     signature: Signature = metric.get_signature()
@@ -117,17 +120,20 @@ def corpus_score(
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> tuple[float, int]:
-    """Return corpus BLEU on 0 to 100, and the number of 4-grams that match: without any, smoothing made the score."""
-    found = bleu_metric(tokenize).corpus_score(list(hypotheses), [list(references)])
-    assert isinstance(found, BLEUScore)
-    return float(found.score), int(found.counts[-1])
+    """Return corpus BLEU on 0 to 100 and the number of matching 4-grams.
+
+    If no 4-gram matches, the score results from smoothing.
+    """
+    score = bleu_metric(tokenize).corpus_score(list(hypotheses), [list(references)])
+    assert isinstance(score, BLEUScore)
+    return float(score.score), int(score.counts[-1])
 
 
 def bleu_metric(tokenize: str, effective_order: bool = False) -> BLEU:
-    """Return sacrebleu's BLEU, which is told where text is tokenised on purpose; otherwise it would warn.
+    """Return sacrebleu's BLEU, without its warning about tokenised text where `tokenize` is none.
 
     Raises:
-        UserError: the tokenizer needs a package or a file that is not there.
+        UserError: the tokenizer needs a package or a file that is missing.
     """
     check_tokenizer(tokenize)
     return BLEU(tokenize=tokenize, effective_order=effective_order, force=tokenize == "none")
@@ -135,43 +141,46 @@ def bleu_metric(tokenize: str, effective_order: bool = False) -> BLEU:
 
 @cache
 def check_tokenizer(tokenize: str) -> None:
-    """
+    """Check that a tokenizer of sacrebleu can be used; commands call this before any work.
+
     Raises:
-        UserError: a tokenizer of sacrebleu needs a package or a file that is not there; commands ask before any work.
+        UserError: the tokenizer needs a package or a file that is missing.
     """
     try:
         BLEU(tokenize=tokenize)
-    except (Exception, SystemExit) as error:  # whatever MeCab, urllib and sacrebleu's own checks say
+    except (Exception, SystemExit) as error:  # exceptions of MeCab, urllib and sacrebleu
         if tokenize not in NEEDED:
             raise
-        raise UserError(f"bleu_tokenize={tokenize} needs {NEEDED[tokenize]} ({said_by(error)})") from None
+        raise UserError(f"bleu_tokenize={tokenize} needs {NEEDED[tokenize]} ({first_message_line(error)})") from None
 
 
-def said_by(error: BaseException) -> str:
+def first_message_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, or the name of its type."""
     lines = [line.strip() for line in str(error).split("\n") if line.strip()]
     return lines[0] if lines else type(error).__name__
 
 
 def bleu_words(text: str, tokenize: str) -> list[str]:
-    """What BLEU counts as words."""
+    """Split a text into the words that BLEU counts."""
     words: list[str] = word_splitter(tokenize)(text.rstrip()).split()
     return words
 
 
 @cache
 def word_splitter(tokenize: str) -> Callable[[str], str]:
+    """Return the function that separates the words of a text by spaces."""
     check_tokenizer(tokenize)
     return BLEU(tokenize=tokenize).tokenizer  # type: ignore[no-any-return]
 
 
 def sentence_scores(hypotheses: Sequence[str], references: Sequence[str], metric: str, tokenize: str) -> list[float]:
-    """BLEU (of the orders that fit, smoothed as sacrebleu does) or chrF of each sentence, on 0 to 100.
+    """Return sentence-level BLEU (effective order, smoothed as in sacrebleu) or chrF on 0 to 100.
 
     Args:
-        hypotheses: detokenised translations, one a sentence.
-        references: one a sentence.
+        hypotheses: detokenised translations, one per sentence.
+        references: references, one per sentence.
         metric: bleu or chrf.
-        tokenize: sacrebleu's tokenizer for BLEU.
+        tokenize: tokenizer of sacrebleu for BLEU.
     """
     scorer = CHRF() if metric == "chrf" else bleu_metric(tokenize, effective_order=True)
     pairs = zip(hypotheses, references, strict=True)

@@ -1,7 +1,7 @@
-"""Intervals, paired tests and their power from the statistics of single sentences, for one or several seeds.
+"""Confidence intervals, paired significance tests and their power, for systems with one or several runs.
 
-Both tests give the probability that two equally good systems differ by chance as much as these do. With one run of each
-system they are those of `sacrebleu -i A B --paired-bs` and `--paired-ar`, to the last digit.
+Both tests return the probability that two equally good systems differ by chance at least as much as observed. With one
+run per system they equal `sacrebleu -i A B --paired-bs` and `--paired-ar` to the last digit.
 """
 
 from collections.abc import Sequence
@@ -19,42 +19,46 @@ from nmt.metrics.scores import ChrfOfTokens, bleu_metric
 
 TRIALS = 10_000  # as in sacrebleu
 SEED_DRAWS = 10
+"""Draws of the seed effect per bootstrap resample."""
 LEVEL, POWER = 0.05, 0.8
-BLOCK = 500  # trials whose shuffled sums are made together
-MOST_REFERENCES = 100
+BLOCK = 500  # trials whose shuffled sums are computed together
+MAX_REFERENCES = 100
 LABELS = {"version", "test", "lang", "origlang", "subset", "bs", "ar", "seed"}
-"""Parts of a signature that say nothing about how a score is computed."""
+"""Parts of a signature that do not affect how a score is computed."""
 
 Table = NDArray[Any]
-"""What each sentence adds to the sums that a score is made of, (N, C): N sentences, C counts."""
+"""Additive statistics per sentence, (N, C): N sentences, C counts."""
 
 
 class Scorer:
-    """A metric whose score of any sentences is a function of the sum of their statistics."""
+    """Metric whose score of a set of sentences is a function of the sum of their statistics."""
 
     def __init__(self, metric: Metric, sentence_metric: Metric, references: int = 1) -> None:
-        """
+        """Initialise the scorer.
+
         Args:
-            metric: scores sums over many sentences.
-            sentence_metric: scores the sums of one, which BLEU does over the orders that fit into it.
-            references: number of references of each sentence.
+            metric: metric for summed statistics of many sentences.
+            sentence_metric: metric for the statistics of one sentence; BLEU uses its effective order here.
+            references: number of references per sentence.
         """
         self.metric = metric
         self.sentence_metric = sentence_metric
         self.references = references
 
     @classmethod
-    def of(cls, signature: str) -> "Scorer | None":
-        """Return the metric that has this signature, the version apart; None if it is not one of sacrebleu's three."""
+    def from_signature(cls, signature: str) -> "Scorer | None":
+        """Return the scorer with this signature, ignoring the version; None if the metric is not sacrebleu's."""
         parts = dict(part.partition(":")[::2] for part in signature.split("|"))
         references = parts.get("nrefs", "1")
         metrics = metrics_of(parts)
-        if metrics is None or not references.isdecimal() or not 1 <= int(references) <= MOST_REFERENCES:
+        if metrics is None or not references.isdecimal() or not 1 <= int(references) <= MAX_REFERENCES:
             return None
         scorer = cls(*metrics, int(references))
-        scorer.table(["a"], *[["a"]] * scorer.references)  # a metric has no signature before it has seen references
-        own = dict(part.partition(":")[::2] for part in str(scorer.metric.get_signature()).split("|"))
-        return scorer if comparable(own) == comparable(parts) else None
+        scorer.table(
+            ["a"], *[["a"]] * scorer.references
+        )  # a metric has a signature only after it has processed references
+        scorer_parts = dict(part.partition(":")[::2] for part in str(scorer.metric.get_signature()).split("|"))
+        return scorer if comparable(scorer_parts) == comparable(parts) else None
 
     def table(self, hypotheses: Sequence[str], *references: Sequence[str]) -> Table:
         """Return the statistics of each sentence, (N, C).
@@ -66,21 +70,21 @@ class Scorer:
         return np.array(self.metric._extract_corpus_statistics(list(hypotheses), [list(lines) for lines in references]))
 
     def score(self, sums: Table) -> float:
-        """The score of summed statistics, (C,)."""
-        found: float = self.metric._compute_score_from_stats(list(sums)).score
-        return found
+        """Return the score of summed statistics, (C,)."""
+        score: float = self.metric._compute_score_from_stats(list(sums)).score
+        return score
 
     def scores(self, sums: Table) -> NDArray[np.float64]:
         """Return the score of each row of summed statistics, (B, C) to (B,)."""
         return np.array([self.score(row) for row in sums])
 
     def sentence_scores(self, table: Table) -> NDArray[np.float64]:
-        """The score of each sentence by itself, (N,)."""
+        """Return the score of each sentence, (N,)."""
         return np.array([self.sentence_metric._compute_score_from_stats(row.tolist()).score for row in table])
 
 
 def metrics_of(parts: dict[str, str]) -> tuple[Metric, Metric] | None:
-    """Return the metric of a signature's parts, for a corpus and for a sentence; None if it is none of sacrebleu's."""
+    """Return the corpus metric and the sentence metric of a parsed signature, or None if sacrebleu does not have it."""
     tok = parts.get("tok", "")
     tokenize = next((name for name in BLEU_TOKENIZERS if tok == name or tok.startswith(f"{name}-")), None)
     if "smooth" in parts and tokenize is not None:
@@ -97,39 +101,41 @@ def metrics_of(parts: dict[str, str]) -> tuple[Metric, Metric] | None:
 
 
 def comparable(parts: dict[str, str]) -> dict[str, str]:
+    """Remove the parts of a signature that do not affect how a score is computed."""
     return {key: value for key, value in parts.items() if key not in LABELS}
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """The scores of one system's runs, of the whole test set and of resamples of it."""
+    """Scores of the runs of one system on the whole test set and on bootstrap resamples of it."""
 
     scores: list[float]
-    """Of each run, (R,)."""
+    """Score of each run on the test set, (R,)."""
     resampled: NDArray[Any]
-    """Of each run on each resample, (R, RESAMPLES); the resamples are the same for all systems."""
+    """Score of each run on each resample, (R, RESAMPLES). The resamples are the same for all systems."""
 
     @property
     def mean(self) -> float:
+        """Mean score of the runs on the test set."""
         return float(np.mean(self.scores))
 
     @property
     def over_sentences(self) -> NDArray[Any]:
-        """The mean score of the runs on each resample, (RESAMPLES,)."""
-        found: NDArray[Any] = self.resampled.mean(axis=0)
-        return found
+        """Mean score of the runs on each resample, (RESAMPLES,)."""
+        means: NDArray[Any] = self.resampled.mean(axis=0)
+        return means
 
     @property
     def seed_variance(self) -> float:
-        """Of the mean over the runs, as other seeds would change it; 0 of a single run, which does not tell."""
+        """Variance of the mean over runs due to the seed; 0 for a single run, from which it cannot be estimated."""
         runs = len(self.scores)
         return float(np.var(self.scores, ddof=1)) / runs if runs > 1 else 0.0
 
     def interval(self) -> tuple[float, float]:
-        """95 % of the resamples lie between these two (Koehn 2004, section 3; the percentiles are sacrebleu's).
+        """Return the 95 % percentile interval of the mean score (Koehn 2004, section 3; percentiles as in sacrebleu).
 
-        Of several runs each resample's mean is moved by what other seeds may change, too, drawn from Student's
-        distribution: three runs drawn with replacement would show a third too little of their variance.
+        With several runs, draws of the seed effect from Student's distribution are added to the resampled means.
+        Resampling three runs with replacement would underestimate their variance by a third.
         """
         ordered = np.sort((self.over_sentences + by_seeds(self.seed_variance, len(self.scores) - 1)).ravel())
         outside = len(ordered) // 40
@@ -137,49 +143,49 @@ class Resampled:
 
 
 def by_seeds(variance: float, freedom: float) -> NDArray[np.float64]:
-    """What other seeds may change of a mean or a difference of means, SEED_DRAWS to each resample of the sentences.
+    """Draw changes of a mean, or of a difference of means, due to the seed, SEED_DRAWS per resample of the sentences.
 
     Args:
-        variance: its own, estimated.
+        variance: estimated variance of the mean or difference.
         freedom: degrees of freedom of the estimate.
 
     Returns:
-        (SEED_DRAWS, RESAMPLES), or (1, RESAMPLES) zeros where the variance is zero.
+        (SEED_DRAWS, RESAMPLES), or zeros (1, RESAMPLES) if the variance is zero.
     """
     if variance == 0:
         return np.zeros((1, RESAMPLES))
-    changes = np.random.default_rng([SEED, 1]).standard_t(freedom, (SEED_DRAWS, RESAMPLES))
-    moved: NDArray[np.float64] = np.sqrt(variance) * changes
-    return moved
+    draws = np.random.default_rng([SEED, 1]).standard_t(freedom, (SEED_DRAWS, RESAMPLES))
+    effects: NDArray[np.float64] = np.sqrt(variance) * draws
+    return effects
 
 
 def resample(scorer: Scorer, tables: Sequence[Table]) -> Resampled:
-    """Scores a system's runs on resamples of the sentences (Koehn 2004).
+    """Score the runs of a system on bootstrap resamples of the sentences (Koehn 2004).
 
     Args:
-        scorer: the metric.
+        scorer: metric.
         tables: statistics of each run on the same N sentences, (N, C) each.
     """
     size = len(tables[0])
     drawn = np.random.default_rng(SEED).choice(size, size=(RESAMPLES, size))
     times = np.stack([np.bincount(row, minlength=size) for row in drawn]).astype(np.float64)  # (RESAMPLES, N)
-    # The sums are whole numbers; sacrebleu computes with them in float32, and so in the last digits do we.
+    # sacrebleu computes with these integer sums in float32; the last digits agree only in the same type.
     resampled = [[scorer.score(sums) for sums in (times @ table).astype(np.float32)] for table in tables]
     return Resampled([scorer.score(table.sum(axis=0)) for table in tables], np.array(resampled))
 
 
 def paired_bootstrap(first: Resampled, second: Resampled, same_models: bool = False) -> float:
-    """Return p of the paired bootstrap (Koehn 2004), as Moses and sacrebleu turn it into a test.
+    """Return the p-value of the paired bootstrap test (Koehn 2004), as implemented in Moses and sacrebleu.
 
-    With several runs, the score of a system is the mean, and the variance over the seeds is added as `by_chance` says.
-    Where all sentences are alike this is Welch's test. There the signed differences are centred (Efron and Tibshirani
-    1993, section 16.4). Moses and sacrebleu centre absolute differences, which rejects too often where chance is
-    greater than the difference found.
+    With several runs, the score of a system is the mean over runs, the seed variance is added as in `by_chance`, and
+    the signed differences are centred (Efron and Tibshirani 1993, section 16.4). If all sentences are alike this is
+    Welch's test. Moses and sacrebleu centre absolute differences, which rejects too often where the chance variation
+    exceeds the observed difference.
 
     Args:
-        first: a system.
-        second: the other.
-        same_models: whether both are translations by the same trained models, in the same order.
+        first: first system.
+        second: second system.
+        same_models: True if both systems are translations by the same trained models, in the same order.
     """
     if len(first.scores) == len(second.scores) == 1:
         differences = np.abs(second.over_sentences - first.over_sentences)
@@ -190,10 +196,10 @@ def paired_bootstrap(first: Resampled, second: Resampled, same_models: bool = Fa
 
 
 def by_chance(first: Resampled, second: Resampled, same_models: bool) -> NDArray[np.float64]:
-    """Return draws from the distribution that the difference of two equally good systems has by chance, (draws,).
+    """Draw from the distribution of the difference between two equally good systems, (draws,).
 
-    Each draw is the difference of the means on a resample of the sentences, centred, plus the chance of the seeds:
-    Student's distribution with the degrees of freedom of `variance_by_seeds`.
+    Each draw is the centred difference of the means on a resample of the sentences plus a draw of the seed effect,
+    which has Student's distribution with the degrees of freedom of `variance_by_seeds`.
 
     Args:
         first, second, same_models: as in `paired_bootstrap`.
@@ -208,27 +214,27 @@ def by_chance(first: Resampled, second: Resampled, same_models: bool) -> NDArray
 def minimum_detectable_effect(
     first: Resampled, second: Resampled, same_models: bool = False, level: float = LEVEL, power: float = POWER
 ) -> float:
-    """Return the smallest true difference that the bootstrap test finds with probability `power` (Bloom 1995).
+    """Return the smallest true difference that the bootstrap test detects with probability `power` (Bloom 1995).
 
-    Bloom's estimator is (t(1 - level / 2) + t(power)) times the standard error of the difference, t the quantiles of
-    Student's distribution. Here both quantiles are those of `by_chance`, which has the standard error in it: the
-    (1 - level) quantile of the absolute draws, beyond which the test rejects, plus the `power` quantile of the draws.
-    The estimate uses this comparison's own sentences and seeds, and is as uncertain as their spread.
+    Bloom's estimator is (t(1 - level / 2) + t(power)) times the standard error of the difference, with quantiles t of
+    Student's distribution. Here both quantiles are those of `by_chance`, which includes the standard error: the (1 -
+    level) quantile of the absolute draws, above which the test rejects, plus the `power` quantile of the draws. The
+    estimate uses the sentences and seeds of this comparison and is as uncertain as their variance.
 
     Args:
         first, second, same_models: as in `paired_bootstrap`.
-        level: probability of rejecting equal systems.
-        power: probability of finding the difference.
+        level: probability of rejecting equally good systems.
+        power: probability of detecting the difference.
     """
     draws = by_chance(first, second, same_models)
     return float(np.quantile(np.abs(draws), 1 - level) + np.quantile(draws, power))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p values corrected for their number (Holm 1979), in the same order.
+    """Return the p-values adjusted for multiple comparisons (Holm 1979), in the same order.
 
-    Rejecting those below a level makes at least one false rejection with at most the probability of that level. The
-    k-th smallest of m is multiplied by m - k + 1; none is smaller than one before it.
+    Rejecting the hypotheses with adjusted values below a level keeps the probability of any false rejection at or below
+    that level. The k-th smallest of m values is multiplied by m - k + 1 and is at least as large as the one before it.
     """
     corrected = [0.0] * len(p_values)
     largest = 0.0
@@ -239,15 +245,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def variance_by_seeds(first: Resampled, second: Resampled, same_models: bool) -> tuple[float, float]:
-    """Variance of the difference of two means, as other seeds would change it, and its degrees of freedom.
+    """Return the variance due to the seed of the difference of two means, and its degrees of freedom (Welch 1947).
 
-    That of Welch 1947. Translations by the same models have the chance of the seed in common, and what counts is the
-    spread of the change from one to the other (Student's paired test). A single run is taken to vary as those of the
-    other system do, which is Student's test of one against n: a variance s^2 (1 + 1/n).
+    Translations by the same models share the effect of the seed, so the variance is that of the paired differences
+    (Student's paired test). A system with a single run is assumed to have the variance of the other system, which gives
+    Student's test of one against n: a variance s^2 (1 + 1/n).
 
     Args:
-        first: a system.
-        second: the other; one of them has several runs.
+        first: first system.
+        second: second system; at least one of them has several runs.
         same_models: as in `paired_bootstrap`.
     """
     sizes = [len(first.scores), len(second.scores)]
@@ -263,18 +269,18 @@ def variance_by_seeds(first: Resampled, second: Resampled, same_models: bool) ->
 
 
 def approximate_randomisation(scorer: Scorer, first: Sequence[Table], second: Sequence[Table]) -> float:
-    """Return p of approximate randomisation (Riezler and Maxwell 2005), for several runs of the mean over pairs.
+    """Return the p-value of approximate randomisation (Riezler and Maxwell 2005).
 
-    In each trial, the systems swap their translations of each sentence with probability one half. All pairs of runs
-    swap the same sentences: translations of a sentence by the runs of one system have the system in common, so the
-    independent unit is the sentence, not the sentence of a run. A swap of its own for each run (the stratification of
-    Clark et al. 2011) rejects equal systems up to four times as often as the level says. The runs are taken as they
-    are: the test does not cover the chance of the seed.
+    In each trial, the systems swap their translations of each sentence with probability one half. With several runs,
+    the statistic is the mean over pairs of runs. All pairs swap the same sentences: translations of a sentence by the
+    runs of one system are correlated, so the independent unit is the sentence, and not the sentence of a run.
+    Independent swaps per run (the stratification of Clark et al. 2011) reject equal systems up to four times as often
+    as the level. The runs are treated as fixed: the test does not cover the variation between seeds.
 
     Args:
-        scorer: the metric.
-        first: statistics of the first system's runs, (N, C) each.
-        second: of the second's; a pair is a run of each at the same place, the further runs of either are left out.
+        scorer: metric.
+        first: statistics of the runs of the first system, (N, C) each.
+        second: statistics of the runs of the second system. Runs are paired by position; surplus runs are ignored.
     """
     pairs = list(zip(first, second, strict=False))
     stays = np.random.default_rng(SEED).integers(2, size=(TRIALS, len(first[0])), dtype=bool)
@@ -287,10 +293,10 @@ def approximate_randomisation(scorer: Scorer, first: Sequence[Table], second: Se
             sums[0, begin:end] += scorer.scores(shuffled)
             sums[1, begin:end] += scorer.scores(both - shuffled)
     scores = [[scorer.score(table.sum(axis=0)) for table in tables] for tables in zip(*pairs, strict=True)]
-    found = abs(float(np.mean(scores[0])) - float(np.mean(scores[1])))
-    return p_value(np.abs(sums[0] - sums[1]) / len(pairs), found)
+    observed = abs(float(np.mean(scores[0])) - float(np.mean(scores[1])))
+    return p_value(np.abs(sums[0] - sums[1]) / len(pairs), observed)
 
 
-def p_value(by_chance: NDArray[Any], found: float) -> float:
-    """The share of trials that exceed what was found, counting the one that was found (Noreen 1989)."""
-    return float((np.sum(by_chance > found) + 1) / (len(by_chance) + 1))
+def p_value(by_chance: NDArray[Any], observed: float) -> float:
+    """Return the share of trials above the observed value, counting the observation itself (Noreen 1989)."""
+    return float((np.sum(by_chance > observed) + 1) / (len(by_chance) + 1))

@@ -1,4 +1,4 @@
-"""Test sets by the names that sacrebleu gives them."""
+"""Test sets of sacrebleu, by name."""
 
 import difflib
 import logging
@@ -13,53 +13,53 @@ from nmt.errors import UserError
 
 
 def fetch_test_set(name: str, pair: str) -> tuple[Path, list[Path]]:
-    """The file of source lines and those of the references, from sacrebleu's cache or downloaded into it.
+    """Return the source file and the reference files of a test set of sacrebleu, downloaded if necessary.
 
     Args:
-        name: as sacrebleu has it, such as wmt14/full.
-        pair: languages, such as en-de.
+        name: name in sacrebleu, such as wmt14/full.
+        pair: language pair, such as en-de.
 
     Raises:
-        UserError: sacrebleu has no such set, the set has no such pair, or it cannot be downloaded.
+        UserError: sacrebleu does not have this set or this language pair, or the download failed.
     """
     if name not in DATASETS:
         near = difflib.get_close_matches(name, DATASETS, n=5, cutoff=0.5)
-        close = f"; close to it are {', '.join(near)}" if near else ""
-        raise UserError(f"testset={name} is no test set of sacrebleu{close}; `sacrebleu --list` names them all")
-    known = DATASETS[name]
-    if pair not in known.langpairs:
+        close = f"; similar names are {', '.join(near)}" if near else ""
+        raise UserError(f"testset={name} is not a test set of sacrebleu{close}; `sacrebleu --list` shows all names")
+    test_set = DATASETS[name]
+    if pair not in test_set.langpairs:
         raise UserError(
-            f"testset={name} has no {pair}; it has {', '.join(sorted(known.langpairs))}; "
-            f"`sacrebleu --list -l {pair}` names the sets that do"
+            f"testset={name} has no {pair}; it has {', '.join(sorted(test_set.langpairs))}; "
+            f"`sacrebleu --list -l {pair}` shows the sets for this pair"
         )
     folder = Path(SACREBLEU_DIR) / name
-    with complaints_of_sacrebleu() as complaints:
+    with capture_sacrebleu_errors() as errors:
         try:
-            return Path(known.get_source_file(pair)), [Path(path) for path in known.get_reference_files(pair)]
-        except (Exception, SystemExit) as error:  # its readers raise what the archive's library does, or leave
-            cause = " ".join(complaints[:2]) or getattr(error, "reason", None) or str(error) or repr(error)
+            return Path(test_set.get_source_file(pair)), [Path(path) for path in test_set.get_reference_files(pair)]
+        except (Exception, SystemExit) as error:  # its readers raise exceptions of archive libraries, or exit
+            cause = " ".join(errors[:2]) or getattr(error, "reason", None) or str(error) or repr(error)
     raise UserError(
-        f"testset={name} cannot be had from {', '.join(known.data or [])} ({cause}); where there is a network, "
-        f"`sacrebleu -t {name} -l {pair} --echo src` fetches it into ~/.sacrebleu/{name}: copy that to {folder}"
+        f"testset={name} cannot be downloaded from {', '.join(test_set.data or [])} ({cause}); with network access, "
+        f"`sacrebleu -t {name} -l {pair} --echo src` downloads it to ~/.sacrebleu/{name}: copy that to {folder}"
     )
 
 
 @contextmanager
-def complaints_of_sacrebleu() -> Iterator[list[str]]:
-    """Collects sacrebleu's errors, which belong in one line with the remedy, and shows what it is downloading."""
+def capture_sacrebleu_errors() -> Iterator[list[str]]:
+    """Collect sacrebleu's error messages, for a single line with the remedy, and show its download messages."""
     logger = logging.getLogger("sacrebleu")
-    complaints: list[str] = []
+    errors: list[str] = []
 
     def passes(record: logging.LogRecord) -> bool:
         if record.levelno >= logging.ERROR:
-            complaints.append(record.getMessage())
+            errors.append(record.getMessage())
         return record.levelno < logging.ERROR
 
     level = logger.level
     logger.addFilter(passes)
     logger.setLevel(logging.INFO)
     try:
-        yield complaints
+        yield errors
     finally:
         logger.setLevel(level)
         logger.removeFilter(passes)

@@ -1,7 +1,15 @@
-"""The networks."""
+"""Encoder-decoder models."""
 
-from nmt.models.interface import AnyState
+from nmt.models.interface import AnyState, StepOutput
 from nmt.models.output import projected_cross_entropy
 from nmt.models.seq2seq import Seq2Seq, Vocabulary, build_model, check_model_size
 
-__all__ = ["AnyState", "Seq2Seq", "Vocabulary", "build_model", "check_model_size", "projected_cross_entropy"]
+__all__ = [
+    "AnyState",
+    "Seq2Seq",
+    "StepOutput",
+    "Vocabulary",
+    "build_model",
+    "check_model_size",
+    "projected_cross_entropy",
+]

@@ -1,8 +1,8 @@
-"""Attention: a pure function of query, keys, values and mask.
+"""Attention mechanisms as pure functions of query, keys, values and mask.
 
-B batch, T queries, S source length, H width of queries and of values, A of keys, N heads. Keys and values are made
-once a sentence by `project_keys` and `project_values`, and handed in. The mask is padded on the left, and a source
-token's place is counted from its sentence's first real token, which has place 0.
+Notation: B batch, T queries, S source length, H width of queries and values, A width of keys, N heads. Keys and values
+are computed once per sentence by `project_keys` and `project_values` and passed in. The mask is left-padded, and the
+position of a source token is counted from the first real token of its sentence, which has position 0.
 """
 
 import math
@@ -16,69 +16,70 @@ from nmt.config import AttentionKind, ModelConfig
 
 
 class AttentionHistory(NamedTuple):
-    """What lies behind the queries."""
+    """Information on the decoder steps before the queries."""
 
     times: Tensor
-    """Target position of each query, 0 for the first, (T,)."""
+    """Target position of each query, counted from 0, (T,)."""
     coverage: Tensor | None = None
-    """Sum of the weights of all steps before, (B, T, S), for a `stepwise` attention."""
+    """Sum of the weights of all previous steps, (B, T, S); required by a `stepwise` attention."""
 
 
 class Attention(nn.Module):
-    """What most attentions share: a score of each query with each key, softmax, the weighted sum of the values."""
+    """Base class of attention: a score per query and key, softmax over the keys, weighted sum of the values."""
 
     stepwise = False
-    """Whether a query needs the weights of the queries before it, so that a sequence is read one step at a time."""
+    """True if a query depends on the weights of earlier queries, so that a sequence must be decoded step by step."""
     bounded = True
-    """Whether no context is larger than the largest value."""
+    """True if no context vector exceeds the largest value in magnitude."""
 
     def project_keys(self, values: Tensor) -> Tensor:
-        """(B, S, H) -> (B, S, A), once for each source sentence."""
+        """Project encoder states to keys, (B, S, H) -> (B, S, A), once per source sentence."""
         return values
 
     def project_values(self, values: Tensor) -> Tensor:
-        """(B, S, H) -> (B, S, H), what is summed, once for each source sentence."""
+        """Project encoder states to the values that are summed, (B, S, H) -> (B, S, H), once per source sentence."""
         return values
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """(B, T, H) and (B, S, A) -> (B, T, S)."""
+        """Score each query against each key, (B, T, H) and (B, S, A) -> (B, T, S)."""
         raise NotImplementedError
 
     def weights(self, query: Tensor, keys: Tensor, mask: Tensor, past: AttentionHistory | None) -> Tensor:
-        """(B, T, S), zero on padding."""
+        """Return the attention weights (B, T, S), zero on padding."""
         return masked_softmax(self.scores(query, keys), mask.unsqueeze(1))
 
     def forward(
         self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, past: AttentionHistory | None = None
     ) -> tuple[Tensor, Tensor]:
-        """
+        """Attend to the source.
+
         Args:
             query: decoder states, (B, T, H).
-            keys: what `project_keys` made of the encoder's states, (B, S, A).
-            values: what `project_values` made of them, (B, S, H).
+            keys: output of `project_keys` for the encoder states, (B, S, A).
+            values: output of `project_values` for the encoder states, (B, S, H).
             mask: True on real source tokens, (B, S).
-            past: for the attentions that look at it, `local_m` and `coverage`.
+            past: previous steps; required by `local_m` and `coverage`.
 
         Returns:
-            The contexts (B, T, H) and the weights (B, T, S). They are zero on padding and sum to one over the real
-            tokens, except with `local_p`.
+            The context vectors (B, T, H) and the weights (B, T, S). The weights are zero on padding and sum to one over
+            the real tokens, except with `local_p`.
         """
         weights = self.weights(query, keys, mask, past)
         return torch.bmm(weights, values.to(weights.dtype)), weights
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the last dimension where the mask, which broadcasts, is True; zero elsewhere."""
+    """Apply softmax over the last dimension where `mask` (broadcast) is True, and return zero elsewhere."""
     return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
 
 
-def places(mask: Tensor) -> Tensor:
-    """Each real token's number within its sentence, counted from 0, of a left-padded mask (B, S); 0 on padding."""
+def source_positions(mask: Tensor) -> Tensor:
+    """Return the position of each real token of a left-padded mask (B, S), counted from 0; padding gets 0."""
     return (mask.cumsum(dim=1) - 1).clamp(min=0)
 
 
 class AdditiveAttention(Attention):
-    """v . tanh(W q + U k): Bahdanau et al. 2015, appendix A.1.2."""
+    """Additive attention, v . tanh(W q + U k): Bahdanau et al. 2015, appendix A.1.2."""
 
     def __init__(self, hidden_size: int, attention_size: int) -> None:
         super().__init__()
@@ -97,9 +98,10 @@ class AdditiveAttention(Attention):
 
 
 class CoverageAttention(AdditiveAttention):
-    """v . tanh(W q + U k + w c), c the sum of the key's weights so far: See et al. 2017, eq. 10 and 11.
+    """Additive attention with coverage, v . tanh(W q + U k + w c): See et al. 2017, eq. 10 and 11.
 
-    Tu et al. 2016 (3.1) call it linguistic coverage; theirs is divided by a fertility that is predicted.
+    c is the sum of the weights that the key has received so far. Tu et al. 2016 (3.1) call this linguistic coverage;
+    their version divides c by a predicted fertility.
     """
 
     stepwise = True
@@ -116,21 +118,21 @@ class CoverageAttention(AdditiveAttention):
 
 
 class DotAttention(Attention):
-    """q . k: Luong et al. 2015, 3.1, `dot`."""
+    """Dot-product attention, q . k: Luong et al. 2015, 3.1, `dot`."""
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         return torch.bmm(query, keys.transpose(1, 2))
 
 
 class ScaledDotAttention(DotAttention):
-    """q . k / sqrt(H): Vaswani et al. 2017, eq. 1."""
+    """Scaled dot-product attention, q . k / sqrt(H): Vaswani et al. 2017, eq. 1."""
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         return super().scores(query, keys) / math.sqrt(query.size(-1))
 
 
 class GeneralAttention(DotAttention):
-    """q . (W k): Luong et al. 2015, 3.1, `general`."""
+    """Bilinear attention, q . (W k): Luong et al. 2015, 3.1, `general`."""
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
@@ -142,9 +144,10 @@ class GeneralAttention(DotAttention):
 
 
 class LocationAttention(Attention):
-    """softmax(W q): Luong et al. 2015, eq. 8. A row of W is a place in the source; what stands there is not asked.
+    """Location-based attention, softmax(W q): Luong et al. 2015, eq. 8.
 
-    A short sentence uses the first rows, and of a long one the words beyond the last row are ignored, as there.
+    Each row of W belongs to a source position; the content of the source is not used. As in the paper, a short sentence
+    uses the first rows, and tokens beyond the last row get no weight.
     """
 
     def __init__(self, hidden_size: int, max_positions: int) -> None:
@@ -152,16 +155,16 @@ class LocationAttention(Attention):
         self.place = nn.Linear(hidden_size, max_positions, bias=False)
 
     def weights(self, query: Tensor, keys: Tensor, mask: Tensor, past: AttentionHistory | None) -> Tensor:
-        place, rows = places(mask), self.place.out_features
-        index = place.clamp(max=rows - 1).unsqueeze(1).expand(-1, query.size(1), -1)  # (B, T, S)
+        positions, rows = source_positions(mask), self.place.out_features
+        index = positions.clamp(max=rows - 1).unsqueeze(1).expand(-1, query.size(1), -1)  # (B, T, S)
         scores = self.place(query).gather(2, index)
-        return masked_softmax(scores, (mask & (place < rows)).unsqueeze(1))
+        return masked_softmax(scores, (mask & (positions < rows)).unsqueeze(1))
 
 
 class LocalAttention(GeneralAttention):
-    """`general` within the window |s - p| <= D around a place p in the source: Luong et al. 2015, 3.2, local-m.
+    """Monotonic local attention (local-m): `general` within the window |s - p| <= D. Luong et al. 2015, 3.2.
 
-    The monotonic p is the target position t; where the source is shorter, its last token.
+    The centre p is the target position t, or the last source token where the source is shorter.
     """
 
     def __init__(self, hidden_size: int, window: int) -> None:
@@ -169,26 +172,27 @@ class LocalAttention(GeneralAttention):
         self.window = window
 
     def centre(self, query: Tensor, length: Tensor, past: AttentionHistory | None) -> Tensor:
-        """p of each query, (B, T), for sources of this length, (B, 1)."""
+        """Return the window centre p of each query, (B, T), for source lengths (B, 1)."""
         assert past is not None
         return past.times.unsqueeze(0).minimum(length - 1)
 
     def weights(self, query: Tensor, keys: Tensor, mask: Tensor, past: AttentionHistory | None) -> Tensor:
         centre = self.centre(query, mask.sum(dim=1, keepdim=True), past)
-        distance = places(mask).unsqueeze(1) - centre.unsqueeze(2)  # s - p, (B, T, S)
+        distance = source_positions(mask).unsqueeze(1) - centre.unsqueeze(2)  # s - p, (B, T, S)
         window = mask.unsqueeze(1) & (distance.abs() <= self.window)
         weights = masked_softmax(self.scores(query, keys), window)
         return weights * self.nearness(distance).to(weights.dtype)
 
     def nearness(self, distance: Tensor) -> Tensor:
-        """What the weights are multiplied by, at a distance s - p, (B, T, S)."""
+        """Return the factor applied to the weights at distances s - p, (B, T, S)."""
         return torch.ones_like(distance)
 
 
 class PredictiveLocalAttention(LocalAttention):
-    """local-p: p = S sigmoid(v . tanh(W q)), weights times exp(-(s - p)^2 / 2 (D/2)^2): Luong et al. 2015, eq. 9, 10.
+    """Predictive local attention (local-p): Luong et al. 2015, eq. 9 and 10.
 
-    The weights sum to less than one, as in the paper: the Gaussian comes after the softmax.
+    The centre is p = S sigmoid(v . tanh(W q)), and the weights are multiplied by exp(-(s - p)^2 / 2 (D/2)^2). As in the
+    paper, the Gaussian is applied after the softmax, so the weights sum to less than one.
     """
 
     def __init__(self, hidden_size: int, window: int) -> None:
@@ -198,16 +202,17 @@ class PredictiveLocalAttention(LocalAttention):
 
     def centre(self, query: Tensor, length: Tensor, past: AttentionHistory | None) -> Tensor:
         share: Tensor = self.share(self.hidden(query).tanh()).squeeze(-1)  # (B, T)
-        return length.float() * share.sigmoid()  # bfloat16 would round far places
+        return length.float() * share.sigmoid()  # bfloat16 would round large positions
 
     def nearness(self, distance: Tensor) -> Tensor:
         return (-2 * (distance / self.window).square()).exp()
 
 
 class MultiHeadAttention(Attention):
-    """N attentions, each on its slice of projected query, keys and values; their contexts side by side, projected.
+    """Multi-head attention: N heads, each on its slice of the projected query, keys and values.
 
-    Vaswani et al. 2017, 3.2.2. The weights are the mean over the heads: what is drawn, and by what the lexicon reads.
+    Vaswani et al. 2017, 3.2.2. The concatenated contexts are projected. The returned weights are the mean over the
+    heads, which the plots and the lexicon use.
     """
 
     bounded = False
@@ -229,7 +234,7 @@ class MultiHeadAttention(Attention):
         return projected
 
     def slices(self, x: Tensor) -> Tensor:
-        """(B, T, F) -> (B, N, T, F/N)."""
+        """Split features into heads, (B, T, F) -> (B, N, T, F/N)."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def forward(
@@ -241,16 +246,19 @@ class MultiHeadAttention(Attention):
 
 
 class MultiHeadDotAttention(MultiHeadAttention):
-    """q . k / sqrt(A/N) in each head: Vaswani et al. 2017, eq. 1."""
+    """Multi-head attention with the score q . k / sqrt(A/N) per head: Vaswani et al. 2017, eq. 1."""
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """(B, T, A) and (B, S, A) -> (B, N, T, S)."""
+        """Score each query against each key in each head, (B, T, A) and (B, S, A) -> (B, N, T, S)."""
         query, keys = self.slices(query), self.slices(keys)
         return query @ keys.transpose(2, 3) / math.sqrt(query.size(-1))
 
 
 class MultiHeadAdditiveAttention(MultiHeadAttention):
-    """v . tanh(q + k) in each head: Chen et al. 2018, 4.1, with the energy of Bahdanau et al. 2015."""
+    """Multi-head attention with the score v . tanh(q + k) per head.
+
+    Chen et al. 2018, 4.1, with the energy of Bahdanau et al. 2015.
+    """
 
     def __init__(self, hidden_size: int, attention_size: int, heads: int) -> None:
         super().__init__(hidden_size, attention_size, heads)
@@ -258,14 +266,14 @@ class MultiHeadAdditiveAttention(MultiHeadAttention):
         nn.init.xavier_uniform_(self.energy)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """(B, T, A) and (B, S, A) -> (B, N, T, S)."""
+        """Score each query against each key in each head, (B, T, A) and (B, S, A) -> (B, N, T, S)."""
         mixed = (query.unsqueeze(2) + keys.unsqueeze(1)).tanh()  # (B, T, S, A)
-        each_its_slice = torch.block_diag(*self.energy)  # type: ignore[no-untyped-call]  # (N, A)
-        return linear(mixed, each_its_slice).permute(0, 3, 1, 2)
+        energy_per_head = torch.block_diag(*self.energy)  # type: ignore[no-untyped-call]  # (N, A)
+        return linear(mixed, energy_per_head).permute(0, 3, 1, 2)
 
 
 def build_attention(config: ModelConfig) -> Attention | None:
-    """The recurrent decoder's attention, freshly initialised; None for a decoder without."""
+    """Build the attention of a recurrent decoder with fresh weights; return None for a decoder without attention."""
     hidden = config.hidden_size
     match config.attention:
         case None:

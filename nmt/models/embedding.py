@@ -1,4 +1,4 @@
-"""Word embeddings in a scale that suits both ends of the network, and the positions of words."""
+"""Token embeddings and position embeddings."""
 
 import torch
 from torch import Tensor, nn
@@ -7,13 +7,14 @@ from nmt.config import PositionKind
 
 
 class Embedding(nn.Embedding):
-    """A table whose rows start with an expected length of one, read out times the fourth root of E.
+    """Embedding table with rows of expected length one, whose output is multiplied by E^exponent.
 
-    Rows of length one suit the output projection that they may be shared with; the LSTM wants inputs near one. Read
-    unscaled, gates and attention start out flat, and a model spends its first thousand steps on that plateau. Read
-    times sqrt(E), as Vaswani et al. 2017 (3.4), the gradient through the LSTM drowns the one through the projection,
-    and the tied table ends up worse. This is the geometric middle of the two. The Transformer has the exponent
-    1/2 of its paper; the convolutions, whose attention is not scaled, want small inputs, and have the exponent 0.
+    Rows of length one suit the output projection that may share the table; an LSTM needs inputs near one. Without
+    scaling, gates and attention start out almost flat, and training spends its first thousand steps on that plateau.
+    With sqrt(E), as in Vaswani et al. 2017 (3.4), the gradient through the LSTM dominates the one through the
+    projection, and the shared table ends up worse. The default, the fourth root of E, is the geometric mean of the two.
+    Transformers use the exponent 1/2 of their paper; convolutional models, whose attention is not scaled, need small
+    inputs and use 0.
     """
 
     def __init__(self, size: int, width: int, exponent: float = 0.25) -> None:
@@ -22,17 +23,20 @@ class Embedding(nn.Embedding):
         self.scale: float = width**exponent
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Ids (...) to vectors (..., E)."""
+        """Look up ids (...) and return vectors (..., E)."""
         return super().forward(tokens) * self.scale
 
 
 class Positions(nn.Module):
-    """A vector for each position of a sentence, for models that read it at once: waves, or a learned table."""
+    """Position embeddings for models that process a sentence in parallel: sinusoidal or learned."""
 
     def __init__(self, kind: PositionKind, rows: int, width: int) -> None:
-        """
+        """Initialise the table of learned positions; sinusoidal positions have no parameters.
+
         Args:
-            rows: of the learned table.
+            kind: sinusoidal or learned.
+            rows: number of rows of the learned table.
+            width: width E of the embeddings.
         """
         super().__init__()
         self.width = width
@@ -43,9 +47,9 @@ class Positions(nn.Module):
             nn.init.normal_(self.table.weight, std=width**-0.5)
 
     def forward(self, words: Tensor, positions: Tensor) -> Tensor:
-        """Adds to embeddings (..., E) the vectors of their positions (...), counted from 0, in their type.
+        """Add position vectors to embeddings (..., E), in the type of the embeddings.
 
-        The table's last row stands for all positions that come later.
+        Positions (...) are counted from 0. Positions beyond the learned table use its last row.
         """
         if self.table is None:
             return words + sinusoidal_positions(positions, self.width).to(words.dtype)
@@ -54,9 +58,9 @@ class Positions(nn.Module):
 
 
 def sinusoidal_positions(positions: Tensor, width: int) -> Tensor:
-    """sin(p / 10000^(2 i / E)) for i from 0 to below E / 2, and then the cosines: Vaswani et al. 2017, 3.5.
+    """Return sin(p / 10000^(2 i / E)) for 0 <= i < E / 2, followed by the cosines (Vaswani et al. 2017, 3.5).
 
-    There sines and cosines alternate; the order is nothing to a network that learns from the start.
+    The paper alternates sines and cosines. The order makes no difference to a network trained from scratch.
     """
     exponents = torch.arange(0, width, 2, device=positions.device, dtype=torch.float32) / width
     angles = positions.unsqueeze(-1) * 10_000**-exponents  # (..., E/2)

@@ -1,28 +1,86 @@
-"""What the rest of the code asks of a decoder, whatever its kind. B sentences, K hypotheses each."""
+"""Interface between decoders, whole models and search, and what all implementations share.
 
-from typing import Any, Protocol, Self
+B sentences with K hypotheses each; K is 1 in training. T target positions.
+"""
 
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+
+import torch
 from torch import Tensor
+
+S = TypeVar("S")
 
 
 class AnyState(Protocol):
-    """All that a next step needs."""
+    """Decoder state: everything that the next step needs."""
 
     def select(self, rows: Tensor) -> Self:
-        """The state of other hypotheses: `rows` (B', K') index the B K rows, K' of one sentence in each line."""
+        """Return the state of other hypotheses.
+
+        Args:
+            rows: indices of the B K rows, (B', K'); each line holds K' hypotheses of one sentence.
+        """
+
+
+class DecoderOutput(NamedTuple, Generic[S]):
+    """Result of one decoder step."""
+
+    vectors: Tensor
+    """Input of the output projection, (B K, E)."""
+    state: S
+    """State after the step."""
+    attention: Tensor | None = None
+    """Attention weights over the source, (B, K, S); None without attention."""
+
+
+class StepOutput(NamedTuple, Generic[S]):
+    """Result of one step of a whole model."""
+
+    log_probs: Tensor
+    """Log-probabilities of the next tokens in float32, (B K, V)."""
+    state: S
+    """State after the step."""
+    attention: Tensor | None = None
+    """Attention weights over the source, (B, K, S); None without attention."""
 
 
 class AnyDecoder(Protocol):
-    """A whole sequence at once for training, one step at a time for search; a test holds them equal."""
+    """Decoder with two equivalent methods: a whole sequence for training, one step for search."""
 
     def start(self, encoded: Any, mask: Tensor) -> Any:
-        """The state before the first target token, from the encoder's output; `mask` is the source's, (S, B)."""
+        """Return the state before the first target token, from the encoder's output and the source mask (S, B)."""
 
     def __call__(self, tgt_in: Tensor, state: Any) -> tuple[Tensor, Tensor | None]:
-        """Target tokens (T, B) to vectors (T, B, E) and the weights (B, T, S) of an attention to draw, if any."""
+        """Map target tokens (T, B) to vectors (T, B, E) and attention weights (B, T, S), None without attention."""
 
-    def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Tokens (B K,) to vectors (B K, E) and the next state."""
+    def step(self, tokens: Tensor, state: Any) -> DecoderOutput[Any]:
+        """Decode one token per hypothesis, (B K,)."""
 
-    def step_with_weights(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any, Tensor | None]:
-        """`step`, and the attention's weights (B, K, S) as `__call__` has them."""
+
+def selected_sentences(rows: Tensor, sentences: int, hypotheses: int) -> Tensor | None:
+    """Return the sentence of each line of `rows`, (B',), or None if all sentences stay in place.
+
+    None is the common case in search: hypotheses are reordered within their sentences, and the tensors of the source
+    need not be copied.
+
+    Args:
+        rows: indices of the B K rows, (B', K').
+        sentences: B.
+        hypotheses: B K.
+    """
+    selected = rows[:, 0] * sentences // hypotheses
+    if torch.equal(selected, torch.arange(sentences, device=rows.device)):
+        return None
+    return selected
+
+
+def fold_hypotheses(x: Tensor, sentences: int) -> Tensor:
+    """Reshape (T, B K, ...) to (B, T K, ...): positions and hypotheses of a sentence are all queries to its source."""
+    steps, rows, *features = x.shape
+    return x.view(steps, sentences, rows // sentences, *features).transpose(0, 1).flatten(1, 2)
+
+
+def unfold_hypotheses(x: Tensor, steps: int) -> Tensor:
+    """Reshape (B, T K, ...) to (T, B K, ...), the inverse of `fold_hypotheses`; T is `steps`."""
+    sentences, queries, *features = x.shape
+    return x.view(sentences, steps, queries // steps, *features).transpose(0, 1).flatten(1, 2)

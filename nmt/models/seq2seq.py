@@ -1,4 +1,4 @@
-"""The whole model: encoder, bridge, decoder, output; and `build_model`, the only factory."""
+"""Encoder-decoder model and its factory."""
 
 import math
 from dataclasses import dataclass
@@ -9,24 +9,23 @@ from torch.nn.functional import linear
 
 from nmt.config import Architecture, ModelConfig, PositionKind, Precision, Tying
 from nmt.errors import UserError
-from nmt.models.convolution import ConvolutionalDecoder, ConvolutionalEncoder
-from nmt.models.decoders.recurrent import Decoder
-from nmt.models.decoders.variants import build_decoder
+from nmt.models.decoders import ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder, build_decoder
 from nmt.models.embedding import Embedding
+from nmt.models.encoders.convolutional import ConvolutionalEncoder
 from nmt.models.encoders.recurrent import Encoder
+from nmt.models.encoders.transformer import TransformerEncoder
 from nmt.models.int8 import Int8Linear
-from nmt.models.interface import AnyDecoder, AnyState
+from nmt.models.interface import AnyDecoder, AnyState, StepOutput
 from nmt.models.layers.recurrent import recurrent_dropout, shared_masks, with_weight_drop
 from nmt.models.lexicon import Lexicon
-from nmt.models.transformer import TransformerDecoder, TransformerEncoder
 
 EXPONENTS = {Architecture.recurrent: 0.25, Architecture.transformer: 0.5, Architecture.convolutional: 0.0}
-"""Of the embeddings' scale; `Embedding` says why."""
+"""Exponent of the embeddings' scale for each architecture; `Embedding` gives the reason."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the model has to know of the two vocabularies."""
+    """Sizes of the two vocabularies, and the special tokens that the model uses."""
 
     src_size: int
     tgt_size: int
@@ -35,7 +34,10 @@ class Vocabulary:
 
 
 class Seq2Seq(nn.Module):
-    """p(y | x) as a product over target tokens (Sutskever et al. 2014; Bahdanau et al. 2015)."""
+    """Encoder, decoder and output projection: p(y | x) as a product over target tokens.
+
+    Sutskever et al. 2014; Bahdanau et al. 2015.
+    """
 
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
@@ -67,14 +69,19 @@ class Seq2Seq(nn.Module):
         self.precision = Precision.float32
 
     def lower_precision(self, precision: Precision) -> None:
-        """Prepares for search, and for no more training: bfloat16 everywhere, or int8 in the products of a step.
+        """Convert the weights for search; the model cannot be trained afterwards.
 
-        Products whose inputs have no bound stay in float32: all those of a Transformer or a convolution.
+        bfloat16 converts everything. int8 quantises products whose inputs are bounded, which none of a Transformer's or
+        a convolutional model's are.
         """
         if precision == Precision.bfloat16:
             self.precision = precision
             self.bfloat16()
-        if precision == Precision.int8 and isinstance(self.encoder, Encoder) and isinstance(self.decoder, Decoder):
+        if (
+            precision == Precision.int8
+            and isinstance(self.encoder, Encoder)
+            and isinstance(self.decoder, RecurrentDecoder)
+        ):
             if math.isfinite(self.encoder.bound):
                 self.decoder.round_to_int8(self.encoder.bound)
             if math.isfinite(self.decoder.vector_bound):
@@ -84,27 +91,27 @@ class Seq2Seq(nn.Module):
                 self.precision = precision
 
     def encode(self, src: Tensor, src_mask: Tensor) -> AnyState:
-        """Source ids and mask, (S, B), padded on the left, to the decoder's state before the first token."""
+        """Return the decoder's state before the first token, from source ids and mask, (S, B), padded on the left."""
         with recurrent_dropout(self.encoder, self.recurrent_dropout, src.size(1)):
             encoded = with_weight_drop(self.encoder, self.weight_drop, src, src_mask)
         state: AnyState = self.decoder.start(encoded, src_mask)
         return state
 
     def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
-        """Logits (T, B, V) of each next target token, given the ones before, (T, B)."""
-        return self.project(self.vectors(src, src_mask, tgt_in))
+        """Return the logits (T, B, V) of each next target token, given the tokens before it, (T, B)."""
+        return self.project(self.decoder_outputs(src, src_mask, tgt_in))
 
-    def vectors(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
-        """What `project` turns into logits: the attentional vectors (T, B, E)."""
+    def decoder_outputs(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
+        """Return the inputs of the output projection, (T, B, E)."""
         return self.decode(tgt_in, self.encode(src, src_mask))
 
     def decode(self, tgt_in: Tensor, state: AnyState, hypotheses: int = 1) -> Tensor:
-        """Return the vectors (T, B K, E) of whole target sequences (T, B K), from a state of as many.
+        """Return the inputs of the output projection, (T, B K, E), for whole target sequences.
 
         Args:
-            tgt_in: target tokens.
-            state: from `encode` and `select`.
-            hypotheses: K, of each sentence. They share their sentence's dropout masks.
+            tgt_in: target tokens, (T, B K).
+            state: state of B K hypotheses, from `encode` and `select`.
+            hypotheses: K, the number per sentence. They share their sentence's dropout masks.
         """
         shared = shared_masks(self.decoder, hypotheses)
         with shared, recurrent_dropout(self.decoder, self.recurrent_dropout, tgt_in.size(1)):
@@ -112,41 +119,32 @@ class Seq2Seq(nn.Module):
         return vectors
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:
-        """The attention's weights (B, T, S) while the given target is read; None for a model without attention."""
+        """Return the attention weights (B, T, S) under teacher forcing; None for a model without attention."""
         _, weights = self.decoder(tgt_in, self.encode(src, src_mask))
         return None if weights is None else weights.detach()
 
-    def step(self, tokens: Tensor, state: AnyState) -> tuple[Tensor, AnyState]:
-        """One step of search: tokens (B K,) to log-probabilities (B K, V) in float32, and the next state."""
-        vectors, state = self.decoder.step(tokens, state)
-        return self.log_probs(vectors), state
-
-    def step_with_attention(self, tokens: Tensor, state: AnyState) -> tuple[Tensor, AnyState, Tensor | None]:
-        """`step`, and the attention's weights (B, K, S); None for a model without attention."""
-        vectors, state, weights = self.decoder.step_with_weights(tokens, state)
-        return self.log_probs(vectors), state, weights
-
-    def log_probs(self, vectors: Tensor) -> Tensor:
-        """What a step gives to `project` to log-probabilities (B K, V) in float32."""
+    def step(self, tokens: Tensor, state: AnyState) -> StepOutput[AnyState]:
+        """Decode one token per hypothesis, (B K,)."""
+        vectors, state, attention = self.decoder.step(tokens, state)
         logits = self.project(vectors) if self.int8_output is None else self.int8_output(vectors)
-        return logits.float().log_softmax(dim=-1)
+        return StepOutput(logits.float().log_softmax(dim=-1), state, attention)
 
     def project(self, vectors: Tensor) -> Tensor:
-        """What the decoder returns, (..., E), to logits (..., V)."""
+        """Map decoder outputs (..., E) to logits (..., V)."""
         return linear(vectors, self.output_weight, self.output_bias)
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
-        """Puts back the parameters by name, each shared one once.
+        """Load the parameters by name; a shared parameter has one name.
 
         Raises:
-            UserError: the weights are another model's, of another type, or not finite.
+            UserError: the weights are of another model or type, or are not finite.
         """
         parameters = dict(self.named_parameters())
-        strange = [name for name in {**parameters, **weights} if name not in parameters or name not in weights]
-        kinds = [{name: (w.shape, w.dtype) for name, w in found.items()} for found in (parameters, weights)]
-        strange = strange or [name for name in parameters if kinds[0][name] != kinds[1][name]]
-        if strange:
-            raise UserError(f"the weights do not fit the configured model: {', '.join(strange[:3])} differ")
+        mismatched = [name for name in {**parameters, **weights} if name not in parameters or name not in weights]
+        kinds = [{name: (w.shape, w.dtype) for name, w in tensors.items()} for tensors in (parameters, weights)]
+        mismatched = mismatched or [name for name in parameters if kinds[0][name] != kinds[1][name]]
+        if mismatched:
+            raise UserError(f"the weights do not fit the configured model: {', '.join(mismatched[:3])} differ")
         if broken := [name for name, weight in weights.items() if not weight.isfinite().all()]:
             raise UserError(
                 f"the weights hold numbers that are not finite, in {', '.join(broken[:3])}; use another checkpoint"
@@ -156,32 +154,32 @@ class Seq2Seq(nn.Module):
                 parameter.copy_(weights[name])
 
 
-def check_model_size(config: ModelConfig, vocabulary: Vocabulary, given: int) -> None:
-    """Looks at the sizes of a model before memory is asked for them.
+def check_model_size(config: ModelConfig, vocabulary: Vocabulary, values: int) -> None:
+    """Compare the size of a checkpoint with the configured model before memory is allocated.
 
     Args:
-        config: of the model.
-        vocabulary: of the model.
-        given: numbers in the weights that it shall get.
+        config: configuration of the model.
+        vocabulary: vocabulary of the model.
+        values: number of values in the checkpoint.
 
     Raises:
-        UserError: one of its matrices alone has more.
+        UserError: a single matrix of the model has more values.
     """
     sides = [max(vocabulary.src_size, vocabulary.tgt_size)]
     match config.architecture:
         case Architecture.recurrent:
             sides += [config.hidden_size]
-            least = max(config.hidden_size, config.direction_size or 0) ** 2
+            smallest = max(config.hidden_size, config.direction_size or 0) ** 2
         case Architecture.transformer:
             sides += [config.feed_forward_size]
-            least = config.max_positions * config.embed_size * (config.positions == PositionKind.learned)
+            smallest = config.max_positions * config.embed_size * (config.positions == PositionKind.learned)
         case Architecture.convolutional:
             sides += [config.hidden_size, config.max_positions]
-            least = config.kernel_width * config.hidden_size**2
-    if given < max(least, *(config.embed_size * side for side in sides)):
+            smallest = config.kernel_width * config.hidden_size**2
+    if values < max(smallest, *(config.embed_size * side for side in sides)):
         raise UserError("the weights do not fit the configured model, which is larger")
 
 
 def build_model(config: ModelConfig, vocabulary: Vocabulary) -> Seq2Seq:
-    """The model that a configuration describes, freshly initialised from torch's global generator."""
+    """Build the configured model, initialised from torch's global generator."""
     return Seq2Seq(config, vocabulary)

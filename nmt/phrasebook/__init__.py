@@ -1,8 +1,8 @@
-"""English-German sentence pairs from a typed grammar: an unlimited, license-free parallel corpus.
+"""English-German sentence pairs from a typed grammar: an unlimited, licence-free parallel corpus.
 
-A clause is drawn at random as an abstract structure and realised in both languages, so the pairs are
-exact translations and a translation model has one right answer to learn. `depth` bounds how many
-subordinate clauses stand inside each other, and with it the distance over which words depend on each other.
+A sentence is drawn at random as an abstract structure and realised in both languages, so the pairs are exact
+translations and a model has one correct answer to learn. `depth` limits the nesting of subordinate clauses, and thereby
+the distance between words that depend on each other.
 """
 
 from collections.abc import Collection, Iterator
@@ -13,22 +13,28 @@ from nmt.digests import DigestSet, digest
 from nmt.errors import UserError
 from nmt.phrasebook import english, german
 from nmt.phrasebook.grammar import Sentence
-from nmt.phrasebook.sentences import Sentences
+from nmt.phrasebook.sentences import SentenceSampler
 
-# So many draws in a row without a new pair mean that the grammar is exhausted at this depth.
+# Number of consecutive draws without a new pair after which the grammar counts as exhausted at this depth.
 _PATIENCE = 50_000
 
 
 class Pair(NamedTuple):
+    """English sentence and its German translation."""
+
     en: str
     de: str
 
 
 def stream(seed: int, depth: int = 1) -> Iterator[Pair]:
-    """Endless random pairs, which may repeat. The same seed gives the same pairs everywhere.
+    """Yield random pairs endlessly; pairs may repeat. The same seed gives the same pairs on every machine.
 
-    depth: the largest number of subordinate clauses nested inside each other; 0 means none.
-    Raises UserError if depth is negative.
+    Args:
+        seed: seed of the random generator.
+        depth: maximum number of nested subordinate clauses; 0 for none.
+
+    Raises:
+        UserError: depth is negative.
     """
     return (Pair(english.sentence(s), german.sentence(s)) for s in _sentences(seed, depth))
 
@@ -36,15 +42,17 @@ def stream(seed: int, depth: int = 1) -> Iterator[Pair]:
 def _sentences(seed: int, depth: int) -> Iterator[Sentence]:
     if depth < 0:
         raise UserError(f"phrasebook: depth is {depth}, but it must be 0 or more")
-    draw = Sentences(seed).sentence
+    draw = SentenceSampler(seed).sentence
     return (draw(depth) for _ in count())
 
 
 def pairs(size: int, seed: int, depth: int = 1, exclude: Collection[Pair] = ()) -> Iterator[Pair]:
-    """`size` distinct pairs, no English and no German sentence twice, none of either side of `exclude`.
+    """Yield `size` pairs in which no English and no German sentence occurs twice, or occurs in `exclude`.
 
-    Keeps 24 to 48 bytes for each pair in memory: the digests of both sides.
-    Raises UserError if size or depth is negative, and, while iterating, if the grammar has no more pairs.
+    Memory grows by 24 to 48 bytes per pair, for the digests of both sides.
+
+    Raises:
+        UserError: size or depth is negative, or (during iteration) the grammar has too few pairs.
     """
     _check("size", size)
     seen = DigestSet()
@@ -55,9 +63,9 @@ def pairs(size: int, seed: int, depth: int = 1, exclude: Collection[Pair] = ()) 
 
 
 def splits(train: int, valid: int, test: int, seed: int, depth: int = 1) -> dict[str, Iterator[Pair]]:
-    """Train, valid and test sets of the given sizes with no sentence of either language in common.
+    """Return train, valid and test sets of the given sizes that share no sentence of either language.
 
-    Valid and test are drawn at once, train streams. Raises UserError as `pairs` does.
+    Valid and test are drawn immediately, train is drawn during iteration. Raises what `pairs` raises.
     """
     for name, size in (("train", train), ("valid", valid), ("test", test)):
         _check(name, size)
@@ -77,14 +85,14 @@ def _check(name: str, size: int) -> None:
 
 
 def _distinct(source: Iterator[Sentence], size: int, seen: DigestSet, depth: int) -> Iterator[Pair]:
-    """The next `size` pairs of the source with both sides new; adds their digests to `seen`."""
-    found = repeats = 0
-    while found < size:
+    """Yield the next `size` pairs of the source whose sides are both new, and add their digests to `seen`."""
+    drawn = repeats = 0
+    while drawn < size:
         sentence = next(source)
         en = english.sentence(sentence)
         en_digest = digest(en, b"en")
         new = en_digest not in seen
-        if new:  # German takes as long, and every other sentence of a million has been drawn before
+        if new:  # German is realised only if needed, because half of a million draws are repetitions
             de = german.sentence(sentence)
             de_digest = digest(de, b"de")
             new = de_digest not in seen
@@ -92,12 +100,12 @@ def _distinct(source: Iterator[Sentence], size: int, seen: DigestSet, depth: int
             repeats += 1
             if repeats > _PATIENCE:
                 raise UserError(
-                    f"phrasebook: no more than {found} of {size} pairs at depth {depth}; ask for fewer pairs"
-                    " or a greater depth"
+                    f"phrasebook: the grammar has only {drawn} of {size} pairs at depth {depth}; "
+                    "reduce the number of pairs or increase the depth"
                 )
             continue
         repeats = 0
         seen.add(en_digest)
         seen.add(de_digest)
-        found += 1
+        drawn += 1
         yield Pair(en, de)

@@ -1,4 +1,4 @@
-"""Draws clauses with an adverbial clause: because, although, if, before, when, as soon as."""
+"""Sampler of clauses with an adverbial clause: because, although, if, before, when, as soon as."""
 
 from nmt.phrasebook.forms import BARE, THE, THIS
 from nmt.phrasebook.grammar import (
@@ -25,7 +25,7 @@ from nmt.phrasebook.lexicon import (
 )
 from nmt.phrasebook.nouns import GROUPS
 from nmt.phrasebook.phrases import reference
-from nmt.phrasebook.relatives import Relatives
+from nmt.phrasebook.relatives import RelativeSampler
 from nmt.phrasebook.scenes import BAD_WEATHER, LATE
 from nmt.phrasebook.verbs import (
     ARRIVE,
@@ -49,11 +49,11 @@ _UNPLANNED = {frame.verb for frame in TRANSITIVE if frame.aspect is Aspect.MISHA
 _STATES = (Text("tired", "müde"), Text("ill", "krank"), Text("very tired", "sehr müde"))
 
 
-class Adverbials(Relatives):
-    """A source of random clauses with adverbial clauses that make sense."""
+class AdverbialSampler(RelativeSampler):
+    """Sampler of clauses with adverbial clauses that fit their content."""
 
     def reason(self, subject: Nominal) -> Clause:
-        """Because and although: done for a good reason, left undone for a bad one, or done all the same."""
+        """Draw a clause with "because" or "although": an action and a reason for it, against it, or despite it."""
         because = self.chance(0.6)
         if self.chance(0.55):
             future = self.chance(0.3)
@@ -64,8 +64,8 @@ class Adverbials(Relatives):
                 c.direct.determiner, because = self.pick((THE, THIS)), True
                 if c.direct.noun.en[0]:
                     c.direct.number = Number.SINGULAR
-            good = because and not c.negated
-            state = Clause(self.taken_up(c.direct), BE, predicate=self.judgement(c.direct, good))
+            is_good = because and not c.negated
+            state = Clause(self.taken_up(c.direct), BE, predicate=self.judgement(c.direct, is_good))
             state.tense = Tense.PRESENT if future else Tense.PAST
         else:
             c = self.event_in(subject, Tense.PAST)
@@ -76,18 +76,18 @@ class Adverbials(Relatives):
         return c
 
     def soften(self, c: Clause) -> None:
-        """A negated object is neither counted nor many."""
+        """Make the object of a negated clause definite and singular."""
         if c.negated and isinstance(c.direct, NounPhrase) and c.direct.determiner.quantity:
             c.direct.determiner = THE
             if c.direct.noun.en[0]:
                 c.direct.number = Number.SINGULAR
 
     def taken_up(self, thing: NounPhrase) -> Fixed:
-        """ "It" or "they"; German goes by the gender of its noun."""
+        """Return the pronoun of a thing, "it" or "they"; in German it agrees with the gender of the noun."""
         return THEY if thing.number is Number.PLURAL else THINGS[thing.noun.gender]
 
     def event_in(self, subject: Nominal, tense: Tense) -> Clause:
-        """A deliberate, positive action in the tense."""
+        """Draw an intended, positive action in the tense."""
         c = self.event(subject)
         while c.tense is not tense or c.modal is not None or c.verb in _UNPLANNED:
             c = self.event(subject)
@@ -95,7 +95,7 @@ class Adverbials(Relatives):
         return c
 
     def hindrance(self, who: Fixed) -> Clause:
-        """A past state that speaks against doing something."""
+        """Draw a past state that is a reason against an action."""
         draw = self.random()
         if draw < 0.4:
             return Clause(who, BE, Tense.PAST, predicate=self.pick(_STATES))
@@ -112,7 +112,7 @@ class Adverbials(Relatives):
         return NounPhrase(GROUPS["time"][0], BARE)
 
     def condition(self, subject: Nominal) -> Clause:
-        """ "If it rains, we will take the bus"."""
+        """Draw a conditional sentence, such as "if it rains, we will take the bus"."""
         draw = self.random()
         if draw < 0.3:
             c = self.wanted(subject, (Tense.FUTURE, None))
@@ -138,7 +138,7 @@ class Adverbials(Relatives):
         return c
 
     def sequence(self, subject: Nominal, depth: int) -> Clause:
-        """ "Before we left the hotel", "when the train arrived", "as soon as I arrive"."""
+        """Draw a clause with "before we left the hotel", "when the train arrived" or "as soon as I arrive"."""
         who = reference(subject)
         draw = self.random()
         if draw < 0.4:

@@ -10,14 +10,14 @@ from nmt.phrasebook.grammar import (
     Sentence,
     Subordinate,
     Tense,
-    asks,
+    opens_clause,
 )
 
 _DO = ("do", "does", "do")
 
 
 def noun_phrase(phrase: NounPhrase, negated: bool = False) -> str:
-    """Determiner, adjective, noun, modifier and relative clause. `negated`: as in `german.noun_phrase`."""
+    """Return determiner, adjective, noun, modifier and relative clause; `negated` is as in `german.noun_phrase`."""
     words = phrase.noun.en[phrase.number]
     if phrase.adjective is not None:
         words = phrase.adjective.en + " " + words
@@ -43,11 +43,12 @@ def _nominal(nominal: Nominal, subject: bool = False, negated: bool = False) -> 
 
 
 def prepositional(phrase: Phrase) -> str:
+    """Return a prepositional phrase."""
     return phrase.preposition.en + " " + _nominal(phrase.nominal)
 
 
 def _verbs(c: Clause, supported: bool) -> tuple[str, str]:
-    """The auxiliary ("" if none) and the main verb. `supported`: an auxiliary is needed, if only "do"."""
+    """Return the auxiliary ("" for none) and the main verb; `supported` requires an auxiliary, "do" if no other."""
     slot = c.subject.slot
     verb = c.verb
     rest = ""
@@ -55,7 +56,7 @@ def _verbs(c: Clause, supported: bool) -> tuple[str, str]:
         rest = verb.base
         verb = c.modal
         if verb.auxiliary:
-            # "would like to": the auxiliary and what follows it
+            # "would like to": the auxiliary is "would"
             auxiliary, _, to = verb.base.partition(" ")
             return auxiliary, to + " to " + rest if to else rest
         rest = " to " + rest
@@ -71,28 +72,29 @@ def _verbs(c: Clause, supported: bool) -> tuple[str, str]:
 
 
 def subordinate(part: Subordinate) -> str:
+    """Return a subordinate clause with its conjunction."""
     words = clause(part.clause, part.form)
     return part.conjunction.en + " " + words if part.conjunction.en else words
 
 
 def _front(c: Clause) -> str:
-    """What has to open the clause besides the subject: a question word or a relative pronoun."""
-    if c.asked.en:
-        return c.asked.en
+    """Return the question word or relative pronoun, other than the subject, that opens the clause, or ""."""
+    if c.question_word.en:
+        return c.question_word.en
     for nominal in (c.indirect, c.direct):
-        if nominal is not None and asks(nominal):
+        if nominal is not None and opens_clause(nominal):
             return _nominal(nominal)
-    if c.phrase is not None and asks(c.phrase.nominal):
+    if c.phrase is not None and opens_clause(c.phrase.nominal):
         return prepositional(c.phrase)
     return ""
 
 
 def _objects(c: Clause) -> list[str]:
     parts: list[str] = []
-    if c.indirect is not None and not asks(c.indirect):
+    if c.indirect is not None and not opens_clause(c.indirect):
         parts.append(_nominal(c.indirect))
     direct, particle = c.direct, c.verb.particle
-    if direct is None or asks(direct):
+    if direct is None or opens_clause(direct):
         parts.append(particle)
     elif isinstance(direct, NounPhrase) or not direct.light:
         parts += [particle, _nominal(direct, negated=c.negated)]
@@ -102,10 +104,10 @@ def _objects(c: Clause) -> list[str]:
 
 
 def clause(c: Clause, form: Form, please: str = "") -> str:
-    """One clause with all that hangs on it, without its final punctuation."""
+    """Return a clause with its subordinate clauses, without final punctuation."""
     subject = _nominal(c.subject, subject=True)
     front = _front(c)
-    inverted = form is Form.QUESTION and not asks(c.subject)
+    inverted = form is Form.QUESTION and not opens_clause(c.subject)
     if form is Form.INFINITIVE:
         parts = ["to", c.verb.base]
     elif form is Form.REQUEST:
@@ -124,7 +126,7 @@ def clause(c: Clause, form: Form, please: str = "") -> str:
             parts.insert(0, subordinate(c.subordinate) + ",")
     parts += _objects(c)
     parts.append(c.predicate.en)
-    if c.phrase is not None and not asks(c.phrase.nominal):
+    if c.phrase is not None and not opens_clause(c.phrase.nominal):
         parts.append(prepositional(c.phrase))
     if not c.time_first:
         parts.append(c.time.en)
@@ -134,7 +136,7 @@ def clause(c: Clause, form: Form, please: str = "") -> str:
 
 
 def sentence(s: Sentence) -> str:
-    """The sentence as it is written."""
+    """Return the written form of a sentence."""
     text = clause(s.clause, s.form, "please" if s.polite else "")
     if s.opening.en:
         text = s.opening.en + " " + text

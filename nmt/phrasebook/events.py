@@ -1,4 +1,4 @@
-"""Draws clauses about what people do: verb, tense, objects, place and time that go together."""
+"""Sampler of clauses about actions of people, with fitting verb, tense, objects, place and time."""
 
 from nmt.phrasebook.forms import THE, THIS, A
 from nmt.phrasebook.grammar import (
@@ -32,7 +32,7 @@ from nmt.phrasebook.lexicon import (
     TO_CITY,
     YOU,
 )
-from nmt.phrasebook.phrases import Phrases
+from nmt.phrasebook.phrases import PhraseSampler
 from nmt.phrasebook.verbs import (
     CAN,
     DATIVE,
@@ -59,16 +59,16 @@ RELATIVIZABLE = {"people", "food", "foodstuff", "clothes", "luggage", "gear", "s
 RELATIVIZABLE |= {"gift", "wheels", "sight", "venue", "lodging"}
 
 
-def _by_object() -> dict[Noun, tuple[Frame, ...]]:
-    found: dict[Noun, list[Frame]] = {}
+def _group_by_object() -> dict[Noun, tuple[Frame, ...]]:
+    frames_of: dict[Noun, list[Frame]] = {}
     for frame in TRANSITIVE:
         for noun in frame.direct:
-            found.setdefault(noun, []).append(frame)
-    return {noun: tuple(frames) for noun, frames in found.items()}
+            frames_of.setdefault(noun, []).append(frame)
+    return {noun: tuple(frames) for noun, frames in frames_of.items()}
 
 
-FRAMES_OF = _by_object()
-# What has been eaten is not bought or repaired any more.
+FRAMES_OF = _group_by_object()
+# Food that was eaten cannot be the object of a further action.
 RELATIVE_FRAMES_OF = {
     noun: tuple(frame for frame in frames if frame.verb.base != "eat") for noun, frames in FRAMES_OF.items()
 }
@@ -85,14 +85,15 @@ _WANTED = tuple(frame for frame in TRANSITIVE if frame.wanted)
 
 
 def can_carry_relative(nominal: Nominal | None) -> bool:
+    """Return whether a relative clause can be attached to the nominal."""
     return isinstance(nominal, NounPhrase) and nominal.noun.group in RELATIVIZABLE and nominal.modifier is None
 
 
-class Events(Phrases):
-    """A source of random clauses with a person as subject."""
+class EventSampler(PhraseSampler):
+    """Sampler of clauses with a person as subject."""
 
     def tense(self, frame: Frame) -> tuple[Tense, Verb | None]:
-        """A tense, or a modal verb in one, in which one speaks of the action."""
+        """Draw a tense that fits the action, possibly with a modal verb."""
         if frame.aspect is Aspect.STATE:
             return Tense.PRESENT, None
         if frame.aspect is Aspect.MISHAP:
@@ -109,7 +110,7 @@ class Events(Phrases):
         return Tense.PRESENT, self.pick(_PLANS)
 
     def time(self, c: Clause, long: bool = False) -> None:
-        """Add a time that suits the tense (none in a third of the cases, except for habits)."""
+        """Add a time that fits the tense (in two thirds of the cases, and always for habits)."""
         if c.tense is Tense.PRESENT and c.modal is None:
             if self.chance(0.5):
                 c.time = self.pick(HABITS)
@@ -124,6 +125,7 @@ class Events(Phrases):
             c.time = self.pick(self.pick((FUTURE_TIMES, FUTURE_TIMES, FUTURE_TIMES, *exact)))
 
     def event(self, subject: Nominal, question: bool = False) -> Clause:
+        """Draw a clause about an action of the subject."""
         draw = self.random()
         if draw < 0.5:
             return self.doing(self.pick(TRANSITIVE), subject, question=question)
@@ -146,7 +148,7 @@ class Events(Phrases):
         timed: bool = True,
         question: bool = False,
     ) -> Clause:
-        """A clause of the frame. `gap`: a relative pronoun or question word in the place of the object."""
+        """Draw a clause of the frame; `gap` is a relative pronoun or question word in place of the object."""
         when, modal = tense or self.tense(frame)
         state = frame.aspect is Aspect.STATE
         habit = when is Tense.PRESENT and modal is None and not state
@@ -185,7 +187,7 @@ class Events(Phrases):
         return c
 
     def target(self, noun: Noun, subject: Nominal) -> Nominal:
-        """The noun of an obligatory phrase; destinations stay plain."""
+        """Draw the noun phrase of an obligatory prepositional phrase."""
         if noun.group == "family":
             return self._family(noun, subject)
         if noun.group == "people":
@@ -193,7 +195,7 @@ class Events(Phrases):
         return NounPhrase(noun, THE, Number.SINGULAR, self.adjective(noun, 0.15))
 
     def journey(self, subject: Nominal) -> Clause:
-        """ "We flew to Vienna", "My uncle lives in Cologne"."""
+        """Draw a clause such as "we flew to Vienna" or "my uncle lives in Cologne"."""
         if self.chance(0.35):
             verb = LIVE if self.chance(0.6) else WORK
             return Clause(subject, verb, phrase=Phrase(IN_CITY, self.city()), negated=self.chance(0.1))
@@ -203,7 +205,7 @@ class Events(Phrases):
         return c
 
     def relative(self, antecedent: NounPhrase) -> Clause:
-        """A relative clause for the noun phrase, not yet attached to it."""
+        """Draw a relative clause for the noun phrase, without attaching it."""
         noun = antecedent.noun
         column = 3 if antecedent.number is Number.PLURAL else noun.gender
         if noun.group == "people":
@@ -247,7 +249,7 @@ class Events(Phrases):
         return self.past_or_state(self.pick(TRANSITIVE), pronoun, None)
 
     def action(self, subject: Nominal, tense: Tense) -> Clause:
-        """A short action without a time, for "before we ...", "tried to ..."."""
+        """Draw a short action without a time, for "before we ..." or "tried to ..."."""
         frame = self.pick(_ACTIONS)
         c = self.doing(frame, subject, (tense, None), timed=False)
         c.negated = False
@@ -255,7 +257,7 @@ class Events(Phrases):
         return c
 
     def wanted(self, subject: Nominal, tense: tuple[Tense, Verb | None]) -> Clause:
-        """Something done for the sake of the object, or left undone because of it."""
+        """Draw an action whose reason is the quality of its object."""
         timed = self.chance(0.4)
         c = self.doing(self.pick(_WANTED), subject, tense, timed=timed)
         while not (isinstance(c.direct, NounPhrase) and c.direct.noun.group in _JUDGED):

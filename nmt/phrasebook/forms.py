@@ -1,4 +1,4 @@
-"""Regular morphology: German determiners and endings, and builders for nouns and verbs."""
+"""Regular morphology: German determiners and endings, and parsers of noun, adjective and verb entries."""
 
 from nmt.phrasebook.grammar import (
     NO_TEXT,
@@ -32,7 +32,7 @@ WERDEN: Triple = ("werde", "wird", "werden")
 _GENDERS = {"der": Gender.MASCULINE, "die": Gender.FEMININE, "das": Gender.NEUTER}
 
 
-def _declined(stem: str, endings: _Table, plural: bool = True) -> _Table:
+def _decline(stem: str, endings: _Table, plural: bool = True) -> _Table:
     def column(index: int) -> Triple:
         if index == 3 and not plural:
             return ("", "", "")
@@ -43,26 +43,26 @@ def _declined(stem: str, endings: _Table, plural: bool = True) -> _Table:
 
 
 def der_word(en: str, plural: str, stem: str, asking: bool = False) -> Determiner:
-    """A determiner declined as dieser; `plural` is the English plural."""
-    forms = _declined(stem, _DER_WORD)
+    """Return a determiner that is declined like "dieser"; `plural` is the English plural."""
+    forms = _decline(stem, _DER_WORD)
     return Determiner((en, plural), forms, Declension.WEAK, asking=asking)
 
 
 def ein_word(en: str, stem: str) -> Determiner:
-    """A determiner declined as mein."""
-    return Determiner((en, en), _declined(stem, _EIN_WORD), Declension.MIXED)
+    """Return a determiner that is declined like "mein"."""
+    return Determiner((en, en), _decline(stem, _EIN_WORD), Declension.MIXED)
 
 
 def invariable(en: str, de: str) -> Determiner:
-    """A numeral, or no determiner at all: the adjective carries the strong endings."""
+    """Return a numeral, or an empty determiner; the adjective takes the strong endings."""
     column: Triple = (de, de, de)
     return Determiner((en, en), (column, column, column, column), Declension.STRONG, quantity=True)
 
 
 THE = Determiner(("the", "the"), ARTICLE, Declension.WEAK)
-A = Determiner(("a", ""), _declined("ein", _EIN_WORD, plural=False), Declension.MIXED, quantity=True)
+A = Determiner(("a", ""), _decline("ein", _EIN_WORD, plural=False), Declension.MIXED, quantity=True)
 BARE = invariable("", "")
-KEIN = ein_word("", "kein")  # German only: what "a" and no determiner become under negation
+KEIN = ein_word("", "kein")  # German only: replaces "ein" and a missing determiner under negation
 THIS = der_word("this", "these", "dies")
 WHICH = der_word("which", "which", "welch", asking=True)
 MY, OUR, YOUR, HIS, HER = (
@@ -71,19 +71,18 @@ MY, OUR, YOUR, HIS, HER = (
 
 
 def english_plural(word: str) -> str:
-    """The regular plural, which is also the rule of the third person singular."""
+    """Return the regular plural of a noun, which is also the third person singular of a verb."""
     if word[-1] == "y" and word[-2] not in "aeou":
         return word[:-1] + "ies"
     return word + ("es" if word.endswith(("s", "sh", "ch", "x")) else "s")
 
 
 def noun(entry: str, group: str) -> Noun:
-    """Read a noun from "coat = der Mantel, Mäntel".
+    """Parse a noun such as "coat = der Mantel, Mäntel".
 
-    Left: the English singular, with "/plural" if it is irregular. Right: article, singular, plural.
-    No German plural means the noun has none (then the English one is not used either); "-" for the
-    singular means plural only. A fourth field "weak" marks nouns as der Kollege, den Kollegen.
-    A place ends in "; at/an": the prepositions for being there.
+    Left: the English singular, followed by "/plural" if that is irregular. Right: article, singular, plural. Without a
+    German plural, the noun has no plural in either language; "-" as the singular means plural only. A fourth field
+    "weak" marks weak nouns (der Kollege, den Kollegen). Places end in "; at/an", the prepositions of a location.
     """
     entry, _, place = entry.partition("; ")
     at = Text(*place.split("/")) if place else NO_TEXT
@@ -95,7 +94,7 @@ def noun(entry: str, group: str) -> Noun:
     english = "" if english == "-" else english
     english_many = irregular or (english_plural(english) if plural else "")
     oblique = plural if "weak" in fields else singular
-    # A measure ("Glas Wein") declines its head alone.
+    # In a measure ("Glas Wein"), only the first word is declined.
     head, space, rest = plural.partition(" ")
     dative = head if not head or head.endswith(("n", "s")) else head + "n"
     return Noun(
@@ -108,18 +107,18 @@ def noun(entry: str, group: str) -> Noun:
 
 
 def adjective(entry: str) -> Adjective:
-    """Read an adjective from "expensive = teuer/teur" (the stem is given only where it differs)."""
+    """Parse an adjective such as "expensive = teuer/teur"; the stem is given only if it differs."""
     en, de = entry.split(" = ")
     base, _, stem = de.partition("/")
     return Adjective(en, base, stem or base)
 
 
 def verb(entry: str) -> Verb:
-    """Read a verb from "pick+up picked = ab|holen holt abgeholt".
+    """Parse a verb such as "pick+up picked = ab|holen holt abgeholt".
 
-    Left: English base and past; "look_for" is a verb with its preposition, "pick+up" one whose particle
-    follows a pronoun object. Right: infinitive with "|" behind a separable prefix, third person singular,
-    participle, and "sein" if the Perfekt takes it.
+    Left: English base and past. "look_for" is a verb with its preposition; in "pick+up", the particle follows a pronoun
+    object. Right: infinitive with "|" after a separable prefix, third person singular, participle, and "sein" if that
+    is the auxiliary of the Perfekt.
     """
     left, right = entry.split(" = ")
     base, past = left.split()

@@ -12,10 +12,10 @@ from nmt.phrasebook.grammar import (
     Sentence,
     Subordinate,
     Tense,
-    asks,
+    opens_clause,
 )
 
-# A subordinate clause from its first word to its verbs at the end stands between these marks; see `marked`.
+# Marks of a subordinate clause: before its first word, before its final verbs, and after them; see `marked`.
 OPEN, VERBS, CLOSE = "\x02", "\x04", "\x03"
 _MARKS = str.maketrans("", "", OPEN + VERBS + CLOSE)
 
@@ -32,10 +32,10 @@ _CONTRACTIONS = {
 
 
 def noun_phrase(phrase: NounPhrase, case: Case, negated: bool = False, preposition: str = "") -> str:
-    """Determiner, adjective, noun and modifier in `case`, behind `preposition` if there is one.
+    """Return preposition (if given), determiner, adjective, noun and modifier in `case`, without the relative clause.
 
-    `negated`: the clause is negated and this is its object, so "ein" and no article become "kein".
-    The relative clause is not included: the clause decides where it stands.
+    The position of the relative clause depends on the clause around it. With `negated` (for the object of a negated
+    clause), "ein" and a missing article become "kein".
     """
     noun = phrase.noun
     column = 3 if phrase.number is Number.PLURAL else noun.gender
@@ -57,6 +57,7 @@ def noun_phrase(phrase: NounPhrase, case: Case, negated: bool = False, prepositi
 
 
 def prepositional(phrase: Phrase) -> str:
+    """Return a prepositional phrase in the case of its preposition."""
     preposition, nominal = phrase.preposition, phrase.nominal
     if isinstance(nominal, NounPhrase):
         return noun_phrase(nominal, preposition.case, preposition=preposition.de)
@@ -64,14 +65,14 @@ def prepositional(phrase: Phrase) -> str:
 
 
 def _relative(nominal: Nominal | None) -> str:
-    """The relative clause of a noun phrase between commas, or nothing."""
+    """Return the relative clause of a noun phrase between commas, or ""."""
     if isinstance(nominal, NounPhrase) and nominal.relative is not None:
         return " , " + clause(nominal.relative, Form.SUBORDINATE) + " ,"
     return ""
 
 
 def _verbs(c: Clause, form: Form) -> tuple[str, str]:
-    """The finite verb and the verbal rest at the end (prefix, participle or infinitive)."""
+    """Return the finite verb and the verbal part at the end of the clause (prefix, participle or infinitive)."""
     verb = c.verb
     slot = c.subject.slot if isinstance(c.subject, NounPhrase) else c.subject.german_slot
     if form is Form.INFINITIVE:
@@ -100,11 +101,12 @@ def _subject(c: Clause) -> str:
 
 
 def _middle(c: Clause, please: str) -> tuple[list[str], str]:
-    """The middle field in the fixed order pronouns, time, dative, accusative, nicht, phrase, predicate.
+    """Build the middle field in the fixed order pronouns, time, dative, accusative, nicht, phrase, predicate.
 
-    Returns its parts and the part that has to open the clause instead ("" if none has to).
+    Returns:
+        The parts of the middle field, and the question word or relative pronoun that opens the clause, or "".
     """
-    front = c.asked.de
+    front = c.question_word.de
     light: list[str] = []
     heavy: list[str] = []
     nicht = c.negated
@@ -141,12 +143,13 @@ def _middle(c: Clause, please: str) -> tuple[list[str], str]:
 
 
 def subordinate(part: Subordinate) -> str:
+    """Return a subordinate clause with its conjunction."""
     words = clause(part.clause, part.form)
     return part.conjunction.de + " " + words if part.conjunction.de else words
 
 
 def clause(c: Clause, form: Form, please: str = "") -> str:
-    """One clause with all that hangs on it, and its marks. Commas are words of their own, tidied in `marked`."""
+    """Return a clause with its subordinate clauses and marks. Commas are separate words; `marked` joins them."""
     finite, rest = _verbs(c, form)
     parts, front = _middle(c, please)
     if form is Form.SUBORDINATE:
@@ -160,8 +163,8 @@ def clause(c: Clause, form: Form, please: str = "") -> str:
     elif form is Form.REQUEST:
         head = ["Bitte", finite, _subject(c)]
     elif form is Form.QUESTION:
-        # A question for the subject has it in front; otherwise the verb comes before the subject.
-        head = [_subject(c), finite] if asks(c.subject) else [front, finite, _subject(c)]
+        # In a question about the subject, the subject comes first; otherwise the verb precedes the subject.
+        head = [_subject(c), finite] if opens_clause(c.subject) else [front, finite, _subject(c)]
     elif c.subordinate is not None and c.subordinate.leading:
         head = [subordinate(c.subordinate), ",", finite, _subject(c)]
     elif c.time_first:
@@ -172,7 +175,7 @@ def clause(c: Clause, form: Form, please: str = "") -> str:
     if form is Form.SUBORDINATE:
         text = OPEN + text
     if c.direct is not None:
-        # The relative clause of an object follows the verb that closes its clause.
+        # The relative clause of an object follows the final verb of the clause.
         text += _relative(c.direct)
     if c.subordinate is not None and not c.subordinate.leading:
         text += " , " + subordinate(c.subordinate) + " ,"
@@ -180,14 +183,14 @@ def clause(c: Clause, form: Form, please: str = "") -> str:
 
 
 def sentence(s: Sentence) -> str:
-    """The sentence as it is written."""
+    """Return the written form of a sentence."""
     return marked(s).translate(_MARKS)
 
 
 def marked(s: Sentence) -> str:
-    """The sentence with `OPEN` before each subordinate clause, `VERBS` before its verbs and `CLOSE` behind them.
+    """Return a sentence with `OPEN` before each subordinate clause, `VERBS` before its verbs and `CLOSE` after them.
 
-    The marks nest as the clauses do: what hangs on the subject stands between `OPEN` and `VERBS`.
+    The marks are nested like the clauses: a relative clause of the subject is between `OPEN` and `VERBS`.
     """
     text = clause(s.clause, s.form, "bitte" if s.polite else "")
     if s.opening.de:

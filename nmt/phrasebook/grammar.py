@@ -1,8 +1,8 @@
-"""The abstract syntax of the phrasebook: what a sentence says, before either language says it.
+"""Abstract syntax of the phrasebook, shared by both languages.
 
-A `Clause` is built once by the sampler and realised twice, by `english.py` and by `german.py`.
-Forms that depend on agreement are tuples indexed by `slot`: 0 = "I", 1 = third person singular,
-2 = every plural and the polite "you" (which is plural in both languages).
+A `Clause` is built once by the sampler and realised by `english.py` and by `german.py`. Forms that depend on agreement
+are tuples indexed by `slot`: 0 = "I", 1 = third person singular, 2 = every plural and the polite "you" (which is plural
+in both languages).
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Tense(IntEnum):
 
 
 class Declension(IntEnum):
-    """Which endings an adjective takes after the determiner."""
+    """Class of the endings that an adjective takes after a determiner."""
 
     WEAK = 0
     MIXED = 1
@@ -48,7 +48,7 @@ class Declension(IntEnum):
 
 
 class Form(Enum):
-    """The shape a clause is realised in; it fixes the place of the verbs."""
+    """Form of a clause, which determines the position of the verbs."""
 
     STATEMENT = "statement"
     QUESTION = "question"
@@ -58,7 +58,7 @@ class Form(Enum):
 
 
 class Text(NamedTuple):
-    """A fixed expression in both languages: an adverb, a conjunction, a predicate."""
+    """Fixed expression in both languages, such as an adverb, a conjunction or a predicate."""
 
     en: str
     de: str
@@ -69,7 +69,7 @@ NO_TEXT = Text("", "")
 
 
 def slot_of(person: Person, number: Number) -> int:
-    """The index of the verb form for a subject (see the module's docstring)."""
+    """Return the index of the verb form for a subject (see the docstring of the module)."""
     if number is Number.PLURAL or person is Person.SECOND:
         return 2
     return 0 if person is Person.FIRST else 1
@@ -77,15 +77,19 @@ def slot_of(person: Person, number: Number) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Noun:
-    en: tuple[str, str]  # by number; "" where the noun has no such form
+    """Noun with its inflected forms."""
+
+    en: tuple[str, str]  # by number; "" if the noun has no such form
     de: tuple[Triple, Triple]  # by number, then case
     gender: Gender
-    group: str  # semantic class: which verbs and adjectives go with it
+    group: str  # semantic group, which determines suitable verbs and adjectives
     at: Text = NO_TEXT  # for places: the prepositions of "at the station", "im Hotel"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Adjective:
+    """Adjective with its German stem."""
+
     en: str
     de: str
     stem: str  # before an ending: "teuer" but "teur-"
@@ -93,6 +97,8 @@ class Adjective:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Determiner:
+    """Article, possessive, demonstrative or numeral."""
+
     en: tuple[str, str]  # by number
     de: tuple[Triple, Triple, Triple, Triple]  # by column (three genders, then plural), then case
     declension: Declension
@@ -102,11 +108,13 @@ class Determiner:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Verb:
+    """Verb with its inflected forms."""
+
     base: str
     present: Triple
     past: Triple
     particle: str  # English "pick up": "up" follows a pronoun object
-    auxiliary: bool  # English: inverts and takes "not" itself, as "be" and "can" do
+    auxiliary: bool  # English: is inverted and negated without "do", as "be" and "can"
     infinitive: str
     finite: Triple  # German present, without the separable prefix
     participle: str
@@ -117,18 +125,20 @@ class Verb:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fixed:
-    """A nominal that is not inflected by rule: pronouns, names, "who", relative pronouns."""
+    """Nominal with listed forms: a pronoun, a name, "who" or a relative pronoun."""
 
     en: tuple[str, str]  # subject form, object form
     de: Triple  # by case
     slot: int
     german_slot: int
-    light: bool = True  # a pronoun, which German moves to the head of the middle field
+    light: bool = True  # a pronoun, which German moves to the start of the middle field
     front: bool = False  # a question word or relative pronoun, which opens its clause
 
 
 @dataclass(slots=True, eq=False)
 class NounPhrase:
+    """Noun phrase with its modifiers."""
+
     noun: Noun
     determiner: Determiner
     number: Number = Number.SINGULAR
@@ -138,6 +148,7 @@ class NounPhrase:
 
     @property
     def slot(self) -> int:
+        """Index of the verb form for this subject."""
         return self.number + 1
 
 
@@ -146,6 +157,8 @@ Nominal = NounPhrase | Fixed
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preposition:
+    """Preposition and the case that it governs in German."""
+
     en: str
     de: str
     case: Case
@@ -153,13 +166,15 @@ class Preposition:
 
 @dataclass(slots=True, eq=False)
 class Phrase:
+    """Prepositional phrase."""
+
     preposition: Preposition
     nominal: Nominal
 
 
 @dataclass(slots=True, eq=False)
 class Subordinate:
-    """A clause hung on another: by a conjunction, a question word (no conjunction) or as infinitive."""
+    """Subordinate clause with a conjunction, with a question word (and no conjunction), or in the infinitive."""
 
     conjunction: Text
     clause: "Clause"
@@ -169,7 +184,7 @@ class Subordinate:
 
 @dataclass(slots=True, eq=False)
 class Clause:
-    """One clause. At most one subordinate clause hangs on it, here or on one of its noun phrases."""
+    """Clause with at most one subordinate clause, attached to it or to one of its noun phrases."""
 
     subject: Nominal
     verb: Verb
@@ -183,18 +198,20 @@ class Clause:
     time: Text = NO_TEXT
     time_first: bool = False
     adverb: Text = NO_TEXT  # "often": before the English verb
-    asked: Text = NO_TEXT  # "when", "why": the adverbial a question asks for
+    question_word: Text = NO_TEXT  # "when", "why", in place of an adverbial
     subordinate: Subordinate | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Sentence:
+    """Complete sentence."""
+
     clause: Clause
     form: Form
     opening: Text = NO_TEXT
     polite: bool = False  # "Could you please ...?"
 
 
-def asks(nominal: Nominal) -> bool:
-    """Whether this is a question word or a relative pronoun, which opens its clause."""
+def opens_clause(nominal: Nominal) -> bool:
+    """Return whether the nominal is a question word or a relative pronoun, which opens its clause."""
     return nominal.determiner.asking if isinstance(nominal, NounPhrase) else nominal.front

@@ -30,7 +30,7 @@ _ADJECTIVES = (
 )
 _KNOWN = {entry.split(" = ")[0]: adjective(entry) for entry in _ADJECTIVES.split(",")}
 
-# By group: what speaks for a thing, what speaks against it, and what else one calls it.
+# By group: positive, negative and neutral adjectives.
 _JUDGEMENTS = {
     "people": ("friendly polite", "", "young old"),
     "food": ("fresh tasty good", "expensive old", "big small"),
@@ -89,7 +89,7 @@ THINGS = (
     _pronoun(Person.THIRD, _ONE, "it it", "sie sie ihr"),
     IT,
 )
-# "There is" agrees with what follows, "es gibt" never does.
+# "There is" agrees with the noun that follows, "es gibt" does not.
 THERE = (Fixed(("there", ""), ("es", "", ""), 1, 1), Fixed(("there", ""), ("es", "", ""), 2, 1))
 WHO = Fixed(("who", "who"), ("wer", "wen", "wem"), 1, 1, front=True)
 WHAT = Fixed(("what", "what"), ("was", "was", ""), 1, 1, front=True)
@@ -111,7 +111,7 @@ RELATIVE_PERSON, RELATIVE_THING, RELATIVE_PLACE = (
 
 
 def _texts(table: str) -> tuple[Text, ...]:
-    """Read "yesterday = gestern,today = heute"."""
+    """Parse a table such as "yesterday = gestern,today = heute"."""
     return tuple(Text(*entry.split(" = ")) for entry in table.split(","))
 
 
@@ -198,5 +198,5 @@ IN_CITY = Preposition("in", "in", Case.DATIVE)
 FROM = Preposition("from", "aus", Case.DATIVE)
 WITH = Preposition("with", "mit", Case.DATIVE)
 FOR = Preposition("for", "für", Case.ACCUSATIVE)
-# The two-way prepositions: the dative says where something is, the accusative where it is put.
+# Two-way prepositions: the dative expresses a location, the accusative a direction.
 TWO_WAY = _texts("on = auf,under = unter,next to = neben,behind = hinter,in front of = vor")

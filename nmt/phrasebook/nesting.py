@@ -1,6 +1,6 @@
-"""Draws declarative clauses and hangs subordinate clauses on them, one inside the other, to a given depth."""
+"""Sampler of declarative clauses with nested subordinate clauses up to a given depth."""
 
-from nmt.phrasebook.adverbials import Adverbials
+from nmt.phrasebook.adverbials import AdverbialSampler
 from nmt.phrasebook.events import DOABLE_AT
 from nmt.phrasebook.forms import MY, OUR, THE
 from nmt.phrasebook.grammar import (
@@ -51,15 +51,15 @@ _PORTABLE = {"food", "foodstuff", "clothes", "reading", "wheels", "luggage", "ge
 _NOWHERE = {NEED}
 
 
-class Nesting(Adverbials):
-    """A source of random clauses with at most `depth` subordinate clauses, each inside the one before."""
+class NestingSampler(AdverbialSampler):
+    """Sampler of clauses with at most `depth` subordinate clauses, each nested in the one before."""
 
     def statement(self, depth: int) -> Clause:
-        """A declarative clause; it has a subordinate clause with probability depth / (depth + 1)."""
+        """Draw a declarative clause, which has a subordinate clause with probability depth / (depth + 1)."""
         if self.random() * (depth + 1) >= depth:
             return self.plain()
         draw = self.random()
-        # Deep nests need clauses that can hold further ones.
+        # Deep nesting needs clauses that can contain further clauses.
         if depth > 1:
             draw *= 0.8
         if draw < 0.42:
@@ -71,11 +71,12 @@ class Nesting(Adverbials):
         return self.adverbial(depth)
 
     def speaker(self) -> Nominal:
+        """Draw a subject other than "you"."""
         subject = self.person()
         return self.pick((I, WE)) if subject is YOU or self.chance(0.3) else subject
 
     def complement(self, depth: int) -> Clause:
-        """ "I think that ...", "The waiter knows when ..."."""
+        """Draw a clause such as "I think that ..." or "the waiter knows when ..."."""
         subject = self.speaker()
         draw = self.random()
         if draw < 0.6:
@@ -90,37 +91,37 @@ class Nesting(Adverbials):
         return Clause(subject, verb, negated=verb is KNOW, subordinate=self.indirect_question(depth))
 
     def indirect_question(self, depth: int) -> Subordinate:
-        """ "... whether it will rain", "... when the train arrives"."""
+        """Draw an indirect question, such as "whether it will rain" or "when the train arrives"."""
         if self.chance(0.4):
             return Subordinate(WHETHER, self.statement(depth - 1))
         return Subordinate(NO_TEXT, self.asking(depth - 1))
 
     def asking(self, depth: int) -> Clause:
-        """A clause opened by a question word that stands for an adverbial."""
+        """Draw a clause that opens with a question word in place of an adverbial."""
         draw = self.random()
         if draw < 0.3:
             c = self.traffic()
             c.time = NO_TEXT
-            c.asked = WHY if c.verb is BE_LATE else WHEN
+            c.question_word = WHY if c.verb is BE_LATE else WHEN
             return c
         if draw < 0.5:
             noun = self.pick(SHUT + FOUND)
             determiner = THE if noun in AT else self.pick((MY, OUR, THE))
-            return Clause(NounPhrase(noun, determiner, Number.SINGULAR), BE, asked=WHERE)
+            return Clause(NounPhrase(noun, determiner, Number.SINGULAR), BE, question_word=WHERE)
         c = self.event(self.person(question=True))
         while (c.tense is Tense.PRESENT and c.modal is None) or c.negated or c.verb is HAVE:
             c = self.event(self.person(question=True))
         c.time = c.adverb = NO_TEXT
         if c.phrase is None and c.direct is not None and c.indirect is None and self.chance(0.4):
             portable = isinstance(c.direct, NounPhrase) and c.direct.noun.group in _PORTABLE
-            c.asked = WHERE if portable and c.verb not in _NOWHERE else WHEN
+            c.question_word = WHERE if portable and c.verb not in _NOWHERE else WHEN
         else:
-            c.asked = WHY if c.tense is Tense.PAST and self.chance(0.5) else WHEN
+            c.question_word = WHY if c.tense is Tense.PAST and self.chance(0.5) else WHEN
         self.deepen(c, depth)
         return c
 
     def infinitive(self, depth: int) -> Clause:
-        """ "tried to call the doctor", "went to the market to buy bread"."""
+        """Draw a clause such as "tried to call the doctor" or "went to the market to buy bread"."""
         subject = self.speaker()
         if self.chance(0.6):
             inner = self.action(subject, Tense.PRESENT)
@@ -139,6 +140,7 @@ class Nesting(Adverbials):
         return c
 
     def adverbial(self, depth: int) -> Clause:
+        """Draw a clause with an adverbial clause."""
         subject = self.speaker()
         draw = self.random()
         if draw < 0.35:

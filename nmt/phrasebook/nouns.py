@@ -1,4 +1,4 @@
-"""The nouns of the phrasebook, by semantic group. For the notation see `forms.noun`."""
+"""Nouns of the phrasebook by semantic group, in the notation of `forms.noun`."""
 
 from nmt.phrasebook.forms import noun
 from nmt.phrasebook.grammar import Noun
@@ -172,9 +172,9 @@ GROUPS: dict[str, tuple[Noun, ...]] = {
 
 
 def nouns(names: str) -> tuple[Noun, ...]:
-    """The nouns of the named groups; a name that is not a group is an English singular ("bus_stop")."""
-    every = {n.en[0] or n.en[1]: n for group in GROUPS.values() for n in group}
-    found: list[Noun] = []
+    """Return the nouns of the named groups; a name that is not a group is an English singular ("bus_stop")."""
+    by_name = {n.en[0] or n.en[1]: n for group in GROUPS.values() for n in group}
+    selected: list[Noun] = []
     for name in names.split():
-        found += GROUPS[name] if name in GROUPS else [every[name.replace("_", " ")]]
-    return tuple(found)
+        selected += GROUPS[name] if name in GROUPS else [by_name[name.replace("_", " ")]]
+    return tuple(selected)

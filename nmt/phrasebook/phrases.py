@@ -1,4 +1,4 @@
-"""Draws noun phrases that make sense: whose coat, how many apples, which place."""
+"""Sampler of noun phrases with fitting determiner, number and adjective."""
 
 import random
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ from nmt.phrasebook.nouns import GROUPS
 T = TypeVar("T")
 
 _MASS = {"foodstuff", "drink", "time"}
-# There is one of these in the situation, so it is "the" one.
+# Nouns of which a situation has only one, so the determiner is "the".
 _UNIQUE = {"vehicle", "transit", "opening", "bill", "menu", "weather", "furniture", "people"}
 _MANY = {"food", "measure", "writing"}
 _PLACES = {"sight", "venue", "service", "shop", "stop", "outdoors", "street"}
@@ -54,7 +54,7 @@ _SEVERAL = {"brother", "sister", "son", "daughter", "friend", "colleague", "neig
 
 
 def reference(nominal: Nominal) -> Fixed:
-    """The pronoun that takes up a person again."""
+    """Return the pronoun that refers to a person mentioned before."""
     if isinstance(nominal, NounPhrase):
         if nominal.number is Number.PLURAL:
             return THEY
@@ -64,24 +64,27 @@ def reference(nominal: Nominal) -> Fixed:
     return HE if nominal in GENTLEMEN else SHE
 
 
-class Phrases:
-    """A source of random noun phrases. Uses `Random.random` alone, which is the same in every Python."""
+class PhraseSampler:
+    """Sampler of noun phrases. Only `Random.random` is used, whose numbers are the same in every Python version."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed).random
 
     def pick(self, choices: Sequence[T]) -> T:
+        """Draw one of the choices."""
         return choices[int(self.random() * len(choices))]
 
     def chance(self, probability: float) -> bool:
+        """Draw True with the given probability."""
         return self.random() < probability
 
     def adjective(self, noun: Noun, probability: float = 0.3) -> Adjective | None:
+        """Draw an adjective for the noun with the given probability, if its group has adjectives."""
         fitting = ADJECTIVES.get(noun.group)
         return self.pick(fitting) if fitting and self.random() < probability else None
 
     def person(self, question: bool = False) -> Nominal:
-        """The subject of a sentence."""
+        """Draw a person as the subject of a sentence."""
         draw = self.random()
         if draw < 0.42:
             if question and draw < 0.3:
@@ -94,19 +97,19 @@ class Phrases:
         return self.stranger()
 
     def relative_of(self, determiner: Determiner) -> NounPhrase:
-        """ "My sister": a person with a possessive."""
+        """Draw a relative or friend with a possessive, such as "my sister"."""
         noun = self.pick(GROUPS["family"])
         many = not noun.en[0] or (noun.en[1] != "" and self.random() < 0.1)
         many = many and (not noun.en[0] or noun.en[0] in _SEVERAL)
         return NounPhrase(noun, determiner, Number(many))
 
     def stranger(self) -> NounPhrase:
-        """ "The friendly waiter": a person with the article, able to carry a relative clause."""
+        """Draw a person with the article, such as "the friendly waiter", who can have a relative clause."""
         noun = self.pick(GROUPS["people"])
         return NounPhrase(noun, THE, Number(self.random() < 0.2), self.adjective(noun, 0.25))
 
     def other_person(self, subject: Nominal) -> Nominal:
-        """Somebody else than the subject, as object."""
+        """Draw a person other than the subject, as object."""
         draw = self.random()
         if draw < 0.3:
             if subject is I or subject is WE:
@@ -119,7 +122,7 @@ class Phrases:
         return self.relative_of(self.owner(subject) or MY)
 
     def owner(self, subject: Nominal) -> Determiner | None:
-        """The possessive that points back to the subject; none for plurals, "their" being "ihr" as well."""
+        """Return the possessive of the subject; None for plurals, because "ihr" means both "her" and "their"."""
         if isinstance(subject, Fixed) and subject.front:
             return None
         return _OWNER.get(id(reference(subject)))
@@ -127,7 +130,7 @@ class Phrases:
     def thing(
         self, noun: Noun, subject: Nominal, habit: bool = False, negated: bool = False, many: bool = True
     ) -> NounPhrase:
-        """An object of the action of `subject`."""
+        """Draw a noun phrase as the object of an action of `subject`."""
         draw = self.random()
         group = noun.group
         if group == "family":
@@ -165,23 +168,23 @@ class Phrases:
         return NounPhrase(noun, self.owner(subject) or self.pick((MY, OUR)), Number(many))
 
     def place(self, noun: Noun) -> Phrase:
-        """ "At the new station"."""
+        """Draw a phrase such as "at the new station"."""
         return Phrase(AT[noun], NounPhrase(noun, THE, Number.SINGULAR, self.adjective(noun, 0.15)))
 
     def spot(self) -> Phrase:
-        """Where a thing lies: "on the table", with the dative."""
+        """Draw the location of a thing, such as "on the table", with the dative."""
         noun = self.pick(GROUPS["furniture"])
         preposition = self.pick(_WHERE[:3] if noun.en[0] != "shelf" else _WHERE[:1])
         return Phrase(preposition, NounPhrase(noun, THE, Number.SINGULAR, self.adjective(noun, 0.25)))
 
     def destination(self, verb: Verb) -> Phrase:
-        """Where a thing is put, with the accusative. What is laid is laid on something."""
+        """Draw the destination of a thing, with the accusative; "lay" takes only "on"."""
         noun = self.pick(GROUPS["furniture"])
         preposition = self.pick(_WHERE_TO[:1] if verb.base == "lay" else _WHERE_TO[2:])
         return Phrase(preposition, NounPhrase(noun, THE, Number.SINGULAR, self.adjective(noun, 0.25)))
 
     def near(self, shop: Noun) -> Phrase:
-        """Where a building is: "next to the station"."""
+        """Draw the location of a building, such as "next to the station"."""
         noun = self.pick(GROUPS["sight"] + GROUPS["stop"] + GROUPS["service"])
         while noun is shop or noun.en[0] in ("bridge", "office"):
             noun = self.pick(GROUPS["sight"] + GROUPS["stop"] + GROUPS["service"])
@@ -189,6 +192,7 @@ class Phrases:
         return Phrase(beside, NounPhrase(noun, THE, Number.SINGULAR, self.adjective(noun, 0.2)))
 
     def city(self) -> Fixed:
+        """Draw a city."""
         return self.pick(CITIES)
 
 

@@ -1,19 +1,19 @@
-"""Hangs relative clauses on noun phrases, one inside the other."""
+"""Sampler of nested relative clauses."""
 
 from nmt.phrasebook.events import can_carry_relative
 from nmt.phrasebook.forms import THE, A
 from nmt.phrasebook.grammar import NO_TEXT, Clause, NounPhrase, Verb
 from nmt.phrasebook.lexicon import HE, SHE, WE, I
-from nmt.phrasebook.scenes import Scenes
+from nmt.phrasebook.scenes import SceneSampler
 
 
-class Relatives(Scenes):
-    """A source of random clauses with relative clauses in them."""
+class RelativeSampler(SceneSampler):
+    """Sampler of clauses that contain relative clauses."""
 
     def attach_relative(self, phrase: NounPhrase, depth: int, main: Verb) -> None:
-        """Hang a relative clause on the noun phrase, with up to `depth` clauses including it.
+        """Attach a relative clause to the noun phrase, with up to `depth` nested clauses including itself.
 
-        `main`: the verb outside, which the relative clause does not repeat.
+        `main` is the verb of the clause outside, which the relative clause does not repeat.
         """
         inner = self.relative(phrase)
         while inner.verb.base == main.base:
@@ -24,7 +24,7 @@ class Relatives(Scenes):
         self.deepen(inner, depth - 1)
 
     def deepen(self, c: Clause, depth: int, on_subject: bool = True) -> None:
-        """Hang one more clause on a clause already drawn, if it has a noun that can carry one."""
+        """Attach a relative clause to a noun of a clause already drawn, at random and if a noun allows it."""
         if depth < 1 or self.random() * (depth + 1) >= depth:
             return
         subject = c.subject
@@ -37,7 +37,7 @@ class Relatives(Scenes):
             self.attach_relative(c.direct, depth, c.verb)
 
     def with_relative(self, depth: int) -> Clause:
-        """A clause whose subject or object carries a relative clause."""
+        """Draw a clause whose subject or object has a relative clause."""
         draw = self.random()
         if draw < 0.3:
             subject = self.described()
@@ -53,7 +53,7 @@ class Relatives(Scenes):
         while not can_carry_relative(c.direct) or c.phrase is not None:
             c = self.event(self.person())
         assert isinstance(c.direct, NounPhrase)
-        # Behind the relative clause the time would seem to belong to it.
+        # A time after the relative clause would seem to belong to the relative clause.
         c.time = NO_TEXT
         self.attach_relative(c.direct, depth, c.verb)
         return c

@@ -1,6 +1,6 @@
-"""Draws plain declarative clauses: events, descriptions, trains, weather, pain."""
+"""Sampler of simple declarative clauses: events, descriptions, trains, weather, pain, opening hours."""
 
-from nmt.phrasebook.events import Events
+from nmt.phrasebook.events import EventSampler
 from nmt.phrasebook.forms import MY, OUR, THE, THIS
 from nmt.phrasebook.grammar import (
     NO_TEXT,
@@ -44,10 +44,11 @@ _VEHICLES = GROUPS["vehicle"]
 SHUT = nouns("service shop venue museum castle church")
 
 
-class Scenes(Events):
-    """A source of random clauses without subordinate clauses."""
+class SceneSampler(EventSampler):
+    """Sampler of clauses without subordinate clauses."""
 
     def plain(self) -> Clause:
+        """Draw a clause without subordinate clauses."""
         draw = self.random()
         if draw < 0.72:
             return self.event(self.person())
@@ -62,13 +63,14 @@ class Scenes(Events):
         return self.openness()
 
     def described(self) -> NounPhrase:
+        """Draw the subject of a description."""
         noun = self.pick(_DESCRIBED)
         number = Number(not noun.en[0] or (noun.en[1] != "" and self.chance(0.15)))
         determiner = self.pick((THE, THE, THE, THIS))
         return NounPhrase(noun, determiner, number)
 
     def description(self, subject: NounPhrase | None = None) -> Clause:
-        """ "The coat is too expensive", "The key was on the table"."""
+        """Draw a clause such as "the coat is too expensive" or "the key was on the table"."""
         if subject is None:
             if self.chance(0.3):
                 noun = self.pick(FOUND)
@@ -81,6 +83,7 @@ class Scenes(Events):
         return Clause(subject, BE, tense, predicate=self.judgement(subject))
 
     def judgement(self, subject: NounPhrase, good: bool | None = None) -> Text:
+        """Draw a positive or negative adjective for the subject, with or without "very" or "too"."""
         group = subject.noun.group
         pro, contra = GOOD[group], BAD[group]
         if good is None:
@@ -94,7 +97,7 @@ class Scenes(Events):
         return Text(degree.en + adjective.en, degree.de + adjective.de)
 
     def vehicle(self, *ways: Preposition) -> NounPhrase:
-        """ "The first train to Berlin". `ways`: the prepositions to choose from, both if none is given."""
+        """Draw a vehicle such as "the first train to Berlin", with one of the prepositions `ways` ("to" and "from")."""
         noun = self.pick(_VEHICLES)
         phrase = NounPhrase(noun, THE, Number.SINGULAR, self.adjective(noun))
         if noun.en[0] != "ferry" and self.chance(0.75):
@@ -102,7 +105,7 @@ class Scenes(Events):
         return phrase
 
     def traffic(self) -> Clause:
-        """ "The next train to Berlin leaves at half past seven"."""
+        """Draw a clause such as "the next train to Berlin leaves at half past seven"."""
         subject = self.vehicle()
         from_city = subject.modifier is not None and subject.modifier.preposition is FROM
         draw = self.random()
@@ -117,6 +120,7 @@ class Scenes(Events):
         return c
 
     def weather(self, tense: Tense) -> Clause:
+        """Draw a clause about the weather."""
         draw = self.random()
         times = FUTURE_TIMES[:9] if tense is Tense.FUTURE else PAST_TIMES[:9]
         time = NO_TEXT if tense is Tense.PRESENT else self.pick(times)
@@ -126,12 +130,14 @@ class Scenes(Events):
         return Clause(subject, BE, tense, predicate=self.pick(GOOD_WEATHER + BAD_WEATHER), time=time)
 
     def pain(self) -> Clause:
+        """Draw a clause about a part of the body that hurts."""
         noun = self.pick(GROUPS["body"])
         many = noun.en[1] != "" and self.chance(0.4)
         side = self.pick(SIDES) if noun.en[1] and not many and self.chance(0.7) else None
         return Clause(NounPhrase(noun, MY, Number(many), side), HURT)
 
     def openness(self) -> Clause:
+        """Draw a clause about a building that is open, closed or full."""
         noun = self.pick(SHUT)
         predicate = self.pick(_OPENNESS[:2] if noun.group == "shop" else _OPENNESS)
         c = Clause(NounPhrase(noun, THE, Number.SINGULAR, self.adjective(noun, 0.2)), BE, predicate=predicate)

@@ -1,4 +1,4 @@
-"""Draws whole sentences: statements, questions, requests and the set patterns of a phrase book."""
+"""Sampler of sentences: statements, questions, requests and fixed patterns of phrase books."""
 
 from nmt.phrasebook.forms import THE, THIS, WHICH, A, verb
 from nmt.phrasebook.grammar import (
@@ -28,7 +28,7 @@ from nmt.phrasebook.lexicon import (
     YOU,
     I,
 )
-from nmt.phrasebook.nesting import THAT, WHERE, Nesting
+from nmt.phrasebook.nesting import THAT, WHERE, NestingSampler
 from nmt.phrasebook.nouns import GROUPS, nouns
 from nmt.phrasebook.phrases import AT
 from nmt.phrasebook.verbs import (
@@ -67,10 +67,11 @@ _WHAT_FRAMES = tuple(
 )
 
 
-class Sentences(Nesting):
-    """A source of random sentences."""
+class SentenceSampler(NestingSampler):
+    """Sampler of sentences."""
 
     def sentence(self, depth: int) -> Sentence:
+        """Draw a sentence with at most `depth` nested subordinate clauses."""
         draw = self.random()
         if draw < 0.52:
             return self.assertion(depth)
@@ -83,12 +84,14 @@ class Sentences(Nesting):
         return self.pattern()
 
     def assertion(self, depth: int) -> Sentence:
+        """Draw a statement."""
         c = self.statement(depth)
         leading = c.subordinate is not None and c.subordinate.leading
         c.time_first = c.time is not NO_TEXT and not leading and self.chance(0.3)
         return Sentence(c, Form.STATEMENT)
 
     def polar_question(self, depth: int) -> Sentence:
+        """Draw a question that is answered with yes or no."""
         if depth and self.chance(depth / (depth + 2)):
             if self.chance(0.5):
                 c = Clause(YOU, self.pick((KNOW, THINK)))
@@ -111,14 +114,15 @@ class Sentences(Nesting):
             c = self.doing(self.pick(_PERMITTED), asker, (Tense.PRESENT, modal), question=True)
             c.time = NO_TEXT
             return Sentence(c, Form.QUESTION)
-        asked = self.person(question=True)
-        while asked is I or asked is WE:
-            asked = self.person(question=True)
-        c = self.event(asked, question=True)
+        subject = self.person(question=True)
+        while subject is I or subject is WE:
+            subject = self.person(question=True)
+        c = self.event(subject, question=True)
         self.deepen(c, depth)
         return Sentence(c, Form.QUESTION)
 
     def open_question(self, depth: int) -> Sentence:
+        """Draw a question with a question word."""
         draw = self.random()
         if draw < 0.55:
             return Sentence(self.asking(depth), Form.QUESTION)
@@ -140,7 +144,7 @@ class Sentences(Nesting):
         return Sentence(c, Form.QUESTION)
 
     def request(self, depth: int) -> Sentence:
-        """ "Please bring me the bill", "Could you please close the window?"."""
+        """Draw a request, such as "please bring me the bill" or "could you please close the window"."""
         frame = self.pick(_REQUESTABLE)
         asker = self.pick((I, WE))
         c = Clause(YOU, frame.verb)
@@ -162,19 +166,21 @@ class Sentences(Nesting):
         return Sentence(c, Form.QUESTION, polite=c.modal is COULD)
 
     def pattern(self) -> Sentence:
-        """The set patterns of a phrase book, with changing words."""
+        """Draw a fixed pattern of phrase books, with random words."""
         opening = _EXCUSE_ME if self.chance(0.3) else NO_TEXT
         draw = self.random()
         if draw < 0.15:
             noun = self.pick(_GOALS)
             place = NounPhrase(noun, THE, Number.SINGULAR, self.adjective(noun, 0.3))
-            return Sentence(Clause(place, BE, asked=WHERE), Form.QUESTION, opening)
+            return Sentence(Clause(place, BE, question_word=WHERE), Form.QUESTION, opening)
         if draw < 0.35:
             goal = self.pick(_GOALS)
             phrase = Phrase(TO_PLACE, NounPhrase(goal, THE, Number.SINGULAR, self.adjective(goal, 0.3)))
             if self.chance(0.4):
-                return Sentence(Clause(IT, BE, asked=_HOW_FAR, phrase=phrase), Form.QUESTION, opening)
-            return Sentence(Clause(self.pick((I, WE)), GET_TO, asked=_HOW, phrase=phrase), Form.QUESTION, opening)
+                return Sentence(Clause(IT, BE, question_word=_HOW_FAR, phrase=phrase), Form.QUESTION, opening)
+            return Sentence(
+                Clause(self.pick((I, WE)), GET_TO, question_word=_HOW, phrase=phrase), Form.QUESTION, opening
+            )
         if draw < 0.6:
             return self.price(opening)
         if draw < 0.8:
@@ -182,16 +188,17 @@ class Sentences(Nesting):
         return self.order()
 
     def price(self, opening: Text) -> Sentence:
+        """Draw a question about a price, or a statement of one."""
         noun = self.pick(_PRICED)
         number = Number(not noun.en[0] or self.chance(0.2))
         adjective = self.adjective(noun, 0.5)
         subject = NounPhrase(noun, self.pick((THE, THIS)), number, adjective)
         if self.chance(0.4):
-            return Sentence(Clause(subject, COST, asked=_HOW_MUCH), Form.QUESTION, opening)
+            return Sentence(Clause(subject, COST, question_word=_HOW_MUCH), Form.QUESTION, opening)
         return Sentence(Clause(subject, COST, predicate=self.pick(PRICES)), Form.STATEMENT)
 
     def existence(self, opening: Text) -> Sentence:
-        """ "Is there a bakery next to the station?" """
+        """Draw a sentence such as "is there a bakery next to the station?"."""
         noun = self.pick(_BUILDINGS)
         adjective = self.pick(GOOD[noun.group]) if noun.group in GOOD and self.chance(0.3) else None
         question = self.chance(0.6)
@@ -206,7 +213,7 @@ class Sentences(Nesting):
         return Sentence(c, Form.QUESTION if question else Form.STATEMENT, opening if question else NO_TEXT)
 
     def order(self) -> Sentence:
-        """ "I would like a room for two nights"."""
+        """Draw an order, such as "I would like a room for two nights"."""
         noun = self.pick(_ORDERED)
         group = noun.group
         many = group in ("measure", "food") and self.chance(0.4)

@@ -1,4 +1,4 @@
-"""The verbs and their frames: who does what to which things, where, and when one says so."""
+"""Verbs and their frames, which list suitable objects, places and tenses."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -21,7 +21,7 @@ def _irregular(
     preterite: Triple | None = None,
     auxiliary: bool = False,
 ) -> Verb:
-    """A verb with its own present in both languages and a simple past in German."""
+    """Return a verb with irregular present forms in both languages and an optional German Präteritum."""
     return Verb(en, present, past, "", auxiliary, infinitive, finite, "", HABEN, preterite=preterite)
 
 
@@ -90,25 +90,27 @@ LIVE = verb("live lived = wohnen wohnt gewohnt")
 
 
 class Aspect(Enum):
-    """Decides the tenses: one says "we need", but "we bought", "we buy every day", "we will buy"."""
+    """Aspect, which determines the tenses: "we need", but "we bought", "we buy every day", "we will buy"."""
 
     ACTION = "action"
     STATE = "state"
-    MISHAP = "mishap"  # only in the past: nobody plans to lose a key
+    MISHAP = "mishap"  # unintended, such as losing a key: only in the past
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
+    """Verb with its possible objects and places."""
+
     verb: Verb
     direct: tuple[Noun, ...] = ()  # accusative objects
     indirect: bool = False  # a person in the dative
-    preposition: Preposition | None = None  # of an obligatory phrase
-    targets: tuple[Noun, ...] = ()  # the nouns of that phrase
-    places: tuple[Noun, ...] = ()  # where it may be done
+    preposition: Preposition | None = None  # preposition of an obligatory phrase
+    targets: tuple[Noun, ...] = ()  # nouns of that phrase
+    places: tuple[Noun, ...] = ()  # possible places of the action
     aspect: Aspect = Aspect.ACTION
-    wanted: bool = False  # done because the object is good, left undone because it is bad
-    request: bool = False  # one asks a stranger for it
-    habit: bool = False  # done every day
+    wanted: bool = False  # a good object is a reason to do it, a bad object a reason not to
+    request: bool = False  # can be requested of a stranger
+    habit: bool = False  # can be done every day
 
 
 _PEOPLE = "family people"
@@ -222,12 +224,12 @@ PREPOSITIONAL: tuple[Frame, ...] = (
     Frame(DRIVE, preposition=TO_PLACE, targets=nouns("stop hospital beach castle office"), habit=True),
     Frame(verb("dance danced = tanzen tanzt getanzt"), preposition=WITH, targets=nouns(_PEOPLE)),
 )
-# Something is put somewhere: the accusative after a two-way preposition.
+# Frames of putting something somewhere, with the accusative after a two-way preposition.
 PLACING: tuple[Frame, ...] = (
     Frame(verb(_PUT), nouns("luggage lamp"), targets=nouns("furniture"), request=True),
     Frame(verb(_LAY), nouns("reading writing small"), targets=nouns("table bed shelf sofa"), request=True),
 )
-# What one does at a place, the place being the point of it.
+# Frames with an obligatory place.
 LOCATED: tuple[Frame, ...] = (
     Frame(WORK, targets=nouns("service shop venue"), aspect=Aspect.STATE),
     Frame(WAIT, targets=nouns("stop venue"), habit=True),

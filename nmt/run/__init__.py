@@ -1,4 +1,4 @@
-"""A run on disk."""
+"""Run directory, checkpoints and provenance."""
 
 from nmt.run.checkpoint import (
     Checkpoint,
@@ -8,7 +8,7 @@ from nmt.run.checkpoint import (
     load_checkpoint,
     load_state,
     load_weights,
-    newest_whole,
+    newest_intact,
     not_finite,
     save_checkpoint,
     steps,
@@ -40,8 +40,8 @@ __all__ = [
     "load_checkpoint",
     "load_state",
     "load_weights",
+    "newest_intact",
     "newest_unfinished",
-    "newest_whole",
     "not_finite",
     "peak_memory",
     "provenance",

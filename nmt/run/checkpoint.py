@@ -1,10 +1,10 @@
-"""Checkpoints: weights in safetensors and the trainer's whole state beside them; nothing is ever unpickled.
+"""Checkpoints: weights in safetensors and the trainer's state beside them. Nothing is unpickled.
 
     checkpoints/step-00000250/   model.safetensors  state.safetensors  state.json  manifest.json
     checkpoints/last, best       links to such a folder
 
-A checkpoint is written under another name, flushed to the disk and renamed, and a link is replaced in one go: whoever
-kills the process at any moment leaves the old checkpoint or the new one, never half of one.
+A checkpoint is written under a temporary name, flushed to the disk and renamed, and links are replaced atomically. If
+the process is killed at any moment, the old checkpoint or the new one remains intact.
 """
 
 import hashlib
@@ -29,33 +29,38 @@ FORMAT = 1
 WEIGHTS, TENSORS, STATE, MANIFEST = "model.safetensors", "state.safetensors", "state.json", "manifest.json"
 LINKS = ("last", "best")
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RuntimeError, SafetensorError)
-"""What a reader of tensors may say of a file that no training wrote."""
+"""Errors that reading a damaged or forged file may raise."""
 
 
 @dataclass
 class Checkpoint:
-    """All that training needs to go on as if it had never stopped."""
+    """Everything that training needs to continue with the same bits."""
 
     step: int
     weights: dict[str, Tensor]
-    """Each parameter once, by name; shared weights under the first of their names."""
+    """Each parameter once, by name; shared weights have the first of their names."""
     tensors: dict[str, Tensor] = field(default_factory=dict)
-    """The optimizer's moments and the random generators' states."""
+    """Moments of the optimizer and states of the random generators."""
     state: dict[str, Any] = field(default_factory=dict)
-    """The rest, as JSON has it."""
+    """Remaining state as JSON values."""
     run: str = ""
-    """Identity of the run it belongs to."""
+    """Identity of the run."""
 
 
 def save_checkpoint(
     folder: Path, checkpoint: Checkpoint, links: Collection[str], keep: int = 1, superseded: Collection[int] = ()
 ) -> None:
-    """Writes a checkpoint and points `links` (of `last` and `best`) to it in order.
+    """Write a checkpoint, point links to it and delete old checkpoints.
 
-    What no link points to is deleted, but for the `keep` newest that are not among the steps of `superseded`.
+    Args:
+        folder: folder of the checkpoints.
+        checkpoint: state to write.
+        links: `last`, `best` or both, in the order in which to replace them.
+        keep: number of newest checkpoints to keep, beside those that a link points to.
+        superseded: steps of checkpoints to delete even if they are among the newest.
 
     Raises:
-        UserError: the disk is full, or not writable; what was there before is intact.
+        UserError: the disk is full or not writable; the checkpoints before are intact.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,11 +74,11 @@ def save_checkpoint(
             os.replace(partial, target)
             sync(folder)
         for link in links:
-            point(folder / link, target.name)
+            replace_link(folder / link, target.name)
         sync(folder)
     except (OSError, SafetensorError) as error:
         raise UserError(
-            f"{folder}: step {checkpoint.step} cannot be saved: {error}; mend that, the one before is whole"
+            f"{folder}: cannot save the checkpoint of step {checkpoint.step}: {error}. The previous one is intact"
         ) from None
     newest = [step for step in steps(folder) if step == checkpoint.step or step not in superseded][:keep]
     kept = {*linked(folder).values(), *map(folder_name, newest)}
@@ -83,13 +88,13 @@ def save_checkpoint(
 
 
 def steps(folder: Path) -> list[int]:
-    """Steps of the checkpoints that are there, newest first, whole or not."""
+    """Return the steps of all checkpoints, newest first, including damaged ones."""
     names = [path.name.removeprefix("step-") for path in folder.glob("step-*")]
     return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
 
-def newest_whole(folder: Path, run: str) -> int | None:
-    """Step of the newest checkpoint that can be loaded."""
+def newest_intact(folder: Path, run: str) -> int | None:
+    """Return the step of the newest checkpoint that can be loaded; None if there is none."""
     for step in steps(folder):
         with suppress(UserError):
             return load_checkpoint(folder, folder_name(step), run).step
@@ -97,18 +102,18 @@ def newest_whole(folder: Path, run: str) -> int | None:
 
 
 def go_back(folder: Path, step: int) -> None:
-    """Makes the checkpoint of this step the last one, and drops those after it."""
-    point(folder / "last", folder_name(step))
+    """Make the checkpoint of this step the last one, and delete newer ones."""
+    replace_link(folder / "last", folder_name(step))
     for newer in steps(folder):
         if newer > step:
             shutil.rmtree(folder / folder_name(newer), ignore_errors=True)
-    if not (folder / "best").exists():  # it was newer; the best before it is gone, and training finds the same again
-        point(folder / "best", folder_name(step))
+    if not (folder / "best").exists():  # it was newer and is deleted; training will find the same best one again
+        replace_link(folder / "best", folder_name(step))
     sync(folder)
 
 
-def point(link: Path, target: str) -> None:
-    """Makes or moves a link in one go."""
+def replace_link(link: Path, target: str) -> None:
+    """Create or replace a symbolic link atomically."""
     temporary = link.with_suffix(".tmp")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
@@ -118,6 +123,7 @@ def point(link: Path, target: str) -> None:
 
 
 def write_files(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write the files of a checkpoint with their checksums, and flush them to the disk."""
     save_file({name: tensor.detach().contiguous() for name, tensor in checkpoint.weights.items()}, folder / WEIGHTS)
     save_file({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, folder / TENSORS)
     (folder / STATE).write_text(json.dumps(checkpoint.state, indent=1), encoding="utf-8")
@@ -131,12 +137,12 @@ def write_files(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path, link: str, run: str = "") -> Checkpoint:
-    """Reads the checkpoint that a link points to, or the folder of a step, after checking its checksums.
+    """Load the checkpoint that a link or the name of a step's folder names, after verifying its checksums.
 
     Raises:
-        UserError: it is missing, damaged, of another format or of another run.
+        UserError: the checkpoint is missing, damaged, of another format or of another run.
     """
-    source, manifest = checked(folder, link, (WEIGHTS, TENSORS, STATE), run)
+    source, manifest = verified_manifest(folder, link, (WEIGHTS, TENSORS, STATE), run)
     try:
         state = read_json(source / STATE)
         return Checkpoint(manifest["step"], load_file(source / WEIGHTS), load_file(source / TENSORS), state, run)
@@ -145,12 +151,12 @@ def load_checkpoint(folder: Path, link: str, run: str = "") -> Checkpoint:
 
 
 def load_state(folder: Path, link: str, run: str = "") -> tuple[int, dict[str, Any]]:
-    """Return step and counts of a checkpoint, without its tensors.
+    """Load the step and the JSON state of a checkpoint, without its tensors.
 
     Raises:
         UserError: as `load_checkpoint`.
     """
-    source, manifest = checked(folder, link, (STATE,), run)
+    source, manifest = verified_manifest(folder, link, (STATE,), run)
     try:
         return manifest["step"], dict(read_json(source / STATE))
     except UNREADABLE as error:
@@ -158,12 +164,12 @@ def load_state(folder: Path, link: str, run: str = "") -> tuple[int, dict[str, A
 
 
 def load_weights(folder: Path, link: str, run: str = "") -> tuple[int, dict[str, Tensor]]:
-    """Step and weights of a checkpoint, for translation.
+    """Load the step and the weights of a checkpoint, for translation.
 
     Raises:
         UserError: as `load_checkpoint`.
     """
-    source, manifest = checked(folder, link, (WEIGHTS,), run)
+    source, manifest = verified_manifest(folder, link, (WEIGHTS,), run)
     try:
         return manifest["step"], load_file(source / WEIGHTS)
     except UNREADABLE as error:
@@ -171,14 +177,14 @@ def load_weights(folder: Path, link: str, run: str = "") -> tuple[int, dict[str,
 
 
 def load_average(folder: Path, count: int, run: str = "") -> tuple[int, dict[str, Tensor]]:
-    """The newest step, and the mean weights of the `count` newest checkpoints (Junczys-Dowmunt et al. 2016).
+    """Return the newest step and the mean weights of the `count` newest checkpoints (Junczys-Dowmunt et al. 2016).
 
     Raises:
-        UserError: there are fewer, or as `load_checkpoint`.
+        UserError: there are fewer checkpoints, or as `load_checkpoint`.
     """
     newest = steps(folder)[:count]
     if len(newest) < count:
-        raise UserError(f"checkpoint=average:{count} asks for more than the {len(newest)} checkpoints in {folder}")
+        raise UserError(f"checkpoint=average:{count} needs {count} checkpoints, and {folder} has {len(newest)}")
     total: dict[str, Tensor] = {}
     for step in newest:
         weights = load_weights(folder, folder_name(step), run)[1]
@@ -188,24 +194,27 @@ def load_average(folder: Path, count: int, run: str = "") -> tuple[int, dict[str
             for name, weight in weights.items():
                 total[name] = weight.double() + total[name] if name in total else weight.double()
             mean = {name: (weight / count).float() for name, weight in total.items()}
-        except RuntimeError as error:  # shapes that no memory is reserved for
+        except RuntimeError as error:  # forged shapes that cannot be allocated
             raise UserError(f"{folder / folder_name(step)}: cannot be averaged: {first_line(error)}") from None
     return newest[0], mean
 
 
-def checked(folder: Path, link: str, names: Collection[str], run: str) -> tuple[Path, dict[str, Any]]:
-    """The folder a link points to, and its manifest, once the checksums of these files hold."""
-    source = Path(os.path.realpath(folder / link))  # unlike resolve(), it goes through a link to itself
+def verified_manifest(folder: Path, link: str, names: Collection[str], run: str) -> tuple[Path, dict[str, Any]]:
+    """Return the folder that a link points to and its manifest, after verifying the checksums of these files.
+
+    Raises:
+        UserError: as `load_checkpoint`.
+    """
+    source = Path(os.path.realpath(folder / link))  # unlike resolve(), it accepts a link to itself
     if source.parent != folder.resolve():
         raise UserError(f"{folder / link} points out of the run directory; the run was tampered with")
     if not source.is_dir():
         raise UserError(f"{folder / link} does not exist; the run has no checkpoint yet")
     try:
         manifest: dict[str, Any] = read_json(source / MANIFEST)
-        found = manifest["format"]
-        if found != FORMAT:
+        if (version := manifest["format"]) != FORMAT:
             raise UserError(
-                f"{source} has checkpoint format {found}, this version reads {FORMAT}; use the nmt it is from"
+                f"{source} has checkpoint format {version}, this version reads {FORMAT}; use the nmt it is from"
             )
         if manifest.pop("checksum") != checksum(manifest):
             raise ValueError
@@ -222,20 +231,20 @@ def checked(folder: Path, link: str, names: Collection[str], run: str) -> tuple[
 
 
 def not_finite(state: Any, name: str = "state") -> str:
-    """The name of a leaf of a checkpoint's state that is no finite number, empty if there is none.
+    """Return the name of a value in a checkpoint's state that is not a finite number; empty if there is none.
 
-    The best score and its perplexity may be null: before there is one, or where perplexity is not finite.
+    The best score and its perplexity may be null: before the first validation, or if perplexity is not finite.
     """
     if isinstance(state, dict):
-        found = (not_finite(child, str(key)) for key, child in state.items())
-        return next(filter(None, found), "")
+        names = (not_finite(child, str(key)) for key, child in state.items())
+        return next(filter(None, names), "")
     if name in ("best", "best_perplexity") and state is None:
         return ""
     return "" if isinstance(state, (int, float)) and math.isfinite(state) else name
 
 
 def checksum(record: dict[str, Any]) -> str:
-    """SHA-256 of a record that holds checksums itself, so that nothing in it changes unseen."""
+    """Return the SHA-256 of a record, which reveals any change of its values."""
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
@@ -244,12 +253,12 @@ def folder_name(step: int) -> str:
 
 
 def linked(folder: Path) -> dict[str, str]:
-    """What the links point to."""
+    """Return the target of each link."""
     return {link: os.readlink(folder / link) for link in LINKS if (folder / link).is_symlink()}
 
 
 def sync(path: Path) -> None:
-    """Flushes a file, or a folder's list of names, to the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

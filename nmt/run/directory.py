@@ -1,10 +1,10 @@
-"""The layout of a run directory, which holds all that is needed to use the run on another machine.
+"""Run directory, which holds everything needed to use the run on another machine.
 
-config.yaml  run.json       the composed configuration; a record of each start
-tokenizer/   data/          both SentencePiece models; text of the validation and test sets, their words' counts
-checkpoints/ metrics.jsonl  last and best; one line of numbers each
+config.yaml  run.json       composed configuration; record of every start
+tokenizer/   data/          both SentencePiece models; validation and test text, and counts of their words
+checkpoints/ metrics.jsonl  last and best checkpoint; one line per set of metrics
 scores/ plots/ wandb/ train.log
-report.html   model_card.md  written by `report`, and written anew each time
+report.html   model_card.md  written by `report`, which overwrites them
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, DataConfig, load_config, path_of, save_config
-from nmt.data import Prepared, Tokenizer, locked, read_all, read_json, read_scored, sha256_of, write_json
+from nmt.config import Config, DataConfig, load_config, save_config, user_path
+from nmt.data import Prepared, Tokenizer, locked, read_all, read_for_scoring, read_json, sha256_of, write_json
 from nmt.errors import UserError
 from nmt.run.checkpoint import checksum
 from nmt.run.records import read_metrics, refuse_links_out, well_formed
@@ -26,9 +26,9 @@ from nmt.run.records import read_metrics, refuse_links_out, well_formed
 FORMAT = 1
 SIDES = ("src", "tgt")
 CORPUS_PLACES = ("root", "mirror", "cache")
-"""Keys of `data` that say where files are."""
+"""Keys of `data` with the locations of files."""
 CORPUS_PREPARATION = ("workers", "shard_pairs")
-"""Keys of `data` that say how it is prepared, and change nothing of what comes out."""
+"""Keys of `data` about the preparation that do not change its result."""
 
 
 class RunDirectory:
@@ -39,12 +39,12 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: str) -> "RunDirectory":
-        """An existing run.
+        """Open an existing run after verifying its record and the checksums of its files.
 
         Raises:
-            UserError: there is none, or it is of another version.
+            UserError: the folder is not a run, or the run is damaged or of another version.
         """
-        run = cls(path_of(path))
+        run = cls(user_path(path))
         if not run.path.is_dir():
             raise UserError(f"run={path} does not exist; name the run directory that training printed last")
         if not run.exists:
@@ -65,12 +65,15 @@ class RunDirectory:
         return run
 
     def check(self, name: str, digest: str) -> None:
-        """
+        """Verify the checksum of a file.
+
         Raises:
-            UserError: a file is not as it was when the run was made.
+            UserError: the file has changed since the run was created.
         """
         if "\0" in name or not Path(os.path.realpath(self.path / name)).is_relative_to(self.path.resolve()):
-            raise UserError(f"{self.record_path} names {name!r}, which is no file of the run; the run cannot be used")
+            raise UserError(
+                f"{self.record_path} names {name!r}, which is not a file of the run; the run cannot be used"
+            )
         try:
             if sha256_of(self.path / name) != digest:
                 raise UserError(
@@ -101,13 +104,13 @@ class RunDirectory:
         return self.path / "metrics.jsonl"
 
     def folder(self, name: str) -> Path:
-        """A folder of the run, made if it is not there."""
+        """Return a folder of the run, creating it if needed."""
         folder = self.path / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def config(self, overrides: Mapping[str, Any] | None = None) -> Config:
-        """Return the configuration as it was last changed, with other values at some dotted keys."""
+        """Return the configuration with all changes of continuations, and with `overrides` by dotted key."""
         return load_config(Config, self.config_path, {**self.changes, **(overrides or {})})
 
     def first_config(self) -> Config:
@@ -116,18 +119,18 @@ class RunDirectory:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """Values, by dotted key, that a continuation of the run has changed."""
+        """Values by dotted key that continuations of the run have changed."""
         changed: dict[str, Any] = self.record().get("changed", {}) if self.record_path.is_file() else {}
         return changed
 
     def take_up(self, changes: Mapping[str, Any]) -> None:
-        """Record what differs from `config.yaml` from now on, and that the run is not finished."""
+        """Record the values that differ from `config.yaml`, and mark the run as not finished."""
         record = self.record()
         if record.get("changed", {}) != changes or self.finished:
             self.write_record(record | {"changed": dict(changes), "finished": False})
 
     def create(self, config: Config, prepared: Prepared) -> None:
-        """Lays out a new run; `run.json` comes last, and makes it one."""
+        """Create the run's files. `run.json` comes last: without it the folder is not a run."""
         self.path.mkdir(parents=True, exist_ok=True)
         save_config(config, self.config_path)
         for side in SIDES:
@@ -140,14 +143,14 @@ class RunDirectory:
         digests = {path.relative_to(self.path).as_posix(): sha256_of(path) for path in sorted(made)}
         self.write_record({"format": FORMAT, "identity": identity(config), "sha256": digests, "starts": []})
 
-    def checkpoint_link(self, asked: str) -> str:
-        """Return the checkpoint to use: `last` for `best` where the run was stopped before its first validation."""
+    def checkpoint_link(self, name: str) -> str:
+        """Return `name`, or `last` in place of `best` if the run was stopped before its first validation."""
         links = [os.path.lexists(self.checkpoints / link) for link in ("best", "last")]
-        return "last" if asked == "best" and links == [False, True] else asked
+        return "last" if name == "best" and links == [False, True] else name
 
     @property
     def identity(self) -> str:
-        """What its checkpoints say they belong to."""
+        """Hash that the run's checkpoints store."""
         return str(self.record()["identity"])
 
     def record(self) -> dict[str, Any]:
@@ -166,7 +169,7 @@ class RunDirectory:
 
     @property
     def finished(self) -> bool:
-        """Whether training has ended and the test set is scored."""
+        """True if training has ended and the test set is scored."""
         return bool(self.record().get("finished"))
 
     def finish(self) -> None:
@@ -174,10 +177,10 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from training this run; the lock goes with the process that holds it.
+        """Lock the run against training by another process; the lock ends with the process that holds it.
 
         Raises:
-            UserError: another process is training it.
+            UserError: another process is training the run.
         """
         with locked(self.path / ".lock", f"{self.path} is being trained by another process"):
             yield
@@ -191,7 +194,7 @@ class RunDirectory:
             return True
 
     def add_facts(self, parameters: int, seconds: float, peak_memory_bytes: int) -> None:
-        """Records what training has cost so far, over all starts: `seconds` in sum, the memory at its highest."""
+        """Record the cost of training over all starts: the sum of `seconds`, and the highest memory."""
         record = self.record()
         before = record.get("facts", {}).get("peak_memory_bytes", 0)
         record["facts"] = {
@@ -203,12 +206,12 @@ class RunDirectory:
 
     @property
     def facts(self) -> dict[str, float]:
-        """What `add_facts` recorded last; empty in a run of an older version."""
+        """Values that `add_facts` recorded last; empty in a run of an older version."""
         facts: dict[str, float] = self.record().get("facts", {})
         return facts
 
     def word_counts(self, side: str) -> dict[str, int] | None:
-        """How often each word of the held-out sets stands on a side of the training data; None in older runs.
+        """Return the frequencies in one side of the training data of the held-out sets' words; None in older runs.
 
         Raises:
             UserError: the file is damaged.
@@ -225,7 +228,7 @@ class RunDirectory:
         return counts
 
     def metrics(self) -> list[dict[str, float]]:
-        """The lines of metrics.jsonl."""
+        """Return the lines of metrics.jsonl."""
         return read_metrics(self.metrics_path)
 
     def tokenizer(self, side: str) -> Tokenizer:
@@ -238,7 +241,7 @@ class RunDirectory:
         return (self.path / "data" / f"{split}.src").is_file()
 
     def text(self, split: str) -> tuple[list[str], list[str]]:
-        """Return source and reference lines of a held-out split, references as `read_scored` does.
+        """Return source and reference lines of a held-out split, references as `read_for_scoring` does.
 
         Raises:
             UserError: the run has no such split.
@@ -246,29 +249,29 @@ class RunDirectory:
         if not self.has_split(split):
             raise UserError(f"{self.path} has no {split} set; give your own files by src=FILE ref=FILE")
         folder = self.path / "data"
-        return read_all(folder / f"{split}.src"), read_scored(folder / f"{split}.tgt")
+        return read_all(folder / f"{split}.src"), read_for_scoring(folder / f"{split}.tgt")
 
 
 def corpus_settings(data: DataConfig) -> dict[str, Any]:
-    """What decides the pairs and their order: not where files are, nor how they are prepared."""
+    """Return the settings that determine the pairs and their order, without locations and ways of preparation."""
     places = dict.fromkeys(CORPUS_PLACES)
     return {key: value for key, value in (asdict(data) | places).items() if key not in CORPUS_PREPARATION}
 
 
 def identity(config: Config) -> str:
-    """A hash of what must not change within a run: corpus, model and seed, wherever the files are."""
+    """Return a hash of the settings that must not change within a run: corpus (without locations), model and seed."""
     parts = [corpus_settings(config.data), asdict(config.model), config.seed]
-    if config.train.init_from is not None:  # its tokenizers are another run's
+    if config.train.init_from is not None:  # its tokenizers come from another run
         parts.append("fine-tuned")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def newest_unfinished(records: Iterable[Path], config: Config) -> RunDirectory | None:
-    """The run of this configuration that was started last, if it is neither finished nor in training.
+    """Return the newest run of this configuration that is neither finished nor in training; None if there is none.
 
     Args:
         records: `run.json` of the runs to choose from.
-        config: as it was composed; where the files are, what tracks the run and how it is resumed may differ.
+        config: composed configuration; locations of files, tracking and the keys of resuming may differ.
     """
 
     def settings(config: Config) -> list[Any]:

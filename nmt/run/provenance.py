@@ -1,4 +1,4 @@
-"""Where a run comes from: code, libraries, machine, command."""
+"""Provenance of a run: code, libraries, machine and command."""
 
 import os
 import platform
@@ -30,10 +30,10 @@ LIBRARIES = (
 
 
 def provenance(overrides: list[str]) -> dict[str, Any]:
-    """What is needed to repeat a start of a run.
+    """Return what is needed to repeat a start of a run.
 
     Args:
-        overrides: what the user set on the command line.
+        overrides: overrides on the command line.
     """
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -58,7 +58,7 @@ def installed(library: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that the code runs from, `+` behind it if there are changes; None in a wheel."""
+    """Return the commit of the checkout that the code runs from, with `+` if it has changes; None in a wheel."""
     folder = Path(nmt.__file__).resolve().parent.parent
     if not (folder / ".git").exists():
         return None
@@ -73,7 +73,7 @@ def commit() -> str | None:
 
 
 def processor() -> str:
-    """The processor's name."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n")
     except OSError:
@@ -82,12 +82,12 @@ def processor() -> str:
 
 
 def peak_memory() -> int:
-    """The most bytes that this process has had in memory, since `forget_peak_memory` where that works."""
+    """Return the peak resident memory of this process in bytes, since `forget_peak_memory` on Linux."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def forget_peak_memory() -> None:
-    """Lets the peak begin anew, where the kernel can (Linux): jobs of a multirun share one process."""
+    """Reset the peak memory on Linux: the jobs of a multirun share one process."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

@@ -1,4 +1,4 @@
-"""What is asked of the files of a run, which may come from anybody, before they are believed."""
+"""Checks of the files of a run, which may come from an untrusted source."""
 
 import json
 import os
@@ -10,16 +10,16 @@ from nmt.data import read_all
 from nmt.errors import UserError
 
 CHANGEABLE = ("train.", "optim.", "search.")
-"""What the keys begin with that a continuation of a run may change."""
+"""Prefixes of the keys that may change when a run is continued."""
 
 
 def refuse_links_out(folder: Path) -> None:
-    """What is read in a run or a sweep, and written to it, is in it.
+    """Check that no path in a run or a sweep leads out of it.
 
-    wandb's own folder, which nothing here reads, is left alone; but it is a folder, and no link to one.
+    The contents of the wandb folder are not checked, because nothing here reads them.
 
     Raises:
-        UserError: it holds a link that leads out of it, or what is neither file nor folder.
+        UserError: the folder holds a link that leads out of it, or something that is neither a file nor a folder.
     """
     top = folder.resolve()
     for inner, folders, files in os.walk(folder):
@@ -33,7 +33,7 @@ def refuse_links_out(folder: Path) -> None:
 
 
 def well_formed(record: dict[str, Any]) -> bool:
-    """Whether all that is read of `run.json` has the types that are written."""
+    """Return whether the values of `run.json` have the types that training writes."""
     return (
         isinstance(record["identity"], str)
         and isinstance(record["sha256"], dict)
@@ -46,36 +46,38 @@ def well_formed(record: dict[str, Any]) -> bool:
 
 
 def is_plain(value: object) -> bool:
-    """Whether a changed setting is a plain value, or a list of such; text must not hold a reference."""
+    """Return whether a changed setting is a plain value or a list of plain values; text must not hold a reference."""
     if isinstance(value, list):
-        return not any(isinstance(each, list) for each in value) and all(map(is_plain, value))
+        return not any(isinstance(item, list) for item in value) and all(map(is_plain, value))
     return value is None or is_number(value) or isinstance(value, bool) or (isinstance(value, str) and "$" not in value)
 
 
 def is_start(start: dict[str, Any]) -> bool:
-    """Whether what is known of a start has the types that are written."""
+    """Return whether the record of a start has the types that training writes."""
     words = [start.get("overrides") or [], start.get("command") or []]
-    return all(isinstance(each, list) and all(isinstance(word, str) for word in each) for each in words) and isinstance(
-        start.get("libraries") or {}, dict
-    )
+    return all(
+        isinstance(items, list) and all(isinstance(word, str) for word in items) for items in words
+    ) and isinstance(start.get("libraries") or {}, dict)
 
 
 def is_number(value: object) -> bool:
-    """Whether it is one, of a size that a computation can take."""
+    """Return whether a value is a number that fits into 64 bits."""
     return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The lines of a metrics.jsonl. What is no number is left out, and so is a line that is no object or has no step,
-    such as half a line at the end.
+    """Return the lines of a metrics.jsonl.
+
+    Values that are not numbers are left out, and so are lines that are not objects with a step, such as an incomplete
+    last line.
 
     Raises:
-        UserError: it cannot be read as text, or has more than fits into memory.
+        UserError: the file cannot be read as text, or does not fit into memory.
     """
-    found = []
+    lines = []
     for line in read_all(path) if path.is_file() else []:
         with suppress(ValueError, RecursionError):
             metrics = json.loads(line)
             if isinstance(metrics, dict) and is_number(metrics.get("step")):
-                found.append({key: value for key, value in metrics.items() if is_number(value)})
-    return found
+                lines.append({key: value for key, value in metrics.items() if is_number(value)})
+    return lines

@@ -1,28 +1,30 @@
-"""Objectives, optimizers, and the loop."""
+"""Training: objectives, optimizers, distributed data parallelism, validation, tracking and the loop."""
 
 from nmt.training.average import WeightAverage
 from nmt.training.build import build_trainer
-from nmt.training.distributed import SINGLE_PROCESS, DistributedContext, joined, restart_count
+from nmt.training.distributed import SINGLE_PROCESS, DistributedContext, join_process_group, restart_count
 from nmt.training.objectives.likelihood import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
 from nmt.training.signals import StopSignals
 from nmt.training.tracking import NoTracker, Tracker
-from nmt.training.trainer import Trainer
+from nmt.training.trainer import Optimization, Trainer, TrainerSettings
 from nmt.training.validation import Validator
 
 __all__ = [
     "SINGLE_PROCESS",
     "DistributedContext",
     "NoTracker",
+    "Optimization",
     "Schedule",
     "StopSignals",
     "Tracker",
     "Trainer",
+    "TrainerSettings",
     "Validator",
     "WeightAverage",
     "build_optimizer",
     "build_trainer",
     "cross_entropy",
-    "joined",
+    "join_process_group",
     "restart_count",
 ]

@@ -1,4 +1,4 @@
-"""A trainer from a configuration and a run directory: the one place where its parts are put together."""
+"""Construction of a trainer from a configuration, a run directory and its prepared corpus."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -6,20 +6,21 @@ from collections.abc import Callable, Sequence
 import torch
 
 from nmt.config import Config, ObjectiveKind, OptimConfig, TrainConfig
-from nmt.data import BOS_ID, PAD_ID, Tokenizer, TrainingBatches, build_sampling, prepare, tokenizer_advice
-from nmt.errors import UserError
+from nmt.data import BOS_ID, PAD_ID, Prepared, Tokenizer, TrainingBatches, build_sampling, tokenizer_advice
 from nmt.metrics import sentence_scores
 from nmt.models import Seq2Seq, Vocabulary, build_model
-from nmt.run import Checkpoint, RunDirectory, folder_name, go_back, load_checkpoint, load_weights, newest_whole
+from nmt.run import RunDirectory, load_weights
 from nmt.training.average import WeightAverage
 from nmt.training.distributed import SINGLE_PROCESS, DistributedContext
 from nmt.training.objectives.likelihood import Objective, TokenLoss, cross_entropy, with_weight_penalty
 from nmt.training.objectives.r_drop import r_drop
 from nmt.training.objectives.risk import risk
-from nmt.training.objectives.scheduled_sampling import scheduled_sampling, share_of_truth
+from nmt.training.objectives.scheduled_sampling import scheduled_sampling, teacher_forcing_probability
 from nmt.training.optim import Schedule, build_optimizer
+from nmt.training.progress import Progress
+from nmt.training.resume import checkpoint_to_continue
 from nmt.training.tracking import Tracker
-from nmt.training.trainer import Trainer
+from nmt.training.trainer import Optimization, Trainer, TrainerSettings
 from nmt.training.validation import Validator
 
 log = logging.getLogger(__name__)
@@ -28,82 +29,137 @@ log = logging.getLogger(__name__)
 def build_trainer(
     config: Config,
     run: RunDirectory,
+    prepared: Prepared,
     tracker: Tracker,
     device: torch.device,
     bfloat16: bool,
-    processes: DistributedContext = SINGLE_PROCESS,
+    distributed: DistributedContext = SINGLE_PROCESS,
+    should_prune: Callable[[], bool] | None = None,
 ) -> Trainer:
-    """Builds all that the loop needs, at the run's last checkpoint if it has one.
+    """Build a trainer and restore the run's last checkpoint, if it has one.
+
+    Args:
+        config: configuration of the run.
+        run: existing run directory.
+        prepared: the run's corpus.
+        tracker: receives the metrics.
+        device: device to train on.
+        bfloat16: train under bfloat16 autocast.
+        distributed: rank and world size.
+        should_prune: returns whether to stop for poor validations; replaces patience when a run is continued.
 
     Raises:
-        UserError: the corpus cannot be prepared, or the checkpoint is damaged.
+        UserError: the checkpoint is damaged, or does not fit the configuration.
     """
-    prepared = prepare(config.data, run.tokenizers() if config.train.init_from else None)
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
-    torch.manual_seed(config.seed)
-    model = build_model(config.model, Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)).to(device)
+    begun = (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists()
+    base = None if begun else config.train.init_from
+    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)
+    model = initial_model(config, vocabulary, device, distributed, base)
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     log.info("%.2f million parameters on %s in %s", size, device, "bfloat16" if bfloat16 else "float32")
-    begun = (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists()
-    if config.train.init_from and not begun:
-        start_from(config.train.init_from, model)
-    processes.broadcast_parameters(model)
-    if not processes.first:  # each draws its own dropout
-        torch.manual_seed(config.seed + (processes.rank << 32))
-    source, reference = run.text("valid")
-    if processes.first and (advice := tokenizer_advice(reference, config.data.bleu_tokenize)):
+    text = run.text("valid")
+    if distributed.is_main and (advice := tokenizer_advice(text[1], config.data.bleu_tokenize)):
         log.warning(advice)
-    most = config.train.valid_sentences
-    validator = Validator(
-        model,
-        prepared.store("valid"),
-        (source[:most], reference[:most]),
-        (src, tgt),
-        config.search,
-        config.data.bleu_tokenize,
-        config.train.label_smoothing,
-    )
-    pairs, strength = prepared.store("train"), config.train.subword_sampling
-    kind = config.data.tokenizer.type
-    sampling = None if strength is None else build_sampling(pairs, (src, tgt), kind, strength, config.seed)
+    validator = build_validator(config, prepared, model, (src, tgt), text)
+    progress = Progress()
     trainer = Trainer(
         model=model,
-        objective=build_objective(
-            config.train, config.optim, tgt, config.data.bleu_tokenize, lambda: trainer.progress.step
-        ),
-        optimizer=build_optimizer(model, config.optim),
-        schedule=Schedule(config.optim, config.train.max_steps),
-        average=WeightAverage(model, config.train.ema_decay),
-        batches=TrainingBatches(
-            pairs,
-            config.train.batch_unit,
-            config.train.batch_size * processes.count,
-            config.train.pool_batches,
-            config.seed,
-            sampling,
-            (processes.rank, processes.count),
-            config.train.both_directions,
-        ),
+        objective=build_objective(config.train, config.optim, tgt, config.data.bleu_tokenize, lambda: progress.step),
+        optimization=build_optimization(model, config),
+        batches=build_batches(config, prepared, (src, tgt), distributed),
         validate=validator,
         tracker=tracker,
-        checkpoints=run.checkpoints,
-        config=config.train,
-        clip_norm=config.optim.clip_norm,
-        bfloat16=bfloat16,
-        run=run.identity,
-        processes=processes,
+        settings=TrainerSettings(config.train, run.checkpoints, run.identity, bfloat16),
+        progress=progress,
+        distributed=distributed,
+        should_prune=should_prune,
     )
     validator.check()
     if begun:
-        trainer.restore(checkpoint_to_continue(run, config.train.resume_step))
+        trainer.load_checkpoint(checkpoint_to_continue(run, config.train.resume_step))
+        if should_prune is None:  # patience may have been changed
+            trainer.apply_patience()
         log.info("continuing at step %d", trainer.progress.step)
     else:
         tracker.rewind(0)
     return trainer
 
 
-def start_from(path: str, model: Seq2Seq) -> None:
-    """Gives a model the best weights of a run.
+def initial_model(
+    config: Config, vocabulary: Vocabulary, device: torch.device, distributed: DistributedContext, base: str | None
+) -> Seq2Seq:
+    """Build the model with the same initial weights on every rank, and seed the rank's dropout.
+
+    Args:
+        config: configuration of the run.
+        vocabulary: sizes and special ids.
+        device: device of the model.
+        distributed: rank and world size.
+        base: run directory whose best weights to start from; None keeps random weights.
+    """
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, vocabulary).to(device)
+    if base is not None:
+        load_base_weights(base, model)
+    distributed.broadcast_parameters(model)
+    if not distributed.is_main:  # every rank draws its own dropout masks
+        torch.manual_seed(config.seed + (distributed.rank << 32))
+    return model
+
+
+def build_optimization(model: Seq2Seq, config: Config) -> Optimization:
+    """Build optimizer, learning-rate schedule and weight average of a model."""
+    return Optimization(
+        build_optimizer(model, config.optim),
+        Schedule(config.optim, config.train.max_steps),
+        WeightAverage(model, config.train.ema_decay),
+        config.optim.clip_norm,
+    )
+
+
+def build_validator(
+    config: Config,
+    prepared: Prepared,
+    model: Seq2Seq,
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    text: tuple[list[str], list[str]],
+) -> Validator:
+    """Build the validation of a model; the first `train.valid_sentences` of the text are decoded."""
+    count = config.train.valid_sentences
+    return Validator(
+        model,
+        prepared.store("valid"),
+        (text[0][:count], text[1][:count]),
+        tokenizers,
+        config.search,
+        config.data.bleu_tokenize,
+        config.train.label_smoothing,
+    )
+
+
+def build_batches(
+    config: Config, prepared: Prepared, tokenizers: tuple[Tokenizer, Tokenizer], distributed: DistributedContext
+) -> TrainingBatches:
+    """Build the training batches of this rank."""
+    pairs, train = prepared.store("train"), config.train
+    sampling = None
+    if train.subword_sampling is not None:
+        sampling = build_sampling(pairs, tokenizers, config.data.tokenizer.type, train.subword_sampling, config.seed)
+    return TrainingBatches(
+        pairs,
+        train.batch_unit,
+        train.batch_size * distributed.world_size,
+        train.pool_batches,
+        config.seed,
+        sampling,
+        (distributed.rank, distributed.world_size),
+        train.both_directions,
+    )
+
+
+def load_base_weights(path: str, model: Seq2Seq) -> None:
+    """Load the best weights of another run into a model.
 
     Raises:
         UserError: the run has another model, or is damaged.
@@ -118,17 +174,17 @@ def start_from(path: str, model: Seq2Seq) -> None:
 def build_objective(
     train: TrainConfig, optim: OptimConfig, tgt: Tokenizer, bleu_tokenize: str, step: Callable[[], int]
 ) -> Objective:
-    """What the loop minimises.
+    """Build the objective that the configuration names.
 
     Args:
-        train: chooses it.
-        optim: has the penalties on the weights.
-        tgt: makes text of ids for the metric of risk training.
+        train: kind and strengths of the objective.
+        optim: strengths of the penalties on the weights.
+        tgt: decodes ids to text for the metric of minimum risk training.
         bleu_tokenize: sacrebleu's tokenizer.
-        step: gives the steps taken so far, for what changes with them.
+        step: returns the number of steps taken, for scheduled sampling.
     """
 
-    def loss(hypotheses: Sequence[Sequence[int]], references: Sequence[Sequence[int]]) -> list[float]:
+    def sentence_losses(hypotheses: Sequence[Sequence[int]], references: Sequence[Sequence[int]]) -> list[float]:
         texts = tgt.decode(hypotheses), tgt.decode(references)
         return [100 - score for score in sentence_scores(*texts, train.risk_metric, bleu_tokenize)]
 
@@ -138,30 +194,11 @@ def build_objective(
         case ObjectiveKind.r_drop:
             objective = r_drop(TokenLoss(train.label_smoothing, train.ar, train.tar), train.r_drop_alpha)
         case ObjectiveKind.risk:
-            objective = risk(loss, train.risk_samples, train.risk_alpha, train.risk_temperature, train.risk_reference)
+            objective = risk(
+                sentence_losses, train.risk_samples, train.risk_alpha, train.risk_temperature, train.risk_reference
+            )
     if train.scheduled_sampling is not None:
-        objective = scheduled_sampling(objective, lambda: share_of_truth(train, step()))
+        objective = scheduled_sampling(objective, lambda: teacher_forcing_probability(train, step()))
     if optim.l1 or optim.l2:
         objective = with_weight_penalty(objective, optim.l1, optim.l2)
     return objective
-
-
-def checkpoint_to_continue(run: RunDirectory, step: int | None) -> Checkpoint:
-    """The last checkpoint, or that of a step.
-
-    Raises:
-        UserError: it is damaged; the newest whole one is offered.
-    """
-    folder, identity = run.checkpoints, run.identity
-    if step is not None:
-        found = load_checkpoint(folder, folder_name(step), identity)
-        go_back(folder, step)
-        return found
-    try:
-        return load_checkpoint(folder, "last", identity)
-    except UserError as error:
-        whole = newest_whole(folder, identity)
-        offer = (
-            "no other is left" if whole is None else f"train.resume_step={whole} continues from the newest whole one"
-        )
-        raise UserError(f"{error}; {offer}") from None

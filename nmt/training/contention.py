@@ -1,4 +1,4 @@
-"""A warning for a training whose processor time goes to other processes."""
+"""Warning for a training that loses processor time to other processes."""
 
 import logging
 import time
@@ -8,15 +8,15 @@ import torch
 from nmt.processor import ContentionMeter
 
 WARN_ABOVE = 0.15
-"""Share of time without a processor that is worth a warning."""
+"""Share of time without a processor above which a warning is logged."""
 PAUSE = 600.0
-"""Seconds between two warnings."""
+"""Shortest time between two warnings, in seconds."""
 
 log = logging.getLogger(__name__)
 
 
 class ContentionMonitor:
-    """Measures how long the threads of this process wait for a processor, and warns at most every ten minutes."""
+    """Measurement of how long this process's threads wait for a processor, with a warning every ten minutes at most."""
 
     def __init__(self, meter: ContentionMeter | None = None) -> None:
         self.meter = meter or ContentionMeter()

@@ -1,4 +1,4 @@
-"""The gradient of one step, over all its batches, whether or not they fit into memory."""
+"""Gradient of one step over all its batches; a batch that does not fit into memory is split."""
 
 import logging
 from collections.abc import Sequence
@@ -17,21 +17,21 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Sums:
+class LossSums:
     """Sums over the real target tokens of some batches."""
 
     tokens: int = 0
     loss: float = 0.0
     nll: float = 0.0
 
-    def add(self, other: "Sums") -> None:
+    def add(self, other: "LossSums") -> None:
         self.tokens += other.tokens
         self.loss += other.loss
         self.nll += other.nll
 
 
 class BatchOutOfMemory(Exception):
-    """A batch that there is no memory for."""
+    """Failure to allocate memory for a batch."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -43,22 +43,25 @@ def accumulate_gradients(
     objective: Objective,
     batches: Sequence[Batch],
     bfloat16: bool,
-    processes: DistributedContext = SINGLE_PROCESS,
+    distributed: DistributedContext = SINGLE_PROCESS,
     mean_over: BatchUnit = BatchUnit.tokens,
-) -> Sums:
-    """Adds the gradient of the mean loss, of all processes' batches, to the parameters' of each process.
+) -> LossSums:
+    """Add the gradient of the mean loss over all ranks' batches to the parameters' gradients on each rank.
 
     The mean is over target tokens or over sentences.
 
-    A batch that there is no memory for is split in two, and the step begun again: what a broken-off backward pass
-    had added is dropped. The gradient is the same but for rounding and the dropout drawn.
+    A batch that does not fit into memory is split in two and the step is repeated: gradients of the interrupted
+    backward pass are dropped. The result is the same except for rounding and the dropout masks.
+
+    Returns:
+        the sums of loss and nll, and the number of tokens, over all ranks.
 
     Raises:
-        UserError: there is no memory for a single pair.
+        UserError: a single pair does not fit into memory.
     """
     parts = list(batches)
     counts = sum(batch.tokens for batch in batches), sum(len(batch.indices) for batch in batches)
-    tokens, sentences = map(int, processes.sum(*counts))
+    tokens, sentences = map(int, distributed.all_reduce_sum(*counts))
     divisor = tokens if mean_over == BatchUnit.tokens else sentences
     while True:
         try:
@@ -74,32 +77,36 @@ def accumulate_gradients(
             raise UserError(f"no memory for a batch of {size}; lower data.max_pieces or the model's size")
         log.warning("no memory for a batch of %s: split in two; a lower train.batch_size would train faster", size)
         parts[number : number + 1] = too_large.halves()
-    processes.all_reduce_gradients(model)
-    return Sums(tokens, *processes.sum(sums.loss, sums.nll))
+    distributed.all_reduce_gradients(model)
+    return LossSums(tokens, *distributed.all_reduce_sum(sums.loss, sums.nll))
 
 
 def forward_backward(
     model: Seq2Seq, objective: Objective, batches: Sequence[Batch], divisor: int, bfloat16: bool
-) -> Sums:
-    """Add the gradient of these batches' summed loss divided by `divisor`, and return the loss and nll."""
-    sums = Sums()
+) -> LossSums:
+    """Add the gradient of these batches' summed loss divided by `divisor`, and return the loss and nll.
+
+    Raises:
+        BatchOutOfMemory: a batch does not fit into memory.
+    """
+    sums = LossSums()
     device = next(model.parameters()).device
     for number, batch in enumerate(batches):
-        if not batch.indices:  # a batch of fewer sentences than processes
+        if not batch.indices:  # there are fewer sentences than ranks
             continue
         try:
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
-                loss, _, logs = objective(model, batch)
-            (loss / divisor).backward()  # type: ignore[no-untyped-call]
+                output = objective(model, batch)
+            (output.loss / divisor).backward()  # type: ignore[no-untyped-call]
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             raise BatchOutOfMemory(number) from None
-        sums.loss += loss.item()
-        sums.nll += logs["nll"].item()
+        sums.loss += output.loss.item()
+        sums.nll += output.nll.item()
     return sums
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether memory is what was missing: CUDA has a class for it, the processor's allocator only a sentence."""
+    """Return whether an allocation failed. CUDA raises a class of its own, the CPU allocator only a message."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,4 +1,4 @@
-"""Optimizers, and the learning rate as a function of the step."""
+"""Optimizers, learning-rate schedules and gradient clipping."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ from nmt.models import Seq2Seq
 
 
 def build_optimizer(model: Seq2Seq, config: OptimConfig) -> Optimizer:
-    """Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019) or SGD with momentum, in one fused pass."""
+    """Build Adam (Kingma and Ba 2015), AdamW (Loshchilov and Hutter 2019) or SGD with momentum, in fused form."""
     parameters = list(model.parameters())
     beta1, beta2 = config.betas
     match config.kind:
@@ -45,7 +45,7 @@ def build_optimizer(model: Seq2Seq, config: OptimConfig) -> Optimizer:
 
 
 def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as tensors by name, `number of the parameter.name of the moment`."""
+    """Return the optimizer's state as tensors, named by the index of the parameter and the moment, as `3.exp_avg`."""
     state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
     return {
         f"{index}.{name}": value
@@ -56,10 +56,10 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer_tensors(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Puts back what `optimizer_tensors` gave.
+    """Restore what `optimizer_tensors` returned.
 
     Raises:
-        ValueError: a tensor is another optimizer's or model's, or not finite.
+        ValueError: a tensor belongs to another optimizer or model, or is not finite.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
@@ -74,25 +74,25 @@ def load_optimizer_tensors(optimizer: Optimizer, tensors: dict[str, Tensor]) -> 
 
 
 class Schedule:
-    """The learning rate of each step."""
+    """Learning rate as a function of the step."""
 
     def __init__(self, config: OptimConfig, max_steps: int) -> None:
         self.config = config
         self.max_steps = max_steps
         self.lowered = 1.0
-        """What the plateau schedule has multiplied the learning rate by."""
+        """Factor of the plateau schedule so far."""
         self.since_best = 0
-        """Validations without improvement, for the plateau schedule."""
+        """Number of validations without progress, for the plateau schedule."""
 
     def learning_rate(self, step: int) -> float:
-        """For step 1, 2, ...: a linear warm-up, then the schedule."""
+        """Return the learning rate of step 1, 2, ...: a linear warm-up, then the schedule."""
         config = self.config
         if step < config.warmup_steps:
             return config.learning_rate * step / config.warmup_steps
         match config.schedule:
             case ScheduleKind.constant:
                 share = 1.0
-            case ScheduleKind.inverse_sqrt:  # Vaswani et al. 2017, eq. 3, scaled to its highest value
+            case ScheduleKind.inverse_sqrt:  # Vaswani et al. 2017, eq. 3, scaled to a maximum of 1
                 share = math.sqrt(max(config.warmup_steps, 1) / step)
             case ScheduleKind.cosine:  # Loshchilov and Hutter 2017, eq. 5, without restarts
                 done = min(1.0, (step - config.warmup_steps) / max(1, self.max_steps - config.warmup_steps))
@@ -100,12 +100,12 @@ class Schedule:
             case ScheduleKind.plateau:
                 share = self.lowered
             case ScheduleKind.halving:
-                since = step - 1 - config.halve_after  # whole steps taken since the first halving
+                since = step - 1 - config.halve_after  # steps taken since the first halving
                 share = 0.5 ** (1 + since // config.halve_every) if since >= 0 and config.halve_every else 1.0
         return config.learning_rate * share
 
-    def validated(self, improved: bool) -> None:
-        """Tells the plateau schedule how a validation went."""
+    def update_plateau(self, improved: bool) -> None:
+        """Count a validation for the plateau schedule, and lower the learning rate after too many without progress."""
         self.since_best = 0 if improved else self.since_best + 1
         if self.since_best > self.config.plateau_patience:
             self.lowered *= self.config.plateau_factor
@@ -124,5 +124,5 @@ def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
 
 
 def clip_gradients(model: torch.nn.Module, max_norm: float) -> Tensor:
-    """Scales the gradients down to a global norm (Pascanu et al. 2013); returns the norm before; 0: leaves them."""
+    """Scale the gradients down to a global norm (Pascanu et al. 2013) and return the norm before; 0 disables it."""
     return torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm or math.inf, foreach=True)

@@ -1,4 +1,4 @@
-"""How far a training is, and its progress bar: on a terminal a bar, elsewhere a line of log now and then."""
+"""Counts of a training, and its progress bar; without a terminal, a log line per minute."""
 
 import logging
 import math
@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 from rich.progress import TextColumn
 
 from nmt.console import progress_bar
-from nmt.training.gradients import Sums
+from nmt.training.gradients import LossSums
 
 LOG_SECONDS = 60
+"""Seconds between two log lines without a terminal."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
-class Window(Sums):
-    """Sums over the steps taken since the last line of metrics; a skipped one adds its seconds alone."""
+class MetricsWindow(LossSums):
+    """Sums over the steps since the last line of metrics; a skipped step adds only its seconds."""
 
     steps: int = 0
     norm: float = 0.0
@@ -27,38 +28,40 @@ class Window(Sums):
 
 @dataclass
 class Progress:
-    """How far training is."""
+    """Counts and best scores of a training, as its checkpoints store them."""
 
     step: int = 0
     best: float | None = None
-    """The best validation score so far, in the metric that chooses."""
+    """Best validation score in `train.metric`, negated where lower is better."""
     best_step: int = 0
     best_perplexity: float | None = None
-    """Perplexity of that validation; null: not finite, or a run of a version before this field."""
+    """Perplexity of that validation; None if it is not finite, or in runs of versions before this field."""
     bleu_means_something: bool = False
-    """BLEU chooses the best checkpoint; false: perplexity does, because BLEU has been noise so far."""
+    """True once BLEU chooses the best checkpoint; before, BLEU is noise and perplexity chooses."""
     highest_bleu: float = 0.0
-    """Highest validation BLEU so far, that of the best checkpoint or not."""
+    """Highest validation BLEU, of any checkpoint."""
     since_best: int = 0
-    """Validations without progress, by the rule of `nmt.training.best`."""
+    """Number of validations without progress, by the rule of `nmt.training.best`."""
     stopped: bool = False
-    """Patience ran out, or the scores are poor beside others'."""
+    """True once patience ran out or the training was pruned."""
     skipped: int = 0
-    """Steps not taken because the loss or the gradient was not finite."""
+    """Number of steps not taken because the loss or the gradient was not finite."""
     skipped_in_a_row: int = 0
-    """Of these the latest, without a good step since."""
+    """Number of those since the last step that was taken."""
     seconds: float = 0.0
-    """Of training, over all starts, validation and checkpoints included."""
-    window: Window = field(default_factory=Window)
+    """Training time over all starts, including validation and checkpoints."""
+    window: MetricsWindow = field(default_factory=MetricsWindow)
 
 
 class TrainingProgress:
+    """Progress bar of the training loop."""
+
     def __init__(self, done: int, total: int, shown: bool = True) -> None:
         """
         Args:
-            done: steps already taken.
-            total: steps in all.
-            shown: whether this is the process to show it.
+            done: number of steps already taken.
+            total: number of steps in all.
+            shown: false on ranks that must not show it.
         """
         self.total = total
         self.bar = progress_bar(TextColumn("{task.fields[numbers]}"))
@@ -77,7 +80,7 @@ class TrainingProgress:
         self.bar.update(self.task, completed=step)
 
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Shows the numbers of the last window of training."""
+        """Show the metrics of the last window of training."""
         numbers = (
             f"loss {metrics['train/loss']:.3f}  ppl {metrics['train/perplexity']:.2f}  "
             f"{metrics['train/tokens_per_second']:,.0f} tok/s"
@@ -89,6 +92,6 @@ class TrainingProgress:
 
 
 def perplexity(nll: float, tokens: int) -> float:
-    """exp of the mean negative log-likelihood in nats; infinite rather than an overflow."""
+    """Return exp of the mean negative log-likelihood in nats; infinity in place of an overflow."""
     mean = nll / max(tokens, 1)
     return math.exp(mean) if mean < 700 else math.inf

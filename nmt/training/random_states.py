@@ -1,4 +1,4 @@
-"""The states of torch's generators, which draw the dropout: each process has its own."""
+"""States of torch's random generators, which draw the dropout. Every rank has its own."""
 
 import torch
 from torch import Tensor
@@ -6,26 +6,26 @@ from torch import Tensor
 from nmt.training.distributed import DistributedContext
 
 
-def random_states(device: torch.device, processes: DistributedContext) -> dict[str, Tensor]:
-    """All processes' states, of the processor's generator and of the device's where it has its own, by name."""
+def random_states(device: torch.device, distributed: DistributedContext) -> dict[str, Tensor]:
+    """Return the generator states of all ranks by name: of the CPU, and of the device if it is CUDA."""
     states = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device)
     return {
-        name_of(kind, rank): state
-        for kind, own in states.items()
-        for rank, state in enumerate(processes.all_gather(own))
+        state_name(kind, rank): gathered
+        for kind, state in states.items()
+        for rank, gathered in enumerate(distributed.all_gather(state))
     }
 
 
 def set_random_states(states: dict[str, Tensor], device: torch.device, rank: int) -> None:
-    """Puts back a process' states; one that had no part in the run before keeps what it has."""
-    if (state := states.get(name_of("cpu", rank))) is not None:
+    """Restore the generator states of a rank. A rank that did not exist when they were saved keeps its own."""
+    if (state := states.get(state_name("cpu", rank))) is not None:
         torch.set_rng_state(state)
-    if device.type == "cuda" and (state := states.get(name_of("cuda", rank))) is not None:
+    if device.type == "cuda" and (state := states.get(state_name("cuda", rank))) is not None:
         torch.cuda.set_rng_state(state, device)
 
 
-def name_of(kind: str, rank: int) -> str:
-    """In a checkpoint, the first process' states are called as if it were alone."""
+def state_name(kind: str, rank: int) -> str:
+    """Return the name in a checkpoint; that of rank 0 is the name of a single process."""
     return f"{kind}.{rank}" if rank else kind

@@ -1,31 +1,31 @@
-"""Signals that ask to stop, as a wish that the loop grants between two steps."""
+"""Deferred handling of SIGINT, SIGTERM and SIGUSR2: the loop stops after the current step."""
 
 import signal
 from types import FrameType, TracebackType
 from typing import Self
 
-IMPATIENT = (signal.SIGINT, signal.SIGTERM)
+TERMINATING = (signal.SIGINT, signal.SIGTERM)
 NOTICE = signal.SIGUSR2
-"""What a queue sends to a job whose time is nearly over."""
+"""Signal that a queue sends to a job whose time is nearly over."""
 
 
 class StopSignals:
-    """While entered, SIGINT, SIGTERM and SIGUSR2 only leave their number in `received`, else 0.
+    """Context manager in which a stop signal only stores its number in `received`, which is 0 before.
 
     After the first one, SIGINT and SIGTERM act as usual. SIGUSR2 never does: queues send it along with SIGTERM.
 
     Args:
-        hangup: the same for SIGHUP, which a closed terminal sends more than once, and often SIGTERM after it, so that
-            it leaves the others as they are; not where nohup has it ignored.
+        hangup: also defer SIGHUP, unless nohup has set it to be ignored. A closed terminal sends it more than once, and
+            often SIGTERM after it, so that it leaves the handlers of the others in place.
     """
 
     def __init__(self, *, hangup: bool = False) -> None:
         self.received = 0
         hangup = hangup and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
-        self.heard = (*IMPATIENT, NOTICE, signal.SIGHUP) if hangup else (*IMPATIENT, NOTICE)
+        self.deferred = (*TERMINATING, NOTICE, signal.SIGHUP) if hangup else (*TERMINATING, NOTICE)
 
     def __enter__(self) -> Self:
-        self.before = {number: signal.signal(number, self.receive) for number in self.heard}
+        self.before = {number: signal.signal(number, self.receive) for number in self.deferred}
         return self
 
     def __exit__(
@@ -38,5 +38,5 @@ class StopSignals:
         self.received = number
         if number == signal.SIGHUP:
             return
-        for impatient in IMPATIENT:
-            signal.signal(impatient, self.before[impatient])
+        for terminating in TERMINATING:
+            signal.signal(terminating, self.before[terminating])

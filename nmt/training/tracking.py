@@ -1,4 +1,4 @@
-"""Where a run's numbers go: RUN/metrics.jsonl and Weights & Biases. The only file that imports wandb."""
+"""Tracking of metrics in RUN/metrics.jsonl and Weights & Biases. This is the only file that imports wandb."""
 
 import json
 import logging
@@ -11,70 +11,70 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import TrackingConfig, TrackingMode
-from nmt.data import MOST_IN_A_LINE
+from nmt.data import MAX_LINE_BYTES
 from nmt.errors import UserError, first_line
 
 log = logging.getLogger(__name__)
 
 
 class JsonLines:
-    """One JSON object a line, in order of the step."""
+    """File with one JSON object per line, in order of the step."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.waiting = ""
+        self.pending = ""
         """Lines that could not be written yet."""
 
     def rewind(self, step: int) -> None:
-        """Drops lines of later steps, and half a line at the end: training goes on after this step."""
+        """Delete the lines of later steps and an incomplete last line; training continues after this step."""
         if not self.path.exists():
             return
         temporary = self.path.with_suffix(".tmp")
         with self.path.open("rb") as lines, temporary.open("wb") as kept:
-            while line := lines.readline(MOST_IN_A_LINE):
+            while line := lines.readline(MAX_LINE_BYTES):
                 with suppress(ValueError, KeyError, TypeError, RecursionError):
                     if json.loads(line)["step"] <= step:
                         kept.write(line.removesuffix(b"\n") + b"\n")
         os.replace(temporary, self.path)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Adds a line; where that fails, as on a full disk, it waits for the next one."""
-        told = bool(self.waiting)
-        self.waiting += json.dumps({"step": step, **metrics}) + "\n"
+        """Append a line. If that fails, as on a full disk, the line is written with a later one."""
+        warned = bool(self.pending)
+        self.pending += json.dumps({"step": step, **metrics}) + "\n"
         try:
             self.flush()
         except UserError as error:
-            if not told:
-                log.warning("%s. Training goes on, and the lines wait", error)
+            if not warned:
+                log.warning("%s. Training continues, and the lines are written later", error)
 
     def flush(self) -> None:
-        """Writes the lines that wait.
+        """Write the pending lines.
 
         Raises:
-            UserError: that failed; the file is as before.
+            UserError: writing failed; the file is unchanged.
         """
-        if not self.waiting:
+        if not self.pending:
             return
         end = self.path.stat().st_size if self.path.exists() else 0
         try:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(self.waiting)
+                file.write(self.pending)
         except OSError as error:
             with suppress(OSError):
                 os.truncate(self.path, end)
             raise UserError(f"{self.path} cannot be written: {error.strerror}") from None
-        self.waiting = ""
+        self.pending = ""
 
 
 class Tracker:
-    """Both of them; a failure of wandb is a warning, once, and training goes on without it."""
+    """Tracking in metrics.jsonl and wandb. If wandb fails, one warning is logged and training continues without it."""
 
     def __init__(self, folder: Path, config: TrackingConfig, run_config: dict[str, Any]) -> None:
         """
         Args:
             folder: the run directory.
             config: mode and names.
-            run_config: what wandb shows as the run's configuration.
+            run_config: configuration that wandb shows for the run.
         """
         self.lines = JsonLines(folder / "metrics.jsonl")
         self.wandb: Any = None
@@ -82,18 +82,18 @@ class Tracker:
             self.guarded(lambda: self.start_wandb(folder, config, run_config))
 
     def start_wandb(self, folder: Path, config: TrackingConfig, run_config: dict[str, Any]) -> None:
-        """Starts or continues the wandb run of this run directory: its identity is kept in `wandb_id`.
+        """Start or continue the wandb run of this run directory, whose identity is stored in `wandb_id`.
 
-        Offline, wandb does not continue a run: each start is a segment of its own, all under one identity.
+        Offline, wandb does not continue a run: each start is a segment of its own under the same identity.
         """
-        import wandb  # takes 0.8 s, which a run with tracking.mode=disabled need not pay
+        import wandb  # takes 0.8 s, which a run with tracking.mode=disabled does not need
 
         identity = folder / "wandb_id"
         if not identity.exists():
             identity.write_text(secrets.token_hex(4), encoding="utf-8")
         name = identity.read_text(encoding="utf-8").strip()
-        if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):  # wandb makes the name of a folder of it
-            raise ValueError(f"{identity} holds no identity; delete it")
+        if not re.fullmatch("[A-Za-z0-9_-]{1,64}", name):  # wandb uses it as the name of a folder
+            raise ValueError(f"{identity} does not hold an identity; delete it")
         self.wandb = wandb.init(
             id=name,
             dir=str(folder),
@@ -108,33 +108,34 @@ class Tracker:
         )
 
     def guarded(self, action: Callable[[], object]) -> None:
+        """Call wandb, and turn wandb off if it raises."""
         try:
             action()
-        except Exception as error:  # whatever wandb raises must not end a training
+        except Exception as error:  # an error of wandb must not end a training
             self.wandb = None
             log.warning("wandb failed and is off for the rest of this start: %s", first_line(error))
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Writes numbers of a step, with keys like `train/loss`."""
+        """Write the metrics of a step, with keys like `train/loss`."""
         self.lines.write(step, metrics)
         if self.wandb is not None:
             self.guarded(lambda: self.wandb.log(dict(metrics), step=step))
 
     def summary(self, numbers: Mapping[str, float]) -> None:
-        """Writes numbers of the whole run, such as the test scores, to wandb."""
+        """Write metrics of the whole run, such as the test scores, to wandb."""
         if self.wandb is not None:
             self.guarded(lambda: self.wandb.summary.update(dict(numbers)))
 
     def flush(self) -> None:
-        """Writes lines of metrics that wait.
+        """Write the pending lines of metrics.
 
         Raises:
-            UserError: that failed.
+            UserError: writing failed.
         """
         self.lines.flush()
 
     def rewind(self, step: int) -> None:
-        """Drops lines of metrics of later steps."""
+        """Delete the metrics of later steps."""
         self.lines.rewind(step)
 
     def close(self) -> None:
@@ -144,7 +145,7 @@ class Tracker:
 
 
 class NoTracker(Tracker):
-    """Of a process that leaves the writing to the first one."""
+    """Tracker of the ranks above 0, which write nothing."""
 
     def __init__(self) -> None:
         self.wandb = None

@@ -1,35 +1,29 @@
-"""The training loop, and all the state that it has to remember."""
+"""Training loop and its state."""
 
 import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
 from torch.optim import Optimizer
 
 from nmt.config import IntervalUnit, Metric, TrainConfig
 from nmt.data import Batch, TrainingBatches
 from nmt.errors import Interrupted, UserError
 from nmt.models import Seq2Seq
-from nmt.run import Checkpoint, not_finite, save_checkpoint
+from nmt.run import Checkpoint, save_checkpoint
 from nmt.training.average import WeightAverage
 from nmt.training.best import record_validation, with_missing_fields
+from nmt.training.checkpoint_state import from_checkpoint, to_checkpoint
 from nmt.training.contention import ContentionMonitor
 from nmt.training.distributed import SINGLE_PROCESS, DistributedContext
 from nmt.training.gradients import accumulate_gradients
 from nmt.training.objectives.likelihood import Objective
-from nmt.training.optim import (
-    Schedule,
-    clip_gradients,
-    load_optimizer_tensors,
-    optimizer_tensors,
-    set_learning_rate,
-)
-from nmt.training.progress import Progress, TrainingProgress, Window, perplexity
+from nmt.training.optim import Schedule, clip_gradients, load_optimizer_tensors, optimizer_tensors, set_learning_rate
+from nmt.training.progress import MetricsWindow, Progress, TrainingProgress, perplexity
 from nmt.training.random_states import random_states, set_random_states
 from nmt.training.signals import StopSignals
 from nmt.training.tracking import Tracker
@@ -37,47 +31,80 @@ from nmt.training.tracking import Tracker
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Optimization:
+    """Parts that turn gradients into new weights."""
+
+    optimizer: Optimizer
+    schedule: Schedule
+    """Learning rate of each step."""
+    average: WeightAverage
+    clip_norm: float = 0.0
+    """Largest global norm of the gradients; 0 disables clipping."""
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """Plain settings of a trainer."""
+
+    train: TrainConfig
+    checkpoints: Path
+    """Folder of the checkpoints."""
+    run_id: str = ""
+    """Identity of the run, stored in its checkpoints."""
+    bfloat16: bool = False
+    """Run the forward pass under bfloat16 autocast."""
+
+
 class Trainer:
-    """Receives built objects and builds nothing."""
+    """Training loop over components that the caller has built.
+
+    Args:
+        model: the model to train, on its device.
+        objective: maps model and batch to the loss.
+        optimization: optimizer, learning-rate schedule, weight average and clipping.
+        batches: training batches in the order of the seed.
+        validate: returns the validation metrics of the current weights.
+        tracker: receives the metrics.
+        settings: plain settings.
+        progress: counts to start with; components that depend on the step share this object.
+        distributed: rank and world size.
+        should_prune: returns whether the validations so far are too poor to continue; None never prunes.
+    """
 
     def __init__(
         self,
         model: Seq2Seq,
         objective: Objective,
-        optimizer: Optimizer,
-        schedule: Schedule,
-        average: WeightAverage,
+        optimization: Optimization,
         batches: TrainingBatches,
         validate: Callable[[], dict[str, float]],
         tracker: Tracker,
-        checkpoints: Path,
-        config: TrainConfig,
-        clip_norm: float,
-        bfloat16: bool,
-        run: str = "",
-        processes: DistributedContext = SINGLE_PROCESS,
+        settings: TrainerSettings,
+        progress: Progress | None = None,
+        distributed: DistributedContext = SINGLE_PROCESS,
+        should_prune: Callable[[], bool] | None = None,
     ) -> None:
         self.model = model
         self.objective = objective
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.average = average
+        self.optimizer = optimization.optimizer
+        self.schedule = optimization.schedule
+        self.average = optimization.average
+        self.clip_norm = optimization.clip_norm
         self.batches = batches
         self.validate = validate
         self.tracker = tracker
-        self.checkpoints = checkpoints
-        self.config = config
-        self.clip_norm = clip_norm
-        self.bfloat16 = bfloat16
-        self.run = run
-        self.processes = processes
-        self.shares = processes.count
-        """Processes that the run began with: so many times `batch_size` is a step's batch, whoever goes on with it."""
+        self.settings = settings
+        self.config = settings.train
+        self.checkpoints = settings.checkpoints
+        self.progress = Progress() if progress is None else progress
+        self.distributed = distributed
+        self.should_prune = should_prune
+        self.initial_world_size = distributed.world_size
+        """World size when the run was started. The global batch size is `initial_world_size * batch_size` and is kept
+        when the run is continued with another number of processes."""
         self.device = next(model.parameters()).device
-        self.poor: Callable[[], bool] = lambda: False
-        """Whether the validations so far are too poor to go on; a sweep decides so by its other trials."""
         self.contention = ContentionMonitor()
-        self.progress = Progress()
         self.saved_step: int | None = None
         """Step of the last checkpoint on the disk."""
         self.saved_best: tuple[float | None, int, float | None] = (None, 0, None)
@@ -91,20 +118,20 @@ class Trainer:
 
     @property
     def elapsed(self) -> int:
-        """Steps taken or epochs finished, in the unit of `validate_every` and `checkpoint_every`."""
+        """Number of steps or of finished epochs, in the unit of `validate_every` and `checkpoint_every`."""
         epochs = self.config.interval_unit == IntervalUnit.epochs
         return self.batches.finished_epochs if epochs else self.progress.step
 
     def train(self) -> None:
-        """Trains to the end.
+        """Train to the end.
 
         Raises:
-            Interrupted: a signal asked to stop; a checkpoint was written.
+            Interrupted: a signal stopped the training; a checkpoint was written.
             UserError: too many steps in a row were not finite, or the last checkpoint could not be written.
         """
         progress, config = self.progress, self.config
         self.model.train()
-        bar = TrainingProgress(progress.step, config.max_steps, shown=self.processes.first)
+        bar = TrainingProgress(progress.step, config.max_steps, shown=self.distributed.is_main)
         with StopSignals() as signals, bar:
             while not self.finished:
                 started, before = time.perf_counter(), self.elapsed
@@ -121,14 +148,14 @@ class Trainer:
                 improved = False
                 validation_due = self.due(config.validate_every, before) or progress.step == config.max_steps
                 if validation_due:
-                    improved = self.judge(self.validated())
+                    improved = self.update_best(self.run_validation())
                 progress.seconds += time.perf_counter() - started
                 checkpoint_due = validation_due or self.due(config.checkpoint_every, before)
-                stopped_by = self.processes.largest(signals.received)
-                if stopped_by or self.finished or (checkpoint_due and not progress.skipped_in_a_row):
+                stop_signal = self.distributed.all_reduce_max(signals.received)
+                if stop_signal or self.finished or (checkpoint_due and not progress.skipped_in_a_row):
                     self.save(improved, scheduled=checkpoint_due)
-                if stopped_by:
-                    raise Interrupted(stopped_by)
+                if stop_signal:
+                    raise Interrupted(stop_signal)
         if self.saved_step != progress.step:
             raise UserError(f"training ended, but its last checkpoint could not be written to {self.checkpoints}")
 
@@ -136,16 +163,16 @@ class Trainer:
         """Return whether a multiple of `every` was reached since `elapsed` was `before`."""
         return self.elapsed // every > before // every
 
-    def validated(self) -> dict[str, float]:
-        """What validation finds in the average of the weights; one process measures, and all know."""
+    def run_validation(self) -> dict[str, float]:
+        """Run validation with the averaged weights on rank 0 and broadcast the metrics."""
         with self.average.in_place():
-            return self.processes.broadcast_object(self.validate() if self.processes.first else {})
+            return self.distributed.broadcast_object(self.validate() if self.distributed.is_main else {})
 
     def update(self, batches: list[Batch]) -> None:
-        """Update the weights by the clipped gradient of the mean loss over all processes' batches."""
+        """Update the weights with the clipped gradient of the mean loss over all ranks' batches."""
         progress, window = self.progress, self.progress.window
-        mean_over = self.config.mean_over
-        sums = accumulate_gradients(self.model, self.objective, batches, self.bfloat16, self.processes, mean_over)
+        bfloat16, mean_over = self.settings.bfloat16, self.config.mean_over
+        sums = accumulate_gradients(self.model, self.objective, batches, bfloat16, self.distributed, mean_over)
         norm = clip_gradients(self.model, self.clip_norm).item()
         if math.isfinite(norm) and math.isfinite(sums.loss):
             self.optimizer.step()
@@ -163,7 +190,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
 
     def log_window(self) -> dict[str, float]:
-        """Writes the means since the last time, and returns them."""
+        """Log the means over the window, start a new window and return the means."""
         window = self.progress.window
         metrics = {
             "train/loss": window.loss / max(window.tokens, 1),
@@ -176,15 +203,15 @@ class Trainer:
         }
         self.tracker.log(self.progress.step, metrics)
         self.contention.check(window.seconds)
-        self.progress.window = Window()
+        self.progress.window = MetricsWindow()
         return metrics
 
-    def judge(self, metrics: dict[str, float]) -> bool:
-        """Enter a validation by the rule of `nmt.training.best`; return whether its checkpoint is the best."""
+    def update_best(self, metrics: dict[str, float]) -> bool:
+        """Record a validation by the rule of `nmt.training.best`; return whether its checkpoint is the best so far."""
         progress, metric = self.progress, self.config.metric
         verdict = record_validation(metrics, progress, metric)
-        progress.stopped = 0 < self.config.patience <= progress.since_best
-        self.schedule.validated(verdict.progress)
+        self.apply_patience()
+        self.schedule.update_plateau(verdict.progress)
         self.tracker.log(progress.step, {**metrics, "valid/seconds": progress.seconds})
         noise = metric == Metric.bleu and not progress.bleu_means_something
         log.info(
@@ -197,39 +224,17 @@ class Trainer:
         )
         if progress.stopped:
             log.info("no improvement in %d validations; stopping at step %d", progress.since_best, progress.step)
-        elif self.poor():
+        elif self.should_prune is not None and self.should_prune():
             progress.stopped = True
             log.info("poorer than other trials; stopping at step %d", progress.step)
         return verdict.best
 
-    def save(self, improved: bool, scheduled: bool = True) -> None:
-        """Writes a checkpoint, as `last`, and as `best` too if it is.
-
-        One that is not `scheduled`, because a signal asked to stop, is deleted once the next is there: with it among
-        those that are kept, an interrupted training would end with another average than an uninterrupted one.
-
-        `best` comes first: whoever goes on from a `last` that knows of a best score also has its weights. Where it
-        cannot be written, as on a full disk, training goes on without, and the best score is the one on the disk again.
-        """
-        progress, checkpoint, failure = self.progress, self.checkpoint(scheduled), ""
-        superseded = () if self.unscheduled_step is None else (self.unscheduled_step,)
-        links = ["best", "last"] if improved else ["last"]
-        try:
-            self.tracker.flush()
-            if self.processes.first:
-                save_checkpoint(self.checkpoints, checkpoint, links, self.config.keep_checkpoints, superseded)
-        except UserError as error:
-            failure = str(error)
-        if failure := self.processes.broadcast_object(failure):
-            log.warning("%s. Training goes on", failure)
-            progress.best, progress.best_step, progress.best_perplexity = self.saved_best
-            return
-        self.saved_step = progress.step
-        self.saved_best = (progress.best, progress.best_step, progress.best_perplexity)
-        self.unscheduled_step = None if scheduled else progress.step
+    def apply_patience(self) -> None:
+        """Stop the training if the number of validations without progress has reached the configured patience."""
+        self.progress.stopped = 0 < self.config.patience <= self.progress.since_best
 
     def divergence_error(self) -> UserError:
-        """Why training stops; the weights of the last checkpoint, or of this one, are from before."""
+        """Return the error that ends a diverged training, after saving a checkpoint if none exists yet."""
         if self.saved_step is None:
             self.save(improved=False, scheduled=False)
         return UserError(
@@ -238,55 +243,83 @@ class Trainer:
             "it with a lower optim.learning_rate, or look at the training pairs that the log names"
         )
 
-    def checkpoint(self, scheduled: bool = True) -> Checkpoint:
-        tensors = {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
-        tensors |= {f"random.{name}": value for name, value in random_states(self.device, self.processes).items()}
-        weights: dict[str, Tensor] = dict(self.model.named_parameters())
-        if self.average.average:  # the checkpoint's weights are those to translate with
-            tensors |= {f"weights.{name}": value for name, value in weights.items()}
-            weights = self.average.average
-        state: dict[str, Any] = {
-            "processes": self.shares,
-            "scheduled": scheduled,
-            "progress": asdict(self.progress),
-            "position": {"epoch": self.batches.epoch, "index": self.batches.index},
-            "schedule": self.schedule.state_dict(),
-        }
-        return Checkpoint(self.progress.step, weights, tensors, state, self.run)
+    def save(self, improved: bool, scheduled: bool = True) -> None:
+        """Write a checkpoint and link it as `last`, and as `best` if it `improved`.
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Goes on from a checkpoint as if training had never stopped.
+        A checkpoint that is not `scheduled`, because a signal stopped the training, is deleted when the next one is
+        written. Otherwise an interrupted training would end with another checkpoint average than an uninterrupted one.
+
+        `best` is linked before `last`, so that a run which continues from `last` also has the weights of the best score
+        that `last` records. If the checkpoint cannot be written, as on a full disk, training continues, and the best
+        score is again that of the checkpoint on the disk.
+        """
+        progress, failure = self.progress, ""
+        checkpoint = to_checkpoint(self.state_dict(), scheduled, self.settings.run_id)
+        superseded = () if self.unscheduled_step is None else (self.unscheduled_step,)
+        links = ["best", "last"] if improved else ["last"]
+        try:
+            self.tracker.flush()
+            if self.distributed.is_main:
+                save_checkpoint(self.checkpoints, checkpoint, links, self.config.keep_checkpoints, superseded)
+        except UserError as error:
+            failure = str(error)
+        if failure := self.distributed.broadcast_object(failure):
+            log.warning("%s. Training continues", failure)
+            progress.best, progress.best_step, progress.best_perplexity = self.saved_best
+            return
+        self.saved_step = progress.step
+        self.saved_best = (progress.best, progress.best_step, progress.best_perplexity)
+        self.unscheduled_step = None if scheduled else progress.step
+
+    def load_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Restore the state of a checkpoint, so that training continues as if it had never stopped.
 
         Raises:
-            UserError: its state is not one that this training could have written.
+            UserError: the state is not one that this training could have written.
         """
         try:
-            self.restore_state(checkpoint)
+            self.load_state_dict(from_checkpoint(checkpoint))
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            what = f"{self.checkpoints}: step {checkpoint.step} does not fit ({' '.join(str(error).split())})"
-            raise UserError(f"{what}; continue with the settings that it is from") from None
+            problem = f"{self.checkpoints}: step {checkpoint.step} does not fit ({' '.join(str(error).split())})"
+            raise UserError(f"{problem}; continue with the settings that it is from") from None
+        progress = self.progress
+        self.saved_step = progress.step
+        self.saved_best = (progress.best, progress.best_step, progress.best_perplexity)
+        self.unscheduled_step = None if checkpoint.state.get("scheduled", True) else progress.step
+        self.tracker.rewind(progress.step)
 
-    def restore_state(self, checkpoint: Checkpoint) -> None:
-        if broken := not_finite(checkpoint.state):
-            raise ValueError(f"{broken!r} is no finite number")
-        groups: dict[str, dict[str, Tensor]] = {"optimizer": {}, "random": {}, "weights": {}}
-        for key, value in checkpoint.tensors.items():
-            group, name = key.split(".", 1)
-            groups[group][name] = value
-        self.model.load_weights(checkpoint.weights)
-        self.average.start()
-        if groups["weights"]:
-            self.model.load_weights(groups["weights"])
-        load_optimizer_tensors(self.optimizer, groups["optimizer"])
-        set_random_states(groups["random"], self.device, self.processes.rank)
-        state = checkpoint.state
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that training needs to continue with the same bits; weights and tensors are not copied."""
+        return {
+            "model": dict(self.model.named_parameters()),
+            "average": self.average.average,
+            "optimizer": optimizer_tensors(self.optimizer),
+            "random": random_states(self.device, self.distributed),
+            "schedule": self.schedule.state_dict(),
+            "position": {"epoch": self.batches.epoch, "index": self.batches.index},
+            "progress": asdict(self.progress),
+            "processes": self.initial_world_size,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned.
+
+        Raises:
+            ValueError: a value does not fit this trainer; so do the errors that torch and Python raise for such values.
+        """
+        if state["average"]:
+            self.model.load_weights(state["average"])
+            self.average.start()
+            self.model.load_weights(state["model"])
+        else:
+            self.model.load_weights(state["model"])
+            self.average.start()
+        load_optimizer_tensors(self.optimizer, state["optimizer"])
+        set_random_states(state["random"], self.device, self.distributed.rank)
         self.schedule.load_state_dict(state["schedule"])
-        self.shares = state.get("processes", 1)
-        self.batches.resize(self.config.batch_size * self.shares)
+        self.initial_world_size = state["processes"]
+        self.batches.resize(self.config.batch_size * self.initial_world_size)
         self.batches.seek(**state["position"])
-        progress = with_missing_fields(state["progress"], self.config.metric)
-        self.progress = Progress(**(progress | {"window": Window(**progress["window"])}))
-        self.saved_step = self.progress.step
-        self.saved_best = (self.progress.best, self.progress.best_step, self.progress.best_perplexity)
-        self.unscheduled_step = None if state.get("scheduled", True) else self.saved_step
-        self.tracker.rewind(self.progress.step)
+        values = with_missing_fields(state["progress"], self.config.metric)
+        # In place: the objective may read the step from the same object.
+        vars(self.progress).update(vars(Progress(**(values | {"window": MetricsWindow(**values["window"])}))))

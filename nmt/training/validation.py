@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from nmt.config import SearchConfig, SearchKind
-from nmt.data import PairStore, Tokenizer, in_length_order
+from nmt.data import PairStore, Tokenizer, batches_by_length
 from nmt.decoding import Translator
 from nmt.metrics import bleu
 from nmt.models import Seq2Seq
@@ -17,7 +17,7 @@ BATCH_SIZE = 64
 
 
 class Validator:
-    """Measures a model on the validation set. Decoding is greedy: beam search ranks checkpoints no better."""
+    """Measurement of a model on the validation set. Decoding is greedy: beam search ranks checkpoints no better."""
 
     def __init__(
         self,
@@ -34,10 +34,10 @@ class Validator:
             model: the model in training.
             store: the validation set as ids, for perplexity.
             text: source and reference lines to decode.
-            tokenizers: of the source and of the target.
-            search: the run's, whose length limits hold here too.
+            tokenizers: tokenizers of the source and of the target.
+            search: the run's search settings, whose length limits also apply here.
             bleu_tokenize: sacrebleu's tokenizer.
-            label_smoothing: the training's, for the loss alone.
+            label_smoothing: value of the training, used in the loss only.
         """
         greedy = replace(search, kind=SearchKind.greedy, n_best=1)
         self.model = model
@@ -50,8 +50,8 @@ class Validator:
     def __call__(self) -> dict[str, float]:
         """Return `valid/loss`, `valid/perplexity`, `valid/bleu` and its `valid/matching_4grams`.
 
-        The loss is the cross-entropy in nats per token with the training's label smoothing, the perplexity is that of
-        the references without it.
+        The loss is the cross-entropy in nats per token with the training's label smoothing; the perplexity is without
+        it.
         """
         loss, nll, tokens = self.likelihood()
         score, matches = self.bleu(len(self.src))
@@ -63,24 +63,25 @@ class Validator:
         }
 
     def check(self) -> None:
-        """Decodes and scores a few sentences, so that a broken evaluation fails before training and not hours in."""
-        self.likelihood(most_batches=2)
+        """Decode and score a few sentences, so that a broken evaluation fails before training and not hours later."""
+        self.likelihood(max_batches=2)
         self.bleu(4)
 
     @torch.inference_mode()
-    def likelihood(self, most_batches: int | None = None) -> tuple[float, float, int]:
+    def likelihood(self, max_batches: int | None = None) -> tuple[float, float, int]:
         """Return the sums of the loss and of the negative log-likelihood, in nats, and the number of tokens."""
         self.model.eval()
         loss, nll, tokens = 0.0, 0.0, 0
-        for number, batch in enumerate(in_length_order(self.store, BATCH_SIZE)):
-            if number == most_batches:
+        for number, batch in enumerate(batches_by_length(self.store, BATCH_SIZE)):
+            if number == max_batches:
                 break
-            batch_loss, _, logs = self.objective(self.model, batch.to(self.translator.device))
-            loss, nll = loss + float(batch_loss), nll + float(logs["nll"])
+            output = self.objective(self.model, batch.to(self.translator.device))
+            loss, nll = loss + float(output.loss), nll + float(output.nll)
             tokens += batch.tokens
         self.model.train()
         return loss, nll, tokens
 
     def bleu(self, sentences: int) -> tuple[float, int]:
+        """Return corpus BLEU of the first `sentences` translations, and the number of matching 4-grams."""
         hypotheses = [best.text for best, *_ in self.translator.translate(self.src[:sentences])]
         return bleu(hypotheses, self.references[:sentences], self.bleu_tokenize)

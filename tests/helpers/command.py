@@ -1,4 +1,4 @@
-"""Runs the real commands as a user would, each in a process of its own."""
+"""Calls of the real commands, each in a separate process."""
 
 import hashlib
 import json
@@ -25,11 +25,11 @@ SMALL = (
     "machine.threads=1",
     "tracking.mode=disabled",
 )
-"""A training of seconds that learns next to nothing."""
+"""Overrides for a training of a few seconds, which learns almost nothing."""
 
 
 def start(script: str, *arguments: str, cwd: Path, **options: object) -> subprocess.Popen[str]:
-    """Starts `scripts/SCRIPT.py` in a folder."""
+    """Start `scripts/SCRIPT.py` in a folder."""
     command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.PIPE, "text": True}
@@ -37,7 +37,7 @@ def start(script: str, *arguments: str, cwd: Path, **options: object) -> subproc
 
 
 def call(script: str, *arguments: str, cwd: Path, code: int = 0, given: str | None = None) -> tuple[str, str]:
-    """Runs a command to its end, checks its exit code, and returns its standard output and error."""
+    """Run a command, check its exit code, and return its standard output and error."""
     process = start(script, *arguments, cwd=cwd)
     output, error = process.communicate(given, timeout=900)
     assert process.returncode == code, f"exit code {process.returncode}\n{output}\n{error}"
@@ -45,7 +45,7 @@ def call(script: str, *arguments: str, cwd: Path, code: int = 0, given: str | No
 
 
 def refused(script: str, *arguments: str, cwd: Path) -> str:
-    """Runs a command that must end with exit code 2 and one line on standard error, which is returned."""
+    """Run a command that must end with exit code 2 and one line on standard error; return that line."""
     output, error = call(script, *arguments, cwd=cwd, code=2, given="")
     lines = [line for line in error.split("\n") if line]
     assert output == ""
@@ -55,20 +55,23 @@ def refused(script: str, *arguments: str, cwd: Path) -> str:
 
 
 def weights(run: Path, name: str = "last") -> str:
+    """Return the digest of the weights of a checkpoint."""
     return hashlib.sha256((run / "checkpoints" / name / "model.safetensors").read_bytes()).hexdigest()
 
 
 def steps(run: Path) -> list[int]:
+    """Return the steps in metrics.jsonl."""
     return [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().split("\n") if line]
 
 
 def without_times(run: Path) -> list[dict[str, float]]:
+    """Return metrics.jsonl without measured times."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().split("\n") if line]
     return [{key: value for key, value in line.items() if "second" not in key} for line in lines]
 
 
-def assert_same_run(found: Path, expected: Path) -> None:
-    """The same bits, in weights and in metrics."""
+def assert_same_run(run: Path, expected: Path) -> None:
+    """Assert that the weights and metrics of two runs are equal to the bit."""
     for name in ("last", "best"):
-        assert weights(found, name) == weights(expected, name)
-    assert without_times(found) == without_times(expected)
+        assert weights(run, name) == weights(expected, name)
+    assert without_times(run) == without_times(expected)

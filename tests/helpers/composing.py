@@ -1,4 +1,4 @@
-"""Hydra's configuration of a folder, as the commands have it."""
+"""Hydra composition from a folder of configuration files, as in the commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from nmt.cli.app import SCHEMAS
 
 @contextmanager
 def composing_in(folder: str) -> Iterator[None]:
-    """While entered, `hydra.compose` reads the files of the folder and knows the schemas of all commands."""
+    """Set up `hydra.compose` with the files of a folder and the schemas of all commands."""
     for name, schema in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
     try:

@@ -1,4 +1,4 @@
-"""A corpus in files, damaged as a test wants, and all cheap checks of it."""
+"""Corpora in files for tests of the doctor, and a call of all fast checks."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ TRAIN, VALID, TEST = PAIRS[:1000], PAIRS[1000:1150], PAIRS[1150:]
 
 
 def config(folder: Path, train: Lines = TRAIN, valid: Lines = VALID, test: Lines = TEST) -> DoctorConfig:
-    """A corpus in files."""
+    """Write a corpus to files and return its configuration."""
     files = {}
     for split, lines in (("train", train), ("valid", valid), ("test", test)):
         for at, side in enumerate(("en", "de")):
@@ -36,9 +36,10 @@ def config(folder: Path, train: Lines = TRAIN, valid: Lines = VALID, test: Lines
     return DoctorConfig(data=data, overfit_steps=0)
 
 
-def cheap(asked: DoctorConfig) -> dict[str, Finding]:
-    """All checks but languages and one batch, by their names."""
-    sources = {split: Readable(source) for split, source in locate(asked.data).items()}
+def cheap(doctor: DoctorConfig, alignment: bool = False) -> dict[str, Finding]:
+    """Run the checks that train nothing, and the alignment if `alignment`; return the findings by name."""
+    data = doctor.data
+    sources = {split: Readable(source) for split, source in locate(data).items()}
     held_out = {split: list(sources[split].pairs()) for split in ("valid", "test")}
     leakage = Leakage(held_out)
     words = [WordCounts(pair[at] for lines in held_out.values() for pair in lines) for at in (0, 1)]
@@ -46,13 +47,15 @@ def cheap(asked: DoctorConfig) -> dict[str, Finding]:
     scans: dict[str, SplitScan] = {}
     for split, readable in sources.items():
         more = (leakage, (words[0], words[1])) if split == "train" else ()
-        settings = asked.data.cleaning
-        scans[split] = scan(split, readable, settings, known if more else set(), (2000, 1), lambda count: None, *more)
-    found = [examine_files(sources), examine_alignment(sources["train"], scans["train"])]
-    found += examine_text(asked, list(scans.values()))
-    found.append(examine_bleu(asked.data.bleu_tokenize, [tgt for lines in held_out.values() for _, tgt in lines]))
-    found += examine_cleaning(asked.data.cleaning, list(scans.values()), 300)
-    found += leakage.findings(asked.data.cleaning) + overlap(held_out)
-    found.append(examine_case(list(scans.values())))
-    found += examine_coverage(scans["train"], [scans["valid"], scans["test"]], (words[0], words[1]))
-    return {finding.check: finding for finding in found}
+        digest_set = known if more else set()
+        scans[split] = scan(split, readable, data.cleaning, digest_set, (2000, 1), lambda count: None, *more)
+    findings = [examine_files(sources)]
+    if alignment:
+        findings.append(examine_alignment(sources["train"], scans["train"]))
+    findings += examine_text(doctor, list(scans.values()))
+    findings.append(examine_bleu(data.bleu_tokenize, [tgt for lines in held_out.values() for _, tgt in lines]))
+    findings += examine_cleaning(data.cleaning, list(scans.values()), 300)
+    findings += leakage.findings(data.cleaning) + overlap(held_out)
+    findings.append(examine_case(list(scans.values())))
+    findings += examine_coverage(scans["train"], [scans["valid"], scans["test"]], (words[0], words[1]))
+    return {finding.check: finding for finding in findings}

@@ -1,6 +1,6 @@
-"""Every member of the recurrent family, as settings of `ModelConfig`: what all of them must do is tested with it.
+"""Settings of `ModelConfig` for every member of the recurrent family, for tests that all members must pass.
 
-A new cell, attention or decoder is in it by its enum.
+A new cell, attention or decoder is included through its enum.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nmt.config import AttentionKind, BridgeKind, Cell, DecoderKind
+from nmt.config import AttentionKind, BridgeKind, CellKind, DecoderKind
 from nmt.config.model import ELEMENTWISE_CELLS
 from nmt.data import Batch
 from nmt.models import Seq2Seq
@@ -18,31 +18,31 @@ from nmt.models import Seq2Seq
 GNMT = {"encoder_layers": 3, "bidirectional_layers": 1, "residual_from": 3, "decoder_layers": 3}
 MEMBERS: list[dict[str, Any]] = [
     *({"attention": attention} for attention in (None, *AttentionKind)),
-    *({"cell": cell} for cell in Cell),
+    *({"cell": cell} for cell in CellKind),
     *({"decoder": decoder} for decoder in DecoderKind),
-    *({"decoder": decoder, "cell": Cell.gru} for decoder in DecoderKind),
+    *({"decoder": decoder, "cell": CellKind.gru} for decoder in DecoderKind),
     {"input_feeding": True},
     {"input_feeding": True, "decoder": DecoderKind.luong, "fixed_masks": False},
-    {"attention": None, "cell": Cell.gru, "reverse_source": True, "bidirectional": False},
+    {"attention": None, "cell": CellKind.gru, "reverse_source": True, "bidirectional": False},
     {"reverse_source": True},
     GNMT,
-    GNMT | {"direction_size": 8, "cell": Cell.layer_norm_lstm},
+    GNMT | {"direction_size": 8, "cell": CellKind.layer_norm_lstm},
     {"residual_from": None, "encoder_layers": 2, "direction_size": 8},
-    {"encoder_transitions": 2, "cell": Cell.gru, "decoder": DecoderKind.conditional},
+    {"encoder_transitions": 2, "cell": CellKind.gru, "decoder": DecoderKind.conditional},
     {"encoder_feed_forward": 8},
     *({"lexicon": True, "decoder": decoder} for decoder in DecoderKind),
     {"lexicon": True, "input_feeding": True, "reverse_source": True, "attention": AttentionKind.multi_head_additive},
     {"lexicon": True, "attention": AttentionKind.local_p, "encoder_feed_forward": 8},
     {"zoneout_h": 0.1, "zoneout_c": 0.2},
-    {"zoneout_h": 0.1, "cell": Cell.gru, "decoder": DecoderKind.bahdanau},
+    {"zoneout_h": 0.1, "cell": CellKind.gru, "decoder": DecoderKind.bahdanau},
     {"weight_drop": 0.3},
-    {"weight_drop": 0.3, "cell": Cell.layer_norm_lstm, "decoder": DecoderKind.luong, "input_feeding": True},
-    {"weight_drop": 0.3, "zoneout_h": 0.1, "cell": Cell.reference_lstm, "decoder": DecoderKind.conditional},
+    {"weight_drop": 0.3, "cell": CellKind.layer_norm_lstm, "decoder": DecoderKind.luong, "input_feeding": True},
+    {"weight_drop": 0.3, "zoneout_h": 0.1, "cell": CellKind.reference_lstm, "decoder": DecoderKind.conditional},
     *({"bridge": BridgeKind.zero, "decoder": decoder} for decoder in DecoderKind),
     *({"recurrent_dropout": 0.3, "decoder": decoder} for decoder in DecoderKind),
     *(
         {"recurrent_dropout": 0.3, "cell": cell, "decoder": DecoderKind.luong, "input_feeding": True}
-        for cell in Cell
+        for cell in CellKind
         if cell not in ELEMENTWISE_CELLS
     ),
     {"recurrent_dropout": 0.3, "weight_drop": 0.3, "zoneout_h": 0.1, "encoder_transitions": 2},
@@ -50,13 +50,13 @@ MEMBERS: list[dict[str, Any]] = [
 
 
 def loss(model: Seq2Seq, batch: Batch) -> Tensor:
-    """The mean cross-entropy, by torch's own."""
+    """Return the mean cross-entropy, computed by PyTorch's function."""
     logits: Tensor = model(batch.src, batch.src_mask, batch.tgt_in)
     return cross_entropy(logits[batch.tgt_mask], batch.tgt_out[batch.tgt_mask])
 
 
 def assert_gradients_are_finite_differences(model: Seq2Seq, batch: Batch) -> None:
-    """Along a random direction of each parameter; the model is in float64."""
+    """Compare each parameter's gradient with a finite difference along a random direction, for a float64 model."""
     loss(model, batch).backward()
     epsilon = 1e-6
     for name, parameter in model.named_parameters():

@@ -1,4 +1,7 @@
-"""How much is tried: a little in `make test`, always the same; $NMT_FUZZ inputs each, and new ones, in `make fuzz`."""
+"""Hypothesis settings and strategies of the fuzz tests.
+
+`make test` draws the same few examples each time; `make fuzz` draws $NMT_FUZZ new ones per test.
+"""
 
 import os
 from collections.abc import Iterator
@@ -10,11 +13,11 @@ from hypothesis import strategies as st
 from nmt.errors import UserError
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-asked = os.environ.get("NMT_FUZZ")
+examples = os.environ.get("NMT_FUZZ")
 fuzzed = (
     settings(max_examples=25, derandomize=True, deadline=None, database=None)
-    if asked is None
-    else settings(max_examples=int(asked), deadline=None, print_blob=True, suppress_health_check=SLOW)
+    if examples is None
+    else settings(max_examples=int(examples), deadline=None, print_blob=True, suppress_health_check=SLOW)
 )
 
 TEXT = [b"\n", b"\r\n", b"\t", b"\r", b"\x00", b"\xff", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"tea ", b"\x1b[2J"]
@@ -34,18 +37,18 @@ JSON = st.recursive(
 
 @contextmanager
 def or_refused(*words: str) -> Iterator[None]:
-    """Leaves a block that a `UserError` ends, of one line, with one of these words."""
+    """Accept a `UserError` of one line that contains one of these words; fail on another `UserError`."""
     try:
         yield
     except UserError as error:
         message = str(error)
         if "\n" in message or not any(word in message for word in words):
-            raise AssertionError(f"refused without a word of {words} in one line: {message}") from error
+            raise AssertionError(f"the error is not one line with one of {words}: {message}") from error
 
 
 @st.composite
 def mutated(draw: st.DrawFn, whole: bytes) -> bytes:
-    """A few bytes changed, cut out, put in or moved to the end."""
+    """Change, delete or insert a few bytes."""
     content = bytearray(whole)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(content)))
@@ -55,7 +58,7 @@ def mutated(draw: st.DrawFn, whole: bytes) -> bytes:
 
 
 def replaced(tree: object, at: int, value: object) -> object:
-    """A tree with its node number `at`, modulo the number of nodes, replaced."""
+    """Return a tree with the node `at` (modulo the number of nodes) replaced."""
     if at == 0 or not isinstance(tree, (dict, list)) or not tree:
         return value
     which = (at - 1) % len(tree)

@@ -1,4 +1,4 @@
-"""A run as somebody who means harm would hand it on: changed, with all its checksums made to fit again."""
+"""Runs as an attacker would forge them: changed, with all checksums recomputed."""
 
 import json
 import os
@@ -12,8 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, SearchConfig, SearchKind, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare, sha256_of
-from nmt.decoding import Translator
-from nmt.evaluation import load_translator
+from nmt.decoding import Translator, load_translator
 from nmt.models import Vocabulary, build_model
 from nmt.run import Checkpoint, RunDirectory, load_checkpoint, save_checkpoint
 from nmt.run.checkpoint import checksum
@@ -23,7 +22,7 @@ SEARCH = SearchConfig(kind=SearchKind.greedy, max_length_ratio=0.0, max_length_o
 
 
 class Payload:
-    """Unpickled, it makes a folder."""
+    """Object that creates a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,7 +42,7 @@ def settings(cache: Path) -> Config:
 
 
 def make(folder: Path) -> Path:
-    """A run with one checkpoint, in `folder/run`, and its cache in `folder/cache`."""
+    """Make a run with one checkpoint in `folder/run`, with its cache in `folder/cache`."""
     config = settings(folder / "cache")
     run = RunDirectory(folder / "run")
     run.create(config, prepare(config.data))
@@ -62,7 +61,7 @@ def copy(original: Path, folder: Path) -> Path:
 
 
 def forge(run: Path) -> None:
-    """Makes all checksums of a run fit what its files are now; what cannot be read stays as it is."""
+    """Recompute all checksums of a run; unreadable records remain as they are."""
     forge_checkpoint(run / "checkpoints" / "step-00000010")
     try:
         record = json.loads((run / "run.json").read_text())
@@ -83,18 +82,20 @@ def forge_checkpoint(folder: Path) -> None:
 
 
 def change_record(run: Path, **changes: Any) -> None:
+    """Change entries of run.json."""
     run_directory = RunDirectory(run)
     run_directory.write_record(run_directory.record() | changes)
 
 
 def change_tensors(run: Path, file: str, **changes: Any) -> None:
+    """Change tensors of the checkpoint and recompute the checksums."""
     path = run / "checkpoints" / "step-00000010" / file
     save_file(load_file(path) | changes, path)
     forge(run)
 
 
 def use(run: Path) -> Translator:
-    """All that an evaluation, a translation, a comparison and a continued training read of a run."""
+    """Read all files of a run that evaluation, translation, comparison and resumed training read."""
     opened = RunDirectory.open(str(run))
     opened.config()
     for split in ("valid", "test"):

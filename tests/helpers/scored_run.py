@@ -1,4 +1,4 @@
-"""Runs with scores as `evaluate` leaves them, but of translations that a test makes up."""
+"""Runs with scores as written by `evaluate`, of translations made by a test."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ SENTENCES = 24
 
 
 def settings(cache: Path, **changes: Any) -> Config:
-    """A corpus so small that it is prepared in a moment."""
+    """Return a configuration with a corpus that is prepared quickly."""
     corpus = PhrasebookConfig(train=150, valid=4, test=SENTENCES)
     data = DataConfig(phrasebook=corpus, cache=str(cache), tokenizer=TokenizerConfig(vocab_size=150))
     return Config(**{"data": data, **changes})
@@ -30,15 +30,15 @@ def scored_run(
     tokenize: str = "13a",
     **made_by: Any,
 ) -> RunDirectory:
-    """A finished run whose translations are the references, but the first word of some stands at their end.
+    """Make a finished run whose translations are the references, some with the first word moved to the end.
 
     Args:
-        folder: where.
-        config: its configuration.
-        broken: whether a sentence's words are moved.
-        overrides: what its start records.
-        tokenize: of BLEU.
-        made_by: what the scores record besides.
+        folder: folder of the run.
+        config: configuration of the run.
+        broken: function from the index of a sentence to whether its first word is moved.
+        overrides: overrides recorded for the start of the run.
+        tokenize: BLEU tokenizer.
+        made_by: further entries of the scores' record.
     """
     run = RunDirectory(folder)
     run.create(config, prepare(config.data))
@@ -46,7 +46,7 @@ def scored_run(
     run.finish()
     references = run.text("test")[1]
     moved = [" ".join([*line.split()[1:], line.split()[0]]) for line in references]
-    lines = [moved[at] if broken(at) else line for at, line in enumerate(references)]
+    lines = [moved[i] if broken(i) else line for i, line in enumerate(references)]
     write_scores(run, lines, config.seed, tokenize, **made_by)
     return run
 

@@ -1,4 +1,4 @@
-"""A training of a tiny model that takes a fraction of a second, and what its tests look at."""
+"""Training of a tiny model in a fraction of a second, and helpers to compare its results."""
 
 import itertools
 import json
@@ -25,11 +25,21 @@ from nmt.config import (
     TrainConfig,
 )
 from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, SubwordSampling, TrainingBatches
-from nmt.data.sampling import UnigramSampler
+from nmt.data.subword_sampling import UnigramSampler
 from nmt.models import Seq2Seq, Vocabulary, build_model
-from nmt.training import Schedule, Tracker, Trainer, WeightAverage, build_optimizer, cross_entropy
+from nmt.training import (
+    Optimization,
+    Schedule,
+    Tracker,
+    Trainer,
+    TrainerSettings,
+    WeightAverage,
+    build_optimizer,
+    cross_entropy,
+)
 from nmt.training.build import build_objective
-from nmt.training.objectives.likelihood import Objective
+from nmt.training.objectives.likelihood import Objective, ObjectiveOutput
+from nmt.training.progress import Progress
 
 WORDS = 16
 SHORT = TrainConfig(
@@ -43,9 +53,9 @@ SHORT = TrainConfig(
     metric=Metric.perplexity,
     patience=2,
 )
-"""Every count has its own rhythm; patience ends it at step 12."""
+"""Intervals that differ from one another; patience ends the training at step 12."""
 PERPLEXITIES = {2: 5.0, 4: 4.0, 6: 6.0, 8: 3.0, 10: 7.0, 12: 3.5, 14: 3.4}
-"""What validation finds at each step."""
+"""Validation perplexity of each step."""
 PLATEAU = OptimConfig(schedule=ScheduleKind.plateau, plateau_patience=0, warmup_steps=3, learning_rate=0.01)
 WAYS: list[dict[str, Any]] = [
     {"ema_decay": 0.7},
@@ -55,12 +65,12 @@ WAYS: list[dict[str, Any]] = [
     {"objective": ObjectiveKind.risk, "risk_samples": 4},
     {"objective": ObjectiveKind.r_drop, "scheduled_sampling": SamplingDecay.linear, "ar": 2.0, "tar": 1.0},
 ]
-"""What TrainConfig has besides plain cross-entropy."""
+"""Training methods besides plain cross-entropy."""
 PLAIN = OptimConfig(OptimizerKind.sgd, learning_rate=1.0, schedule=ScheduleKind.constant, warmup_steps=0, clip_norm=0)
 
 
 def pairs(count: int) -> tuple[list[list[int]], list[list[int]]]:
-    """Random sentences, and themselves backwards."""
+    """Return random sentences and their reversals."""
     random_source = random.Random(1)
     src = [random_source.choices(range(4, WORDS), k=random_source.randint(1, 6)) for _ in range(count)]
     return src, [line[::-1] for line in src]
@@ -68,7 +78,7 @@ def pairs(count: int) -> tuple[list[list[int]], list[list[int]]]:
 
 SRC, TGT = pairs(44)
 PIECES = [*"####", *"abcdefgh", "ab", "ef", "gh", "abc"]
-"""What the words spell, for subword sampling."""
+"""Spelling of the words, for subword sampling."""
 
 
 def batches(seed: int = 1, subword_sampling: float | None = None) -> TrainingBatches:
@@ -81,7 +91,7 @@ def batches(seed: int = 1, subword_sampling: float | None = None) -> TrainingBat
 
 
 class Spelling:
-    """In place of a tokenizer: the words with spaces between."""
+    """Stand-in for a tokenizer that joins words with spaces."""
 
     def decode(self, ids: list[list[int]]) -> list[str]:
         return [" ".join(PIECES[i] for i in line) for line in ids]
@@ -97,39 +107,42 @@ def build(
     seed: int = 1,
     bfloat16: bool = False,
     shape: dict[str, Any] | None = None,
+    should_prune: Callable[[], bool] | None = None,
 ) -> Trainer:
     folder.mkdir(exist_ok=True)
     torch.manual_seed(seed)
     usual = ModelConfig(embed_size=8, hidden_size=8, decoder_layers=2, dropout=dropout, word_dropout=dropout / 3)
     model = build_model(replace(usual, **(shape or {})), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
-    trainer = Trainer(
+    progress = Progress()
+    return Trainer(
         model=model,
-        objective=objective or build_objective(config, optim, Spelling(), "none", lambda: trainer.progress.step),
-        optimizer=build_optimizer(model, optim),
-        schedule=Schedule(optim, config.max_steps),
-        average=WeightAverage(model, config.ema_decay),
+        objective=objective or build_objective(config, optim, Spelling(), "none", lambda: progress.step),
+        optimization=Optimization(
+            build_optimizer(model, optim),
+            Schedule(optim, config.max_steps),
+            WeightAverage(model, config.ema_decay),
+            optim.clip_norm,
+        ),
         batches=batches(seed, config.subword_sampling),
-        validate=validate or (lambda: measured(trainer)),
+        validate=validate or (lambda: measured(model, progress)),
         tracker=Tracker(folder, TrackingConfig(mode=TrackingMode.disabled), {}),
-        checkpoints=folder / "checkpoints",
-        config=config,
-        clip_norm=optim.clip_norm,
-        bfloat16=bfloat16,
+        settings=TrainerSettings(config, folder / "checkpoints", bfloat16=bfloat16),
+        progress=progress,
+        should_prune=should_prune,
     )
-    return trainer
 
 
-def measured(trainer: Trainer) -> dict[str, float]:
-    """A perplexity that goes up and down, and in place of BLEU a number in which all weights have a share."""
-    total = sum(parameter.detach().double().sum().item() for parameter in trainer.model.parameters())
-    return {"valid/perplexity": PERPLEXITIES.get(trainer.progress.step, 9.0), "valid/bleu": total}
+def measured(model: Seq2Seq, progress: Progress) -> dict[str, float]:
+    """Return a perplexity that rises and falls, and in place of BLEU the sum of all weights."""
+    total = sum(parameter.detach().double().sum().item() for parameter in model.parameters())
+    return {"valid/perplexity": PERPLEXITIES.get(progress.step, 9.0), "valid/bleu": total}
 
 
 def calling(action: Callable[[], object], call: int, usual: Objective | None = None) -> Objective:
-    """An objective, cross-entropy if none is given, that does something at its call number `call`."""
+    """Return an objective (cross-entropy by default) that performs an action at its call number `call`."""
     count, usual = itertools.count(1), usual or cross_entropy(SHORT.label_smoothing)
 
-    def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+    def objective(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
         if next(count) == call:
             action()
         return usual(model, batch)
@@ -141,20 +154,20 @@ def weights(model: Seq2Seq) -> dict[str, Tensor]:
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
 
-def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """Equal to the bit."""
-    assert found.keys() == expected.keys()
-    assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
+def assert_same(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Check that tensors are equal to the bit."""
+    assert actual.keys() == expected.keys()
+    assert [name for name in expected if not torch.equal(actual[name], expected[name])] == []
 
 
 def without_times(tree: Any) -> Any:
-    """The same without what a clock decides."""
+    """Return the tree without values that depend on a clock."""
     if isinstance(tree, dict):
         return {key: without_times(value) for key, value in tree.items() if "second" not in key}
     return tree
 
 
 def lines(folder: Path) -> list[dict[str, float]]:
-    """metrics.jsonl."""
+    """Return the lines of metrics.jsonl without times."""
     text = (folder / "metrics.jsonl").read_text(encoding="utf-8")
     return [without_times(json.loads(line)) for line in text.split("\n")[:-1]]

@@ -1,4 +1,4 @@
-"""Multiruns as jobs: on this machine for real, and in a queue that only pretends to be Slurm's."""
+"""Integration tests of multiruns as jobs, on this machine and on a simulated Slurm queue."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ PATIENCE = 180
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run, sent nowhere."""
+    """Train one uninterrupted run without a launcher."""
     run = tmp_path_factory.mktemp("plain") / "run"
     call("train", *COMMON, f"hydra.run.dir={run}", cwd=run.parent)
     return run
@@ -37,7 +37,7 @@ def wait_for(step: int, run: Path, process: subprocess.Popen[str]) -> None:
 
 
 def reached(run: Path) -> int:
-    """The step of the last checkpoint."""
+    """Return the step of the last checkpoint."""
     return int((run / "checkpoints" / "last").resolve().name.removeprefix("step-"))
 
 
@@ -75,7 +75,7 @@ def test_a_multirun_that_is_stopped_goes_on_by_the_same_command(
         os.killpg(multirun.pid, number)  # as a terminal does at Ctrl-C, and when it is closed
     _, error = multirun.communicate(timeout=PATIENCE)
     assert multirun.returncode == code
-    assert f"stopped by {signal.Signals(number).name}; the same command with hydra.sweep.dir={sweep} goes on" in error
+    assert f"stopped by {signal.Signals(number).name}; the same command with hydra.sweep.dir={sweep} continues" in error
     assert "Traceback" not in error
     (run,) = (path.parent for path in sweep.glob("*/run.json"))
     assert 8 <= reached(run) < 40
@@ -84,7 +84,7 @@ def test_a_multirun_that_is_stopped_goes_on_by_the_same_command(
 
 
 def catches(process: int, number: int) -> bool:
-    """Whether the process has a handler for the signal."""
+    """Return True if the process has a handler for the signal."""
     status = Path(f"/proc/{process}/status").read_text(encoding="utf-8").split("\n")
     (caught,) = (line.split()[1] for line in status if line.startswith("SigCgt"))
     return bool(int(caught, 16) >> number - 1 & 1)
@@ -138,7 +138,7 @@ def test_jobs_that_fail_are_named(tmp_path: Path) -> None:
     files = ("data=files", f"data.root={gone}", "data.src_lang=en", "data.tgt_lang=de")
     _, error = call("train", "-m", "hydra/launcher=local", *files, f"hydra.sweep.dir={sweep}", cwd=tmp_path, code=2)
     assert "Traceback" not in error
-    assert f"1 of 1 jobs did not end their training ({sweep / '0'})" in error
+    assert f"1 of 1 jobs did not finish their training ({sweep / '0'})" in error
     (said,) = (sweep / "jobs").glob("*.err")
     assert str(gone) in said.read_text()
 
@@ -158,12 +158,12 @@ done
 exec "$@"
 """
 SCONTROL = """#!/bin/sh
-echo "$@" >> "$QUEUE/asked"
+echo "$@" >> "$QUEUE/requests"
 """
 
 
 class Slurm:
-    """Takes jobs as Slurm does, and runs none before it is told to."""
+    """Simulated Slurm: accepts jobs, and runs one only when the test starts it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -179,7 +179,7 @@ class Slurm:
         }
 
     def begin(self, number: int) -> subprocess.Popen[str]:
-        """Starts one job of the array."""
+        """Start one job of the array."""
         job = {"SLURM_JOB_ID": "4250", "SLURM_ARRAY_JOB_ID": "4242", "SLURM_ARRAY_TASK_ID": str(number)}
         task = {"SLURM_NTASKS": "1", "SLURM_JOB_NUM_NODES": "1", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
@@ -189,14 +189,14 @@ class Slurm:
 
 def test_slurm_gets_an_array_whose_jobs_survive_what_slurm_does_to_them(plain: Path, tmp_path: Path) -> None:
     slurm, sweep = Slurm(tmp_path / "queue"), tmp_path / "sweep"
-    asked = ("partition=long", "gpus=2", "parallel=3", "minutes=90", "name=tiny", "cpus=1", "constraint='a|b'")
-    settings = ("hydra/launcher=slurm", *(f"hydra.launcher.{setting}" for setting in asked))
+    options = ("partition=long", "gpus=2", "parallel=3", "minutes=90", "name=tiny", "cpus=1", "constraint='a|b'")
+    settings = ("hydra/launcher=slurm", *(f"hydra.launcher.{setting}" for setting in options))
     given = ("-m", *COMMON, "seed=1,2", *settings, f"hydra.sweep.dir={sweep}")
     command = [sys.executable, str(ROOT / "scripts" / "train.py"), *given]
     sent = subprocess.run(command, cwd=tmp_path, env=slurm.environment, capture_output=True, text=True)
     assert (sent.returncode, sent.stdout) == (0, f"{sweep}\n"), sent.stderr
     assert f"job 4242_1 trains {sweep / '1'}" in sent.stderr
-    assert not list(sweep.glob("*/run.json"))  # nothing was trained by whoever sent them
+    assert not list(sweep.glob("*/run.json"))  # the submitting process trained nothing
 
     lines = (slurm.folder / "job.sh").read_text().split("\n")
     demanded = {line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH --")}
@@ -224,12 +224,12 @@ def test_slurm_gets_an_array_whose_jobs_survive_what_slurm_does_to_them(plain: P
     job.communicate(timeout=PATIENCE)
     first = reached(run)
 
-    job = slurm.begin(0)  # told that its time is nearly over
+    job = slurm.begin(0)  # the signal before the time limit
     wait_for(first + 8, run, job)
     os.kill(children(job.pid)[0], signal.SIGUSR2)
     output, _ = job.communicate(timeout=PATIENCE)
     assert f"continuing at step {first}\n" in output
-    assert (slurm.folder / "asked").read_text() == "requeue 4242_0\n"
+    assert (slurm.folder / "requests").read_text() == "requeue 4242_0\n"
 
     job = slurm.begin(0)
     output, _ = job.communicate(timeout=PATIENCE)
@@ -237,7 +237,7 @@ def test_slurm_gets_an_array_whose_jobs_survive_what_slurm_does_to_them(plain: P
     assert_same_run(run, plain)
 
 
-def test_what_slurm_says_against_a_job_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_refusal_by_slurm_is_one_line_of_error(tmp_path: Path) -> None:
     slurm = Slurm(tmp_path / "queue")
     (slurm.folder / "sbatch").write_text(
         "#!/bin/sh\necho 'sbatch: error: invalid partition specified: x' >&2\nexit 1\n"
@@ -246,4 +246,4 @@ def test_what_slurm_says_against_a_job_is_told_in_one_line(tmp_path: Path) -> No
     command = [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments]
     sent = subprocess.run(command, cwd=tmp_path, env=slurm.environment, capture_output=True, text=True)
     assert sent.returncode == 2
-    assert sent.stderr == "nmt: sbatch did not take the jobs: sbatch: error: invalid partition specified: x\n"
+    assert sent.stderr == "nmt: sbatch refused the jobs: sbatch: error: invalid partition specified: x\n"

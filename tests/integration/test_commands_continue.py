@@ -1,4 +1,4 @@
-"""A finished run that is asked for more, a run that was stopped early, and scores that cannot be written.
+"""Integration tests of continuing finished and stopped runs, and of scores that cannot be written.
 
 The commands run in this process, which spares the start of each.
 """
@@ -30,14 +30,14 @@ CONSTANT = (*SMALL, "optim.schedule=constant")
 
 
 class Here:
-    """Runs commands in this process."""
+    """Runner of commands in this process."""
 
     def __init__(self, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.patch = patch
         self.capsys = capsys
 
     def call(self, name: str, *words: str, code: int = 0) -> tuple[str, str]:
-        """Standard output and error of a command that ends with this exit code."""
+        """Run a command, check its exit code, and return its standard output and error."""
         self.patch.setattr(sys, "argv", [f"{name}.py", *words])
         found: Any = 0
         try:
@@ -59,7 +59,7 @@ class Here:
 
 @pytest.fixture
 def here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    """The state of the process is as before when the test is over."""
+    """Restore the state of the process after the test."""
     root = logging.getLogger()
     handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
     with pytest.MonkeyPatch.context() as patch:
@@ -77,7 +77,7 @@ def here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of ten steps."""
+    """Train a run of ten steps to its end."""
     run = tmp_path_factory.mktemp("trained") / "run"
     words = [*CONSTANT, "train.max_steps=10", f"hydra.run.dir={run}"]
     subprocess.run(
@@ -93,7 +93,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """A copy of it."""
+    """Return a copy of the finished run."""
     shutil.copytree(trained, tmp_path / "run", symlinks=True)
     return tmp_path / "run"
 
@@ -108,7 +108,7 @@ def contents(run: Path) -> dict[Path, bytes]:
 
 def test_more_steps_continue_a_finished_run_to_the_bits_of_a_longer_one(here: Here, run: Path, tmp_path: Path) -> None:
     _, error = here.call("train", f"train.resume={run}", "train.max_steps=20")
-    assert "goes on from step 10 to 20" in error
+    assert "continues from step 10 to 20" in error
     assert "optim.schedule=constant" in error
     here.call("train", *CONSTANT, "train.max_steps=20", "hydra.run.dir=longer")
     assert_same_run(run, tmp_path / "longer")
@@ -122,14 +122,14 @@ def test_more_steps_continue_a_finished_run_to_the_bits_of_a_longer_one(here: He
 
 def test_more_steps_by_the_same_command_with_auto(here: Here, run: Path) -> None:
     words = [*CONSTANT, "train.max_steps=15", "train.resume=auto", f"hydra.run.dir={run}"]
-    assert "goes on from step 10 to 15" in here.call("train", *words)[1]
+    assert "continues from step 10 to 15" in here.call("train", *words)[1]
     assert max(steps(run)) == 15
 
 
 def test_a_longer_cosine_is_told_with_its_learning_rates(here: Here, run: Path) -> None:
     words = [f"train.resume={run}", "train.max_steps=11", "optim.schedule=cosine", "optim.learning_rate=1e-4"]
     _, error = here.call("train", *words)
-    line = next(line for line in error.split("\n") if "goes on from step 10 to 11" in line)
+    line = next(line for line in error.split("\n") if "continues from step 10 to 11" in line)
     assert "(optim.schedule=cosine) was 0.002 at step 10 and is 1e-06 at step 11; it now ends at step 11" in line
 
 
@@ -183,7 +183,7 @@ def test_going_back_to_a_step(here: Here, run: Path) -> None:
 
 
 def stopped_before_validation(run: Path) -> None:
-    """The state of a run that was stopped at its first checkpoint."""
+    """Return the state of a run that stopped at its first checkpoint."""
     (run / "checkpoints" / "best").unlink()
 
 
@@ -203,7 +203,7 @@ def test_a_run_that_cannot_be_written_to_is_told_before_the_work(here: Here, run
     (run / "scores").write_text("in the way, also for root")
     here.patch.setattr(evaluate, "load_translator", None)  # would fail otherwise than the line below
     line = here.refused("evaluate", f"run={run}")
-    assert f"{run / 'scores'} cannot be written to" in line
+    assert f"{run / 'scores'} cannot be written" in line
     assert "output=FOLDER" in line
     here.patch.undo()
     here.patch.chdir(tmp_path)
@@ -232,7 +232,7 @@ def test_a_missing_tokenizer_leaves_nothing_behind(here: Here, run: Path, tmp_pa
 
 
 def in_shell(line: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess:  # type: ignore[type-arg]
-    """Runs a shell's line in which $RUN is a command's script, and its words."""
+    """Run a shell line in which $RUN is the script of a command with its arguments."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHON": sys.executable, "SCRIPTS": str(ROOT / "scripts")}
     return subprocess.run(
         ["bash", "-c", f"set -o pipefail; {line}"], cwd=cwd, env={**environment, **settings}, capture_output=True
@@ -242,14 +242,14 @@ def in_shell(line: str, cwd: Path, **settings: str) -> subprocess.CompletedProce
 def test_a_training_whose_output_fails_is_finished(run: Path, tmp_path: Path) -> None:
     done = in_shell('"$PYTHON" "$SCRIPTS/train.py" train.resume=run train.max_steps=11 > /dev/full', tmp_path)
     assert done.returncode == 2
-    told = [line for line in done.stderr.decode().split("\n") if not line[:2].isdecimal()]
-    assert told == ["nmt: standard output: No space left on device; give it a place that can be written", ""]
+    lines = [line for line in done.stderr.decode().split("\n") if not line[:2].isdecimal()]
+    assert lines == ["nmt: standard output: No space left on device; redirect it to a file that can be written", ""]
     assert RunDirectory(run).finished
     assert (run / "scores" / "test.json").is_file()
 
 
 @pytest.mark.parametrize(
-    ("shell", "settings", "code", "told"),
+    ("shell", "settings", "code", "message"),
     [
         ("<<< 'The tea is hot.'", {"PYTHONIOENCODING": "ascii"}, 0, ""),
         ("<<< 'Straße'", {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, 0, ""),
@@ -260,13 +260,13 @@ def test_a_training_whose_output_fails_is_finished(run: Path, tmp_path: Path) ->
     ],
 )
 def test_the_translator_in_pipes(
-    run: Path, tmp_path: Path, shell: str, settings: dict[str, str], code: int, told: str
+    run: Path, tmp_path: Path, shell: str, settings: dict[str, str], code: int, message: str
 ) -> None:
     (tmp_path / "many").write_text("The tea is hot.\n" * 3000)
     command = """"$PYTHON" "$SCRIPTS/translate.py" run=run search=greedy 'prefix="Straße"' """
     done = in_shell(command + shell, tmp_path, **settings)
     assert done.returncode == code, done.stderr
     error = done.stderr.decode()
-    assert error.startswith(told) if told else error == ""
-    assert error.count("\n") == bool(told)
+    assert error.startswith(message) if message else error == ""
+    assert error.count("\n") == bool(message)
     assert done.stdout.decode().count("\n") == (1 if code == 0 or "head" in shell else 0)

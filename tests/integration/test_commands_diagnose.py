@@ -1,4 +1,4 @@
-"""The real diagnose command, on models that have learnt next to nothing."""
+"""Integration tests of the diagnose command on barely trained models."""
 
 import json
 from pathlib import Path
@@ -24,8 +24,8 @@ def files(folder: Path) -> list[str]:
 
 
 def test_attention_of_a_sentence_of_any_signs(run: Path, tmp_path: Path) -> None:
-    asked = (f"run={run}", f"sentence={SENTENCE}", "search.n_best=2", f"ensemble=[{run}]")
-    output, _ = call("diagnose", "attention", *asked, "output=shown", cwd=tmp_path)
+    args = (f"run={run}", f"sentence={SENTENCE}", "search.n_best=2", f"ensemble=[{run}]")
+    output, _ = call("diagnose", "attention", *args, "output=shown", cwd=tmp_path)
     assert output.count("attention, in percent") == 2
     assert output.endswith("shown\n")
     assert files(tmp_path / "shown") == ["attention.json", "attention_1.png", "attention_2.png"]
@@ -33,7 +33,7 @@ def test_attention_of_a_sentence_of_any_signs(run: Path, tmp_path: Path) -> None
     assert record["sentence"] == SENTENCE
     for translation in record["translations"]:
         assert all(abs(sum(row) - 1) < 1e-4 for row in translation["attention"]["weights"])
-    _, error = call("diagnose", "attention", *asked, "output=shown", cwd=tmp_path, code=2)
+    _, error = call("diagnose", "attention", *args, "output=shown", cwd=tmp_path, code=2)
     assert error == "nmt: output=shown exists already; choose another name or delete it\n"
 
 
@@ -50,8 +50,8 @@ def test_gates(run: Path, tmp_path: Path, side: str) -> None:
 
 
 def test_gradients(run: Path, tmp_path: Path) -> None:
-    asked = ("distance=6", "steps=3", "cells=[rnn,lstm]", "scales=[1]", f"run={run}", "data.tokenizer.vocab_size=300")
-    output, _ = call("diagnose", "gradients", *CORPUS, *asked, "output=shown", cwd=tmp_path)
+    args = ("distance=6", "steps=3", "cells=[rnn,lstm]", "scales=[1]", f"run={run}", "data.tokenizer.vocab_size=300")
+    output, _ = call("diagnose", "gradients", *CORPUS, *args, "output=shown", cwd=tmp_path)
     assert files(tmp_path / "shown") == ["gradients.json", "gradients.png"]
     record = json.loads((tmp_path / "shown" / "gradients.json").read_text())
     assert list(record["models"]) == ["new, recurrent matrix times 1", "trained: run"]
@@ -63,8 +63,8 @@ def test_gradients(run: Path, tmp_path: Path) -> None:
 
 def test_memory_trains_once_and_then_compares(tmp_path: Path) -> None:
     small = (*CORPUS, "data.tokenizer.vocab_size=300", "model.embed_size=16", "model.hidden_size=16")
-    asked = ("memory", *small, "cells=[gru]", "steps=6", "sentences=3", "trainings=trained")
-    output, error = call("diagnose", *asked, "output=shown", cwd=tmp_path)
+    args = ("memory", *small, "cells=[gru]", "steps=6", "sentences=3", "trainings=trained")
+    output, error = call("diagnose", *args, "output=shown", cwd=tmp_path)
     assert "2 trainings of 6 steps: about " in error
     assert output.endswith("shown\n")
     assert files(tmp_path / "shown") == ["memory.json", "memory.png"]
@@ -73,7 +73,7 @@ def test_memory_trains_once_and_then_compares(tmp_path: Path) -> None:
     assert {value["of"] for values in record["accuracy"].values() for value in values} == {3}
     runs = files(tmp_path / "trained")
     assert len(runs) == 2
-    _, error = call("diagnose", *asked, "output=again", cwd=tmp_path)
+    _, error = call("diagnose", *args, "output=again", cwd=tmp_path)
     assert "trainings of" not in error
     given = ",".join(str(tmp_path / "trained" / name) for name in runs)
     call("diagnose", "memory", f"runs=[{given}]", "sentences=3", "output=given", "machine.threads=1", cwd=tmp_path)
@@ -88,10 +88,10 @@ def test_memory_trains_once_and_then_compares(tmp_path: Path) -> None:
         (("gates", "run=nowhere", "sentence=The key."), "run=nowhere does not exist"),
         (("colours",), "configuration key task: "),
         (("gradients", "scales=[0]"), "scales is [0.0]; allowed: numbers above 0, up to 100"),
-        (("gradients", "optim.clip_norm=0"), "optim.clip_norm is 0, which is no clipping"),
-        (("memory", "model.attention=null"), "model.attention is null; memory takes it away from half of the models"),
-        (("memory", "data.phrasebook.depth=0"), "data.phrasebook.depth is 0; allowed: at least 1"),
-        (("memory", "data.src_lang=de", "data.tgt_lang=en"), "data is not the phrasebook into German"),
+        (("gradients", "optim.clip_norm=0"), "optim.clip_norm is 0, which disables clipping"),
+        (("memory", "model.attention=null"), "model.attention is null, but memory compares models"),
+        (("memory", "data.phrasebook.depth=0"), "data.phrasebook.depth is 0, which gives no nested"),
+        (("memory", "data.src_lang=de", "data.tgt_lang=en"), "data is not the phrasebook with German as target"),
         (("memory", "run=nowhere"), "run=nowhere does not exist"),
         (("memory", "runs=[nowhere]"), "run=nowhere does not exist"),
         (("memory", "sentnces=3"), "unknown configuration key sentnces; did you mean sentences?"),
@@ -108,7 +108,7 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path, arguments: tuple[str, ...
 
 
 def test_a_run_that_has_not_what_is_asked_for(run: Path, tmp_path: Path) -> None:
-    asked = (f"run={run}", "sentence=The key.")
-    _, error = call("diagnose", "gates", *asked, "layer=3", cwd=tmp_path, code=2)
-    assert "layer=3 side=encoder: the model has 1 such layers" in error
+    args = (f"run={run}", "sentence=The key.")
+    _, error = call("diagnose", "gates", *args, "layer=3", cwd=tmp_path, code=2)
+    assert "side=encoder layer=3: the model has 1 layer(s) on this side" in error
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The doctor as a command: its exit codes, what it prints and what it writes."""
+"""Integration tests of the doctor command: exit codes, output and files."""
 
 import json
 from pathlib import Path

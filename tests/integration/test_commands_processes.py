@@ -1,4 +1,4 @@
-"""The real train command under torchrun: two processes against one, killed, stopped, and continued by other numbers."""
+"""Integration tests of training under torchrun: two processes against one, interruptions, other world sizes."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def torchrun(
 
 
 def train_by(processes: int, *arguments: str, cwd: Path, script: Path = TRAIN) -> str:
-    """Trains to the end; returns what was printed."""
+    """Train to the end, and return the output."""
     job = torchrun(processes, *arguments, cwd=cwd, script=script)
     output, _ = job.communicate(timeout=300)
     assert job.returncode == 0, output
@@ -36,7 +36,7 @@ def train_by(processes: int, *arguments: str, cwd: Path, script: Path = TRAIN) -
 
 
 def workers(job: subprocess.Popen[str]) -> list[int]:
-    """The processes that torchrun has started."""
+    """Return the processes that torchrun started."""
     children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text(encoding="utf-8")
     return [int(number) for number in children.split()]
 
@@ -50,7 +50,7 @@ def wait_for(step: int, run: Path, job: subprocess.Popen[str]) -> None:
 
 
 def assert_same_curve(found: Path, expected: Path) -> None:
-    """Equal to rounding."""
+    """Compare two runs up to rounding."""
     curves = [without_times(run) for run in (found, expected)]
     assert len(curves[0]) == len(curves[1]) > 10
     for one, other in zip(*curves, strict=True):
@@ -72,20 +72,20 @@ def test_two_processes_train_as_one_with_the_doubled_batch(alone: Path, tmp_path
 
 
 def test_no_thread_of_the_group_outlives_it(tmp_path: Path) -> None:
-    """One that is left when python ends may abort the process: once in some hundred trainings it did."""
+    """A group that exists at the exit of Python can abort the process, as about one in 100 trainings did."""
     script = tmp_path / "script.py"
     script.write_text(
         """
 from pathlib import Path
 import torch
-from nmt.training.distributed import joined
+from nmt.training.distributed import join_process_group
 def threads():
     return [name for path in Path("/proc/self/task").glob("*/comm") if "gloo" in (name := path.read_text())]
-with joined() as processes:
+with join_process_group() as distributed:
     weight = torch.nn.Parameter(torch.zeros(1))
     weight.sum().backward()
     torch.optim.Adam([weight]).step()  # imports much of torch
-    processes.sum(1.0)
+    distributed.all_reduce_sum(1.0)
     assert threads()
 assert not threads(), threads()
 """

@@ -1,4 +1,4 @@
-"""The real command: two trainings, a second search, the page; and nothing is done twice."""
+"""Integration test of the questions command: two trainings, another search, the page, and no repeated work."""
 
 import json
 from pathlib import Path
@@ -19,9 +19,9 @@ def test_two_trainings_become_a_page(tmp_path: Path) -> None:
     ]
     part = {"name": "Words", "overrides": [*given, "train.max_steps=20"], "minutes": 0.1, "rows": rows}
     question = {"title": "Cells", "question": "Which?", "seeds": [1], "parts": [part]}
-    (tmp_path / "asked").mkdir()
-    (tmp_path / "asked" / "cells.yaml").write_text(json.dumps(question))
-    command = ("folder=asked", "runs=runs", "page=docs/page.md", "jobs=2")
+    (tmp_path / "questions").mkdir()
+    (tmp_path / "questions" / "cells.yaml").write_text(json.dumps(question))
+    command = ("folder=questions", "runs=runs", "page=docs/page.md", "jobs=2")
     listed, _ = call("questions", *command, "dry=true", cwd=tmp_path)
     assert listed.count("seed=1") == 3
     assert not (tmp_path / "runs").exists()

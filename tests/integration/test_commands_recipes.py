@@ -1,4 +1,4 @@
-"""Recipes of docs/training.md by the real commands: distillation, fine-tuning, ensembles, averaged checkpoints."""
+"""Integration tests of the recipes of docs/training.md: distillation, fine-tuning, ensembles, averaging."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ SHORT = ("search=greedy", "search.max_length_ratio=0", "search.max_length_offset
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two runs of other seeds and weights, with averages."""
+    """Train two runs with different seeds and attention, with averaged weights."""
     folder = tmp_path_factory.mktemp("recipes")
     for seed, more in ((1, "train.ema_decay=0.9"), (2, "model.attention=dot")):
         run = f"hydra.run.dir={folder / str(seed)}"
@@ -58,7 +58,7 @@ def test_a_teacher_writes_a_corpus_that_a_student_trains_on(runs: list[Path], tm
     given = "\n".join(lines["train.en"][:5]) + "\n"
     translated, _ = call("translate", *arguments, cwd=tmp_path, given=given)
     assert translated.split("\n")[:-1] == lines["train.de"][:5]
-    for name in ("train.de", "valid.de", "test.de"):  # this teacher knows nothing to learn from
+    for name in ("train.de", "valid.de", "test.de"):  # the translations of this teacher are noise
         (tmp_path / "taught" / name).write_bytes((tmp_path / "taught" / name.replace("de", "en")).read_bytes())
     call("train", *FILES, "data.root=taught", "data.tokenizer.vocab_size=100", "hydra.run.dir=student", cwd=tmp_path)
 

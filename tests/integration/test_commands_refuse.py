@@ -1,4 +1,4 @@
-"""Bad input to the real commands: one line that says what to do, exit code 2, and nothing overwritten."""
+"""Integration tests of bad input: one line with the remedy, exit code 2, and no file overwritten."""
 
 import json
 import shutil

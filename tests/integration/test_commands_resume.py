@@ -1,4 +1,4 @@
-"""The real train command, stopped, killed and damaged, and continued each time to the bits of the uninterrupted run."""
+"""Integration tests of resuming: stopped, killed and damaged runs end with the bits of the uninterrupted run."""
 
 import random
 import shutil
@@ -16,14 +16,14 @@ ARGUMENTS = (*SMALL, "train.max_steps=30", "train.accumulate=2", "model.dropout=
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run of 30 steps."""
+    """Train an uninterrupted run of 30 steps."""
     run = tmp_path_factory.mktemp("plain") / "run"
     call("train", *ARGUMENTS, f"hydra.run.dir={run}", cwd=run.parent)
     return run
 
 
 def stop_after(step: int, run: Path, number: int, *arguments: str) -> tuple[int, str]:
-    """Starts training, sends a signal once this step is in the metrics; returns exit code and standard error."""
+    """Start training, send a signal when the metrics reach a step, and return exit code and standard error."""
     process = start("train", *arguments, cwd=run.parent)
     deadline = time.monotonic() + 120
     while not (run / "metrics.jsonl").exists() or max(steps(run), default=0) < step:
@@ -40,7 +40,7 @@ def test_a_signal_ends_the_step_and_keeps_a_checkpoint(plain: Path, tmp_path: Pa
     run = tmp_path / "run"
     arguments = (*ARGUMENTS, f"hydra.run.dir={run}", "train.resume=auto")
     found, error = stop_after(8, run, number, *arguments)
-    if found != 0:  # else it was done before the signal came
+    if found != 0:  # otherwise training ended before the signal
         assert found == code
         assert "Traceback" not in error
         assert "train.resume" in error
@@ -50,7 +50,7 @@ def test_a_signal_ends_the_step_and_keeps_a_checkpoint(plain: Path, tmp_path: Pa
 
 
 def kill_often(folder: Path, expected: Path, kills: int, seed: int) -> None:
-    """Kills at random moments, in preparation and in checkpoints too; begins anew whenever it gets through."""
+    """Kill the command at random times, including during preparation and checkpoints; restart after a completed run."""
     source = random.Random(seed)
     run, cache = folder / "run", folder / "cache"
     arguments = (*ARGUMENTS, f"hydra.run.dir={run}", f"data.cache={cache}", "train.resume=auto")
@@ -85,7 +85,7 @@ def test_killed_a_hundred_times_it_ends_with_the_same_bits(plain: Path, tmp_path
 
 
 def test_the_same_command_continues_the_newest_unfinished_run_of_its_configuration(plain: Path, tmp_path: Path) -> None:
-    """As a preempted job of a cluster is started again: by the same command, without a directory."""
+    """A preempted job of a cluster is restarted with the same command, without a run directory."""
     call("train", *ARGUMENTS, "seed=7", "train.resume=auto", cwd=tmp_path)
     (other,) = (tmp_path / "runs").iterdir()
     process = start("train", *ARGUMENTS, "train.resume=auto", cwd=tmp_path)
@@ -139,7 +139,7 @@ def test_another_number_of_threads_is_told_and_training_goes_on(tmp_path: Path) 
     if stop_after(8, run, signal.SIGTERM, *arguments)[0] == 0:
         pytest.skip("training was done before the signal came")
     _, error = call("train", *arguments, "machine.threads=2", cwd=tmp_path)
-    assert "trained with 1 threads and goes on with 2" in error
+    assert "trained with 1 threads and continues with 2" in error
     assert "machine.threads=1 keeps them" in error
     assert max(steps(run)) == 30
 
@@ -162,7 +162,7 @@ def test_resuming_by_name_takes_the_runs_own_configuration(tmp_path: Path) -> No
     step = max(steps(run))
     words = (f"train.resume={run}", f"train.max_steps={step + 20}", "model=lstm_tiny")
     output, error = call("train", *words, cwd=tmp_path)
-    assert "model=lstm_tiny is not heeded" in error
+    assert "model=lstm_tiny has no effect" in error
     assert output.strip().split("\n")[-1] == str(run)
     assert max(steps(run)) == step + 20
     assert not (tmp_path / "runs").exists()

@@ -1,4 +1,4 @@
-"""The real prepare command over shards, killed at random moments with its processes at work, and started again."""
+"""Integration tests of preparation in shards, killed at random times and restarted."""
 
 import os
 import random
@@ -25,7 +25,7 @@ def files(cache: Path) -> dict[str, bytes]:
 
 
 def working_in(folder: Path) -> list[str]:
-    """Processes of preparation that have this folder among their arguments."""
+    """Return the preparation processes that have this folder among their arguments."""
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
     return [
         line.decode()
@@ -50,7 +50,7 @@ def test_killed_at_random_moments_it_writes_the_same_bytes(tmp_path: Path) -> No
         assert "Traceback" not in error
         ended += process.returncode == 0
         deadline = time.monotonic() + 10
-        while working_in(caches["killed"]):  # nobody is left behind, in the midst of a shard neither
+        while working_in(caches["killed"]):  # no worker process is left, not even within a shard
             assert time.monotonic() < deadline
             time.sleep(0.05)
     assert ended < 12

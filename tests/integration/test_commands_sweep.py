@@ -1,4 +1,4 @@
-"""The real sweep command: killed, stopped and continued, refused, reported; and the group of a multirun in wandb."""
+"""Integration tests of the sweep command: interruptions, errors, reports; and the wandb group of a multirun."""
 
 import json
 import signal
@@ -35,7 +35,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted sweep."""
+    """Run an uninterrupted sweep."""
     folder = tmp_path_factory.mktemp("plain")
     output, error = call("sweep", *ARGUMENTS, cwd=folder)
     assert output.rstrip("\n").split("\n")[-1] == "sweeps/phrasebook_bayesian"
@@ -51,7 +51,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stopped(folder: Path, number: int, trial: int) -> tuple[int, str]:
-    """Starts the sweep, sends a signal once this trial has a checkpoint; returns exit code and standard error."""
+    """Start the sweep, send a signal when a trial has a checkpoint, and return exit code and standard error."""
     process = start("sweep", *ARGUMENTS, cwd=folder)
     deadline = time.monotonic() + 300
     while not (folder / "sweeps" / "phrasebook_bayesian" / "trials" / f"{trial:03d}" / "checkpoints" / "last").exists():
@@ -66,7 +66,7 @@ def stopped(folder: Path, number: int, trial: int) -> tuple[int, str]:
 def test_killed_and_stopped_and_continued_by_the_same_command_it_finds_the_same(plain: Path, tmp_path: Path) -> None:
     code, error = stopped(tmp_path, signal.SIGTERM, 1)
     assert code == 143
-    assert error.rstrip("\n").split("\n")[-1] == "nmt: stopped by SIGTERM; the same command goes on"
+    assert error.rstrip("\n").split("\n")[-1] == "nmt: stopped by SIGTERM; the same command continues"
     assert stopped(tmp_path, signal.SIGKILL, 2)[0] == -signal.SIGKILL
     call("sweep", *ARGUMENTS, cwd=tmp_path)
     assert records(tmp_path / "sweeps" / "phrasebook_bayesian") == records(plain)
@@ -86,7 +86,10 @@ def test_the_best_trial_is_trained_again_by_its_experiment_file(plain: Path, tmp
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("+sweep.parameters.optim.lerning_rate.low=1", "optim.lerning_rate is no key of a training; did you mean"),
+        (
+            "+sweep.parameters.optim.lerning_rate.low=1",
+            "optim.lerning_rate is not a key of the training configuration; did you mean",
+        ),
         ("sweep.parameters.model.dropout.high=0.99", "model.dropout is 0.99; allowed: from 0 to 0.95"),
         ("sweep.trails=3", "unknown configuration key sweep.trails; did you mean sweep.trials?"),
         ("sweep.trials=0", "sweep.trials is 0; allowed: at least 1"),
@@ -95,7 +98,7 @@ def test_the_best_trial_is_trained_again_by_its_experiment_file(plain: Path, tmp
             "there is no configuration file sweep/baysian; there are: bayesian grid learning_rate multi30k random",
         ),
         ("train.metric=perplexity", "use train.metric=bleu"),
-        ("report=nowhere", "report=nowhere is no sweep"),
+        ("report=nowhere", "report=nowhere is not a sweep"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_trained(tmp_path: Path, argument: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Text as users have it, by the real commands: pipes, standard input, gzip, other formats, other normal forms."""
+"""Integration tests of text input: pipes, standard input, gzip, other formats, other normal forms."""
 
 import gzip
 import json
@@ -32,7 +32,7 @@ def expected(run: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def shell(words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a line of bash, in which PY is the interpreter with the scripts' folder."""
+    """Run a line of bash in which PY is the interpreter with the folder of the scripts."""
     line = words.replace("SCRIPT/", f"{sys.executable} {ROOT}/scripts/")
     environment = {"PYTHONPATH": f"{ROOT}:{':'.join(sys.path)}", "PATH": "/usr/bin:/bin", "HOME": str(folder)}
     return subprocess.run(["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The real evaluate and translate commands, on a small run."""
+"""Integration tests of the evaluate and translate commands on a small run."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sacrebleu(run: Path, split: str, *arguments: str) -> float:
-    """The score by sacrebleu's own command line."""
+    """Return the score computed by sacrebleu's command line."""
     command = [sys.executable, "-m", "sacrebleu", str(run / "data" / f"{split}.tgt"), "-b", "-w", "6", *arguments]
     hypotheses = (run / "scores" / f"{split}.hyp").read_text()
     return float(subprocess.run(command, input=hypotheses, capture_output=True, text=True, check=True).stdout)
@@ -93,21 +93,21 @@ def test_a_test_set_of_sacrebleus_and_a_file_of_translations_are_scored_as_sacre
 
 
 def test_runs_are_compared_by_their_names_alone(run: Path, tmp_path: Path) -> None:
-    """A beam is of no use to a model that has learnt nothing, but the two searches write different lines."""
+    """The model is untrained, so that only the difference of the two outputs is tested."""
     shutil.copytree(run, tmp_path / "greedy", symlinks=True, ignore=shutil.ignore_patterns("valid.json"))
     call("evaluate", f"run={run}", "search=beam", cwd=tmp_path)
     call("evaluate", "run=greedy", "search=greedy", cwd=tmp_path)
     output, _ = call("compare", str(run), "greedy", "sentences=2", "output=found", cwd=tmp_path)
     assert "search.kind=greedy" in output
     assert "p " in output
-    assert "BLEU by the rarest word of the source" in output
+    assert "BLEU by training frequency of the rarest source word" in output
     written = sorted(path.name for path in (tmp_path / "found").iterdir())
     assert written == ["compare.json", "compare.md", "compare.png", "sentences.tsv"]
     for arguments, words in (
         ((), "runs is empty"),
         ((str(run), "greedy", "output=found"), "output=found exists already"),
         (("greedy", "split=valid"), "nmt-evaluate run=greedy split=valid"),
-        (("greedy", "sentences=3"), "here are 1"),
+        (("greedy", "sentences=3"), "needs exactly two systems, not 1"),
         (("greedy", "bucket=3"), "did you mean buckets?"),
     ):
         assert words in refused("compare", *arguments, cwd=tmp_path)
@@ -122,9 +122,9 @@ def test_a_run_is_reported_into_itself_or_into_a_folder(run: Path, tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["there"]
     RunDirectory.open(str(run))
     for arguments, words in (
-        ((f"run={run}", "output=there"), "output=there: report.html is there already"),
+        ((f"run={run}", "output=there"), "output=there: the folder has a report.html already"),
         ((f"run={run}", "split=train"), "split is 'train'; allowed: valid, test"),
-        ((f"run={run}", "output=/dev/null/x"), "give another folder by output="),
+        ((f"run={run}", "output=/dev/null/x"), "choose another folder with output="),
         ((), "run is missing"),
     ):
         assert words in refused("report", *arguments, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""Random files, settings and lines: the right answer or a `UserError`, and never anything else."""
+"""Fuzz tests of files, settings and lines: the result is correct or a `UserError` is raised."""
 
 import gzip
 import json
@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from nmt.cli.translate import translate_file
+from nmt.cli.app.file_translation import translate_file
 from nmt.config import BatchUnit, Config, ModelConfig, SearchConfig, SearchKind, TextFiles, from_hydra, load_config
 from nmt.config.checks import problems_in
 from nmt.data import BOS_ID, PAD_ID, PairStore, Tokenizer, TrainingBatches, normalise, read_lines
-from nmt.data.preprocessing.corpora import read_pairs
+from nmt.data.preprocessing.parallel_text import read_pairs
 from nmt.decoding import Translator
 from nmt.models import Vocabulary, build_model
 
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @fuzzed
 @given(BYTES)
-def test_lines_are_what_stands_between_line_feeds(folder: Path, content: bytes) -> None:
+def test_lines_are_separated_by_line_feeds(folder: Path, content: bytes) -> None:
     (folder / "text").write_bytes(content)
     (folder / "text.gz").write_bytes(gzip.compress(content, compresslevel=1))
     parts = content.split(b"\n")
@@ -82,7 +82,7 @@ def test_random_settings_are_valid_or_refused(changes: list[tuple[int, object]])
     tree["data"] |= {"phrasebook": {}}
     for at, value in changes:
         tree = replaced(tree, at, value)
-    if isinstance(tree, dict):  # what is as usual is left out: reading it takes most of the time
+    if isinstance(tree, dict):  # default values are left out, because reading them takes most of the time
         few = {key: value for key, value in tree.items() if key == "data" or value != TREE.get(key, ...)}
         valid_or_refused(lambda: from_hydra(Config, few))
 
@@ -114,22 +114,22 @@ SENTENCES = st.lists(st.integers(4, 70_000), max_size=7)
     st.lists(st.tuples(SENTENCES, SENTENCES), min_size=1, max_size=20),
     *(st.sampled_from(BatchUnit), st.integers(1, 40), st.integers(1, 5), st.integers(0, 2**63 - 1), st.integers(1, 3)),
 )
-def test_every_pair_is_in_a_batch_once_an_epoch(
+def test_every_pair_is_in_a_batch_once_per_epoch(
     pairs: list[tuple[list[int], list[int]]], unit: BatchUnit, size: int, pool: int, seed: int, processes: int
 ) -> None:
     store = PairStore.of([src for src, _ in pairs], [tgt for _, tgt in pairs])
-    found: list[int] = []
+    indices: list[int] = []
     for rank in range(processes):
         batches = TrainingBatches(store, unit, size, pool, seed, share=(rank, processes))
         batch = batches.next()
         while batches.epoch == 0:
-            found += batch.indices
+            indices += batch.indices
             for column, index in enumerate(batch.indices):
                 src = batch.src[:, column][batch.src_mask[:, column]].tolist()
                 tgt = batch.tgt_out[:, column][batch.tgt_mask[:, column]].tolist()
                 assert (src[:-1], tgt[:-1]) == pairs[index]
             batch = batches.next()
-    assert Counter(found) == Counter(range(len(pairs)))
+    assert Counter(indices) == Counter(range(len(pairs)))
 
 
 @pytest.fixture(scope="module")

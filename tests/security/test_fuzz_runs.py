@@ -1,4 +1,4 @@
-"""Runs with random damage under checksums that fit: whole, or a `UserError`, and never anything else."""
+"""Fuzz tests of runs with random damage and valid checksums: the run works or a `UserError` is raised."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from scored_run import scored_run, settings
 from nmt.cli.sweep import settings as settings_of
 from nmt.config import Metric
 from nmt.lab.comparison.systems import gather
-from nmt.lab.report.facts import Facts, add_corpus, add_cost, add_progress, add_record
+from nmt.lab.report.facts import RunFacts, add_corpus, add_cost, add_progress, add_record
 from nmt.lab.sweep import Trial, TrialState, best_trial
 from nmt.lab.sweep.trials import read_trial
 from nmt.metrics import Scorer
@@ -41,7 +41,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def continued(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
-    """That it is one for all shows that what is refused leaves nothing that the next one could not replace."""
+    """Run shared by all examples, which shows that a refused run does not affect the next one."""
     return tiny_training.build(tmp_path_factory.mktemp("again"))
 
 
@@ -59,7 +59,7 @@ def test_a_damaged_checkpoint_is_refused_or_whole(trained: Path, continued: Trai
         (folder / name).write_bytes(changed)
         hostile_run.forge_checkpoint(folder)
         with or_refused("checkpoints", "weights"):
-            continued.restore(load_checkpoint(trained / "checkpoints", LINK))
+            continued.load_checkpoint(load_checkpoint(trained / "checkpoints", LINK))
             continued.batches.next()
     finally:
         (folder / name).write_bytes(whole)
@@ -68,7 +68,7 @@ def test_a_damaged_checkpoint_is_refused_or_whole(trained: Path, continued: Trai
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDirectory]:
-    """Its configuration is read once: that takes longer than all the rest, and has tests of its own."""
+    """Evaluated run whose configuration is read once, which takes most of the time and is tested elsewhere."""
     folder = tmp_path_factory.mktemp("scored")
     run = scored_run(folder / "run", settings(folder / "cache"), lambda at: at % 3 == 0)
     config = run.config()
@@ -78,7 +78,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDirectory]:
 
 
 def damaged(data: st.DataObject, whole: bytes) -> bytes:
-    """JSON with a node replaced, or bytes changed."""
+    """Return JSON with one node replaced, or with changed bytes."""
     if data.draw(st.booleans()):
         return json.dumps(replaced(json.loads(whole), data.draw(st.integers(0, 300)), data.draw(JSON))).encode()
     return data.draw(mutated(whole))
@@ -98,9 +98,9 @@ def test_damaged_scores_are_refused_or_read(scored: RunDirectory, data: st.DataO
         metrics.write_bytes(damaged(data, METRICS) if data.draw(st.booleans()) else METRICS)
         with or_refused(str(scored.path)):
             for score in gather([str(scored.path)], "test")[0][0].runs[0].scores.values():
-                Scorer.of(score["signature"])
+                Scorer.from_signature(score["signature"])
         report.write_bytes(damaged(data, whole_report))
-        facts = Facts("name", "path", "pair", "test", scored.config(), [], "")
+        facts = RunFacts("name", "path", "pair", "test", scored.config(), [], "")
         with or_refused(str(scored.path)):
             add_corpus(facts, scored)
             add_record(facts, scored, path)

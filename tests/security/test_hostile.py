@@ -1,4 +1,4 @@
-"""Runs and checkpoints of somebody who means harm: at worst they are refused, in one line."""
+"""Malicious runs and checkpoints: they are refused with one line."""
 
 import json
 import os
@@ -17,6 +17,7 @@ from hostile_run import change_record, change_tensors, copy, forge, payload, use
 from nmt.data import Prepared
 from nmt.errors import UserError
 from nmt.run import Checkpoint, RunDirectory, load_average, save_checkpoint
+from nmt.training.checkpoint_state import to_checkpoint
 
 STEP = "checkpoints/step-00000010"
 DEEP = b"[" * 200_000
@@ -53,7 +54,7 @@ def test_an_honest_run_is_used(run: Path) -> None:
 )
 def test_a_pickle_under_any_name_is_not_unpickled(run: Path, name: str, tmp_path: Path) -> None:
     content = payload(tmp_path / "made")
-    pickle.loads(content)  # the payload does what it says
+    pickle.loads(content)  # the payload itself works
     (tmp_path / "made").rmdir()
     (run / name).write_bytes(content)
     forge(run)
@@ -113,7 +114,10 @@ def test_a_record_of_other_types_is_refused(run: Path, changes: dict[str, Any], 
 def test_json_that_is_deep_long_or_nothing_is_refused(run: Path, name: str, bomb: bytes) -> None:
     (run / name).write_bytes(bomb)
     forge(run)
-    if (name, bomb) != (f"{STEP}/state.json", b"null"):  # nothing is no state, which who continues it finds
+    if (name, bomb) != (
+        f"{STEP}/state.json",
+        b"null",
+    ):  # an empty state is not refused here, but when the run is resumed
         refused(run)
 
 
@@ -126,7 +130,7 @@ def test_json_that_is_deep_long_or_nothing_is_refused(run: Path, name: str, bomb
 )
 @pytest.mark.parametrize("relative", [False, True])
 def test_a_link_out_of_the_run_is_refused(run: Path, name: str, relative: bool) -> None:
-    """Read, it would show what is there; written to, it would change it."""
+    """Reading such a link would disclose the target; writing would change it."""
     outside = run.parent / "outside"
     outside.mkdir()
     link = run / name
@@ -180,7 +184,7 @@ def test_safetensors_that_lie_about_their_sizes_are_refused(run: Path, content: 
     forge(run)
     refused(run)
     opened = RunDirectory.open(str(run))
-    with suppress(UserError):  # an average of empty tensors is one, too, which no model takes
+    with suppress(UserError):  # the average of empty tensors is empty, too, and does not fit any model
         load_average(opened.checkpoints, 1, opened.identity)
 
 
@@ -218,7 +222,7 @@ def test_averages_of_different_models_are_refused(run: Path) -> None:
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     trainer = tiny_training.build(tmp_path_factory.mktemp("trained"))
     trainer.train()
-    return trainer.checkpoint()
+    return to_checkpoint(trainer.state_dict(), scheduled=True, run_id="")
 
 
 MOMENT = "optimizer.0.exp_avg"
@@ -260,10 +264,10 @@ def test_a_state_that_no_training_wrote_is_refused(
 ) -> None:
     trainer = tiny_training.build(tmp_path)
     assert checkpoint.tensors[MOMENT].shape == (16, 8)
-    trainer.restore(checkpoint)
+    trainer.load_checkpoint(checkpoint)
     forged = Checkpoint(checkpoint.step, checkpoint.weights, checkpoint.tensors | tensors, checkpoint.state | state)
     before = json.dumps(checkpoint.state)
     with pytest.raises(UserError, match="does not fit") as error:
-        trainer.restore(forged)
+        trainer.load_checkpoint(forged)
     assert "\n" not in str(error.value)
     assert json.dumps(checkpoint.state) == before

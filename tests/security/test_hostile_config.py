@@ -1,11 +1,11 @@
-"""Configurations that would run code, read the environment, or fill the memory: refused, and nothing has happened."""
+"""Configurations that would run code, read the environment or fill the memory: they are refused without effect."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nmt.config import Config, from_hydra, load_config, path_of, save_config
+from nmt.config import Config, from_hydra, load_config, save_config, user_path
 from nmt.errors import UserError
 from nmt.lab.sweep import SweepDirectory
 from nmt.run import RunDirectory
@@ -34,7 +34,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"data": {"phrasebook": {}, "workers": 10**6}}, "data.workers"),
         ({"data": {"phrasebook": {}}, "optim": {"betas": [0.9, []]}}, "optim.betas holds a list"),
         ({"data": {"phrasebook": {}, "train": {"src": [["a"]]}}}, "data.train.src holds a list"),
-        ({"data": {"phrasebook": {}}, "seed": 10**5000}, "seed is far too much"),
+        ({"data": {"phrasebook": {}}, "seed": 10**5000}, "seed is too large"),
     ],
 )
 def test_sizes_have_limits(settings: dict[str, Any], word: str) -> None:
@@ -44,14 +44,14 @@ def test_sizes_have_limits(settings: dict[str, Any], word: str) -> None:
 
 @pytest.mark.parametrize("given", ["~nosuchuser", "~nosuchuser/x", "x" * 5000, "a\0b", "\ud800/x"])
 def test_a_path_that_cannot_be_is_a_users_mistake(given: str) -> None:
-    for use in (path_of, RunDirectory.open, SweepDirectory.open):
-        with pytest.raises(UserError, match="no path") as error:
+    for use in (user_path, RunDirectory.open, SweepDirectory.open):
+        with pytest.raises(UserError, match="not a usable path") as error:
             use(given)
         assert "\n" not in str(error.value)
 
 
 def saved(folder: Path, before: str, after: str) -> Path:
-    """A run's configuration with one text replaced."""
+    """Write a run's configuration with one text replaced."""
     path = folder / "config.yaml"
     save_config(Config(), path)
     text = path.read_text()
@@ -124,7 +124,7 @@ def test_a_reference_is_of_the_type_of_its_place(settings: dict[str, Any]) -> No
 
 
 def test_aliases_do_not_multiply(tmp_path: Path) -> None:
-    """Each line has ten of the one before: nine lines, and a thousand million values."""
+    """Each line refers ten times to the line before: nine lines expand to a thousand million values."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     path = tmp_path / "config.yaml"

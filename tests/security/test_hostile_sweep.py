@@ -1,4 +1,4 @@
-"""Sweeps, reports and tracking over folders of somebody who means harm."""
+"""Sweeps, reports and tracking with malicious folders."""
 
 import json
 from dataclasses import asdict
@@ -11,8 +11,8 @@ from hostile_run import payload
 from nmt.config import Config, SweepCommandConfig, TrackingConfig, TrackingMode
 from nmt.errors import UserError
 from nmt.evaluation.plots import draw_learning_curves
-from nmt.lab.report.facts import Facts, add_corpus
-from nmt.lab.report.recorded import Record
+from nmt.lab.report.facts import RunFacts, add_corpus
+from nmt.lab.report.recorded import EvaluationRecord
 from nmt.lab.sweep import SweepDirectory, Trial, TrialState
 from nmt.run import RunDirectory, read_metrics
 from nmt.training import Tracker
@@ -37,7 +37,7 @@ def test_an_honest_sweep_is_read(sweep: SweepDirectory) -> None:
 
 @pytest.mark.parametrize("name", ["trials/002", "trials/001/checkpoints", "experiment", "report.md", "sweep.log"])
 def test_a_link_out_of_a_sweep_is_refused(sweep: SweepDirectory, name: str) -> None:
-    """Of trials that are over the checkpoints are deleted."""
+    """Checkpoints of finished trials are deleted, which must not follow links."""
     outside = sweep.path.parent / "outside"
     (outside / "checkpoints").mkdir(parents=True)
     (sweep.path / name).symlink_to(outside)
@@ -127,7 +127,7 @@ def test_a_report_of_other_types_is_missing(tmp_path: Path, report: dict[str, An
     (tmp_path / "data").mkdir()
     for content, missing in ((whole, 0), (whole | report, 1)):
         (tmp_path / "data" / "report.json").write_text(json.dumps(content))
-        facts = Facts("name", "path", "pair", "test", Config(), [], "")
+        facts = RunFacts("name", "path", "pair", "test", Config(), [], "")
         add_corpus(facts, RunDirectory(tmp_path))
         assert (len(facts.missing), bool(facts.dropped)) == (missing, not missing)
 
@@ -135,15 +135,15 @@ def test_a_report_of_other_types_is_missing(tmp_path: Path, report: dict[str, An
 @pytest.mark.parametrize("content", [b"[" * 100_000, b'{"made_by": {"search": 7}}', b"\xff", b"null", b"9" * 9999])
 def test_damaged_scores_are_no_record(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "test.json").write_bytes(content)
-    assert Record.read(tmp_path / "test.json") is None
+    assert EvaluationRecord.read(tmp_path / "test.json") is None
 
 
 @pytest.mark.parametrize("name", ["../../theirs", "/tmp/x", "a\nb", "x" * 65, ""])
-def test_an_identity_of_wandb_is_no_path(
+def test_an_identity_of_wandb_must_not_be_a_path(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """wandb makes a folder of it."""
+    """wandb uses the identity as the name of a folder."""
     monkeypatch.setattr("wandb.init", lambda **settings: pytest.fail("it was used"))
     (tmp_path / "wandb_id").write_text(name)
     Tracker(tmp_path, TrackingConfig(mode=TrackingMode.offline), asdict(Config())).close()
-    assert "holds no identity" in caplog.text
+    assert "does not hold an identity" in caplog.text

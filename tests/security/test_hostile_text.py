@@ -1,4 +1,4 @@
-"""Text of somebody who means harm: bombs in archives, lines without end, commands for the terminal."""
+"""Malicious text: archive bombs, endless lines, terminal commands."""
 
 import gzip
 import io
@@ -13,17 +13,17 @@ from rich.console import Console
 
 from nmt.cli import app
 from nmt.cli.app import prompt
-from nmt.cli.translate import blocks
+from nmt.cli.app.file_translation import split_blocks
 from nmt.config import TextFiles
 from nmt.console import escape_control_characters
-from nmt.data import MOST_IN_A_LINE, read_all, read_lines
+from nmt.data import MAX_LINE_BYTES, read_all, read_lines
 from nmt.data.preprocessing import fetch
-from nmt.data.preprocessing.corpora import read_pairs
+from nmt.data.preprocessing.parallel_text import read_pairs
 from nmt.decoding import AttentionMap, Translator
 from nmt.errors import UserError
 from nmt.evaluation import show_scores
-from nmt.lab.comparison import show_grids
-from nmt.lab.comparison.report import Grid
+from nmt.lab.comparison import show_tables
+from nmt.lab.comparison.report import TitledTable
 from nmt.metrics import Score
 
 MEGABYTE = 1 << 20
@@ -52,28 +52,28 @@ def test_a_device_without_end_is_refused() -> None:
         list(read_lines(Path("/dev/zero")))
 
 
-@pytest.mark.parametrize("length", [MOST_IN_A_LINE - 1, MOST_IN_A_LINE])
+@pytest.mark.parametrize("length", [MAX_LINE_BYTES - 1, MAX_LINE_BYTES])
 def test_the_longest_line_is_where_it_is_said_to_be(tmp_path: Path, length: int) -> None:
     path = tmp_path / "text"
     path.write_bytes(b"x" * (length - 1) + b"\nnext\n")
     assert [len(line) for line in read_lines(path)] == [length - 1, 4]
-    path.write_bytes(b"a\n" + b"x" * (MOST_IN_A_LINE + 1))
+    path.write_bytes(b"a\n" + b"x" * (MAX_LINE_BYTES + 1))
     with pytest.raises(UserError, match="line 2 is longer"):
         list(read_lines(path))
 
 
 @pytest.mark.parametrize("line", [b"\n", b"x" * 4095 + b"\n"])
 def test_what_is_kept_in_memory_is_bounded(tmp_path: Path, line: bytes) -> None:
-    """Empty lines take memory too."""
+    """Empty lines count, because they take memory, too."""
     path = bomb(tmp_path / "lines.gz", line * (MEGABYTE // len(line)), 65 * len(line) // max(64, len(line)) + 1)
     with pytest.raises(UserError, match=r"lines\.gz: has more than 67,108,864 bytes"):
         read_all(path)
 
 
 def test_a_bomb_of_lines_is_refused_where_lines_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.text_files.MOST_UNCHECKED", MEGABYTE)
+    monkeypatch.setattr("nmt.data.text_files.UNCHECKED_BYTES", MEGABYTE)
     path = bomb(tmp_path / "lines.gz", (b"x" * 1023 + b"\n") * 1024, 4)
-    with pytest.raises(UserError, match=r"lines\.gz: holds 100 times"):
+    with pytest.raises(UserError, match=r"lines\.gz: unpacks to more than 100 times"):
         list(read_lines(path))
     honest = "".join(f"{random.Random(at).getrandbits(400)}\n" for at in range(2 * MEGABYTE // 120))
     (tmp_path / "text.gz").write_bytes(gzip.compress(honest.encode()))
@@ -93,12 +93,12 @@ def test_pairs_are_bounded_where_they_are_kept(tmp_path: Path) -> None:
 
 def test_a_block_is_bounded() -> None:
     line = "z" * (MEGABYTE // 4 - 1)
-    assert [len(block) for block in blocks([[line] * 7, [line] * 3])] == [4, 4, 2]
-    assert [len(block) for block in blocks([["z"] * 1500, ["z"] * 600])] == [1024, 1024, 52]
+    assert [len(block) for block in split_blocks([[line] * 7, [line] * 3])] == [4, 4, 2]
+    assert [len(block) for block in split_blocks([["z"] * 1500, ["z"] * 600])] == [1024, 1024, 52]
 
 
 def silent(text: str) -> bool:
-    """Whether a terminal is told nothing by it."""
+    """Return whether a text contains no terminal command."""
     return not any((sign < " " and sign not in "\n\t") or "\x7f" <= sign <= "\x9f" or sign == "\u202e" for sign in text)
 
 
@@ -132,7 +132,7 @@ def test_errors_and_the_log_command_no_terminal(capsys: pytest.CaptureFixture[st
 def test_tables_command_no_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     markup = "[link=http://x]y[/link]"
     hostile = ESCAPES + markup
-    show_grids([Grid(hostile, [hostile, hostile], [[hostile, hostile]], [hostile])])
+    show_tables([TitledTable(hostile, [hostile, hostile], [[hostile, hostile]], [hostile])])
     show_scores({"comet": Score(1.0, f"model:{hostile}", None)})
     printed = capsys.readouterr().out
     assert silent(printed)
@@ -148,7 +148,7 @@ def test_tables_command_no_terminal(capsys: pytest.CaptureFixture[str], monkeypa
     assert text.count(markup) == 2
 
 
-def test_the_name_of_a_download_is_no_markup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_name_of_a_download_is_not_read_as_markup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shown = io.StringIO()
     bar = fetch._progress_bar()
     bar.live.console = Console(file=shown, force_terminal=True, width=200)
@@ -161,11 +161,11 @@ def test_the_name_of_a_download_is_no_markup(monkeypatch: pytest.MonkeyPatch, tm
 
 @pytest.mark.parametrize(("length", "declared"), [(4096, "4096"), (4096, ""), (0, str(1 << 62))])
 def test_a_download_has_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, declared: str) -> None:
-    """By what is said of it, by what comes, and by the room that there is."""
+    """The size is limited by the announced length, by the received bytes and by the free disk space."""
     if length:
-        monkeypatch.setattr(fetch, "_MOST", 1000)
+        monkeypatch.setattr(fetch, "_MAX_BYTES", 1000)
     else:
-        monkeypatch.setattr(fetch, "_MOST", 1 << 63)
+        monkeypatch.setattr(fetch, "_MAX_BYTES", 1 << 63)
     response = SimpleNamespace(headers={"Content-Length": declared}, read=io.BytesIO(bytes(length)).read)
     with pytest.raises(UserError, match="theirs"):
         fetch._receive(response, tmp_path / "theirs.part", 0)  # type: ignore[arg-type]
@@ -174,7 +174,7 @@ def test_a_download_has_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 class Pieces:
-    """In place of a tokenizer: its vocabulary is whoever's who made it."""
+    """Stand-in for a tokenizer, whose vocabulary may be malicious."""
 
     def decode(self, ids: list[list[int]]) -> list[str]:
         return [f"one{ESCAPES[:-1]}\ntwo\tthree\r\u2028four\x85five" for _ in ids]

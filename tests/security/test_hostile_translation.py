@@ -1,4 +1,4 @@
-"""Translation of anything: a line for each line, even from a model that has no numbers."""
+"""Translation of arbitrary lines: one output line per input line, even if the logits are NaN."""
 
 import io
 from dataclasses import replace
@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.cli.translate import filter_lines, translate_file
+from nmt.cli.app.file_translation import translate_batches, translate_file
 from nmt.config import MbrCandidates, MbrReferences, ModelConfig, Precision, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer
-from nmt.decoding import Demands, Translator, align
+from nmt.decoding import ConstraintBuilder, Translator, align
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
 
@@ -36,7 +36,7 @@ SEARCHES = {
 
 
 def made(tokenizer: Tokenizer, search: str, value: float | None = None) -> Translator:
-    """A tiny model of random weights, or of this one."""
+    """Return a tiny model with random weights, or with all weights set to a value."""
     torch.manual_seed(0)
     model = build_model(ModelConfig(embed_size=8, hidden_size=8), Vocabulary(200, 200, PAD_ID, BOS_ID))
     for parameter in model.parameters():
@@ -70,7 +70,7 @@ def test_candidates_are_numbered_over_the_whole_text(tokenizer: Tokenizer) -> No
     translator = made(tokenizer, "beam")
     translator.config = replace(translator.config, n_best=2)
     output = io.StringIO(newline="\n")
-    filter_lines(translator, iter([["tea"], ["tea", "tea"], ["tea"]]), output, None)
+    translate_batches(translator, iter([["tea"], ["tea", "tea"], ["tea"]]), output, None)
     assert [line.split("\t")[0] for line in output.getvalue().split("\n")[:-1]] == list("00112233")
 
 
@@ -85,14 +85,14 @@ def test_a_model_without_finite_scores_gives_lines(
     assert [len(links) for links in align(translator, ["tea", ""], found)] == [len(each) for each in found]
     if value != 1e30:
         assert [candidates[0].text for candidates in found] == ["", ""]
-        assert "no finite numbers" in caplog.text
+        assert "scores are not finite" in caplog.text
 
 
 def test_demands_of_a_model_without_numbers_are_left_out(tokenizer: Tokenizer) -> None:
     translator = made(tokenizer, "beam", float("nan"))
-    demands = Demands(tokenizer)
+    demands = ConstraintBuilder(tokenizer)
     asked = [demands.make("der ", ["Tee"]), demands.make("", ["Tee"]), demands.make("der")]
-    assert len(translator.translate(["tea"] * 3, demands=asked)) == 3
+    assert len(translator.translate(["tea"] * 3, constraints=asked)) == 3
 
 
 @pytest.mark.parametrize("line", [b"a" * (MEGABYTE - 9), "\u200b".encode() * (MEGABYTE // 3)])
@@ -110,7 +110,7 @@ def test_what_is_not_text_is_refused_and_nothing_is_made_up(tokenizer: Tokenizer
 
 
 class Few(Tokenizer):
-    """Reads the beginning of a line alone: thousands of parts are translated as one is."""
+    """Tokenizer that encodes only the start of a line, because thousands of parts are translated alike."""
 
     def encode(self, lines: list[str]) -> list[list[int]]:  # type: ignore[override]
         return [ids[:900] for ids in super().encode(lines)]
@@ -120,5 +120,5 @@ class Few(Tokenizer):
 
 
 def test_half_a_character_is_a_line_too(tokenizer: Tokenizer) -> None:
-    """Python's text can hold what no UTF-8 can."""
+    """A Python string can contain lone surrogates, which UTF-8 cannot encode."""
     assert len(made(tokenizer, "greedy").translate(["a\ud800b", "\udcff"])) == 2

@@ -1,4 +1,4 @@
-"""What every command shares: its configuration, and one line and exit code 2 for a user's mistake."""
+"""Entry of every command: composes its configuration, and reports a user's mistake in one line with exit code 2."""
 
 import logging
 import os
@@ -37,7 +37,7 @@ from nmt.config import (
     SweepCommandConfig,
     TranslateConfig,
     conf_dir,
-    path_of,
+    user_path,
 )
 from nmt.console import escape_control_characters
 from nmt.errors import Interrupted, UserError
@@ -67,19 +67,19 @@ def run(name: str, command: Callable[[DictConfig], None], alone: bool = True) ->
     Args:
         name: name of the command.
         command: receives the composed configuration.
-        alone: whether no other process takes part; one failing job of a multirun does not end the others then.
+        alone: no other process takes part. A failed job of a multirun does not end the other jobs then.
     """
     prepare_streams()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise hydra prints its errors itself, on several lines, and exits with 1
-    os.environ.setdefault("MKL_DYNAMIC", "FALSE")  # the number of threads is part of what makes bits equal
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints its errors on several lines and exits with 1
+    os.environ.setdefault("MKL_DYNAMIC", "FALSE")  # bitwise reproducibility needs a fixed number of threads
     for schema, node in SCHEMAS.items():
         ConfigStore.instance().store(name=f"{schema}_schema", node=node)
     log_to_stderr()
-    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, is no reason to stop
-    jobs = Jobs(SCHEMAS[name])
+    logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, must not end the command
+    jobs = MultirunJobs(SCHEMAS[name])
 
-    def job(cfg: DictConfig) -> None:
-        with report_errors(name):  # inside too: hydra would print the overrides first
+    def run_job(cfg: DictConfig) -> None:
+        with report_errors(name):  # inside Hydra's call too: Hydra prints the overrides when an error reaches it
             if alone and multirun_name() is not None:
                 jobs.run(command, cfg)
             else:
@@ -89,14 +89,14 @@ def run(name: str, command: Callable[[DictConfig], None], alone: bool = True) ->
     with report_errors(name):
         sys.argv[1:] = options_first(sys.argv[1:])
         refuse_pickles(sys.argv[1:])
-        hydra.main(version_base="1.3", config_path=conf_dir(), config_name=name)(job)()
+        hydra.main(version_base="1.3", config_path=conf_dir(), config_name=name)(run_job)()
         if jobs.failures:
             fail(jobs.summary(), jobs.exit_code)
         sys.stdout.flush()
 
 
-class Jobs:
-    """The jobs of a multirun in this process: one that fails is told, and the others are run."""
+class MultirunJobs:
+    """The jobs of a multirun in this process. A failed job is reported, and the other jobs still run."""
 
     def __init__(self, schema: type) -> None:
         self.schema = schema
@@ -111,14 +111,14 @@ class Jobs:
         except Exception as error:
             if isinstance(error, Interrupted) or getattr(error, "filename", None) == OUTPUT:
                 raise
-            told = told_of(error, self.schema)
-            if told is None:
-                log.exception("an error of the program, not of the user")
+            message = user_message(error, self.schema)
+            if message is None:
+                log.exception("this is a bug in the program, not a mistake of the user")
                 self.exit_code = 1
-            message = " ".join((told or f"{type(error).__name__}: {error}").split())
-            own = HydraConfig.get()
-            self.failures.append(f"job {own.job.num} ({' '.join(own.overrides.task)}): {message}")
-            log.error("%s", f"failed: {self.failures[-1]}; the other jobs are run")
+            message = " ".join((message or f"{type(error).__name__}: {error}").split())
+            job = HydraConfig.get()
+            self.failures.append(f"job {job.job.num} ({' '.join(job.overrides.task)}): {message}")
+            log.error("%s", f"failed: {self.failures[-1]}; the other jobs continue")
 
     def summary(self) -> str:
         return f"{len(self.failures)} of {self.count} jobs failed: {'; '.join(self.failures)}"
@@ -126,42 +126,46 @@ class Jobs:
 
 @contextmanager
 def report_errors(name: str) -> Iterator[None]:
-    """Turn what a user did or caused into one line on standard error and an exit code."""
+    """Turn an error that the user caused into one line on standard error and an exit code.
+
+    Args:
+        name: name of the command.
+    """
     try:
         yield
     except Interrupted as error:
         fail(f"stopped by {error}; {error.remedy}", error.exit_code)
     except KeyboardInterrupt:
         fail("interrupted", 130)
-    except BrokenPipeError:  # the reader of standard output has left; python must not complain at its exit
+    except BrokenPipeError:  # the reader of standard output has exited; Python must not report that at its exit
         drop_output()
         raise SystemExit(1) from None
     except Exception as error:
-        told = told_of(error, SCHEMAS[name])
-        if told is None:
+        message = user_message(error, SCHEMAS[name])
+        if message is None:
             raise
         if getattr(error, "filename", None) == OUTPUT:
             drop_output()
-        fail(told, 2)
+        fail(message, 2)
 
 
-def told_of(error: Exception, schema: type) -> str | None:
-    """Return what to say to a user whose mistake an error is; None if it is not a user's."""
+def user_message(error: Exception, schema: type) -> str | None:
+    """Return the message for an error that the user caused; None for a bug in the program."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return explain(error, schema)
     if isinstance(error, OSError) and error.filename:
-        remedy = "give it a place that can be written" if error.filename == OUTPUT else "check the path and its rights"
-        return f"{error.filename}: {error.strerror}; {remedy}"
-    if isinstance(error, ValueError) and "Config group override" in str(error):  # hydra's way to say that one is null
+        file_remedy, output_remedy = "check the path and its permissions", "redirect it to a file that can be written"
+        return f"{error.filename}: {error.strerror}; {output_remedy if error.filename == OUTPUT else file_remedy}"
+    if isinstance(error, ValueError) and "Config group override" in str(error):  # Hydra's error for a null group
         return "a group such as model= or data= was set to null; choose one of its files, see --help"
     return None
 
 
 @contextmanager
-def stopping(remedy: str) -> Iterator[None]:
-    """Makes of SIGINT and SIGTERM, inside and outside of a training, an exit that says how to go on."""
+def interruptible(remedy: str) -> Iterator[None]:
+    """Raise `Interrupted` with a remedy on SIGINT and SIGTERM, inside and outside of a training."""
     received = [signal.SIGINT]
 
     def receive(number: int, frame: FrameType | None) -> None:
@@ -182,23 +186,24 @@ def stopping(remedy: str) -> Iterator[None]:
 
 
 def fail(message: str, code: int) -> None:
+    """Print one line on standard error and exit."""
     flush_output()
-    with suppress(OSError):  # nobody reads standard error
+    with suppress(OSError):  # standard error is closed
         print(f"nmt: {escape_control_characters(' '.join(message.split()))}", file=sys.stderr)
     raise SystemExit(code)
 
 
-class HarmlessFormatter(logging.Formatter):
-    """Names of files, settings and lines of a corpus come into the log, and whoever wrote them does not command it."""
+class EscapingFormatter(logging.Formatter):
+    """Formatter that escapes control characters: file names and corpus lines in the log cannot control a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         return escape_control_characters(super().format(record))
 
 
 def log_to_stderr() -> None:
-    """Standard output is for results alone."""
+    """Send the log to standard error; standard output is for results alone."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(HarmlessFormatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    handler.setFormatter(EscapingFormatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -207,9 +212,9 @@ def log_to_stderr() -> None:
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Keeps the log in a file too, while entered."""
+    """Write the log to a file too, while entered."""
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(HarmlessFormatter("%(asctime)s  %(message)s"))
+    handler.setFormatter(EscapingFormatter("%(asctime)s  %(message)s"))
     logging.getLogger().addHandler(handler)
     try:
         yield
@@ -219,81 +224,78 @@ def logging_to(path: Path) -> Iterator[None]:
 
 
 def run_dir() -> Path:
-    """Hydra's run directory of this job: `hydra.run.dir`, or a job's own folder in a multirun."""
+    """Return the run directory of this job: `hydra.run.dir`, or the job's folder in a multirun."""
     return Path(HydraConfig.get().runtime.output_dir)
 
 
 def other_runs() -> list[Path]:
-    """`run.json` of the runs beside this one, if hydra made up its directory by the time; else none."""
+    """Return `run.json` of each run beside this one; empty if the user chose the run directory."""
     hydra_cfg = HydraConfig.get()
     multirun = hydra_cfg.mode == RunMode.MULTIRUN
     chosen = "hydra.sweep." if multirun else "hydra.run."
-    if any(given.lstrip("+").startswith(chosen) for given in hydra_cfg.overrides.hydra):
+    if any(override.lstrip("+").startswith(chosen) for override in hydra_cfg.overrides.hydra):
         return []
     return list(run_dir().parent.parent.glob("*/*/run.json") if multirun else run_dir().parent.glob("*/run.json"))
 
 
 def remove_unused_run_dir() -> None:
-    """Removes the directory that hydra made for this job, and the one above it, as far as they are empty."""
+    """Remove the directory that Hydra created for this job, and its parent, if they are empty."""
     with suppress(OSError):
         run_dir().rmdir()
         run_dir().parent.rmdir()
 
 
 def multirun_name() -> str | None:
-    """The folder's name of the multirun that this is a job of, if it is one."""
+    """Return the name of the multirun's folder; None outside of a multirun."""
     hydra_cfg = HydraConfig.get()
     return Path(hydra_cfg.sweep.dir).name if hydra_cfg.mode == RunMode.MULTIRUN else None
 
 
 def choices() -> dict[str, str]:
-    """The chosen file of each group."""
+    """Return the chosen file of each group."""
     return {group: name for group, name in HydraConfig.get().runtime.choices.items() if name is not None}
 
 
 def overrides() -> list[str]:
-    """What the user set on the command line, group choices included."""
+    """Return the overrides of the command line, including the choices of files."""
     return list(HydraConfig.get().overrides.task)
 
 
 def value_overrides() -> dict[str, Any]:
-    """Return the values that the user set on the command line by their keys, without the choices of a group's file."""
-    chosen = set(chosen_files())
-    parsed = OverridesParser.create().parse_overrides([given for given in overrides() if given not in chosen])
-    return {each.key_or_group: each.value() for each in parsed}
+    """Return the values set on the command line by key, without the choices of files."""
+    files = set(chosen_files())
+    parsed = OverridesParser.create().parse_overrides([override for override in overrides() if override not in files])
+    return {override.key_or_group: override.value() for override in parsed}
 
 
 def chosen_files() -> list[str]:
-    """The overrides that choose a group's file."""
+    """Return the overrides that choose the file of a group."""
     groups = set(HydraConfig.get().runtime.choices)
-    return [given for given in overrides() if given.lstrip("+~").partition("=")[0] in groups]
+    return [override for override in overrides() if override.lstrip("+~").partition("=")[0] in groups]
 
 
 def required(cfg: DictConfig, key: str) -> str:
-    """The value of a key that has no default.
+    """Return the value of a key that has no default.
 
     Raises:
-        UserError: it was not given.
+        UserError: the command line does not set it.
     """
     if OmegaConf.is_missing(cfg, key):
         raise UserError(f"{key} is missing; give it as {key}=...")
     return str(cfg[key])
 
 
-def new_path(given: str, key: str = "output") -> Path:
-    """Where something is to be written.
+def new_path(text: str, key: str = "output") -> Path:
+    """Return the path of a file or folder to create.
+
+    Args:
+        text: the path as the user wrote it.
+        key: the configuration key, for the message.
 
     Raises:
-        UserError: something is there.
+        UserError: the path exists already.
     """
-    path = path_of(given)
+    path = user_path(text)
     if path.exists():
-        raise UserError(f"{key}={given} exists already; choose another name or delete it")
+        raise UserError(f"{key}={text} exists already; choose another name or delete it")
     return path
-
-
-def as_dict(config: object) -> dict[str, object]:
-    """A configuration as nested dictionaries, for a tracker."""
-    container = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
-    assert isinstance(container, dict)
-    return {str(key): value for key, value in container.items()}

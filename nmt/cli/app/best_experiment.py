@@ -1,4 +1,4 @@
-"""The best trial of a sweep as an experiment file."""
+"""Export of the best trial of a sweep as an experiment file."""
 
 from typing import Any
 
@@ -10,24 +10,24 @@ from nmt.lab.sweep import SweepDirectory, best_trial
 
 GROUPS = ("data", "model", "optim", "search")
 PARTS = (*GROUPS, "train", "seed")
-"""Keys that make a training; on what machine, and who is told, is left to whoever runs it."""
+"""Keys that define a training. Those of the machine and of tracking are left to the user of the file."""
 
 
 def write_experiment(sweep: SweepDirectory) -> None:
-    """Writes experiment/best.yaml: the groups' files that the sweep was given, and every value that differs from them.
+    """Write experiment/best.yaml: the sweep's choices of files, and every value that differs from those files.
 
-    It composes to the configuration of the best trial; nothing is written while there is none.
+    The file composes to the configuration of the best trial. It is not written while no trial is complete.
     """
-    asked = sweep.config()
-    best = best_trial(sweep.trials(), asked.train.metric)
+    config = sweep.config()
+    best = best_trial(sweep.trials(), config.train.metric)
     if best is None:
         return
-    chosen = {group: sweep.groups()[group] for group in GROUPS}
-    plain = as_tree(compose("train", overrides=[f"{group}={name}" for group, name in chosen.items()]))
-    wanted = as_tree(with_values(asked.base(), best.parameters))
-    values = {part: difference(wanted[part], plain[part]) for part in PARTS if wanted[part] != plain[part]}
-    question = f"# What did the sweep {sweep.path.name} find best, in trial {best.number}, by train.metric?"
-    groups = [{f"override /{group}": name} for group, name in chosen.items()]
+    files = {group: sweep.groups()[group] for group in GROUPS}
+    base = as_tree(compose("train", overrides=[f"{group}={name}" for group, name in files.items()]))
+    target = as_tree(with_values(config.base(), best.parameters))
+    values = {part: difference(target[part], base[part]) for part in PARTS if target[part] != base[part]}
+    question = f"# Which values did the sweep {sweep.path.name} find best by train.metric, in trial {best.number}?"
+    groups = [{f"override /{group}": name} for group, name in files.items()]
     text = OmegaConf.to_yaml(OmegaConf.create({"defaults": groups, **values}))
     path = sweep.path / "experiment" / "best.yaml"
     path.parent.mkdir(exist_ok=True)
@@ -35,15 +35,15 @@ def write_experiment(sweep: SweepDirectory) -> None:
 
 
 def as_tree(config: Any) -> dict[str, Any]:
-    """All values of a configuration, without its checks: a corpus of one's own has no folder yet."""
+    """Return all values of a configuration without its checks: a corpus of the user's own has no folder yet."""
     tree = OmegaConf.merge(OmegaConf.structured(Config), config)
     container = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}
 
 
-def difference(wanted: Any, plain: Any) -> Any:
-    """What has to be said to make of one tree another."""
-    if not (isinstance(wanted, dict) and isinstance(plain, dict)):
-        return wanted
-    return {key: difference(wanted[key], plain.get(key)) for key in wanted if wanted[key] != plain.get(key, ...)}
+def difference(target: Any, base: Any) -> Any:
+    """Return the part of the tree `target` that has to be set to turn the tree `base` into it."""
+    if not (isinstance(target, dict) and isinstance(base, dict)):
+        return target
+    return {key: difference(target[key], base.get(key)) for key in target if target[key] != base.get(key, ...)}

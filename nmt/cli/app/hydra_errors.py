@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's complaints in one line, with the nearest key that exists."""
+"""Messages of one line for the errors of Hydra and OmegaConf, with the nearest existing key."""
 
 import dataclasses
 import difflib
@@ -12,43 +12,60 @@ from nmt.config import SearchConfig
 
 
 def explain(error: Exception, schema: type) -> str:
-    """One line that names the key and the remedy."""
+    """Return one line that names the key and the remedy."""
     if isinstance(error, OverrideParseException):
-        given = " ".join(error.override.split())
-        remedy = quoted(error.override) or "quote special characters: 'key=\"a, b\"'"
-        return f"cannot read {given!r} as an override; write key=value, and {remedy}"
+        override = " ".join(error.override.split())
+        remedy = suggest_quotes(error.override) or "quote special characters: 'key=\"a, b\"'"
+        return f"cannot read {override!r} as an override; write key=value, and {remedy}"
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
     lines = [line.strip() for line in f"{error}\n{cause}".split("\n") if line.strip()]
     text = " ".join(dict.fromkeys(lines))
-    if key := re.search(r"Could not override '([^']+)'|full_key: (\S+)", text):
-        name = key[1] or key[2]
-        if re.search(r"not in|Key '", text) and name not in (known := keys(schema)):
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"; did you mean {near[0]}?" if near else "; see --help"
-            return f"unknown configuration key {name}{hint}"
-        where = re.search(r"In '([^']+)': \w+ raised while composing", text)
-        place = f" (in the file {where[1]}.yaml)" if where else ""
-        if "is not a ListConfig" in text:
-            return (
-                f"configuration key {name} takes a list{place}; write [VALUE], also for one value: {name}=[VALUE], or "
-                f"{name.rpartition('.')[2]}: [VALUE] in a file"
-            )
-        details = [
-            line
-            for line in lines
-            if not re.match(r"full_key|object_type|Could not override|Error merging|In '.* raised while", line)
-        ]
-        return f"configuration key {name}{place}: {' '.join(details[:1])}"
+    if key := re.search(r"Could not override '([^']+)'|full_key: (?!object_type)(\S+)", text):
+        return explain_key(key[1] or key[2], text, lines, schema)
     if group := re.search(r"Could not find '([^']+)'", text):
         options = re.search(r"Available options in '[^']+':\s*(.*?)(?:Config search path|$)", text)
         return f"there is no configuration file {group[1]}" + (f"; there are: {options[1].strip()}" if options else "")
-    return text
+    return f"configuration{file_note(text)}: {first_detail(lines)}" if "object_type=" in text else text
 
 
-def quoted(override: str) -> str:
-    """Return how to type an override so that its value is taken as it is; empty if it has no key and value."""
+def explain_key(name: str, text: str, lines: list[str], schema: type) -> str:
+    """Return one line about a key that does not exist or has a wrong value.
+
+    Args:
+        name: the key.
+        text: all lines of the error message.
+        lines: the lines of the error message.
+        schema: schema of the command.
+    """
+    if re.search(r"not in|Key '", text) and name not in (known := dotted_keys(schema)):
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]}?" if near else "; see --help"
+        return f"unknown configuration key {name}{hint}"
+    place = file_note(text)
+    if "is not a ListConfig" in text:
+        return (
+            f"configuration key {name} takes a list{place}; write [VALUE], also for one value: {name}=[VALUE], or "
+            f"{name.rpartition('.')[2]}: [VALUE] in a file"
+        )
+    return f"configuration key {name}{place}: {first_detail(lines)}"
+
+
+def file_note(text: str) -> str:
+    """Return the file that an error message names, in brackets; empty if it names none."""
+    file = re.search(r"In '([^']+)': \w+ raised while composing", text)
+    return f" (in the file {file[1]}.yaml)" if file else ""
+
+
+def first_detail(lines: list[str]) -> str:
+    """Return the first line of an error message that describes the error itself."""
+    noise = r"full_key|object_type|Could not override|Error merging|In '.* raised while"
+    return next((line for line in lines if not re.match(noise, line)), "")
+
+
+def suggest_quotes(override: str) -> str:
+    """Return how to quote an override so that its value is read literally; empty if there is no key and value."""
     match = re.fullmatch(r"([+~]*[\w./@-]+)=(.+)", override, re.DOTALL)
     if match is None:
         return ""
@@ -69,16 +86,14 @@ def in_quotes(value: str) -> str:
     return '"' + escaped + "\\" * trailing + '"'
 
 
-def keys(schema: type, prefix: str = "") -> list[str]:
-    """All dotted keys of a tree of dataclasses."""
-    found = []
+def dotted_keys(schema: type, prefix: str = "") -> list[str]:
+    """Return all dotted keys of a tree of dataclasses."""
+    keys = []
     for name, hint in get_type_hints(schema).items():
-        found.append(prefix + name)
+        keys.append(prefix + name)
         kinds: list[Any] = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
-        if (
-            name == "search" and hint == dict[str, Any]
-        ):  # the search settings of a command, where the run's are still to come
+        if name == "search" and hint == dict[str, Any]:  # overrides of the run's search, without a schema of their own
             kinds = [SearchConfig]
         for kind in kinds:
-            found.extend(keys(kind, f"{prefix}{name}."))
-    return found
+            keys.extend(dotted_keys(kind, f"{prefix}{name}."))
+    return keys

@@ -1,9 +1,9 @@
-"""Keeps hydra from running code that a configuration names.
+"""Checks that keep Hydra from running code that a configuration names.
 
-Hydra itself, apart from any application, makes objects of what stands under some of its own keys: callbacks, loggers,
-launchers; it imports the packages in which it searches for files; and it can load a pickle. A file in a folder given
-by --config-dir, or a line copied from somewhere to the command line, could ask for that. So what hydra searches in is
-looked at first, and each configuration as soon as it is composed, before hydra does anything with it.
+Independently of any application, Hydra instantiates objects under some of its own keys (callbacks, loggers, launchers),
+imports the packages that it searches for files, and can load a pickle. A file in a folder given by --config-dir, or a
+line copied to the command line, could use that. Therefore the search path is checked first, and each configuration is
+checked directly after it is composed, before Hydra uses it.
 """
 
 from argparse import ArgumentParser
@@ -21,10 +21,11 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.default_element import ResultDefault
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from nmt.cli.app.typed_text import TextVisitor, root_of
-from nmt.config import keep_text
+from nmt.config import restore_text
 from nmt.config.checks import texts_in
 from nmt.errors import UserError, first_line
 
@@ -33,66 +34,67 @@ PLUGINS = {
     "launcher": (f"{CORE}.basic_launcher.BasicLauncher", "hydra_plugins.nmt_launcher.ClusterLauncher"),
     "sweeper": (f"{CORE}.basic_sweeper.BasicSweeper",),
 }
-"""What hydra may make; of these, what is installed as its plugin."""
+"""Classes that Hydra is allowed to instantiate, by key."""
 EMPTY = ("callbacks", "job.env_set", "job.env_copy", "searchpath", "output_subdir")
 LOGGING = ("job_logging", "hydra_logging")
 HARMLESS = {"version", "disable_existing_loggers"}
-"""Keys of the standard library's logging that name nothing to be imported."""
-CALLS = ("._target_", ".()")  # of hydra, and of logging
+"""Keys of the standard library's logging configuration that import nothing."""
+CALLS = ("._target_", ".()")  # keys of a callable: Hydra's, and that of logging
 FOLDERS = ("main", "command-line")
-"""What hydra calls --config-path and --config-dir; its own packages and its plugins' are searched too."""
+"""Hydra's names for --config-path and --config-dir. Hydra also searches its own packages and those of plugins."""
 
 
 def install(schema: type) -> None:
-    """Put the checked readers of configuration in the place of Hydra's own, for a command of this schema."""
+    """Replace Hydra's readers of configuration by the checked ones, for a command with this schema."""
     TextVisitor.schema = schema
     hydra._internal.hydra.ConfigLoaderImpl = CheckedLoader
     hydra.core.override_parser.overrides_parser.HydraOverrideVisitor = TextVisitor
 
 
 class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not read hydra
-    """Hydra's own, but for a look at where it searches and at what it has composed."""
+    """Hydra's loader with checks of the search path and of the composed configuration."""
 
     def __init__(self, config_search_path: ConfigSearchPath) -> None:
         """
         Raises:
-            UserError: a package is to be searched, which would import it.
+            UserError: the search path names a package, which Hydra would import.
         """
         for place in config_search_path.get_path():
             if place.provider in FOLDERS and "://" in place.path.removeprefix("file://"):
-                raise UserError(f"{place.path} is no folder; give one by --config-path or --config-dir")
+                raise UserError(f"{place.path} is not a folder; give a folder with --config-path or --config-dir")
         SourcesRegistry.instance().types[CheckedFiles.scheme()] = CheckedFiles
         super().__init__(config_search_path)
 
     def _process_config_searchpath(self, config_name: str | None, parsed_overrides: list[Any], repo: Any) -> None:
-        """Hydra's would search what the configuration names, and import it if it is a package."""
-        primary = None if config_name is None else repo.load_config(config_path=config_name)  # kept for later
-        named = [word.get_key_element() for word in parsed_overrides]
-        inside = None if primary is None else OmegaConf.select(primary.config, "hydra.searchpath")
-        if inside or any(key.lstrip("+~") == "hydra.searchpath" for key in named):
-            raise UserError("hydra.searchpath is set; give a folder by --config-dir")
+        """Refuse `hydra.searchpath`: Hydra would import a package that it names."""
+        primary = None if config_name is None else repo.load_config(config_path=config_name)  # cached by Hydra
+        keys = [override.get_key_element() for override in parsed_overrides]
+        in_file = None if primary is None else OmegaConf.select(primary.config, "hydra.searchpath")
+        if in_file or any(key.lstrip("+~") == "hydra.searchpath" for key in keys):
+            raise UserError("hydra.searchpath is set; give a folder with --config-dir instead")
 
     def _load_single_config(self, default: ResultDefault, repo: Any) -> Any:
-        """Hydra's would read any file that a list of defaults in another file names."""
+        """Load one file and keep its text values literal; refuse a defaults list that leads out of the folder."""
         if not default.primary and default.config_path is not None:
-            refuse_way_out(default.config_path, default.config_path)
+            refuse_outside_path(default.config_path, default.config_path)
         loaded = super()._load_single_config(default, repo)
         if loaded.path.startswith("file://"):
             file = file_of(loaded.path, str(default.config_path))
             written = file.read_text(encoding="utf-8") if file.is_file() else ""
             package = loaded.header["package"] if default.package is None else default.package
-            keep_text(root_of(TextVisitor.schema), loaded.config, written, package or "")
+            restore_text(root_of(TextVisitor.schema), loaded.config, written, package or "")
         return loaded
 
-    def load_configuration(
-        self, config_name: str | None, overrides: list[str], *args: Any, **kwargs: Any
-    ) -> DictConfig:
-        """
+    def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
+        """Compose a configuration. All public and private methods of Hydra 1.3 and 1.4 that compose end here.
+
         Raises:
-            UserError: the configuration names something to be called, imported, or put into the environment.
+            UserError: the configuration names something to call, import or put into the environment.
         """
         try:
-            composed: DictConfig = super().load_configuration(config_name, overrides, *args, **kwargs)
+            composed: DictConfig = super()._load_configuration_impl(*args, **kwargs)
+        except OmegaConfBaseException:  # some are also one of the errors below; Hydra converts them
+            raise
         except (
             YAMLError,
             AttributeError,
@@ -101,8 +103,8 @@ class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not re
             TypeError,
             RecursionError,
             UnicodeError,
-        ) as error:
-            raise UserError(f"the configuration cannot be composed: {error}") from None  # what hydra lets through
+        ) as error:  # not converted by Hydra
+            raise UserError(f"the configuration cannot be composed: {error}") from None
         refuse_code(composed)
         return composed
 
@@ -113,15 +115,16 @@ class CheckedFiles(FileConfigSource):  # type: ignore[misc]
     def load_config(self, config_path: str) -> ConfigResult:
         """
         Raises:
-            UserError: the file is not a mapping, or is an experiment that is not of the root.
+            UserError: the file is not a mapping, or an experiment lacks its package line.
         """
         file = file_of(f"file://{self.path}", config_path)
         try:
             result = super().load_config(config_path)
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError, YAMLError) as error:
             if isinstance(error, OSError) and error.filename:
                 raise
-            raise UserError(f"{file} cannot be read as a configuration: {first_line(error)}") from None
+            reason = " ".join(str(error).split()) if isinstance(error, YAMLError) else first_line(error)
+            raise UserError(f"{file} cannot be read as a configuration: {reason}") from None
         if not isinstance(result.config, DictConfig):
             raise UserError(f"{file} holds a list; a configuration file holds keys: write key: value")
         if config_path.startswith("experiment/") and result.header.get("package") is None:
@@ -136,7 +139,7 @@ def file_of(folder: str, config_path: str) -> Path:
 
 
 def options_first(words: Sequence[str]) -> list[str]:
-    """Return the command line with its options before the overrides, as Hydra's reader needs them.
+    """Return the command line with its options before the overrides, as Hydra's parser requires.
 
     Raises:
         UserError: an option does not exist or lacks its value.
@@ -166,7 +169,7 @@ def options_first(words: Sequence[str]) -> list[str]:
 
 
 def args_parser() -> ArgumentParser:
-    """Return Hydra's reader of options; a mistake is a `UserError` in the place of several lines."""
+    """Return Hydra's parser of options. It raises `UserError` instead of printing several lines."""
     parser: Any = get_args_parser()
 
     def refuse(message: str) -> NoReturn:
@@ -177,57 +180,60 @@ def args_parser() -> ArgumentParser:
 
 
 def refuse_pickles(words: Sequence[str]) -> None:
-    """
+    """Refuse Hydra's option to load a job from a pickle.
+
     Raises:
-        UserError: the command line asks hydra to load a job from a pickle.
+        UserError: the option is on the command line.
     """
     if args_parser().parse_known_args(words)[0].experimental_rerun is not None:
-        raise UserError("--experimental-rerun loads a pickle, which can run anything; use train.resume=RUN")
+        raise UserError("--experimental-rerun loads a pickle, which can run any code; use train.resume=RUN")
 
 
 def refuse_code(composed: DictConfig) -> None:
-    """
+    """Refuse a configuration that names something to call, import or put into the environment.
+
     Raises:
-        UserError: the configuration names something to be called, imported, or put into the environment.
+        UserError: the configuration does so.
     """
-    tree: Any = OmegaConf.to_container(composed)  # unresolved: what a reference gives may be another thing later
-    own = tree["hydra"]
+    tree: Any = OmegaConf.to_container(composed)  # unresolved: a reference can give another value later
+    settings = tree["hydra"]
     for key in (*EMPTY, *LOGGING, *PLUGINS):
-        if any("${" in text for text in texts_in(at(own, key))):
+        if any("${" in text for text in texts_in(value_at(settings, key))):
             raise UserError(f"hydra.{key} holds a reference; write its value")
     for key in EMPTY:
-        if at(own, key):
-            raise UserError(f"hydra.{key} is set; it could run, load or overwrite anything, and has to stay empty here")
-    for group, choice in own["runtime"]["choices"].items():
+        if value_at(settings, key):
+            raise UserError(f"hydra.{key} is set; it can run, load or overwrite any file, and has to stay empty here")
+    for group, choice in settings["runtime"]["choices"].items():
         for name in choice if isinstance(choice, list) else [choice]:
-            refuse_way_out(f"{group}={name}", str(name))
+            refuse_outside_path(f"{group}={name}", str(name))
     for name in LOGGING:
-        settings = own[name] or {}
-        if not isinstance(settings, dict) or any(settings[key] for key in settings.keys() - HARMLESS):
-            raise UserError(f"hydra.{name} is set; loggers could be anything, and it has to stay empty here")
-    if not isinstance(own["verbose"], (bool, str)):
+        logging = settings[name] or {}
+        if not isinstance(logging, dict) or any(logging[key] for key in logging.keys() - HARMLESS):
+            raise UserError(f"hydra.{name} is set; loggers can be any class, and it has to stay empty here")
+    if not isinstance(settings["verbose"], (bool, str)):
         raise UserError("hydra.verbose is a list; give true, false or the name of one logger")
     for plugin, allowed in PLUGINS.items():
-        made = own[plugin] if isinstance(own[plugin], dict) else {}
-        named = [made.pop(key) for key in list(made) if f".{key}" in CALLS]
-        if len(named) != 1 or named[0] not in allowed:
+        node = settings[plugin] if isinstance(settings[plugin], dict) else {}
+        targets = [node.pop(key) for key in list(node) if f".{key}" in CALLS]
+        if len(targets) != 1 or targets[0] not in allowed:
             raise UserError(f"hydra.{plugin} is none of {', '.join(allowed)}; leave hydra/{plugin} out")
-    for key in keys(tree):
+    for key in nested_keys(tree):
         if f".{key}".endswith(CALLS):
-            raise UserError(f"{key} names something to be called; no configuration does that here, leave it out")
+            raise UserError(f"{key} names something to call; configurations cannot do that here, leave it out")
 
 
-def refuse_way_out(said: str, path: str) -> None:
-    """
+def refuse_outside_path(label: str, path: str) -> None:
+    """Refuse the path of a configuration file that leads out of its folder.
+
     Raises:
-        UserError: the path, of a file within a folder of configurations, leads out of it.
+        UserError: the path does so; the message begins with `label`.
     """
     if ".." in path.split("/") or path.startswith("/"):
-        raise UserError(f"{said} leads out of its folder; give the name of a file, and --config-dir")
+        raise UserError(f"{label} leads out of its folder; give the name of a file, and --config-dir")
 
 
-def at(tree: Any, key: str) -> Any:
-    """What stands under a dotted key, or in the place of a key above it, as a reference may; None if nothing does."""
+def value_at(tree: Any, key: str) -> Any:
+    """Return the value at a dotted key, or the value that replaces a mapping above it; None if there is none."""
     for name in key.split("."):
         if not isinstance(tree, dict):
             return tree
@@ -235,9 +241,9 @@ def at(tree: Any, key: str) -> Any:
     return tree
 
 
-def keys(tree: Any, prefix: str = "") -> Iterator[str]:
-    """All dotted keys of nested dictionaries and lists."""
+def nested_keys(tree: Any, prefix: str = "") -> Iterator[str]:
+    """Yield all dotted keys of nested dictionaries and lists."""
     if isinstance(tree, (dict, list)):
         for name, child in tree.items() if isinstance(tree, dict) else enumerate(tree):
             yield f"{prefix}{name}"
-            yield from keys(child, f"{prefix}{name}.")
+            yield from nested_keys(child, f"{prefix}{name}.")

@@ -1,4 +1,4 @@
-"""The interactive prompt: raw text in, raw text out, with line editing, a history, n best and attention on request."""
+"""Interactive prompt of the translate command, with line editing, a history, n-best lists and attention."""
 
 import contextlib
 import os
@@ -13,37 +13,37 @@ from rich.text import Text
 
 from nmt.console import escape_control_characters
 from nmt.data import normalise, normalise_characters
-from nmt.decoding import AttentionMap, Demands, Translator
+from nmt.decoding import AttentionMap, ConstraintBuilder, Translator
 from nmt.errors import UserError
 
 HELP = """\
 Type a sentence and press Enter.
-  :nbest N       show the N best translations from now on (at most what the search keeps)
-  :prefix TEXT   begin translations with this from now on; a space behind it ends its last word; alone: no more
-  :hold A | B    put these words or phrases into translations from now on; alone: no more
-  :attention     show where the model looked for the last sentence
-  :help          this text
-  :quit          leave (so does Ctrl-D); Ctrl-C clears the line"""
+  :nbest N       show the N best translations from now on (at most the number that the search keeps)
+  :prefix TEXT   begin translations with TEXT; a space at its end completes the last word; without TEXT: off
+  :hold A | B    require these words or phrases in translations; without any: off
+  :attention     show the attention weights of the last translation
+  :help          show this text
+  :quit          leave (as Ctrl-D); Ctrl-C clears the line"""
 HISTORY_LINES = 1000
 
 
 class Prompt:
-    """Reads sentences from a terminal until its end."""
+    """Loop that reads sentences and commands from a terminal."""
 
     def __init__(self, translator: Translator, prefix: str = "") -> None:
         self.translator = translator
-        self.demands = Demands(translator.tgt)
+        self.demands = ConstraintBuilder(translator.tgt)
         self.prefix = prefix
         self.phrases: list[str] = []
         self.n_best = translator.config.n_best
-        self.most = translator.config.most
+        self.most = translator.config.max_n_best
         self.last: tuple[str, str] | None = None
         """The last sentence and its translation."""
         self.console = Console()
 
     def loop(self) -> None:
         with history():
-            print("A sentence, or :help", file=sys.stderr)
+            print("Type a sentence, or :help", file=sys.stderr)
             while True:
                 try:
                     line = input("> ")
@@ -54,7 +54,7 @@ class Prompt:
                     print()
                     return
                 except UnicodeDecodeError:
-                    print("that was not UTF-8; set the terminal to UTF-8", file=sys.stderr)
+                    print("the line is not UTF-8; set the terminal to UTF-8", file=sys.stderr)
                     continue
                 if normalise(line) in (":quit", ":q"):
                     return
@@ -64,11 +64,11 @@ class Prompt:
                     print("stopped", file=sys.stderr)
                 except BrokenPipeError:
                     raise
-                except Exception as error:  # nothing that is typed ends the session
-                    print(f"this cannot be answered: {escape_control_characters(repr(error))}", file=sys.stderr)
+                except Exception as error:  # no input ends the session
+                    print(f"this line cannot be answered: {escape_control_characters(repr(error))}", file=sys.stderr)
 
     def answer(self, line: str) -> None:
-        """Answer one line typed: a command, or a sentence to translate."""
+        """Run a command, or translate a sentence."""
         line = normalise_characters(line).lstrip()
         command, _, argument = line.partition(" ")
         match command:
@@ -92,7 +92,7 @@ class Prompt:
     def translate(self, line: str) -> None:
         try:
             demand = self.demands.make(self.prefix, self.phrases, "the translation")
-            [candidates] = self.translator.translate([line], demands=[demand])
+            [candidates] = self.translator.translate([line], constraints=[demand])
         except UserError as error:
             print(escape_control_characters(str(error)), file=sys.stderr)
             return
@@ -105,10 +105,10 @@ class Prompt:
 
     def set_n_best(self, argument: str) -> None:
         if not argument.isdecimal() or len(argument) > 9 or not 1 <= int(argument) <= self.most:
-            print(f":nbest takes a number from 1 to {self.most}, what the search keeps", file=sys.stderr)
+            print(f":nbest takes a number from 1 to {self.most}, the number that the search keeps", file=sys.stderr)
             return
         self.n_best = int(argument)
-        self.translator.ask_for(self.n_best)
+        self.translator.set_n_best(self.n_best)
 
     def show_attention(self) -> None:
         if self.last is None:
@@ -122,7 +122,7 @@ class Prompt:
 
 
 def attention_table(attention: AttentionMap) -> Table:
-    """Target pieces down, source pieces across; weights in percent, the largest of each line marked."""
+    """Return a table of weights in percent: target pieces by source pieces, the largest of each row in bold."""
     table = Table(
         "", *[escape(escape_control_characters(piece)) for piece in attention.src], title="attention, in percent"
     )
@@ -135,7 +135,7 @@ def attention_table(attention: AttentionMap) -> Table:
 
 @contextlib.contextmanager
 def history() -> Iterator[None]:
-    """Line editing by readline, where the platform has it, with a history that outlives the session."""
+    """Edit lines with readline, if the platform has it, and keep the history between sessions."""
     try:
         import readline
     except ImportError:

@@ -1,4 +1,4 @@
-"""Standard input, output and error: always UTF-8, and with errors that name the stream."""
+"""Standard input, output and error in UTF-8, with errors that name the stream."""
 
 import errno
 import io
@@ -11,7 +11,7 @@ OUTPUT = "standard output"
 
 
 class StandardFile(io.FileIO):
-    """The file of a standard stream. Its errors carry the stream's name in the place of a file's."""
+    """The file of a standard stream. Its errors carry the name of the stream as their file name."""
 
     def __init__(self, descriptor: int, mode: str, label: str) -> None:
         super().__init__(descriptor, mode, closefd=False)
@@ -21,31 +21,31 @@ class StandardFile(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            raise self.named(error) from None
+            raise self.named_error(error) from None
 
     def readinto(self, buffer: Any) -> int | None:
         try:
             return super().readinto(buffer)
         except OSError as error:
-            raise self.named(error) from None
+            raise self.named_error(error) from None
 
     def readall(self) -> bytes:
         try:
             return super().readall()
         except OSError as error:
-            raise self.named(error) from None
+            raise self.named_error(error) from None
 
-    def named(self, error: OSError) -> OSError:
-        """Return the error with the name of the stream; for a closed pipe it is a `BrokenPipeError` again."""
-        said = "it is closed" if error.errno == errno.EBADF else error.strerror
-        return OSError(error.errno, said, self.label)
+    def named_error(self, error: OSError) -> OSError:
+        """Return the error with the name of the stream; that of a closed pipe stays a `BrokenPipeError`."""
+        reason = "it is closed" if error.errno == errno.EBADF else error.strerror
+        return OSError(error.errno, reason, self.label)
 
 
 def prepare_streams() -> None:
-    """Make text UTF-8 in every stream, argument and file name, whatever the locale or PYTHONIOENCODING say.
+    """Use UTF-8 in all streams, arguments and file names, independently of the locale and PYTHONIOENCODING.
 
-    Where Python itself decodes arguments and file names otherwise, it is started again in its UTF-8 mode. A closed
-    stream is replaced, so that no file gets its number, and fails at the first use.
+    If Python decodes arguments and file names with another encoding, the process restarts in Python's UTF-8 mode. A
+    closed stream is replaced by one that fails at its first use, so that no other file gets its descriptor.
     """
     if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
         os.environ["PYTHONUTF8"] = "1"
@@ -61,7 +61,7 @@ def prepare_streams() -> None:
         sys.stdout = io.TextIOWrapper(
             io.BufferedWriter(file),
             encoding="utf-8",
-            errors="surrogateescape",  # names of files that are not UTF-8
+            errors="surrogateescape",  # file names that are not UTF-8
             newline="\n",
             line_buffering=file.isatty() or bool(os.environ.get("PYTHONUNBUFFERED")),
         )
@@ -72,7 +72,7 @@ def prepare_streams() -> None:
 
 
 def flush_output() -> None:
-    """Write out what standard output holds; what cannot be written is dropped."""
+    """Flush standard output; drop its buffer if it cannot be written."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -80,7 +80,7 @@ def flush_output() -> None:
 
 
 def drop_output() -> None:
-    """Send what is left of standard output to nowhere, so that Python does not fail with it at the exit."""
+    """Redirect the rest of standard output to the null device, so that Python does not fail at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.stdout.flush()

@@ -1,7 +1,7 @@
-"""Text as it was typed: the values of text keys on the command line are never read as numbers or booleans.
+"""Literal text on the command line: values of text keys are never parsed as numbers or booleans.
 
-Hydra decides by the look of a value: 1.20 and 2026_11_28 are numbers. Converted to text again, they are 1.2 and
-20261128. Here the type of the key decides, as `nmt.config.text_keys` does for YAML.
+Hydra parses a value by its form: 1.20 and 2026_11_28 are numbers, which become 1.2 and 20261128 when they are converted
+back to text. Here the type of the key decides, as `nmt.config.text_keys` does for YAML.
 """
 
 from dataclasses import is_dataclass, make_dataclass
@@ -12,27 +12,27 @@ from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_visitor import HydraOverrideVisitor
 from hydra.grammar.gen.OverrideLexer import OverrideLexer
 
-from nmt.config import child, hint_at, is_text
+from nmt.config import child, is_text, type_at
 
 NUMERIC_FUNCTIONS = ("range", "interval", "int", "float", "bool")
-"""Functions of Hydra's override grammar whose arguments are numbers, whatever the key holds."""
+"""Functions of Hydra's override grammar whose arguments are numbers, independently of the type of the key."""
 
 
 @cache
 def root_of(schema: type | None) -> type:
-    """Return the type of a command's whole tree, Hydra's own keys included."""
+    """Return the type of a command's whole tree, including the keys of Hydra."""
     return make_dataclass("Root", [("hydra", HydraConf, None)], bases=(schema,) if schema else ())
 
 
 def hint_of_key(schema: type | None, key: str) -> Any:
-    """Return the type of a key on the command line; the name of a group, whose file is chosen, holds text."""
+    """Return the type of a key on the command line; for a group, whose value is a file name, it is text."""
     name, _, _ = key.partition("@")
-    found = hint_at(root_of(schema), name.replace("/", "."))
-    return str if "/" in name or (found is Any and "." not in name) else found
+    hint = type_at(root_of(schema), name.replace("/", "."))
+    return str if "/" in name or (hint is Any and "." not in name) else hint
 
 
 class TextVisitor(HydraOverrideVisitor):  # type: ignore[misc]  # mypy does not read hydra
-    """Hydra's reader of overrides; it keeps the text of a value whose key holds text."""
+    """Hydra's visitor of overrides, which keeps the value of a text key literal."""
 
     schema: type | None = None
     """Schema of the command."""
@@ -41,7 +41,7 @@ class TextVisitor(HydraOverrideVisitor):  # type: ignore[misc]  # mypy does not 
         super().__init__(functions)
         self.hint: Any = Any
         self.whole = False
-        """Whether the primitive being read is the whole value, so that spaces around it belong to it."""
+        """True while the primitive is the whole value, so that the spaces around it belong to it."""
 
     def visitOverride(self, ctx: Any) -> Any:
         node = ctx.key()
@@ -53,11 +53,11 @@ class TextVisitor(HydraOverrideVisitor):  # type: ignore[misc]  # mypy does not 
         return super().visitValue(ctx)
 
     def visitListContainer(self, ctx: Any) -> Any:
-        return self.inside("", lambda: super(TextVisitor, self).visitListContainer(ctx))
+        return self.visit_inside("", lambda: super(TextVisitor, self).visitListContainer(ctx))
 
     def visitDictKeyValuePair(self, ctx: Any) -> Any:
         key = ctx.dictKey().getText().strip()
-        return self.inside(key, lambda: super(TextVisitor, self).visitDictKeyValuePair(ctx))
+        return self.visit_inside(key, lambda: super(TextVisitor, self).visitDictKeyValuePair(ctx))
 
     def visitDictKey(self, ctx: Any) -> Any:
         return super()._createPrimitive(ctx)
@@ -73,8 +73,8 @@ class TextVisitor(HydraOverrideVisitor):  # type: ignore[misc]  # mypy does not 
 
     def visitPrimitive(self, ctx: Any) -> Any:
         value = super()._createPrimitive(ctx)
-        of_group = is_dataclass(self.hint)  # the name of a file
-        if value is None or not (of_group or is_text(self.hint)):
+        is_group = is_dataclass(self.hint)  # its value is a file name
+        if value is None or not (is_group or is_text(self.hint)):
             return value
         if isinstance(value, (bool, int, float)):
             value = ctx.getText().strip()
@@ -82,8 +82,8 @@ class TextVisitor(HydraOverrideVisitor):  # type: ignore[misc]  # mypy does not 
         spaces = self.whole and type(value) is str and last.symbol.type == OverrideLexer.WS
         return value + last.getText() if spaces else value
 
-    def inside(self, name: str, visit: Any) -> Any:
-        """Visit a container with the type of its items."""
+    def visit_inside(self, name: str, visit: Any) -> Any:
+        """Visit an item of a container with the type of the item."""
         before, self.hint = self.hint, child(self.hint, name)
         try:
             return visit()

@@ -1,4 +1,4 @@
-"""diagnose.py memory: trains what is to be compared, and asks each model for the verbs."""
+"""diagnose.py memory: train the models to compare, and measure how well each translates distant verbs."""
 
 import logging
 import sys
@@ -13,60 +13,71 @@ from rich.text import Text
 
 from nmt.cli import app
 from nmt.cli.diagnosis.output import save_numbers
-from nmt.cli.train import train
-from nmt.config import Cell, Config, DiagnoseConfig, SearchConfig, TrackingConfig, TrackingMode, TrainConfig, path_of
+from nmt.config import (
+    CellKind,
+    Config,
+    DiagnoseConfig,
+    SearchConfig,
+    TrackingConfig,
+    TrackingMode,
+    TrainConfig,
+    user_path,
+)
 from nmt.console import escape_control_characters
-from nmt.data import locate, prepare
+from nmt.data import locate
+from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
-from nmt.evaluation import load_translator, translate_with_bar
+from nmt.evaluation import translate_with_bar
 from nmt.lab.benchmark import TrainingBenchmark
 from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
 from nmt.lab.diagnostics.memory import Contestant
 from nmt.lab.plots.diagnostics import draw_memory
+from nmt.pipeline import create_run, train
 from nmt.run import RunDirectory, provenance
 from nmt.runtime import Runtime
 
 STEPS = 2000
 HELD_OUT_SEED = 7_000_000
-"""Of the sentences that the models are asked for."""
-CELLS = (Cell.rnn, Cell.gru, Cell.lstm)
+"""Seed of the sentences to translate, which are in no training set."""
+CELLS = (CellKind.rnn, CellKind.gru, CellKind.lstm)
 MEASURED = 8
-"""Steps of each training that are taken to say how long all will take, after as many that warm up."""
+"""Number of steps per training from which the total time is estimated, after the same number of warm-up steps."""
 
 log = logging.getLogger(__name__)
 
 
-def memory(config: DiagnoseConfig, search: SearchConfig, machine: Runtime, folder: Path) -> None:
-    """Writes FOLDER/memory.json and memory.png, and prints the table."""
-    runs = trained(config, search, machine)
+def memory(config: DiagnoseConfig, search: SearchConfig, runtime: Runtime, folder: Path) -> None:
+    """Write FOLDER/memory.json and memory.png, and print the table."""
+    runs = open_or_train_runs(config, search, runtime)
     classes = draw_clauses(config.sentences, HELD_OUT_SEED, depth(runs), training_sentences(runs))
     clauses = [clause for members in classes.values() for clause in members]
-    found: dict[str, list[Accuracy]] = {}
+    accuracy: dict[str, list[Accuracy]] = {}
     for name, run in runs.items():
         log.info("translating %d sentences: %s", len(clauses), name)
-        translator, _ = load_translator(run, config.checkpoint, search, machine.device)
+        translator, _ = load_translator(run, config.checkpoint, search, runtime.device)
         translations = translate_with_bar(translator, [clause.en for clause in clauses])
-        found[name] = accuracies(classes, [best.text for best, *_ in translations])
+        accuracy[name] = accuracies(classes, [best.text for best, *_ in translations])
     labels = [f"{low} to {high}" for low, high in classes]
     by_chance = chance(classes)
     table = Table("distance in words", *labels, title="right verbs, in percent", title_justify="left")
-    for name, values in [*found.items(), ("chance", by_chance)]:
+    for name, values in [*accuracy.items(), ("chance", by_chance)]:
         table.add_row(Text(escape_control_characters(name)), *(cell(value) for value in values))
     Console(width=140).print(table)
     record = {
         "runs": {name: str(run.path) for name, run in runs.items()},
         "distances": labels,
-        "accuracy": {name: [numbers(value) for value in values] for name, values in found.items()},
+        "accuracy": {name: [numbers(value) for value in values] for name, values in accuracy.items()},
         "chance": [numbers(value) for value in by_chance],
     }
     save_numbers(folder, "memory", record)
-    draw_memory(finding(found, by_chance, labels[-1]), labels, found, by_chance, folder / "memory.png")
+    draw_memory(finding(accuracy, by_chance, labels[-1]), labels, accuracy, by_chance, folder / "memory.png")
 
 
-def finding(found: dict[str, list[Accuracy]], by_chance: list[Accuracy], last: str) -> str:
-    best, *_, worst = sorted(found, key=lambda name: -found[name][-1].share)
-    shares = [f"{100 * found[name][-1].share:.0f} % by {name}" for name in dict.fromkeys((best, worst))]
-    return f"Verbs that waited for {last} words:\n{', '.join(shares)}, {100 * by_chance[-1].share:.0f} % by chance"
+def finding(accuracy: dict[str, list[Accuracy]], by_chance: list[Accuracy], last: str) -> str:
+    """Return the title: the accuracies of the best and the worst model at the largest distance."""
+    best, *_, worst = sorted(accuracy, key=lambda name: -accuracy[name][-1].share)
+    shares = [f"{100 * accuracy[name][-1].share:.0f} % by {name}" for name in dict.fromkeys((best, worst))]
+    return f"Verbs at a distance of {last} words:\n{', '.join(shares)}, {100 * by_chance[-1].share:.0f} % by chance"
 
 
 def cell(value: Accuracy) -> str:
@@ -80,28 +91,30 @@ def numbers(value: Accuracy) -> dict[str, float]:
 
 
 def depth(runs: dict[str, RunDirectory]) -> int:
-    """The deepest nesting that all of them were trained on.
+    """Return the deepest nesting that all runs were trained on.
 
     Raises:
-        UserError: one does not translate the phrasebook into German.
+        UserError: a run does not translate the phrasebook into German.
     """
-    found = []
+    depths = []
     for run in runs.values():
         data = run.config().data
         if data.phrasebook is None or data.tgt_lang != "de":
-            raise UserError(f"{run.path} was not trained on the phrasebook into German, whose verbs memory knows")
-        found.append(data.phrasebook.depth)
-    return min(found)
+            raise UserError(
+                f"{run.path} was not trained on the phrasebook into German, the only corpus that memory supports"
+            )
+        depths.append(data.phrasebook.depth)
+    return min(depths)
 
 
 def training_sentences(runs: dict[str, RunDirectory]) -> set[str]:
-    """English sentences that no model may be asked for, because one was trained or chosen by them."""
+    """Return the English sentences of all corpora: models were trained or selected on them."""
     corpora = {str(data.phrasebook): data for data in (run.config().data for run in runs.values())}
     return {en for data in corpora.values() for source in locate(data).values() for en, _ in source.pairs()}
 
 
-def trained(config: DiagnoseConfig, search: SearchConfig, machine: Runtime) -> dict[str, RunDirectory]:
-    """The runs to compare, by what they are called; those that are not there yet are trained."""
+def open_or_train_runs(config: DiagnoseConfig, search: SearchConfig, runtime: Runtime) -> dict[str, RunDirectory]:
+    """Return the runs to compare by name; train those that do not exist."""
     if config.runs:
         names = [Path(path).name for path in config.runs]
         unique = len(set(names)) == len(names)
@@ -118,44 +131,43 @@ def trained(config: DiagnoseConfig, search: SearchConfig, machine: Runtime) -> d
         machine=config.machine,
         seed=config.seed,
     )
-    found = contestants(base, config.cells or CELLS)
-    runs = {each.name: RunDirectory(path_of(config.trainings) / each.folder) for each in found}
-    missing = [each for each in found if not (runs[each.name].exists and runs[each.name].finished)]
+    models = contestants(base, config.cells or CELLS)
+    runs = {model.name: RunDirectory(user_path(config.trainings) / model.folder) for model in models}
+    missing = [model for model in models if not (runs[model.name].exists and runs[model.name].finished)]
     if missing:
-        announce(missing, machine)
-    for each in missing:
-        run_training(each, runs[each.name], machine)
+        log_estimated_time(missing, runtime)
+    for model in missing:
+        run_training(model, runs[model.name], runtime)
     return {name: RunDirectory.open(str(run.path)) for name, run in runs.items()}
 
 
 def training(steps: int) -> TrainConfig:
-    """Validated at its end alone."""
+    """Return the settings of a training that is validated only at its end."""
     return TrainConfig(batch_size=64, max_steps=steps, validate_every=steps, valid_sentences=100)
 
 
-def announce(missing: Sequence[Contestant], machine: Runtime) -> None:
-    """Says how long the trainings will take, from some steps of each."""
+def log_estimated_time(missing: Sequence[Contestant], runtime: Runtime) -> None:
+    """Log the time of all trainings, estimated from a few steps of each."""
     seconds = 0.0
     with tempfile.TemporaryDirectory(prefix="nmt-diagnose-") as folder:
-        for each in missing:
-            where = Path(folder) / each.folder
-            speed = TrainingBenchmark(each.config, where, machine.device, machine.bfloat16, MEASURED, peak=1.0)
-            speed.repeat()
-            seconds += speed.repeat()["seconds_per_step"] * each.config.train.max_steps
-    message = "%d trainings of %d steps: about %.0f minutes at the most; stopped, they go on where they were"
+        for model in missing:
+            path = Path(folder) / model.folder
+            benchmark = TrainingBenchmark(model.config, path, runtime.device, runtime.bfloat16, MEASURED, peak=1.0)
+            benchmark.repeat()
+            seconds += benchmark.repeat()["seconds_per_step"] * model.config.train.max_steps
+    message = "%d trainings of %d steps: at most about %.0f minutes; the same command continues stopped trainings"
     log.info(message, len(missing), missing[0].config.train.max_steps, seconds / 60)
 
 
-def run_training(contestant: Contestant, run: RunDirectory, machine: Runtime) -> None:
-    """Trains as `nmt-train` does; goes on where it was stopped."""
+def run_training(contestant: Contestant, run: RunDirectory, runtime: Runtime) -> None:
+    """Train a model as `nmt-train` does, or continue its run."""
     config = contestant.config
-    if not run.exists:
-        run.create(config, prepare(config.data))
+    prepared = None if run.exists else create_run(run, config)
     log.info("%s: %s", contestant.name, run.path)
     try:
-        # Standard output is for the comparison, not for each training's scores.
+        # Standard output is for the comparison alone, without the scores of each training.
         with run.locked(), app.logging_to(run.path / "train.log"), redirect_stdout(sys.stderr):
             run.add_start(provenance([]))
-            train(config, run, machine)
+            train(config, run, runtime, prepared)
     except Interrupted as error:
-        app.fail(f"stopped by {error}; the same command goes on", error.exit_code)
+        app.fail(f"stopped by {error}; the same command continues", error.exit_code)

@@ -1,4 +1,4 @@
-"""Where the diagnoses go: a new folder for each."""
+"""Output folder of a diagnosis."""
 
 import json
 import time
@@ -11,10 +11,10 @@ from nmt.errors import UserError
 
 
 def output_folder(config: DiagnoseConfig) -> Path:
-    """Where the pictures and numbers will be; nothing is there yet.
+    """Return the path of the new folder for pictures and numbers.
 
     Raises:
-        UserError: something is.
+        UserError: the path exists already.
     """
     if config.output is not None:
         return app.new_path(config.output)
@@ -22,14 +22,14 @@ def output_folder(config: DiagnoseConfig) -> Path:
 
 
 def save_numbers(folder: Path, name: str, record: Mapping[str, object]) -> None:
-    """Makes the folder, and writes FOLDER/NAME.json.
+    """Create the folder, and write FOLDER/NAME.json.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True)
         text = json.dumps(record, indent=1, ensure_ascii=False)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise UserError(f"output={folder}: {error.strerror}; choose a folder that you may write to") from None
+        raise UserError(f"output={folder}: {error.strerror}; choose a folder with write access") from None

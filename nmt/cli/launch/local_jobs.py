@@ -1,4 +1,4 @@
-"""Commands in processes of their own, a few at a time: what becomes of one is no matter to the others."""
+"""Commands in separate processes, several at a time. A failed command does not affect the others."""
 
 import logging
 import subprocess
@@ -10,52 +10,54 @@ from pathlib import Path
 from nmt.errors import Interrupted, UserError
 from nmt.training import StopSignals
 
-UNFIT = frozenset("'\\$")
-"""Characters that mean something in a quoted override."""
-PAUSE = 0.1  # seconds between looks at the processes
+UNQUOTABLE = frozenset("'\\$")
+"""Characters with a meaning in a quoted override."""
+PAUSE = 0.1  # seconds between two checks of the processes
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Job:
+class LocalJob:
+    """Command to run in a process."""
+
     name: str
-    """Of its log, too."""
+    """Name of the job and of its log."""
     command: list[str]
 
 
 def run_jobs(
-    jobs: Sequence[Job], at_once: int, logs: Path, ended: Callable[[Job], None] = lambda job: None
+    jobs: Sequence[LocalJob], at_once: int, logs: Path, on_success: Callable[[LocalJob], None] = lambda job: None
 ) -> dict[str, str]:
-    """Runs all of them in order.
+    """Run the jobs in order.
 
     Args:
-        jobs: what to run.
-        at_once: how many at a time.
-        logs: folder for what each writes on standard error, as NAME.log.
-        ended: is told of each that ended well.
+        jobs: the commands.
+        at_once: number of jobs that run at a time.
+        logs: folder for the standard error of each job, as NAME.log.
+        on_success: called with each job that exits with 0.
 
     Returns:
-        Of each job that failed, by its name, the last line it wrote.
+        The last line of the log of each failed job, by its name.
 
     Raises:
-        Interrupted: by a signal, which was handed on; all have ended.
+        Interrupted: a signal was received. The jobs got SIGTERM and have ended.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    waiting, running, failed = list(jobs), dict[subprocess.Popen[bytes], Job](), dict[str, str]()
+    waiting, running, failed = list(jobs), dict[subprocess.Popen[bytes], LocalJob](), dict[str, str]()
     with StopSignals(hangup=True) as signals:
         try:
             while (waiting or running) and not signals.received:
                 while waiting and len(running) < at_once and not signals.received:
                     job = waiting.pop(0)
-                    running[started(job, logs)] = job
-                for process in [each for each in running if each.poll() is not None]:
+                    running[start_process(job, logs)] = job
+                for process in [process for process in running if process.poll() is not None]:
                     job = running.pop(process)
                     if process.returncode:
                         failed[job.name] = last_line(logs / f"{job.name}.log") or f"exit code {process.returncode}"
                         log.warning("%s failed: %s", job.name, failed[job.name])
                     else:
-                        ended(job)
+                        on_success(job)
                 time.sleep(PAUSE)
         finally:
             for process in running:
@@ -67,8 +69,8 @@ def run_jobs(
     return failed
 
 
-def started(job: Job, logs: Path) -> subprocess.Popen[bytes]:
-    """Its process, in a session of its own: Ctrl-C on the terminal reaches it once, through this one."""
+def start_process(job: LocalJob, logs: Path) -> subprocess.Popen[bytes]:
+    """Start the job in a new session, so that Ctrl-C on the terminal reaches it once, through this process."""
     with (logs / f"{job.name}.log").open("wb") as file:
         return subprocess.Popen(
             job.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file, start_new_session=True
@@ -80,12 +82,12 @@ def last_line(path: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def set_path(key: str, path: Path | str) -> str:
-    """KEY='PATH', as hydra's grammar has it, whatever it would make of a comma or a bracket.
+def path_override(key: str, path: Path | str) -> str:
+    """Return the override KEY='PATH', in which commas and brackets are literal.
 
     Raises:
-        UserError: what the path has in it means something even there.
+        UserError: the path has characters that have a meaning in quotes too.
     """
-    if UNFIT & set(str(path)):
-        raise UserError(f"the folder {path} has one of {' '.join(sorted(UNFIT))} in its name; give another")
+    if UNQUOTABLE & set(str(path)):
+        raise UserError(f"the folder {path} has one of {' '.join(sorted(UNQUOTABLE))} in its name; choose another")
     return f"{key}='{path}'"

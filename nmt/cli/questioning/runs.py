@@ -1,4 +1,4 @@
-"""The trainings and translations that questions need: which there are, what is missing, and how long it will take."""
+"""Trainings and translations of the questions: their runs, the missing ones, and the estimated time."""
 
 import hashlib
 import json
@@ -16,33 +16,33 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.app.hydra_errors import explain
-from nmt.cli.launch.local_jobs import Job, set_path
-from nmt.config import MOST_MINUTES, Config, Question, Row, TrackingConfig, from_hydra
+from nmt.cli.launch.local_jobs import LocalJob, path_override
+from nmt.config import MAX_MINUTES, Config, Question, Row, TrackingConfig, from_hydra
 from nmt.data import locked, read_json
 from nmt.errors import UserError
 from nmt.run import RunDirectory, corpus_settings
 
 START_SECONDS = 20.0
-"""Of a core, for a training besides its steps: the start of a process, and the test set."""
+"""Time of one core per training besides its steps: start of the process, and the test set."""
 TRANSLATION_SECONDS = 30.0
-"""Of a core, for a translation by another search; roughly, a beam of 50 takes longer than a greedy search."""
+"""Estimated time of one core per translation with another search. Large beams take longer."""
 SPLITS = ("valid", "test")
-"""What every row is scored on: the validation set chooses, the test set reports."""
+"""Splits on which each row is scored: the validation set for selection, the test set for the report."""
 SPEED_SECONDS = 6.0
-"""Of all cores, to measure the speed of one translation."""
+"""Time of all cores per measurement of a translation speed."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A row's training with one seed."""
+    """Training of a row with one seed."""
 
     config: Config
     overrides: tuple[str, ...]
-    """What the command line of `train` sets, the seed left out."""
+    """Overrides of the train command, without the seed."""
     minutes: float
-    """The estimate of the question's file, on one core."""
+    """Estimated minutes on one core, from the file of the question."""
     search: tuple[str, ...] = ()
-    """What a translation of the row sets; empty: as trained."""
+    """Overrides of the search; empty: the search of the run."""
 
     @cached_property
     def key(self) -> str:
@@ -50,21 +50,20 @@ class Training:
 
     @property
     def scores(self) -> str:
-        """Name of the files of the row's scores of the test set."""
+        """Name of the files with the row's scores on the test set."""
         return self.scores_of("test")
 
     def scores_of(self, split: str) -> str:
-        """Return the name of the files of the row's scores of a split."""
+        """Return the name of the files with the row's scores on a split."""
         digest = hashlib.sha256("\n".join(self.search).encode()).hexdigest()[:8]
         return f"{split}.{digest}" if self.search else split
 
 
 def key_of(config: Config) -> str:
-    """A hash of all that decides a run's numbers: not where files are, how they are prepared, what
-    tracks it or how many threads it has.
+    """Return a hash of all settings that determine a run's numbers.
 
-    Of a run it is taken of its configuration as this version reads it, so that a setting that came later and is off
-    changes nothing.
+    Paths, preparation, tracking and the number of threads are left out. The hash of an existing run is computed from
+    its configuration as this version reads it, so that a setting added later does not change it.
     """
     train = replace(config.train, resume=None, resume_step=None)
     machine = replace(config.machine, threads=None)
@@ -75,34 +74,38 @@ def key_of(config: Config) -> str:
 
 
 Table = list[tuple[Row, list[Training]]]
-"""Each row with its trainings, one a seed."""
+"""Rows of a part with their trainings, one per seed."""
 
 
 def tables_of(question: Question, file: str) -> list[Table]:
-    """The tables of a question.
+    """Return the tables of a question, one per part.
+
+    Args:
+        question: the question.
+        file: its file, for messages.
 
     Raises:
-        UserError: a row does not compose.
+        UserError: the overrides of a row do not compose.
     """
-    found = []
+    tables = []
     for part in question.parts:
         table: Table = []
         for row in part.rows:
             overrides = (*part.overrides, *row.overrides)
             try:
-                config = composed(overrides)
+                config = compose_train(overrides)
             except UserError as error:
                 raise UserError(f"{file}, row {row.label!r}: {error}") from None
             minutes = part.minutes if row.minutes is None else row.minutes
             seeds = [replace(config, seed=seed) for seed in question.seeds]
-            table.append((row, [Training(each, overrides, minutes, tuple(row.search)) for each in seeds]))
-        found.append(table)
-    return found
+            table.append((row, [Training(seeded, overrides, minutes, tuple(row.search)) for seeded in seeds]))
+        tables.append(table)
+    return tables
 
 
 @cache
-def composed(overrides: tuple[str, ...]) -> Config:
-    """What `train` makes of a command line; hydra has been initialised by the command."""
+def compose_train(overrides: tuple[str, ...]) -> Config:
+    """Return the configuration of the train command for a command line; Hydra is already initialised."""
     try:
         return from_hydra(Config, compose("train", overrides=list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
@@ -110,134 +113,140 @@ def composed(overrides: tuple[str, ...]) -> Config:
 
 
 class Runs:
-    """The folder of the runs, as it is when it is first asked."""
+    """The folder of the runs. Its contents are read once, at the first access."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from training here, whose logs would be these, and from being measured meanwhile.
+        """Lock the folder against other processes, which would write the same logs and disturb measurements.
 
         Raises:
-            UserError: another process is at it.
+            UserError: another process holds the lock.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder / ".lock", f"{self.folder} is worked on by another process"):
+        with locked(self.folder / ".lock", f"{self.folder} is in use by another process"):
             yield
 
     @cached_property
-    def found(self) -> dict[str, RunDirectory]:
-        """What was trained before, by its key; a damaged run is none, and of two a finished one counts."""
-        found: dict[str, RunDirectory] = {}
+    def by_key(self) -> dict[str, RunDirectory]:
+        """Existing runs by key. Damaged runs are left out; of two runs with the same key a finished one is taken."""
+        by_key: dict[str, RunDirectory] = {}
         for record in sorted(self.folder.glob("*/run.json")):
             with suppress(UserError):
                 run = RunDirectory.open(str(record.parent))
                 key = key_of(run.config())
-                if key not in found or (run.finished and not found[key].finished):
-                    found[key] = run
-        return found
+                if key not in by_key or (run.finished and not by_key[key].finished):
+                    by_key[key] = run
+        return by_key
 
     def run(self, training: Training) -> RunDirectory:
-        """Its run, made or not."""
-        return self.found.get(training.key) or RunDirectory(self.folder / training.key)
+        """Return the run of a training, which does not have to exist."""
+        return self.by_key.get(training.key) or RunDirectory(self.folder / training.key)
 
     def trained(self, training: Training) -> bool:
-        run = self.found.get(training.key)
+        run = self.by_key.get(training.key)
         return run is not None and run.finished
 
     def scores_path(self, training: Training, split: str = "test") -> Path:
         return self.run(training).path / "scores" / f"{training.scores_of(split)}.json"
 
     def speed_path(self, training: Training) -> Path:
-        """Where it stands how fast the row's search translates, once that has been measured."""
+        """Return the path of the measured speed of the row's search."""
         return self.run(training).path / "speed" / f"{training.scores}.json"
 
     def speed(self, training: Training) -> dict[str, Any]:
-        """What was measured, and on what; empty as long as it was not."""
+        """Return the measured speed with the machine it was measured on; empty if there is none."""
         try:
-            found: dict[str, Any] = read_json(self.speed_path(training))
+            speed: dict[str, Any] = read_json(self.speed_path(training))
         except (OSError, ValueError):
             return {}
-        return found
+        return speed
 
     def translated(self, training: Training) -> bool:
-        """Return whether all of the row is there: its training, and its scores of both splits."""
+        """Return True if the row is trained and scored on both splits."""
         return self.trained(training) and not self.missing_splits(training)
 
     def missing_splits(self, training: Training) -> list[str]:
-        """Return the splits that a row's search, and no other, has not translated: of valid and test."""
+        """Return the splits that the row's search has not translated."""
         return [split for split in SPLITS if not self.scored(training, split)]
 
     def scored(self, training: Training, split: str) -> bool:
-        """Return whether the scores of a split are there, made by the row's search."""
+        """Return True if there are scores of a split that the row's search made."""
         try:
             made_by = read_json(self.scores_path(training, split))["made_by"]
             recorded = made_by["search"]
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        if training.search:  # its name tells it
+        if training.search:  # the name of the file identifies the search
             return True
         return made_by.get("checkpoint", "best") == "best" and all(
             recorded.get(key, value) == value for key, value in asdict(training.config.search).items()
         )
 
     def spent(self, training: Training) -> float:
-        """Seconds that the training took so far, times its threads."""
-        run = self.found.get(training.key)
+        """Return the time of the training so far, in seconds times threads."""
+        run = self.by_key.get(training.key)
         if run is None or not run.record()["starts"]:
             return 0.0
         threads: int = run.record()["starts"][-1]["threads"]
         return run.facts.get("seconds", 0.0) * threads
 
     def longer(self, trainings: Sequence[Training]) -> dict[str, float]:
-        """Minutes of a core of those that took more than the answers speak of, by what made them."""
-        minutes = {f"{' '.join(each.overrides)} seed={each.config.seed}": self.spent(each) / 60 for each in trainings}
-        return {made_by: spent for made_by, spent in minutes.items() if spent > MOST_MINUTES}
+        """Return the core minutes, by command, of the trainings over the limit that the page states."""
+        minutes = {f"{' '.join(row.overrides)} seed={row.config.seed}": self.spent(row) / 60 for row in trainings}
+        return {command: spent for command, spent in minutes.items() if spent > MAX_MINUTES}
 
     def seconds(self, trainings: Sequence[Training]) -> dict[str, float]:
-        """What each missing training will take of a core still, by its key.
+        """Return the estimated remaining core seconds of each missing training by key.
 
-        As another seed of it took; else by the estimate, times what those that are there took against theirs.
+        The estimate is the mean over the finished seeds of the same row. If there are none, it is the estimate of the
+        question's file, scaled by the median ratio of measured to estimated time over the finished trainings.
         """
-        there = [each for each in trainings if self.trained(each)]
-        scale = median([self.spent(each) / (60 * each.minutes) for each in there] or [1.0])
-        found = {}
-        for each in trainings:
-            if not self.trained(each):
-                alike = [self.spent(other) for other in there if other.overrides == each.overrides]
-                usual = mean(alike) if alike else 60 * each.minutes * scale
-                found[each.key] = max(usual - self.spent(each), 0.0) + START_SECONDS
-        return found
+        finished = [training for training in trainings if self.trained(training)]
+        scale = median([self.spent(training) / (60 * training.minutes) for training in finished] or [1.0])
+        seconds = {}
+        for training in trainings:
+            if not self.trained(training):
+                seeds = [self.spent(other) for other in finished if other.overrides == training.overrides]
+                expected = mean(seeds) if seeds else 60 * training.minutes * scale
+                seconds[training.key] = max(expected - self.spent(training), 0.0) + START_SECONDS
+        return seconds
 
 
 def trainings_of(tables: Iterable[Table]) -> list[Training]:
-    """All of them, each once, in order."""
-    return list({each.key: each for table in tables for _, row in table for each in row}.values())
+    """Return all trainings in order, without duplicates."""
+    return list({training.key: training for table in tables for _, row in table for training in row}.values())
 
 
 def rows_of(tables: Iterable[Table]) -> list[Training]:
-    """All of them with their searches, each once, in order."""
-    rows = [each for table in tables for _, row in table for each in row]
-    return list({(each.key, each.scores): each for each in rows}.values())
+    """Return all trainings with their searches in order, without duplicates."""
+    trainings = [training for table in tables for _, row in table for training in row]
+    return list({(training.key, training.scores): training for training in trainings}.values())
 
 
-def training_job(training: Training, runs: Runs, threads: int, mirror: str | None) -> Job:
-    """Trains, or goes on with what was interrupted."""
-    own = [set_path("hydra.run.dir", runs.run(training).path), "train.resume=auto", "tracking.mode=disabled"]
+def training_job(training: Training, runs: Runs, threads: int, mirror: str | None) -> LocalJob:
+    """Return the job of a training, which continues an interrupted run."""
+    settings = [
+        path_override("hydra.run.dir", runs.run(training).path),
+        "train.resume=auto",
+        "tracking.mode=disabled",
+    ]
     if mirror is not None and training.config.data.download is not None:
-        own.append(set_path("data.mirror", mirror))
-    given = [*training.overrides, f"seed={training.config.seed}", *own, f"machine.threads={threads}"]
-    return Job(training.key, [sys.executable, "-m", "nmt.cli.train", *given])
+        settings.append(path_override("data.mirror", mirror))
+    words = [*training.overrides, f"seed={training.config.seed}", *settings, f"machine.threads={threads}"]
+    return LocalJob(training.key, [sys.executable, "-m", "nmt.cli.train", *words])
 
 
-def translation_job(training: Training, split: str, runs: Runs, threads: int) -> Job:
+def translation_job(training: Training, split: str, runs: Runs, threads: int) -> LocalJob:
+    """Return the job that translates and scores a split with the row's search."""
     name = training.scores_of(split)
-    given = [
-        set_path("run", runs.run(training).path),
+    words = [
+        path_override("run", runs.run(training).path),
         *training.search,
         f"split={split}",
         f"name={name}",
         f"machine.threads={threads}",
     ]
-    return Job(f"{training.key}.{name}", [sys.executable, "-m", "nmt.cli.evaluate", *given])
+    return LocalJob(f"{training.key}.{name}", [sys.executable, "-m", "nmt.cli.evaluate", *words])

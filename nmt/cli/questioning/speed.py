@@ -1,4 +1,4 @@
-"""How fast the trained models translate: measured apart, one after the other, while nothing else should run."""
+"""Translation speed of the trained models, measured one after the other on an otherwise idle machine."""
 
 import logging
 import os
@@ -10,41 +10,41 @@ from omegaconf import OmegaConf
 from nmt.cli.questioning.runs import Runs, Table, Training, rows_of
 from nmt.config import MachineConfig, SearchConfig, from_hydra
 from nmt.data import read_json, write_json
-from nmt.evaluation import load_translator
+from nmt.decoding import load_translator
 from nmt.run import provenance
 from nmt.runtime import setup_runtime
 
 WARM_UP = 64
-"""Sentences that are translated before, so that no memory is fetched for the first time in what is measured."""
+"""Number of sentences translated before the measurement, so that memory is already allocated."""
 BUSY = 0.3
-"""Load of a core beyond which something else runs."""
+"""Load per core above which another process is assumed to run."""
 
 log = logging.getLogger(__name__)
 
 
 def without_speed(tables: Sequence[Table], runs: Runs) -> list[Training]:
-    """The rows that are translated and not measured."""
-    return [each for each in rows_of(tables) if runs.translated(each) and not runs.speed_path(each).is_file()]
+    """Return the rows that are translated but not measured."""
+    return [row for row in rows_of(tables) if runs.translated(row) and not runs.speed_path(row).is_file()]
 
 
 def measure_speeds(tables: Sequence[Table], runs: Runs) -> None:
-    """Translates the test set of each with all cores, and notes how long it took."""
+    """Translate the test set with each row's search on all cores, and record the time."""
     missing = without_speed(tables, runs)
     load = os.getloadavg()[0]
     if missing and load > BUSY * (os.cpu_count() or 1):
         log.warning(
-            "the load is %.1f: something else runs, or did a minute ago, and what is measured may be slow", load
+            "the load is %.1f: another process runs or ran a minute ago, so that measurements are too slow", load
         )
-    for number, each in enumerate(missing, 1):
-        found = speed(each, runs)
-        path = runs.speed_path(each)
+    for number, row in enumerate(missing, 1):
+        speed = measure_speed(row, runs)
+        path = runs.speed_path(row)
         path.parent.mkdir(exist_ok=True)
-        write_json(path, found | provenance([]))
-        rate = found["sentences_per_second"]
-        log.info("%d of %d: %s, %s: %.0f sentences a second", number, len(missing), each.key, each.scores, rate)
+        write_json(path, speed | provenance([]))
+        rate = speed["sentences_per_second"]
+        log.info("%d of %d: %s, %s: %.0f sentences/s", number, len(missing), row.key, row.scores, rate)
 
 
-def speed(training: Training, runs: Runs) -> dict[str, float]:
+def measure_speed(training: Training, runs: Runs) -> dict[str, float]:
     run = runs.run(training)
     translator, _ = load_translator(run, "best", search_of(training, runs), setup_runtime(MachineConfig()).device)
     lines = run.text("test")[0]
@@ -56,6 +56,6 @@ def speed(training: Training, runs: Runs) -> dict[str, float]:
 
 
 def search_of(training: Training, runs: Runs) -> SearchConfig:
-    """The search that made the row's scores."""
+    """Return the search that made the row's scores."""
     record = read_json(runs.scores_path(training))
     return from_hydra(SearchConfig, OmegaConf.create(record["made_by"]["search"]))

@@ -1,1 +1,1 @@
-"""Corpus files to the prepared store: sources, download, reading, cleaning, shards, worker processes."""
+"""Preparation of a corpus: sources, download, reading, cleaning, sharding, worker processes, store."""

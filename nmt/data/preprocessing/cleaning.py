@@ -1,4 +1,4 @@
-"""Decides which pairs are worth training on, and says what it dropped and why."""
+"""Normalisation of text, and filtering of training pairs with a report of the dropped pairs and the reasons."""
 
 import re
 import unicodedata
@@ -10,21 +10,21 @@ from typing import Any
 from nmt.config.data import CleaningConfig
 from nmt.digests import DigestSet, digest
 
-EXAMPLES = 3  # examples of each reason in a report
-EXAMPLE_WIDTH = 80  # characters of each side of an example
-RATIO_OFFSET = 10  # characters added to both sides, so that short sentences are not judged by chance
+EXAMPLES = 3  # examples per reason in a report
+EXAMPLE_WIDTH = 80  # characters per side of an example
+RATIO_OFFSET = 10  # characters added to both lengths, because the ratio of short sentences varies by chance
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # exactly category Cc
-# Zero-width space, word joiner and byte order mark show nothing. Zero-width joiner and non-joiner (U+200D,
-# U+200C) stay: they decide how Persian, Indic scripts and emoji look. Half a surrogate pair is no character: it comes
-# from a terminal that is not UTF-8, and neither SentencePiece nor a file takes it.
 _NO_LETTER = re.compile(r"[\W_]+")
 _SOURCE = b"source"  # kind of the digests of sources
+# Zero-width space, word joiner, byte order mark, and lone surrogates. Zero-width joiner and non-joiner (U+200D, U+200C)
+# stay, because they change the look of Persian, Indic scripts and emoji. A lone surrogate is not a character: it comes
+# from a terminal that is not UTF-8, and neither SentencePiece nor a text file accepts it.
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff\ud800-\udfff]")
 
 
 class Reason(StrEnum):
-    """Why a pair is dropped. The first that holds, in this order, is the one counted."""
+    """Reason for dropping a pair. If several apply, the first in this order is counted."""
 
     empty = "empty"
     too_long = "too_long"
@@ -37,50 +37,52 @@ class Reason(StrEnum):
 
 @dataclass
 class Example:
-    """A dropped pair, normalised and cut to `EXAMPLE_WIDTH` characters a side."""
+    """A dropped pair, normalised and truncated to `EXAMPLE_WIDTH` characters per side."""
 
     line: int
-    """Where it stood, from 1; counted on over the files of the split."""
+    """Line number, from 1, counted over all files of the split."""
     src: str
     tgt: str
 
 
 @dataclass
 class CleaningReport:
-    """What `clean` did. Counts grow while its pairs are consumed and are final after the last one."""
+    """Counts and examples of `clean`. They are updated while its pairs are consumed and final after the last pair."""
 
     read: int = 0
     kept: int = 0
     altered: int = 0
-    """Kept pairs whose text normalising changed."""
+    """Number of kept pairs that normalisation changed."""
     dropped: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
     examples: dict[Reason, list[Example]] = field(default_factory=lambda: {reason: [] for reason in Reason})
     src_words: int = 0
-    """White-space separated words of all kept pairs; likewise the next three."""
+    """Number of words, separated by white space, of all kept sources; the next three fields are similar."""
     tgt_words: int = 0
     src_characters: int = 0
     tgt_characters: int = 0
 
     @classmethod
     def of(cls, fields: dict[str, Any]) -> "CleaningReport":
-        """The report whose fields, as `dataclasses.asdict` gives them, went through JSON."""
+        """Restore a report from the JSON form of `dataclasses.asdict`."""
         report = cls(**fields)
         report.dropped = {Reason(reason): count for reason, count in report.dropped.items()}
-        found = {Reason(reason): examples for reason, examples in fields["examples"].items()}
-        report.examples = {reason: [Example(**example) for example in examples] for reason, examples in found.items()}
+        report.examples = {
+            Reason(reason): [Example(**example) for example in examples]
+            for reason, examples in fields["examples"].items()
+        }
         return report
 
     def count(self, src: str, tgt: str, altered: bool, pairs: int = 1) -> None:
-        """Counts a kept, normalised pair; with `pairs` = -1 takes one back."""
+        """Count a kept, normalised pair; `pairs=-1` removes a pair from the counts."""
         self.kept += pairs
         self.altered += pairs * altered
-        self.src_words += pairs * _words(src)
-        self.tgt_words += pairs * _words(tgt)
+        self.src_words += pairs * _count_words(src)
+        self.tgt_words += pairs * _count_words(tgt)
         self.src_characters += pairs * len(src)
         self.tgt_characters += pairs * len(tgt)
 
     def drop(self, reason: Reason, line: int, src: str, tgt: str) -> None:
-        """Counts a dropped, normalised pair. The examples are those of the first lines, in whatever order they come."""
+        """Count a dropped, normalised pair. Examples come from the first lines, independent of the order of calls."""
         self.dropped[reason] += 1
         examples = self.examples[reason]
         if len(examples) < EXAMPLES or line < examples[-1].line:
@@ -89,7 +91,7 @@ class CleaningReport:
             del examples[EXAMPLES:]
 
     def add(self, later: "CleaningReport") -> None:
-        """Counts in what was read after all that this one has read."""
+        """Add the report of pairs that follow the pairs of this report."""
         for reason, examples in later.examples.items():
             self.dropped[reason] += later.dropped[reason]
             shifted = [Example(example.line + self.read, example.src, example.tgt) for example in examples]
@@ -98,7 +100,7 @@ class CleaningReport:
             setattr(self, name, getattr(self, name) + getattr(later, name))
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the report for JSON: counts, means over the kept pairs, and the examples."""
+        """Return counts, means over the kept pairs, and examples, serialisable as JSON."""
         pairs = max(self.kept, 1)
         return {
             "read": self.read,
@@ -107,11 +109,11 @@ class CleaningReport:
             "dropped": {reason.value: count for reason, count in self.dropped.items()},
             "mean_words": {"src": self.src_words / pairs, "tgt": self.tgt_words / pairs},
             "mean_characters": {"src": self.src_characters / pairs, "tgt": self.tgt_characters / pairs},
-            "examples": {reason.value: [vars(e) for e in found] for reason, found in self.examples.items()},
+            "examples": {reason.value: [vars(e) for e in examples] for reason, examples in self.examples.items()},
         }
 
     def __str__(self) -> str:
-        """A table in plain text: counts with their share, means, then the examples."""
+        """Return a plain-text table of counts with percentages, means and examples."""
         counts = {"read": self.read, **{f"  {reason}": count for reason, count in self.dropped.items()}}
         counts |= {"kept": self.kept, "  altered": self.altered}
         lines = [f"{name:<18}{count:>14,}{count / max(self.read, 1):>8.1%}" for name, count in counts.items()]
@@ -125,60 +127,65 @@ class CleaningReport:
 
 
 def normalise(text: str) -> str:
-    """Returns text in the one form that training and translation see.
+    """Return text in the normal form used in training and translation. The function is idempotent.
 
-    Control characters become spaces, zero-width space, word joiner, byte order mark and lone surrogates go, then
-    Unicode NFC, then each run of white space (of any kind, U+00A0 too) becomes one space and none is left at the ends.
-    Idempotent.
+    Control characters become spaces. Zero-width space, word joiner, byte order mark and lone surrogates are removed.
+    The text is converted to Unicode NFC. Each run of white space, including U+00A0, becomes one space, and white space
+    at the ends is removed.
     """
     return " ".join(normalise_characters(text).split())
 
 
 def normalise_characters(text: str) -> str:
-    """Return the text with `normalise` done but for its white space: invisible characters and Unicode NFC."""
-    if not text.isprintable():  # printable text has neither of the two, and is nearly all there is
+    """Return the text normalised as by `normalise`, except that white space is kept."""
+    if not text.isprintable():  # nearly all text is printable, and has no control or invisible characters
         text = _INVISIBLE.sub("", _CONTROL.sub(" ", text))
-    # NFC comes after the deletions: they can bring a letter and its accent together.
+    # NFC is applied after the deletions, because they can bring a letter and its accent together.
     return unicodedata.normalize("NFC", text)
 
 
 def loose(text: str) -> str:
-    """Return a text's letters and digits, case-folded, with one space for everything between them."""
+    """Return the letters and digits of a text, case-folded, with one space in place of other characters."""
     return _NO_LETTER.sub(" ", text.casefold()).strip()
 
 
 def source_digest(src: str) -> int | None:
-    """Return 64 bits that stand for a normalised source but for case and punctuation; None if it has no letter."""
+    """Return a digest of a normalised source that ignores case and punctuation; None if no letter or digit is left."""
     letters = loose(src)
     return digest(letters, _SOURCE) if letters else None
 
 
 def pair_digest(src: str, tgt: str) -> int:
-    """Returns 64 bits that stand for a normalised pair."""
+    """Return a digest of a normalised pair."""
     return digest(f"{src}\n{tgt}")
 
 
 def digests(pairs: Iterable[tuple[str, str]]) -> set[int]:
-    """Return the digests of held-out pairs and of their sources, normalised as `clean` does: its `held_out`."""
+    """Return the digests of held-out pairs and of their sources, for the argument `held_out` of `clean`."""
     normalised = [(normalise(src), normalise(tgt)) for src, tgt in pairs]
     sources = {source_digest(src) for src, _ in normalised}
-    return {pair_digest(*pair) for pair in normalised} | {found for found in sources if found is not None}
+    return {pair_digest(*pair) for pair in normalised} | {number for number in sources if number is not None}
 
 
 def clean(
     pairs: Iterable[tuple[str, str]], config: CleaningConfig, held_out: Container[int], report: CleaningReport
 ) -> Iterator[tuple[str, str]]:
-    """Yields the normalised pairs worth keeping, in order, and counts in `report`.
+    """Yield the normalised pairs that are kept, in order, and count kept and dropped pairs in `report`.
 
-    `held_out` has the `digests` of the validation and test sets. Memory grows with the number of kept pairs
-    only if `drop_duplicates` is set, by 12 to 24 bytes each. Pairs are told apart by 64 bits: among ten million
-    different ones the chance that any is taken for a duplicate is 3e-6.
+    Memory grows with the number of kept pairs only if `drop_duplicates` is set, by 12 to 24 bytes per pair. Pairs are
+    compared by 64-bit digests: among ten million distinct pairs, the probability of a false duplicate is 3e-6.
+
+    Args:
+        pairs: raw pairs.
+        config: which pairs to drop.
+        held_out: `digests` of the validation and test sets.
+        report: counts, updated in place.
     """
     seen = DigestSet()
     for raw_src, raw_tgt in pairs:
         report.read += 1
         src, tgt = normalise(raw_src), normalise(raw_tgt)
-        reason = _fault_of(src, tgt, config)
+        reason = _check_pair(src, tgt, config)
         if reason is None and config.drop_test_sources and source_digest(src) in held_out:
             reason = Reason.source_in_test
         if reason in (None, Reason.source_in_test) and (config.drop_test_pairs or config.drop_duplicates):
@@ -194,11 +201,11 @@ def clean(
         yield src, tgt
 
 
-def _fault_of(src: str, tgt: str, config: CleaningConfig) -> Reason | None:
-    """Returns what is wrong with a normalised pair by itself, or None."""
+def _check_pair(src: str, tgt: str, config: CleaningConfig) -> Reason | None:
+    """Return the reason to drop a normalised pair, regardless of other pairs, or None."""
     if not src or not tgt:
         return Reason.empty
-    if max(_words(src), _words(tgt)) > config.max_words or max(len(src), len(tgt)) > config.max_characters:
+    if max(_count_words(src), _count_words(tgt)) > config.max_words or max(len(src), len(tgt)) > config.max_characters:
         return Reason.too_long
     if max(len(src), len(tgt)) + RATIO_OFFSET > config.max_ratio * (min(len(src), len(tgt)) + RATIO_OFFSET):
         return Reason.ratio
@@ -207,6 +214,6 @@ def _fault_of(src: str, tgt: str, config: CleaningConfig) -> Reason | None:
     return None
 
 
-def _words(text: str) -> int:
-    """Counts the words of a normalised, non-empty text, where one space stands between any two."""
+def _count_words(text: str) -> int:
+    """Return the number of words of a normalised, non-empty text, in which single spaces separate words."""
     return text.count(" ") + 1

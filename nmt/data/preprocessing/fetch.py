@@ -1,4 +1,4 @@
-"""Gets a corpus's files: downloaded once into a folder, or read from a mirror; checked by SHA-256."""
+"""Download of a corpus's files into a folder, or use of a mirror folder, with verification by SHA-256."""
 
 import hashlib
 import http.client
@@ -29,29 +29,29 @@ from nmt.data.preprocessing.locking import locked
 from nmt.errors import UserError
 
 _CHUNK = 1 << 16  # bytes
-_MOST = 1 << 36  # bytes of a file, 64 GiB: the largest parallel corpora come in files of less
-_PASSING = {408, 425, 429, 500, 502, 503, 504}  # HTTP answers that may differ at the next attempt
+_MAX_BYTES = 1 << 36  # maximum size of a file, 64 GiB: files of the largest parallel corpora are smaller
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # HTTP status codes that justify another attempt
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a download puts up with a bad network."""
+    """Retry policy of a download."""
 
     attempts: int = 5
-    """Attempts in a row that bring no new byte before giving up."""
+    """Maximum number of consecutive attempts without a new byte."""
     backoff: float = 1.0
-    """Seconds before the second attempt; doubled before each further one."""
+    """Seconds before the second attempt; doubled before each further attempt."""
     timeout: float = 30.0
-    """Seconds to wait for a connection, and for the next bytes."""
+    """Timeout in seconds for a connection and for each read."""
 
 
 PATIENT = Patience()
 
 
-class _Fault(Exception):
-    """An attempt failed in a way that another may not."""
+class _TransientError(Exception):
+    """Failure of an attempt that another attempt may overcome."""
 
 
 def fetch(
@@ -61,25 +61,26 @@ def fetch(
     paths: Collection[str],
     patience: Patience = PATIENT,
 ) -> dict[str, Path]:
-    """Returns where each of `paths` lies on disk, complete and with the SHA-256 that `download` gives.
+    """Return the location on disk of each of `paths`, complete and with the SHA-256 given in `download`.
 
-    With a mirror, files are read where they are and nothing is written. Without one, what is not yet in
-    `folder` is fetched into it; a download that was cut off goes on where it stopped. Several processes may
-    call this at once. Raises UserError for a path without digest or outside the folder, a wrong digest, and a
-    network or disk that fails.
+    With a mirror, its files are used in place and nothing is written. Without a mirror, missing files are downloaded
+    into `folder`, and an interrupted download is resumed. Several processes may call this function at once.
+
+    Raises:
+        UserError: a path has no digest or is outside the folder, a digest does not match, or network or disk fail.
     """
-    wanted = dict.fromkeys(paths)
-    for path in wanted:
+    unique = dict.fromkeys(paths)
+    for path in unique:
         _check_path(path)
         if path not in download.sha256:
             raise UserError(f"data.download.sha256 has no entry for {path}; add the file's SHA-256 there")
     if mirror is not None:
-        return {path: _from_mirror(mirror / path, download, path) for path in wanted}
-    return {path: _from_network(folder / path, download, path, patience) for path in wanted}
+        return {path: _check_mirror(mirror / path, download, path) for path in unique}
+    return {path: _fetch_file(folder / path, download, path, patience) for path in unique}
 
 
 def sha256_of(path: Path) -> str:
-    """Returns the SHA-256 of a file in hexadecimal; memory does not grow with the file. Raises OSError."""
+    """Return the SHA-256 of a file in hexadecimal, in constant memory; raise OSError if it cannot be read."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -89,56 +90,58 @@ def _check_path(path: str) -> None:
     inside = pure.parts and not pure.is_absolute() and ".." not in pure.parts
     if not inside or "\\" in path or not path.isprintable():
         raise UserError(
-            f"{path!r} is no path inside data.download.url; "
+            f"{path!r} is not a path inside data.download.url; "
             "write it relative to that address, with / between folders and without .."
         )
 
 
-def _from_mirror(file: Path, download: DownloadConfig, path: str) -> Path:
+def _check_mirror(file: Path, download: DownloadConfig, path: str) -> Path:
+    """Return a file of the mirror after checking its digest."""
     try:
-        found = sha256_of(file)
+        digest = sha256_of(file)
     except OSError as error:
         raise UserError(
-            f"{file}: cannot be read ({_cause(error)}); put {path} into data.mirror, "
-            f"or leave data.mirror out to download it from {download.url}"
+            f"{file}: cannot be read ({_describe(error)}); put {path} into data.mirror, "
+            f"or unset data.mirror to download it from {download.url}"
         ) from error
-    if found != download.sha256[path]:
+    if digest != download.sha256[path]:
         raise UserError(
-            f"{file}: is another version, SHA-256 {found}, expected {download.sha256[path]}; "
-            f"put the right file there, or leave data.mirror out to download it from {download.url}"
+            f"{file}: is another version, SHA-256 {digest}, expected {download.sha256[path]}; "
+            f"put the right file there, or unset data.mirror to download it from {download.url}"
         )
     return file
 
 
-def _from_network(file: Path, download: DownloadConfig, path: str, patience: Patience) -> Path:
+def _fetch_file(file: Path, download: DownloadConfig, path: str, patience: Patience) -> Path:
+    """Return a file of the download folder, after downloading it if it is missing or its digest differs."""
     digest = download.sha256[path]
     try:
-        # Before the lock is touched, so that a finished folder may be read-only.
+        # This check precedes the lock, so that a complete folder may be read-only.
         if file.is_file() and sha256_of(file) == digest:
             return file
         file.parent.mkdir(parents=True, exist_ok=True)
         with locked(Path(f"{file}.lock")):
-            if not (file.is_file() and sha256_of(file) == digest):  # another process may have been faster
+            if not (file.is_file() and sha256_of(file) == digest):  # it may have been downloaded meanwhile
                 _download(f"{download.url.rstrip('/')}/{quote(path)}", file, digest, patience)
-    except OSError as error:  # the network's errors never get here, so this is the disk
+    except OSError as error:  # network errors are handled in _download, so this is a disk error
         raise UserError(
-            f"{file}: cannot be read or written ({_cause(error)}); check its rights and room on the disk, "
+            f"{file}: cannot be read or written ({_describe(error)}); check permissions and free disk space, "
             "or set data.cache to another folder"
         ) from error
     return file
 
 
 def _download(url: str, file: Path, digest: str, patience: Patience) -> None:
-    """Brings `url` into `file` by way of `file.part`, which is what an interruption leaves behind."""
+    """Download `url` into `file` by way of `file.part`, which is kept after an interruption."""
     part = file.with_name(file.name + ".part")
     resumed = part.exists()
     failures, furthest = 0, _size(part)
     while True:
         try:
             _attempt(url, part, digest, patience.timeout)
-        except _Fault as fault:
-            # Only bytes beyond any earlier attempt count as progress: a server that ignores Range and always
-            # breaks off at the same place would otherwise be asked for ever.
+        except _TransientError as fault:
+            # Only bytes beyond every earlier attempt count as progress. Otherwise a server that ignores Range and
+            # always breaks off at the same byte would cause an endless loop.
             failures = 1 if _size(part) > furthest else failures + 1
             furthest = max(furthest, _size(part))
             if failures >= patience.attempts:
@@ -150,25 +153,28 @@ def _download(url: str, file: Path, digest: str, patience: Patience) -> None:
             _log.warning("%s: %s; trying again in %g s", url, fault, pause)
             time.sleep(pause)
             continue
-        found = sha256_of(part)
-        if found == digest:
+        part_digest = sha256_of(part)
+        if part_digest == digest:
             break
         part.unlink()
         if not resumed:
             raise UserError(
-                f"{file}: downloaded from {url} with SHA-256 {found}, expected {digest}; it was deleted: "
+                f"{file}: downloaded from {url} with SHA-256 {part_digest}, expected {digest}; it was deleted: "
                 "try again; if the digest stays the same, compare data.download.sha256 with the publisher's"
             )
-        resumed = False  # the part of an earlier call may stem from another version: once more from the start
+        resumed = False  # the part of an earlier call may be of another version, so restart from byte 0 once
     with open(part, "rb+") as done:
         os.fsync(done.fileno())
     os.replace(part, file)
 
 
 def _attempt(url: str, part: Path, digest: str, timeout: float) -> None:
-    """Adds to `part` what is missing.
+    """Download the missing bytes of `part`.
 
-    Raises _Fault if another attempt may succeed, UserError if none can, OSError if the disk fails.
+    Raises:
+        _TransientError: another attempt may succeed.
+        UserError: no attempt can succeed.
+        OSError: the disk fails.
     """
     offset = _size(part)
     headers = {"User-Agent": "nmt"} | ({"Range": f"bytes={offset}-"} if offset else {})
@@ -177,63 +183,64 @@ def _attempt(url: str, part: Path, digest: str, timeout: float) -> None:
     except HTTPError as error:
         error.close()
         if error.code == 416 and offset:
-            if sha256_of(part) == digest:  # it was complete, and lacked only its name
+            if sha256_of(part) == digest:  # the part is complete and only has to be renamed
                 return
             part.unlink()
-            raise _Fault("the partial file was longer than the server's, and was deleted") from error
-        if error.code in _PASSING:
-            raise _Fault(_cause(error)) from error
-        raise UserError(_hopeless(url, error)) from error
+            raise _TransientError("the partial file was longer than the server's, and was deleted") from error
+        if error.code in _TRANSIENT:
+            raise _TransientError(_describe(error)) from error
+        raise _permanent_error(url, error) from error
     except (ValueError, http.client.InvalidURL) as error:
-        raise UserError(_hopeless(url, error)) from error
+        raise _permanent_error(url, error) from error
     except (OSError, http.client.HTTPException) as error:
-        raise _Fault(_cause(error)) from error
+        raise _TransientError(_describe(error)) from error
     with response:
         sent = response.headers.get("Content-Range", "")
         if response.status == 206 and not sent.startswith(f"bytes {offset}-"):
             part.unlink()
-            raise _Fault("the server sent another range than was asked for")
+            raise _TransientError("the server sent another range than requested")
         if response.status != 206:
             offset = 0  # the server ignores Range and sends the whole file
         _receive(response, part, offset)
 
 
 def _receive(response: http.client.HTTPResponse, part: Path, offset: int) -> None:
-    """Writes the response's body into `part` from byte `offset` on."""
+    """Write the body of the response into `part` from byte `offset` on."""
     length = response.headers.get("Content-Length", "")
     total = offset + int(length) if length.isdecimal() and len(length) < 20 else None
     _refuse_too_large(part, total or 0, (total or 0) - _size(part))
     received = offset
     with open(part, "ab") as file, _progress_bar() as bar:
         file.truncate(offset)
-        # Starting from what is there already, the bar's speed and time left count this attempt's bytes alone.
+        # With `completed` set to the offset, speed and time left count only the bytes of this attempt.
         task = bar.add_task(escape(part.name.removesuffix(".part")), total=total, completed=offset)
         while True:
             try:
                 chunk = response.read(_CHUNK)
             except (OSError, http.client.HTTPException) as error:
-                raise _Fault(f"{_cause(error)} after {received} bytes") from error
+                raise _TransientError(f"{_describe(error)} after {received} bytes") from error
             if not chunk:
                 break
             file.write(chunk)
             received += len(chunk)
             _refuse_too_large(part, received)
             bar.update(task, completed=received)
-    # http.client says nothing when a body of known length is cut off.
+    # http.client raises no error when a body of known length is cut off.
     if total is not None and received < total:
-        raise _Fault(f"the connection broke off after {received} of {total} bytes")
+        raise _TransientError(f"the connection broke off after {received} of {total} bytes")
 
 
 def _refuse_too_large(part: Path, size: int, missing: int = 0) -> None:
-    """
-    Raises:
-        UserError: a file has more bytes than is sensible, or lacks more than the disk has room for.
-    """
+    """Raise UserError if a file exceeds the maximum size, or its missing bytes exceed the free disk space."""
     name = part.name.removesuffix(".part")
-    if size > _MOST:
-        raise UserError(f"{name} is larger than {_MOST >> 30} GiB; fetch it yourself and give data.mirror=FOLDER")
+    if size > _MAX_BYTES:
+        raise UserError(
+            f"{name} is larger than {_MAX_BYTES >> 30} GiB; download it yourself and set data.mirror=FOLDER"
+        )
     if missing > 0 and missing > (free := shutil.disk_usage(part.parent).free):
-        raise UserError(f"{name} needs {missing:,} bytes more, and {part.parent} has {free:,}; give another data.cache")
+        raise UserError(
+            f"{name} needs {missing:,} bytes more, but {part.parent} has {free:,} free; choose another data.cache"
+        )
 
 
 def _progress_bar() -> Progress:
@@ -246,19 +253,19 @@ def _size(file: Path) -> int:
     return file.stat().st_size if file.exists() else 0
 
 
-def _hopeless(url: str, error: Exception) -> str:
-    return (
-        f"{url}: cannot be downloaded ({_cause(error)}); check data.download.url and the file's name, "
+def _permanent_error(url: str, error: Exception) -> UserError:
+    return UserError(
+        f"{url}: cannot be downloaded ({_describe(error)}); check data.download.url and the file's name, "
         "or set data.mirror=FOLDER to read the same files from a folder"
     )
 
 
-def _cause(error: BaseException) -> str:
-    """Says in a few words what went wrong, without Python's wrapping."""
+def _describe(error: BaseException) -> str:
+    """Return the cause of a network or disk error in a few words."""
     if isinstance(error, HTTPError):
         return f"HTTP {error.code} {error.reason}".strip()
-    if isinstance(error, URLError):  # it wraps the socket's error, or a few words
-        return _cause(error.reason) if isinstance(error.reason, BaseException) else error.reason
+    if isinstance(error, URLError):  # it wraps the socket's error or a short text
+        return _describe(error.reason) if isinstance(error.reason, BaseException) else error.reason
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

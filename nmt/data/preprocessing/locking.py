@@ -1,4 +1,4 @@
-"""Locks between processes. The only file that imports filelock."""
+"""File locks between processes. The only file that imports filelock."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ from nmt.errors import UserError
 
 @contextmanager
 def locked(file: Path, busy: str | None = None) -> Iterator[None]:
-    """Keeps other processes out while entered; the lock goes with the process that holds it.
+    """Hold an exclusive lock inside a `with` block; it is released when the process ends.
 
     Args:
-        file: stands for what is locked.
-        busy: what to say where another process holds the lock; None: wait for it.
+        file: lock file.
+        busy: error message if another process holds the lock; None waits for the lock.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds the lock and `busy` is given.
     """
     lock = FileLock(file)
     try:

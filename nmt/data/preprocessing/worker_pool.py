@@ -1,9 +1,10 @@
-"""Processes that do steps of preparation beside each other.
+"""Pool of worker processes that run steps of preparation in parallel.
 
-Each is a Python of its own that reads a task a line and answers with lines, both JSON. Not multiprocessing: a fork of
-a process that has started torch's threads may hang, and a spawned one runs the caller's script again, torch's import
-included. Standard input ends when the process that writes to it does, however that was killed: none is left behind.
-And whoever goes on with its work waits for a lock that they all hold: none of them may write a moment longer.
+Each worker is a separate Python process that reads one task per line and answers with lines, both in JSON.
+multiprocessing is not used: a fork of a process that has started torch's threads may hang, and a spawned process runs
+the caller's script, with its import of torch, again. The standard input of a worker ends when the parent process ends,
+even if the parent is killed, so no worker is left behind. All workers hold a lock, and a preparation that continues the
+work acquires this lock first, so that no old worker writes at the same time.
 """
 
 import fcntl
@@ -20,8 +21,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from nmt.data.preprocessing.cutting import WORK, Result
-from nmt.data.preprocessing.shards import Advance, perform
+from nmt.data.preprocessing.shard_boundaries import WORK, Result
+from nmt.data.preprocessing.shard_steps import Advance, perform
 from nmt.errors import Unfinished, UserError
 from nmt.processor import available_cores
 
@@ -30,39 +31,41 @@ Process = subprocess.Popen[str]
 
 
 @dataclass(frozen=True)
-class Task:
-    """What `perform` is asked for."""
+class ShardTask:
+    """Arguments of `perform`."""
 
     step: str
     number: int
     given: dict[str, Any]
     size: int
-    """What `perform` advances by in the whole, if it does not find the step done already."""
+    """Total progress that `perform` reports, unless the step is already finished."""
 
 
-class Meter:
-    """Tells how far all tasks are."""
+class ProgressMeter:
+    """Progress of all tasks."""
 
-    def __init__(self, tasks: Sequence[Task], advance: Advance) -> None:
+    def __init__(self, tasks: Sequence[ShardTask], advance: Advance) -> None:
         self.left = [task.size for task in tasks]
         self.advance = advance
 
-    def part(self, index: int, count: int) -> None:
+    def add(self, index: int, count: int) -> None:
+        """Add progress of a task."""
         self.left[index] -= count
         self.advance(count)
 
-    def rest(self, index: int) -> None:
-        self.part(index, self.left[index])
+    def complete(self, index: int) -> None:
+        """Add the remaining progress of a task that has ended."""
+        self.add(index, self.left[index])
 
 
 class Workers:
-    """Performs tasks, in as many processes as there is work for; what one alone can do is done in this process."""
+    """Pool of at most one process per task. A single task is performed in this process."""
 
     def __init__(self, folder: Path, most: int | None) -> None:
         """
         Args:
-            folder: of the corpus.
-            most: processes; None: as many as there are cores.
+            folder: folder of the corpus.
+            most: maximum number of processes; None uses the number of cores.
         """
         self.folder = folder
         self.most = most or available_cores()
@@ -70,44 +73,44 @@ class Workers:
         self.readers: list[Thread] = []
         self.lines: SimpleQueue[tuple[Process, str]] = SimpleQueue()
 
-    def run(self, tasks: Sequence[Task], advance: Advance, alone: bool = False) -> list[Result]:
-        """Returns the results in the order of the tasks.
+    def run(self, tasks: Sequence[ShardTask], advance: Advance, alone: bool = False) -> list[Result]:
+        """Perform tasks and return their results in the order of the tasks.
 
         Args:
-            tasks: what to do.
-            advance: told how far they are.
-            alone: whether to do them all in this process.
+            tasks: the tasks.
+            advance: progress callback.
+            alone: perform all tasks in this process.
 
         Raises:
-            UserError: what the tasks read is wrong.
-            Unfinished: a process was killed, or cannot write.
+            UserError: the input of a task is not valid.
+            Unfinished: a process was killed, or output cannot be written.
         """
-        meter = Meter(tasks, advance)
+        meter = ProgressMeter(tasks, advance)
         results: dict[int, Result] = {}
         if alone or min(self.most, len(tasks)) < 2:
             for index, task in enumerate(tasks):
-                part = partial(meter.part, index)
-                results[index] = perform(self.folder, task.step, task.number, task.given, part)
-                meter.rest(index)
+                results[index] = perform(self.folder, task.step, task.number, task.given, partial(meter.add, index))
+                meter.complete(index)
             return list(results.values())
         self.start(min(self.most, len(tasks)))
         waiting = iter(enumerate(tasks))
         busy: dict[Process, int] = {}
         for process in self.processes:
-            self.give(process, waiting, busy)
+            self.send_task(process, waiting, busy)
         while busy:
             process, line = self.lines.get()
-            answer = self.understood(process, line)
+            answer = self.parse_answer(process, line)
             if "advance" in answer:
-                meter.part(busy[process], answer["advance"])
+                meter.add(busy[process], answer["advance"])
                 continue
             index = busy.pop(process)
             results[index] = answer["result"]
-            meter.rest(index)
-            self.give(process, waiting, busy)
+            meter.complete(index)
+            self.send_task(process, waiting, busy)
         return [results[index] for index in range(len(tasks))]
 
     def start(self, count: int) -> None:
+        """Start processes until there are `count`."""
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         command = [sys.executable, "-P", "-c", COMMAND, str(self.folder)]
         while len(self.processes) < count:
@@ -120,18 +123,18 @@ class Workers:
                 pass_fds=(self.lock,),
             )
             self.processes.append(process)
-            self.readers.append(Thread(target=self.listen, args=(process,), daemon=True))
+            self.readers.append(Thread(target=self.read_answers, args=(process,), daemon=True))
             self.readers[-1].start()
 
-    def listen(self, process: Process) -> None:
-        """Puts what a process says where all is read, and in the end what is no line."""
+    def read_answers(self, process: Process) -> None:
+        """Queue the lines that a process writes, and an empty string when it ends."""
         assert process.stdout is not None
         for line in process.stdout:
             self.lines.put((process, line))
         self.lines.put((process, ""))
 
-    def give(self, process: Process, waiting: Iterable[tuple[int, Task]], busy: dict[Process, int]) -> None:
-        """Gives a process the next task, if one is left."""
+    def send_task(self, process: Process, waiting: Iterable[tuple[int, ShardTask]], busy: dict[Process, int]) -> None:
+        """Send the next waiting task, if any, to a process."""
         for index, task in waiting:
             assert process.stdin is not None
             busy[process] = index
@@ -139,22 +142,24 @@ class Workers:
                 process.stdin.write(f"{json.dumps([task.step, task.number, task.given])}\n")
                 process.stdin.flush()
             except BrokenPipeError:
-                raise self.lost(process) from None
+                raise self.process_error(process) from None
             return
 
-    def understood(self, process: Process, line: str) -> dict[str, Any]:
+    def parse_answer(self, process: Process, line: str) -> dict[str, Any]:
+        """Return an answer of a process; raise its error, or Unfinished if the process has ended."""
         if not line.endswith("\n"):
-            raise self.lost(process)
+            raise self.process_error(process)
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise (Unfinished if answer["unfinished"] else UserError)(answer["error"])
         return answer
 
-    def lost(self, process: Process) -> Unfinished:
+    def process_error(self, process: Process) -> Unfinished:
+        """Return the error for a process that ended unexpectedly."""
         code = process.wait()
         return Unfinished(
-            f"a process of the preparation ended with code {code}, perhaps for want of memory; the same command goes on"
-            " from what is finished, with data.workers=1 in less memory"
+            f"a process of the preparation ended with code {code}, perhaps because of too little memory; "
+            "the same command continues from the finished parts, and data.workers=1 needs less memory"
         )
 
     def __enter__(self) -> "Workers":
@@ -167,7 +172,7 @@ class Workers:
             process.kill()
             reader.join()
             for pipe in (process.stdin, process.stdout):
-                with suppress(BrokenPipeError):  # of what it was given and has not read
+                with suppress(BrokenPipeError):  # closing flushes a task that the process has not read
                     assert pipe is not None
                     pipe.close()
             process.wait()

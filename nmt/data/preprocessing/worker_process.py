@@ -1,4 +1,4 @@
-"""Main loop of a worker process: read tasks from standard input, perform them, answer on standard output."""
+"""Main loop of a worker process, which reads tasks from standard input and writes answers to standard output."""
 
 import json
 import os
@@ -10,34 +10,37 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from nmt.data.preprocessing.shards import perform
+from nmt.data.preprocessing.shard_steps import perform
 from nmt.errors import Unfinished, UserError
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the one that asks ends the others
+    """Perform tasks until the parent process ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends SIGINT to all; the parent ends the workers
     folder = Path(sys.argv[1])
     tasks: SimpleQueue[str] = SimpleQueue()
-    Thread(target=receive, args=(tasks,), daemon=True).start()
-    with suppress(BrokenPipeError):  # whoever asked has ended in this moment
+    Thread(target=receive_tasks, args=(tasks,), daemon=True).start()
+    with suppress(BrokenPipeError):  # the parent has just ended
         while True:
-            say(answer(folder, *json.loads(tasks.get())))
+            send(perform_task(folder, *json.loads(tasks.get())))
     os._exit(0)
 
 
-def receive(tasks: SimpleQueue[str]) -> None:
-    """Ends this process in the midst of its work when the one that gives it tasks has ended."""
+def receive_tasks(tasks: SimpleQueue[str]) -> None:
+    """Queue incoming tasks, and end this process, even during a task, when the parent has ended."""
     for line in sys.stdin:
         tasks.put(line)
     os._exit(0)
 
 
-def say(something: dict[str, Any]) -> None:
-    print(json.dumps(something), flush=True)
+def send(message: dict[str, Any]) -> None:
+    """Write a message to the parent as one line of JSON."""
+    print(json.dumps(message), flush=True)
 
 
-def answer(folder: Path, step: str, number: int, given: dict[str, Any]) -> dict[str, Any]:
+def perform_task(folder: Path, step: str, number: int, given: dict[str, Any]) -> dict[str, Any]:
+    """Perform a task and return its result, or its error, as a message."""
     try:
-        return {"result": perform(folder, step, number, given, lambda count: say({"advance": count}))}
+        return {"result": perform(folder, step, number, given, lambda count: send({"advance": count}))}
     except UserError as error:
         return {"error": str(error), "unfinished": isinstance(error, Unfinished)}

@@ -1,4 +1,4 @@
-"""How fast: figures of training, decoding, preparation and start, in base units, beside the machine's own peak."""
+"""Benchmarks of training, decoding, preparation and start-up, in base units, with the matrix-product peak."""
 
 from nmt.lab.benchmark.checkpoint import CheckpointBenchmark
 from nmt.lab.benchmark.decoding import DecodingBenchmark

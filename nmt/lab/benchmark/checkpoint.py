@@ -1,4 +1,4 @@
-"""What share of the time checkpoints take."""
+"""Overhead of checkpoints, as a share of the training time."""
 
 from pathlib import Path
 
@@ -10,11 +10,14 @@ from nmt.lab.benchmark.training import new_trainer
 
 
 class CheckpointBenchmark:
+    """Time of training steps and of writing a checkpoint."""
+
     def __init__(self, config: Config, folder: Path, device: torch.device, bfloat16: bool, steps: int) -> None:
         self.trainer = new_trainer(config, folder, device, bfloat16)
         self.steps = steps
 
     def repeat(self) -> Figures:
+        """Time the training steps and then one checkpoint."""
         trainer = self.trainer
 
         def train() -> None:

@@ -1,4 +1,4 @@
-"""Sentences a second in batches, and milliseconds for one sentence alone."""
+"""Decoding throughput in batches (sentences/s) and latency of a single sentence (ms)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,20 +10,22 @@ from torch import Tensor
 
 from nmt.config import Config, SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, normalise, prepare, read_lines
-from nmt.decoding import Translator
-from nmt.evaluation import load_translator
+from nmt.decoding import Translator, load_translator
 from nmt.lab.benchmark.figures import Figures, timed
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import RunDirectory, peak_memory
 
-SINGLE_PROCESS = 40
-"""Sentences that are also translated one at a time."""
+SINGLE_SENTENCES = 40
+"""Number of sentences that are also translated one at a time."""
 NEVER = -1e4
-"""Bias of eos that keeps an untrained model from ending."""
+"""Bias of eos that keeps an untrained model from generating it."""
 
 
-class AsLongAsReferences(Translator):
-    """An untrained model that ends each hypothesis where its reference ends, so that it does a trained one's work."""
+class ReferenceLengthTranslator(Translator):
+    """Translator of an untrained model that ends each hypothesis at the length of its reference.
+
+    It thereby does the same amount of work as with a trained model.
+    """
 
     def __init__(self, model: Seq2Seq, src: Tokenizer, tgt: Tokenizer, config: SearchConfig) -> None:
         super().__init__(model, src, tgt, config)
@@ -31,43 +33,48 @@ class AsLongAsReferences(Translator):
         with torch.no_grad():
             model.output_bias[EOS_ID] = NEVER
 
-    def know(self, lines: Sequence[str], references: Sequence[str]) -> None:
+    def set_lengths(self, lines: Sequence[str], references: Sequence[str]) -> None:
+        """Store the length of the reference of each source line."""
         pairs = zip(self.src.encode([normalise(line) for line in lines]), self.tgt.encode(references), strict=True)
         self.lengths = {tuple(src): len(tgt) for src, tgt in pairs}
 
     def max_lengths(self, sources: list[list[int]], mask: Tensor) -> Tensor:
+        """Return the lengths of the references, (B,)."""
         return torch.tensor([self.lengths[tuple(ids)] for ids in sources], device=self.device)
 
 
 class DecodingBenchmark:
+    """Translation of a test set, in batches and sentence by sentence."""
+
     def __init__(self, translator: Translator, lines: list[str]) -> None:
         self.translator = translator
         self.lines = lines
 
     @classmethod
     def trained(cls, run: RunDirectory, search: SearchConfig, device: torch.device) -> "DecodingBenchmark":
-        """With a run's best checkpoint, on its test set."""
+        """Make a benchmark of the best checkpoint of a run on its test set."""
         translator, _ = load_translator(run, "best", search, device)
         return cls(translator, run.text("test")[0])
 
     @classmethod
     def untrained(cls, config: Config, search: SearchConfig, device: torch.device) -> "DecodingBenchmark":
-        """With random weights, on the corpus' test set."""
+        """Make a benchmark of a model with random weights on the test set of the corpus."""
         prepared = prepare(config.data)
         src, tgt = prepared.tokenizer("src"), prepared.tokenizer("tgt")
         torch.manual_seed(config.seed)
         model = build_model(config.model, Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)).to(device).eval()
-        translator = AsLongAsReferences(model, src, tgt, replace(search, n_best=1))
+        translator = ReferenceLengthTranslator(model, src, tgt, replace(search, n_best=1))
         lines, references = (list(read_lines(prepared.text("test").with_suffix(f".{side}"))) for side in ("src", "tgt"))
-        translator.know(lines, references)
+        translator.set_lengths(lines, references)
         return cls(translator, lines)
 
     def repeat(self) -> Figures:
+        """Translate all lines in batches and some of them one at a time."""
         seconds = timed(lambda: self.translator.translate(self.lines))
-        stride = max(1, len(self.lines) // SINGLE_PROCESS)
-        alone = [timed(partial(self.translator.translate, [line])) for line in self.lines[::stride]]
+        stride = max(1, len(self.lines) // SINGLE_SENTENCES)
+        latencies = [timed(partial(self.translator.translate, [line])) for line in self.lines[::stride]]
         return {
             "sentences_per_second": len(self.lines) / seconds,
-            "milliseconds_per_sentence": 1000 * median(alone),
+            "milliseconds_per_sentence": 1000 * median(latencies),
             "peak_rss_bytes": peak_memory(),
         }

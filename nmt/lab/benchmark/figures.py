@@ -1,4 +1,4 @@
-"""Interface of a benchmark, and the statistics of its repeated measurements."""
+"""Benchmark interface, statistics of repeated measurements, and the peak of matrix products."""
 
 import statistics
 import subprocess
@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 
 Figures = dict[str, float]
-"""Measurements by name, in base units; the name says which."""
+"""Measurements by name, in base units; the name contains the unit."""
 PEAK_SIZE = 2048
 """Rows and columns of the largest matrices whose product is timed: large enough to be bound by arithmetic."""
 SMALLEST_SIZE = 64
@@ -21,6 +21,8 @@ PRODUCT_SECONDS = 0.5
 
 
 class Benchmark(Protocol):
+    """Measurement that can be repeated."""
+
     def repeat(self) -> Figures:
         """Measure once; the first call warms up and is not counted."""
 
@@ -33,6 +35,7 @@ def timed(action: Callable[[], object]) -> float:
 
 
 def median(values: list[float]) -> float:
+    """Return the median."""
     return statistics.median(values)
 
 
@@ -45,15 +48,15 @@ def spread(values: list[float]) -> float:
 
 
 def matmul_peak(dtype: torch.dtype, repeats: int = 7, clock: Callable[[Callable[[], object]], float] = timed) -> float:
-    """Return the floating-point operations per second of a large matrix product, the best of some; 0 if unsupported.
+    """Return the highest floating-point operations per second of several large matrix products; 0 if unsupported.
 
-    The size doubles from a small one up to `PEAK_SIZE` and stops before a product that would take over
+    The size doubles from `SMALLEST_SIZE` up to `PEAK_SIZE` and stops before a product that would take longer than
     `PRODUCT_SECONDS`. Where a type is emulated, the result is the low figure of a smaller product.
 
     Args:
-        dtype: of the matrices and of their product.
+        dtype: type of the matrices and of their product.
         repeats: number of products timed at the final size.
-        clock: times an action, in seconds.
+        clock: function that times an action, in seconds.
     """
     size = SMALLEST_SIZE
     try:
@@ -63,7 +66,7 @@ def matmul_peak(dtype: torch.dtype, repeats: int = 7, clock: Callable[[Callable[
             seconds = clock(product(size, dtype))
         action = product(size, dtype)
         best = min(seconds, *(clock(action) for _ in range(repeats if seconds <= PRODUCT_SECONDS else 1)))
-    except RuntimeError:  # the type has no matrix product here
+    except RuntimeError:  # PyTorch has no matrix product of this type on this processor
         return 0.0
     return 2 * size**3 / best
 

@@ -1,4 +1,4 @@
-"""Lines a second from files to ids, and how soon a second run is ready."""
+"""Throughput of preparation (lines/s), and time of a second preparation from the cache."""
 
 import json
 import re
@@ -18,13 +18,13 @@ from nmt.errors import UserError
 from nmt.lab.benchmark.figures import Figures, timed
 
 POLL_SECONDS = 0.01
-"""Between two looks at a process; its seconds are as uncertain."""
+"""Interval between two polls of a process, and thereby the resolution of its time."""
 
 
 class PreparationBenchmark:
-    """Runs the command in a process of its own, twice, with a new cache each time; start-up is part of its seconds.
+    """Time of the preparation command with a new cache, and of a second call with that cache, including start-up.
 
-    What is fetched or written by the phrasebook is there before.
+    Downloads and the files of the phrasebook exist before the first measurement.
     """
 
     def __init__(self, config: Config) -> None:
@@ -36,6 +36,7 @@ class PreparationBenchmark:
         self.bytes = sum(path.stat().st_size for path in sources["train"].paths())
 
     def repeat(self) -> Figures:
+        """Run the command twice with a new cache."""
         with tempfile.TemporaryDirectory(prefix="nmt-benchmark-") as cache:
             command = [sys.executable, "-m", "nmt.cli.prepare", "data=files"]
             command += overrides("data", replace(self.data, cache=cache))
@@ -56,7 +57,7 @@ class PreparationBenchmark:
 
 
 def overrides(prefix: str, config: Any) -> Iterator[str]:
-    """A part of the configuration as the command line takes it."""
+    """Yield a part of the configuration as overrides of the command line."""
     for name, value in vars(config).items():
         if is_dataclass(value):
             yield from overrides(f"{prefix}.{name}", value)
@@ -65,10 +66,10 @@ def overrides(prefix: str, config: Any) -> Iterator[str]:
 
 
 def run(command: list[str]) -> float:
-    """Returns the most bytes that the process and those it started had in memory, each at its own peak, added up.
+    """Run a command and return the sum of the peak memory of its process and the processes it started, in bytes.
 
-    So Linux tells while they run. Their resource usage would not do: that begins with the memory of the process they
-    were forked from.
+    The peaks are read from /proc while the processes run. Their resource usage would include the memory of the process
+    from which they were forked.
 
     Raises:
         UserError: the command failed.
@@ -78,10 +79,10 @@ def run(command: list[str]) -> float:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         while process.poll() is None:
             for number in (str(process.pid), *started_by(process.pid)):
-                with suppress(OSError):  # it has ended meanwhile
+                with suppress(OSError):  # the process has ended
                     status = Path(f"/proc/{number}/status").read_text(encoding="utf-8")
-                    if found := re.search(r"VmHWM:\s*(\d+) kB", status):  # there is none once it has ended
-                        peaks[number] = float(found[1]) * 1024
+                    if peak := re.search(r"VmHWM:\s*(\d+) kB", status):  # absent for a process that has ended
+                        peaks[number] = float(peak[1]) * 1024
             time.sleep(POLL_SECONDS)
         if process.returncode != 0:
             errors.seek(0)
@@ -90,6 +91,7 @@ def run(command: list[str]) -> float:
 
 
 def started_by(process: int) -> list[str]:
+    """Return the ids of the child processes of a process."""
     try:
         return Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()
     except OSError:

@@ -1,4 +1,4 @@
-"""Target tokens per second through the update of the real training loop."""
+"""Training throughput (target tokens/s) of the trainer's update step."""
 
 from pathlib import Path
 
@@ -10,35 +10,42 @@ from nmt.lab.benchmark.figures import Figures, timed
 from nmt.lab.benchmark.flops import Work, training_flops
 from nmt.run import RunDirectory, peak_memory
 from nmt.training import Tracker, Trainer, build_trainer
-from nmt.training.progress import Window
+from nmt.training.progress import MetricsWindow
 
 REPETITION_SECONDS = 12.0
-"""Longest expected time of a repetition: on a slow machine it has fewer steps."""
+"""Maximum expected time of a repetition; a slow machine takes fewer steps."""
 
 
 class TrainingBenchmark:
+    """Throughput, operations per token and utilisation of training steps."""
+
     def __init__(
         self, config: Config, folder: Path, device: torch.device, bfloat16: bool, steps: int, peak: float
     ) -> None:
-        """
+        """Create a run and take a first step, which determines the number of steps per repetition.
+
         Args:
-            config: of the run to train, in `folder`.
-            steps: updates per repetition, at most; fewer where they would take over `REPETITION_SECONDS`.
-            peak: of matrix products in the precision of the training, in FLOP/s; 0 if unknown.
+            config: configuration of the run.
+            folder: folder of the run.
+            device: device to train on.
+            bfloat16: whether training computes in bfloat16.
+            steps: maximum number of steps per repetition; fewer if they would take longer than `REPETITION_SECONDS`.
+            peak: peak of matrix products in the precision of the training, in FLOP/s; 0 if unknown.
         """
         self.trainer = new_trainer(config, folder, device, bfloat16)
         self.model = config.model
         self.peak = peak
         first = timed(lambda: self.trainer.update([self.trainer.batches.next()]))
-        self.trainer.progress.window = Window()
+        self.trainer.progress.window = MetricsWindow()
         self.steps = max(1, min(steps, int(REPETITION_SECONDS / first)))
 
     def repeat(self) -> Figures:
+        """Take the steps of one repetition."""
         trainer, work = self.trainer, Work()
         position = trainer.batches.epoch, trainer.batches.index
         for _ in range(self.steps):
             work.add(trainer.batches.next())
-        trainer.batches.seek(*position)  # taken once more, so that making them is part of the time
+        trainer.batches.seek(*position)  # the same batches are made again as part of the measured time
 
         def train() -> None:
             for _ in range(self.steps):
@@ -57,7 +64,8 @@ class TrainingBenchmark:
 
 
 def new_trainer(config: Config, folder: Path, device: torch.device, bfloat16: bool) -> Trainer:
-    """A trainer of a new run."""
+    """Create a run and return its trainer."""
     run = RunDirectory(folder)
-    run.create(config, prepare(config.data))
-    return build_trainer(config, run, Tracker(run.path, config.tracking, {}), device, bfloat16)
+    prepared = prepare(config.data)
+    run.create(config, prepared)
+    return build_trainer(config, run, prepared, Tracker(run.path, config.tracking, {}), device, bfloat16)

@@ -1,4 +1,4 @@
-"""What goes on inside: gradients through time, memory by distance, gates, attention."""
+"""Diagnostics of trained models: gradients through time, memory by distance, gates and attention."""
 
 from nmt.lab.diagnostics.attention import Attended, attend
 from nmt.lab.diagnostics.gates import Recording, record_gates

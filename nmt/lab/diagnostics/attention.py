@@ -1,4 +1,4 @@
-"""Where a model looked for each of the n best translations that a search found."""
+"""Attention maps of the n best translations of a sentence."""
 
 from dataclasses import dataclass
 
@@ -11,45 +11,46 @@ from nmt.errors import UserError
 
 @dataclass(frozen=True)
 class Attended:
-    """A translation, and where the model looked."""
+    """Translation with its attention map."""
 
     text: str
     log_prob: float
-    """Natural logarithm of its probability."""
+    """Log-probability, in nats."""
     score: float
-    """After the length penalty, what translations are ranked by."""
+    """Log-probability after the length penalty, by which translations are ranked."""
     attention: AttentionMap
 
 
 @torch.inference_mode()
 def attend(translator: Translator, sentence: str) -> list[Attended]:
-    """The n best translations of a sentence, best first, as many as the search returns.
+    """Translate a sentence and return the n best translations with their attention maps, best first.
 
-    Each map is of the very pieces that the search chose, which need not be those that its text would be cut into. Of
-    an ensemble it is the mean over the members that have attention.
+    Each map is computed for the pieces that the search chose; tokenising the text again could give other pieces. The
+    map of an ensemble is the mean over the members with attention.
 
     Raises:
         UserError: the model has no attention, or the sentence is empty.
     """
     (src,) = translator.src.encode([normalise(sentence)])
     if not src:
-        raise UserError("sentence is empty; give one with words in it")
-    (found,) = translator.search([src], lambda count: None)
-    batch = make_batch([src] * len(found), [best.tokens for best in found], range(len(found))).to(translator.device)
+        raise UserError("sentence is empty; give a sentence with at least one word")
+    (hypotheses,) = translator.search([src], lambda count: None)
+    targets = [hypothesis.tokens for hypothesis in hypotheses]
+    batch = make_batch([src] * len(targets), targets, range(len(targets))).to(translator.device)
     translator.model.eval()
     weights = translator.model.attention(batch.src, batch.src_mask, batch.tgt_in)  # (B, T, S)
     if weights is None:
         raise UserError("the model has no attention to show; choose a run with model.attention")
     return [
         Attended(
-            translator.tgt.decode([best.tokens])[0],
-            best.log_prob,
-            best.score,
+            translator.tgt.decode([hypothesis.tokens])[0],
+            hypothesis.log_prob,
+            hypothesis.score,
             AttentionMap(
                 translator.src.pieces([*src, EOS_ID]),
-                translator.tgt.pieces([*best.tokens, EOS_ID]),
-                rows[: len(best.tokens) + 1].float().tolist(),
+                translator.tgt.pieces([*hypothesis.tokens, EOS_ID]),
+                rows[: len(hypothesis.tokens) + 1].float().tolist(),
             ),
         )
-        for best, rows in zip(found, weights, strict=True)
+        for hypothesis, rows in zip(hypotheses, weights, strict=True)
     ]

@@ -1,11 +1,11 @@
-"""What the gates of a trained LSTM or GRU do while a sentence is read (Karpathy et al. 2015, 4.2)."""
+"""Gate activations of a trained LSTM or GRU (Karpathy et al. 2015, section 4.2)."""
 
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from nmt.config import Cell, ModelConfig, Side
+from nmt.config import CellKind, ModelConfig, ModelSide
 from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, build_model
@@ -14,53 +14,55 @@ from nmt.models.layers.cells import ReferenceGRU, ReferenceLSTM
 from nmt.models.layers.recurrent import reverse_within_length
 
 REFERENCES = {
-    Cell.lstm: Cell.reference_lstm,
-    Cell.reference_lstm: Cell.reference_lstm,
-    Cell.gru: Cell.reference_gru,
-    Cell.reference_gru: Cell.reference_gru,
+    CellKind.lstm: CellKind.reference_lstm,
+    CellKind.reference_lstm: CellKind.reference_lstm,
+    CellKind.gru: CellKind.reference_gru,
+    CellKind.reference_gru: CellKind.reference_gru,
 }
 LEFT, RIGHT = 0.1, 0.9
-"""A gate below the one is left-saturated, as good as closed, above the other right-saturated, as good as open."""
+"""A gate below `LEFT` is left-saturated (almost closed); a gate above `RIGHT` is right-saturated (almost open)."""
 TOLERANCE = 1e-5
+"""Maximum difference between the logits of the model and of its copy in reference cells."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """A layer's gates by name, each (T, B, H), in the order of the text, whichever way it was read."""
+    """Gate activations of a layer."""
 
     gates: dict[str, Tensor]
+    """Activations (T, B, H) by name of the gate, in the order of the text, also for a backward layer."""
     mask: Tensor
     """True on real tokens, (T, B)."""
     difference: float
-    """The largest one between the logits of the model and of that whose gates these are."""
+    """Largest difference between the logits of the model and of its copy in reference cells."""
 
     @property
     def kept(self) -> Tensor:
-        """The gate that says what share of the state is kept, (T, B, H): the LSTM's forget, the GRU's update gate."""
+        """Gate that is the kept share of the state, (T, B, H): forget gate of the LSTM, update gate of the GRU."""
         return self.gates["forget" if "forget" in self.gates else "update"]
 
     def saturation(self, gate: str) -> tuple[Tensor, Tensor]:
-        """Of each unit, (H,), the share of the real tokens at which the gate is left-, and right-saturated."""
+        """Return the shares of real tokens at which each unit's gate is left- and right-saturated, both (H,)."""
         values = self.gates[gate][self.mask]  # (N, H)
         return (values < LEFT).double().mean(dim=0), (values > RIGHT).double().mean(dim=0)
 
 
 @torch.no_grad()
-def record_gates(model: Seq2Seq, config: ModelConfig, side: Side, layer: int, batch: Batch) -> Recording:
-    """Reads a batch of pairs with the model's weights in cells that are written out gate by gate.
+def record_gates(model: Seq2Seq, config: ModelConfig, side: ModelSide, layer: int, batch: Batch) -> Recording:
+    """Run a batch through a copy of the model in reference cells and record the gates of one layer.
 
     Args:
-        model: left in double precision, for evaluation.
-        config: the model's.
-        side: whose layer.
-        layer: counted from 1 at the bottom. Of a deep transition, and of the conditional decoder's bottom layer, the
-            first cell is recorded.
-        batch: the decoder reads its targets.
+        model: model to record; it remains in double precision and evaluation mode.
+        config: configuration of the model.
+        side: encoder, backward encoder or decoder.
+        layer: number of the layer, from 1 at the bottom. In a deep transition and in the bottom layer of the
+            conditional decoder, the first cell is recorded.
+        batch: sentence pairs; the targets are the inputs of the decoder.
 
     Raises:
-        UserError: the model has no such layer, or not of these cells.
+        UserError: the model does not have this layer, or its cells have no reference implementation.
     """
-    reference = build_model(replace(config, cell=REFERENCES[checked(config, side, layer)]), model.vocabulary)
+    reference = build_model(replace(config, cell=REFERENCES[checked_cell(config, side, layer)]), model.vocabulary)
     reference.to(batch.src.device, next(model.parameters()).dtype)
     reference.load_weights({name: parameter.detach() for name, parameter in model.named_parameters()})
     inputs, outputs = (batch.src, batch.src_mask, batch.tgt_in), []
@@ -71,10 +73,10 @@ def record_gates(model: Seq2Seq, config: ModelConfig, side: Side, layer: int, ba
     gates = cell.record(lambda: outputs.append(reference(*inputs)))._asdict()
     difference = float((model(*inputs) - outputs[0])[batch.tgt_mask].abs().max())
     if difference > TOLERANCE:
-        raise RuntimeError(f"the recorded gates are not those of the model: logits differ by {difference}")
-    if side == Side.decoder:
+        raise RuntimeError(f"the reference cells do not compute the same as the model: logits differ by {difference}")
+    if side == ModelSide.decoder:
         return Recording(gates, batch.tgt_mask, difference)
-    if side == Side.encoder_backward:
+    if side == ModelSide.encoder_backward:
         gates = {name: reordered(gate, reverse_within_length(batch.src_mask)) for name, gate in gates.items()}
     if config.reverse_source:
         gates = {name: reordered(gate, words_reversed(batch.src_mask)) for name, gate in gates.items()}
@@ -82,34 +84,42 @@ def record_gates(model: Seq2Seq, config: ModelConfig, side: Side, layer: int, ba
 
 
 def reordered(gate: Tensor, order: Tensor) -> Tensor:
-    """(T, B, H) by indices (T, B)."""
+    """Reorder a gate (T, B, H) in time by indices (T, B)."""
     return gate.gather(0, order.unsqueeze(-1).expand_as(gate))
 
 
-def stack(model: Seq2Seq, side: Side) -> nn.ModuleList:
+def stack(model: Seq2Seq, side: ModelSide) -> nn.ModuleList:
+    """Return the layers of one side of a model."""
     match side:
-        case Side.encoder:
+        case ModelSide.encoder:
             layers = model.encoder.forwards
-        case Side.encoder_backward:
+        case ModelSide.encoder_backward:
             layers = model.encoder.backwards
-        case Side.decoder:
+        case ModelSide.decoder:
             layers = model.decoder.layers  # type: ignore[attr-defined]
     assert isinstance(layers, nn.ModuleList)
     return layers
 
 
-def checked(config: ModelConfig, side: Side, layer: int) -> Cell:
-    """The cell of a configuration whose gates can be recorded there."""
-    if config.architecture != "recurrent" or config.cell not in REFERENCES:
-        what = config.cell if config.architecture == "recurrent" else config.architecture
-        raise UserError(f"the model is of {what}, whose gates are not shown; allowed: {', '.join(REFERENCES)}")
+def checked_cell(config: ModelConfig, side: ModelSide, layer: int) -> CellKind:
+    """Return the cell of the model.
+
+    Raises:
+        UserError: the gates of this layer cannot be recorded.
+    """
+    if config.architecture != "recurrent":
+        raise UserError(f"model.architecture={config.architecture} has no gates; choose a run with a recurrent model")
+    if config.cell not in REFERENCES:
+        raise UserError(f"gates of model.cell={config.cell} cannot be recorded; allowed: {', '.join(REFERENCES)}")
     both = config.encoder_layers if config.bidirectional_layers is None else config.bidirectional_layers
     backwards = both * config.bidirectional
     count = {
-        Side.encoder: config.encoder_layers,
-        Side.encoder_backward: backwards,
-        Side.decoder: config.decoder_layers,
+        ModelSide.encoder: config.encoder_layers,
+        ModelSide.encoder_backward: backwards,
+        ModelSide.decoder: config.decoder_layers,
     }[side]
     if layer > count:
-        raise UserError(f"layer={layer} side={side}: the model has {count} such layers; give another side= or layer=")
+        raise UserError(
+            f"side={side} layer={layer}: the model has {count} layer(s) on this side; give another side= or layer="
+        )
     return config.cell

@@ -1,4 +1,7 @@
-"""Vanishing and exploding gradients, measured (Hochreiter and Schmidhuber 1997, 3; Pascanu et al. 2013, 2)."""
+"""Measurement of vanishing and exploding gradients.
+
+Hochreiter and Schmidhuber 1997, section 3; Pascanu et al. 2013, section 2.
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from nmt.config import OptimConfig
 from nmt.data import Batch, TrainingBatches
 from nmt.models import Seq2Seq
-from nmt.models.decoders.recurrent import Decoder
+from nmt.models.decoders import RecurrentDecoder
 from nmt.models.layers.recurrent import RecurrentLayer
 from nmt.training import build_optimizer
 from nmt.training import cross_entropy as training_objective
@@ -19,77 +22,84 @@ from nmt.training.optim import clip_gradients
 
 QUARTILES = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
 HELD = 100.0
-"""A gradient has vanished or exploded once it is this many times smaller or larger than at the start."""
+"""Factor by which a gradient must shrink or grow to count as vanished or exploded."""
 
 
 @dataclass(frozen=True)
 class Decay:
-    """The gradient of a decoder's loss at step t by its bottom layer's state at step t - k, for k = 0, 1, ..., K.
+    """Gradient of the decoder's loss at step t with respect to the bottom layer's state at step t - k, k = 0, ..., K.
 
-    Each list has K + 1 lists of three: quartiles of the norm over the units, with L in nats.
+    Each list has K + 1 lists with the three quartiles of the norm over the units. The loss L is in nats.
     """
 
     state: list[list[float]]
-    """Of the gradient by the whole state: h, and of an LSTM h and c as independent variables, (dL/dh, dL/dc)."""
+    """Norm of the gradient with respect to the whole state: h, or (h, c) of an LSTM as independent variables."""
     hidden: list[list[float]]
-    """Of dL_t/dh_{t-k}, for an LSTM with c held fixed."""
+    """Norm of dL_t/dh_{t-k}; for an LSTM, c is held fixed."""
     memory: list[list[float]] | None
-    """Of an LSTM's dL_t/dc_{t-k}, through h = o tanh(c) too; None for cells without."""
+    """Norm of dL_t/dc_{t-k} of an LSTM, including the path through h = o tanh(c); None for other cells."""
     whole: float
-    """Global norm of the gradient of the mean loss by all parameters, which clipping looks at."""
+    """Global norm of the gradient of the mean loss with respect to all parameters, which clipping bounds."""
 
     def median(self) -> list[float]:
+        """Return the median norm for each k."""
         return [middle for _, middle, _ in self.state]
 
     def clip_factor(self, norm: float) -> float:
-        """What all gradients are multiplied by, near and far, when their global norm is clipped to `norm`."""
+        """Return the factor by which clipping the global norm to `norm` scales all gradients."""
         return min(1.0, norm / self.whole)
 
     @property
     def change(self) -> float:
-        """The norm at k = K over that at k = 1: the step from 0, where the loss itself reads the state, is another."""
+        """Median norm at k = K divided by that at k = 1.
+
+        The step from k = 0 to 1 is not a recurrent step alone, because the loss reads the state at k = 0 directly.
+        """
         _, first, *_, last = self.median()
         return last / first
 
     @property
     def per_step(self) -> float:
-        """The factor of a step: the geometric mean."""
+        """Geometric mean of the change per step."""
         return float(self.change ** (1 / (len(self.state) - 2)))
 
     @property
     def verdict(self) -> str:
+        """Verb for the change: vanishes, explodes or holds."""
         return "vanishes" if self.change < 1 / HELD else "explodes" if self.change > HELD else "holds"
 
 
-def measure_decay(model: Seq2Seq, batch: Batch, most: int) -> Decay:
-    """
+def measure_decay(model: Seq2Seq, batch: Batch, distance: int) -> Decay:
+    """Measure the gradient norms through time.
+
     Args:
-        model: with a recurrent decoder; left in double precision and without dropout, so that small norms are exact.
-        batch: each of its targets has more than `most` tokens, eos counted.
-        most: the largest k, K. Only losses of steps t >= K count, so that each k has the same losses.
+        model: model with a recurrent decoder. It remains in double precision and without dropout, so that small norms
+            are exact.
+        batch: sentence pairs; each target has more than `distance` tokens, including eos.
+        distance: the largest k, K. Only losses at steps t >= K count, so that each k has the same losses.
     """
     model.double().eval()
     model.zero_grad(set_to_none=True)
     losses, states, carried = unrolled(model, batch)
     norms: list[list[Tensor]] = [[] for _ in states[0]]
     whole_norms: list[Tensor] = []
-    for t in range(most, len(losses)):
+    for t in range(distance, len(losses)):
         real = batch.tgt_mask[t]
 
         def gradient_norms(parts: list[Tensor], t: int = t, real: Tensor = real) -> Tensor:
-            """Return the norms of the gradients by states k = 0, ..., K steps before, (K + 1, real)."""
+            """Return the norms of the gradients with respect to the states k = 0, ..., K steps before, (K + 1, N)."""
             gradients = torch.autograd.grad(
                 losses[t][real].sum(), parts, retain_graph=True, allow_unused=True, materialize_grads=True
             )
             return torch.stack([gradient[real].norm(dim=-1) for gradient in gradients])
 
-        back = [t - k for k in range(most + 1)]
-        for part, found in enumerate(norms):
-            found.append(gradient_norms([states[at][part] for at in back]))
+        back = [t - k for k in range(distance + 1)]
+        for part, part_norms in enumerate(norms):
+            part_norms.append(gradient_norms([states[at][part] for at in back]))
         others = [gradient_norms([carried[at][part] for at in back]) for part in range(len(norms) - 1)]
         whole_norms.append(torch.stack([norms[0][-1], *others]).norm(dim=0))
     state, *quartiles = (
-        torch.cat(found, dim=1).quantile(QUARTILES, dim=1).t().tolist() for found in (whole_norms, *norms)
+        torch.cat(columns, dim=1).quantile(QUARTILES, dim=1).t().tolist() for columns in (whole_norms, *norms)
     )
     (torch.stack(losses)[batch.tgt_mask].sum() / batch.tokens).backward()  # type: ignore[no-untyped-call]
     whole = clip_gradients(model, 0.0).item()
@@ -97,19 +107,18 @@ def measure_decay(model: Seq2Seq, batch: Batch, most: int) -> Decay:
 
 
 def unrolled(model: Seq2Seq, batch: Batch) -> tuple[list[Tensor], list[tuple[Tensor, ...]], list[tuple[Tensor, ...]]]:
-    """Run the decoder step by step.
-
-    What search does at a step is what training does (a test holds them equal), but here every state is a node.
+    """Run the decoder step by step, so that every state is a node of the graph.
 
     Returns:
-        The loss (B,) of each step; the bottom layer's state after it, each (B, H); and of that state what follows h,
-        c of an LSTM, as the next step reads it: the gradient by this node leaves out the way through h.
+        The loss (B,) of each step; the state of the bottom layer after it, each tensor (B, H); and the tensors of that
+        state after h (c of an LSTM) as inputs of the next step. The gradient with respect to such an input does not
+        include the path through h of its own step.
     """
     state = model.encode(batch.src, batch.src_mask)
     losses, states, carried = [], [], []
-    for tokens, wanted in zip(batch.tgt_in, batch.tgt_out, strict=True):
-        vectors, state = model.decoder.step(tokens, state)
-        losses.append(cross_entropy(model.project(vectors), wanted, reduction="none"))
+    for tokens, targets in zip(batch.tgt_in, batch.tgt_out, strict=True):
+        vectors, state, _ = model.decoder.step(tokens, state)
+        losses.append(cross_entropy(model.project(vectors), targets, reduction="none"))
         bottom, *upper = state.hidden
         states.append(bottom)
         carried.append(tuple(part.view_as(part) for part in bottom[1:]))
@@ -119,8 +128,11 @@ def unrolled(model: Seq2Seq, batch: Batch) -> tuple[list[Tensor], list[tuple[Ten
 
 @torch.no_grad()
 def scale_recurrent(model: Seq2Seq, scale: float) -> None:
-    """Multiplies the decoder's recurrent matrices; they are orthogonal at first, so all their singular values."""
-    assert isinstance(model.decoder, Decoder)
+    """Multiply the recurrent matrices of the decoder by a factor.
+
+    At initialisation they are orthogonal, so that all their singular values become `scale`.
+    """
+    assert isinstance(model.decoder, RecurrentDecoder)
     for layer in model.decoder.layers.modules():
         if isinstance(layer, RecurrentLayer):
             for name in layer.recurrent:
@@ -129,25 +141,25 @@ def scale_recurrent(model: Seq2Seq, scale: float) -> None:
 
 @dataclass(frozen=True)
 class ClippedTraining:
-    """A training step by step."""
+    """Record of a training with clipping, with one entry per step."""
 
     norms: list[float]
-    """The gradient's global norm before clipping."""
+    """Global norm of the gradient before clipping."""
     losses: list[float]
-    """Mean loss, nats a token."""
+    """Mean loss, in nats/token."""
 
 
 def train_clipped(model: Seq2Seq, batches: TrainingBatches, optim: OptimConfig, steps: int) -> ClippedTraining:
-    """Trains as the trainer does, at a constant learning rate; ends early where the loss is no longer finite."""
-    optimizer, found = build_optimizer(model, optim), ClippedTraining([], [])
+    """Train at a constant learning rate, and stop at the first loss or gradient that is not finite."""
+    optimizer, record = build_optimizer(model, optim), ClippedTraining([], [])
     model.train()
     for _ in range(steps):
         sums = accumulate_gradients(model, training_objective(0.0), [batches.next()], bfloat16=False)
         norm = clip_gradients(model, optim.clip_norm).item()
         if not (math.isfinite(norm) and math.isfinite(sums.loss)):
             break
-        found.norms.append(norm)
-        found.losses.append(sums.loss / sums.tokens)
+        record.norms.append(norm)
+        record.losses.append(sums.loss / sums.tokens)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return found
+    return record

@@ -1,4 +1,4 @@
-"""A look at a corpus before anyone trains on it."""
+"""Examination of a corpus before training."""
 
 from nmt.lab.doctor.examine import examine
 from nmt.lab.doctor.findings import Finding, Verdict

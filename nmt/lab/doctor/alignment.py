@@ -1,4 +1,4 @@
-"""Do the sides belong together, line by line? A word translation model learnt from the corpus itself is asked."""
+"""Line alignment of the two sides, judged by a word translation model that is trained on the corpus itself."""
 
 import itertools
 from collections import Counter
@@ -8,58 +8,59 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.words import unspaced, words_of
+from nmt.data.words import split_words, unspaced
 
 SHIFTS = (0, 1, -1, 2, -2, 3, -3)
 REACH = max(SHIFTS)
-WINDOW = 64  # lines in a row, so that each can be compared with its neighbours
+WINDOW = 64  # consecutive lines, so that each line can be compared with its neighbours
 WINDOWS = 64
-VOCABULARY = 3000  # most frequent words of a side: their table of translations has at most 72 MB
-WORDS = 30  # of a sentence that are looked at
-ROUNDS = 5  # of expectation maximisation
-TRUST = 0.9  # in the table, against the word's frequency
-FARTHEST = 20_000  # lines that are searched for a border
-CLEAR = 0.75  # agreement from which on sides are taken to belong together
-SURE = 0.9  # agreement from which on no other shift needs a try: neighbours may be alike, and fit too
-BY_CHANCE = 4.5  # standard errors that a shift must win by: one in 300,000 by chance, of some 400 that are tried
+VOCABULARY = 3000  # most frequent words of a side; the translation table takes at most 72 MB
+WORDS = 30  # words per sentence that are used
+ROUNDS = 5  # iterations of expectation maximisation
+TRUST = 0.9  # weight of the translation table in the interpolation with the word's frequency
+FARTHEST = 20_000  # maximum number of lines that are searched for a border
+CLEAR = 0.75  # agreement from which the sides count as aligned
+SURE = 0.9  # agreement from which no other shift is tried, because similar neighbours can fit too
+BY_CHANCE = 4.5  # standard errors by which a shift must win: p = 1/300,000, for about 400 comparisons
 
 Words = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Window:
-    """Lines that follow each other."""
+class LineWindow:
+    """Consecutive lines of both sides."""
 
     begin: int
-    """Lines before the first of these."""
+    """Number of lines before the first one of the window."""
     src: list[str]
     tgt: list[str]
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """Windows in a row of which the same holds."""
+class AlignedStretch:
+    """Consecutive windows with the same shift."""
 
     first: int
-    """Its first line, from 1, and its last; between two stretches the border is somewhere in between."""
+    """First line, from 1. The border to the stretch before lies between that one's last line and this line."""
     last: int
+    """Last line, from 1."""
     shift: int | None
-    """The target of line i is in line i + shift; None: nowhere near."""
+    """The target of line i is in line i + shift. None: not in a line nearby."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What the sides know of each other."""
+    """Result of the comparison of the sides."""
 
     pairs: int
-    """Pairs that were compared."""
+    """Number of pairs that were compared."""
     share: float
-    """Of these, the share that fits its own target better than that of a pair far away; 0.5: by chance."""
-    stretches: list[Stretch]
+    """Share of the pairs that fit their own target better than a distant target; 0.5 is the chance level."""
+    stretches: list[AlignedStretch]
 
 
-def windows_of(pairs: Iterable[tuple[str, str]], total: int) -> Iterator[Window]:
-    """Yields windows spread evenly over so many pairs; all of them if there are few."""
+def windows_of(pairs: Iterable[tuple[str, str]], total: int) -> Iterator[LineWindow]:
+    """Yield windows spread evenly over `total` pairs; a short corpus is covered completely."""
     count = max(1, min(WINDOWS, total // WINDOW))
     starts = {round(number * (total - WINDOW) / max(1, count - 1)) for number in range(count)} if count > 1 else {0}
     lines = iter(pairs)
@@ -68,12 +69,12 @@ def windows_of(pairs: Iterable[tuple[str, str]], total: int) -> Iterator[Window]
         block = list(itertools.islice(lines, max(0, start - done), start - done + WINDOW))
         if len(block) <= 2 * REACH:
             return
-        yield Window(start, [src for src, _ in block], [tgt for _, tgt in block])
+        yield LineWindow(start, [src for src, _ in block], [tgt for _, tgt in block])
         done = start + len(block)
 
 
 class Dictionary:
-    """The frequent words of a side, numbered."""
+    """Numbering of the frequent words of a side."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self.characters = unspaced(lines)
@@ -84,17 +85,17 @@ class Dictionary:
         return len(self.numbers)
 
     def tokens(self, line: str) -> list[str]:
-        words = words_of(line)
+        words = split_words(line)
         return list("".join(words)) if self.characters else words
 
     def __call__(self, line: str) -> Words:
-        """Numbers of a line's words, each once."""
+        """Return the numbers of the known words of a line, without repetition."""
         known = (self.numbers[word] for word in self.tokens(line)[:WORDS] if word in self.numbers)
         return np.fromiter(dict.fromkeys(known), np.int64)
 
 
 class WordTranslation:
-    """Model 1 of Brown et al. 1993 without the empty word: t(f|e) by expectation maximisation."""
+    """IBM Model 1 (Brown et al. 1993) without the empty word: t(f|e) by expectation maximisation."""
 
     def __init__(self, pairs: Sequence[tuple[Words, Words]], src_size: int, tgt_size: int) -> None:
         self.tgt_size = tgt_size
@@ -103,7 +104,7 @@ class WordTranslation:
         table: NDArray[np.float64] = np.ones(size)
         for _ in range(ROUNDS):
             weight = table[keys]
-            weight /= np.bincount(slots, weight)[slots]  # the share of each source word in a target word
+            weight /= np.bincount(slots, weight)[slots]  # posterior of each source word, given a target word
             by_source = np.bincount(keys, weight, size).reshape(src_size, tgt_size)
             table = (by_source / np.maximum(by_source.sum(axis=1, keepdims=True), 1e-9)).ravel()
         self.table = table
@@ -111,8 +112,12 @@ class WordTranslation:
         self.frequency = seen / max(1, seen.sum())
 
     def cells(self, pairs: Sequence[tuple[Words, Words]]) -> tuple[Words, Words, Words]:
-        """Each source word with each target word of its pair: the place in the table, which target word of all pairs
-        it is, and (of each target word) which pair."""
+        """Enumerate every source word with every target word of its pair.
+
+        Returns:
+            For each combination, the index into the table and the index of the target word among those of all pairs;
+            and for each target word, the index of its pair.
+        """
         keys = [(tgt[:, None] + src * self.tgt_size).ravel() for src, tgt in pairs]
         src_sizes = np.array([len(src) for src, _ in pairs])
         tgt_sizes = np.array([len(tgt) for _, tgt in pairs])
@@ -120,7 +125,7 @@ class WordTranslation:
         return np.concatenate(keys), slots, np.repeat(np.arange(len(pairs)), tgt_sizes)
 
     def scores(self, pairs: Sequence[tuple[Words, Words]]) -> NDArray[np.float64]:
-        """Of each pair: mean over the target words of log p(f|source) / p(f), in nats; 0 says nothing either way."""
+        """Return for each pair the mean of log p(f|source) / p(f) over the target words f, in nats; 0 is neutral."""
         keys, slots, owners = self.cells(pairs)
         words = np.concatenate([tgt for _, tgt in pairs])
         sizes = np.maximum(np.bincount(slots, minlength=len(words)), 1)
@@ -133,10 +138,10 @@ class WordTranslation:
         return mean
 
 
-class Comparison:
-    """Scores of all windows at all shifts. Each half of the windows is scored by what the other half taught."""
+class WindowComparison:
+    """Scores of all windows at all shifts. Each half of the windows is scored by a model trained on the other."""
 
-    def __init__(self, windows: Sequence[Window]) -> None:
+    def __init__(self, windows: Sequence[LineWindow]) -> None:
         self.windows = windows
         src = Dictionary([line for window in windows for line in window.src])
         tgt = Dictionary([line for window in windows for line in window.tgt])
@@ -144,7 +149,7 @@ class Comparison:
         self.words = [([src(line) for line in w.src], [tgt(line) for line in w.tgt]) for w in windows]
         self.dictionaries = src, tgt
         self.learn(0)
-        if self.share(0) < SURE:  # all may be shifted alike
+        if self.share(0) < SURE:  # the whole corpus may be shifted
             shares = {0: self.share(0)}
             for shift in SHIFTS[1:]:
                 self.learn(shift)
@@ -154,23 +159,23 @@ class Comparison:
         self.shifts = [self.shift_of(number) for number in range(len(windows))]
 
     def learn(self, shift: int) -> None:
-        """Learns the words from the pairs (i, i + shift)."""
+        """Train the word translation models on the pairs (i, i + shift)."""
         halves = [list(range(half, len(self.windows), 2)) for half in (0, 1)]
-        if not halves[1]:  # a single window teaches itself
+        if not halves[1]:  # a single window is scored by a model trained on itself
             halves[1] = halves[0]
-        taught = [self.pairs(half, shift) for half in halves]
-        self.models = [WordTranslation(pairs, *self.sizes) for pairs in taught]
+        self.models = [WordTranslation(self.pairs(half, shift), *self.sizes) for half in halves]
         self.far = [self.model(number).scores(self.far_pairs(number)) for number in range(len(self.windows))]
 
     def model(self, number: int) -> WordTranslation:
-        """What the half without this window has taught."""
+        """Return the model of the half that does not contain this window."""
         return self.models[1 - number % 2]
 
     def scores(self, number: int, shift: int) -> NDArray[np.float64]:
+        """Return the scores of a window's pairs (i, i + shift)."""
         return self.model(number).scores(self.pairs([number], shift))
 
     def pairs(self, numbers: Iterable[int], shift: int) -> list[tuple[Words, Words]]:
-        """The pairs (i, i + shift) of some windows, for the same lines i whatever the shift."""
+        """Return the pairs (i, i + shift) of some windows; the lines i do not depend on the shift."""
         return [
             (self.words[number][0][i], self.words[number][1][i + shift])
             for number in numbers
@@ -178,23 +183,24 @@ class Comparison:
         ]
 
     def far_pairs(self, number: int) -> list[tuple[Words, Words]]:
-        """The window's sources with the targets of a window far away, or of lines as far away as there are."""
+        """Pair the window's sources with targets of a distant window, or of distant lines in a single window."""
         src = self.words[number][0]
         tgt = self.words[(number + len(self.windows) // 2) % len(self.windows)][1]
         step = 0 if len(self.windows) > 1 else len(tgt) // 2
         return [(src[i], tgt[(i + step) % len(tgt)]) for i in range(REACH, len(src) - REACH)]
 
     def share(self, shift: int) -> float:
+        """Return the share of all pairs (i, i + shift) that score higher than a distant pair."""
         return float(np.mean(np.concatenate([self.wins(number, shift) for number in range(len(self.windows))])))
 
     def wins(self, number: int, shift: int) -> NDArray[np.float64]:
-        """1 where a pair fits better than one from far away, 0 where worse, a half where neither."""
-        own, far = self.scores(number, shift), self.far[number]
-        wins: NDArray[np.float64] = (own > far) + (own == far) * 0.5
+        """Return 1 where a pair scores higher than a distant pair, 0 where lower, and 0.5 where equal."""
+        near, far = self.scores(number, shift), self.far[number]
+        wins: NDArray[np.float64] = (near > far) + (near == far) * 0.5
         return wins
 
     def shift_of(self, number: int) -> int | None:
-        """The shift that a window shows, 0 unless another is clearly better; None: no shift fits."""
+        """Return the shift of a window, 0 unless another one is significantly better; None if no shift fits."""
         table = self.tables[number]
         best = int(table.mean(axis=1).argmax())
         gain = table[best] - table[0]
@@ -204,32 +210,34 @@ class Comparison:
         return None if self.wins(number, 0).mean() < CLEAR else 0
 
     def model_without(self, low: int, high: int) -> WordTranslation:
-        """What the windows outside the lines from `low` to `high` teach, each at its own shift."""
-        taught = [
+        """Train a model on the windows outside the lines from `low` to `high`, each window at its shift."""
+        outside = [
             pair
             for number, (window, shift) in enumerate(zip(self.windows, self.shifts, strict=True))
             if shift is not None and not low < window.begin + len(window.src) <= high + WINDOW
             for pair in self.pairs([number], shift)
         ]
-        return WordTranslation(taught, *self.sizes) if taught else self.models[1]
+        return WordTranslation(outside, *self.sizes) if outside else self.models[1]
 
 
-def agreement(windows: Sequence[Window]) -> tuple[Agreement, Comparison]:
-    """Compares windows of a corpus at each shift."""
-    comparison = Comparison(windows)
+def agreement(windows: Sequence[LineWindow]) -> tuple[Agreement, WindowComparison]:
+    """Compare the sides of the windows of a corpus at each shift."""
+    comparison = WindowComparison(windows)
     share = comparison.share(0)
     pairs = sum(len(far) for far in comparison.far)
     stretches = []
     for shift, group in itertools.groupby(zip(windows, comparison.shifts, strict=True), key=lambda pair: pair[1]):
         members = [window for window, _ in group]
-        stretches.append(Stretch(members[0].begin + 1, members[-1].begin + len(members[-1].src), shift))
+        stretches.append(AlignedStretch(members[0].begin + 1, members[-1].begin + len(members[-1].src), shift))
     return Agreement(pairs, share, stretches), comparison
 
 
-def border(pairs: Iterable[tuple[str, str]], comparison: Comparison, before: Stretch, after: Stretch) -> int:
-    """The line where one shift ends and the other begins, from 1: the likeliest one between their windows.
+def border(
+    pairs: Iterable[tuple[str, str]], comparison: WindowComparison, before: AlignedStretch, after: AlignedStretch
+) -> int:
+    """Return the most likely line, from 1, at which the shift of one stretch changes to that of the next.
 
-    Where more than `FARTHEST` lines lie between the windows, it is the first line of the later one.
+    Where more than `FARTHEST` lines lie between the stretches, the result is the first line of the later one.
     """
     assert before.shift is not None
     assert after.shift is not None
@@ -241,5 +249,5 @@ def border(pairs: Iterable[tuple[str, str]], comparison: Comparison, before: Str
     lines = range(REACH, len(block) - REACH)
     model = comparison.model_without(low, high)
     one, other = (model.scores([(src[i], tgt[i + shift]) for i in lines]) for shift in (before.shift, after.shift))
-    gain = np.concatenate([[0.0], np.cumsum(one - other)])  # of the first n lines being of the stretch before
+    gain = np.concatenate([[0.0], np.cumsum(one - other)])  # log-likelihood if the first n lines belong to `before`
     return low + int(gain.argmax()) + 1

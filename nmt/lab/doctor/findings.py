@@ -1,10 +1,10 @@
-"""What a check found: a verdict, the number behind it, where to look, and what to do."""
+"""Results of checks: verdict, measured value, example lines and remedy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-EXAMPLES = 3  # lines named for each finding
+EXAMPLES = 3  # lines named per finding
 
 
 class Verdict(StrEnum):
@@ -20,19 +20,19 @@ class Finding:
     check: str
     verdict: Verdict
     measured: str
-    """The number and what it counts."""
+    """Measured value and its unit."""
     limits: str = ""
-    """From where on the verdict is look, and bad."""
+    """Limits above which the verdict is look and bad."""
     lines: list[str] = field(default_factory=list)
-    """Examples, as `train.src:12`: line numbers from 1, counted on over the files of the split."""
+    """Examples such as `train.src:12`. Line numbers start at 1 and continue over the files of the split."""
     remedy: str = ""
-    """What to do about it; empty where all is well."""
+    """Recommended action; empty if the verdict is ok."""
     value: float | None = None
 
 
 @dataclass
 class Tally:
-    """Counts lines, and remembers the first of them."""
+    """Number of lines, and the first few of them."""
 
     count: int = 0
     lines: list[int] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Limits:
-    """A number above `look` or above `bad` is worth that verdict; None: never."""
+    """Values above which the verdict is look or bad; None: the verdict is never bad."""
 
     look: float
     bad: float | None
@@ -62,10 +62,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Share:
-    """How many of how many, somewhere in the corpus."""
+    """Share of the lines or pairs of one place in the corpus."""
 
     place: str
-    """As `train.src`."""
+    """Split and side, such as `train.src`, or the split."""
     tally: Tally
     whole: int
 
@@ -74,22 +74,22 @@ class Share:
         return self.tally.count / self.whole if self.whole else 0.0
 
 
-def worst_share(check: str, what: str, shares: Iterable[Share], limits: Limits, remedy: str) -> Finding:
-    """Judges the place with the highest share.
+def worst_share(check: str, counted: str, shares: Iterable[Share], limits: Limits, remedy: str) -> Finding:
+    """Return the finding for the place with the highest share.
 
     Args:
         check: name of the check.
-        what: what is counted, behind "12 % of".
-        shares: of each place.
-        limits: of the share.
-        remedy: for a share above them; {place} and {split} in it stand for where it is.
+        counted: text that follows "12 % of".
+        shares: one per place.
+        limits: limits of the share.
+        remedy: recommended action above the limits; {place} and {split} in it are replaced.
     """
     worst = max(shares, key=lambda share: share.value)
     verdict = limits.verdict(worst.value)
     return Finding(
         check,
         verdict,
-        f"{worst.place}: {percent(worst.value)} of {what} ({worst.tally.count:,} of {worst.whole:,})",
+        f"{worst.place}: {percent(worst.value)} of {counted} ({worst.tally.count:,} of {worst.whole:,})",
         str(limits),
         [f"{worst.place}:{line}" for line in worst.tally.lines],
         "" if verdict == Verdict.ok else remedy.format(place=worst.place, split=worst.place.split(".")[0]),
@@ -98,7 +98,7 @@ def worst_share(check: str, what: str, shares: Iterable[Share], limits: Limits, 
 
 
 def percent(share: float) -> str:
-    """With two or three digits, and never 0 % or 100 % for what is less or more."""
+    """Format a share as a percentage of two or three digits; only an exact 0 or 1 is shown as 0 % or 100 %."""
     if share in (0, 1):
         return f"{share:.0%}".replace("%", " %")
     if share < 0.0001:

@@ -1,4 +1,4 @@
-"""A model that cannot learn one batch by heart will not learn a corpus."""
+"""Overfitting test: a model that cannot fit one batch will not fit a corpus."""
 
 import logging
 import time
@@ -16,9 +16,9 @@ from nmt.training import build_optimizer, cross_entropy
 from nmt.training.optim import clip_gradients
 
 PAIRS = 8
-PIECES = 24  # of a side at the most
-LEARNT = 0.1  # nats a token: by heart
-STUCK = 0.5  # share of the first loss, above which nothing was learnt
+PIECES = 24  # maximum number of pieces per side
+LEARNT = 0.1  # nats per token below which the batch counts as learnt
+STUCK = 0.5  # share of the first loss above which the model counts as not learning
 OPTIM = OptimConfig(learning_rate=2e-3, schedule=ScheduleKind.constant, warmup_steps=0)
 
 log = logging.getLogger(__name__)
@@ -33,49 +33,55 @@ def examine_overfit(
     steps: int,
     seconds: float,
 ) -> Finding:
-    """Trains the model without dropout on a few pairs of the sample, by Adam, until it knows them by heart.
+    """Train the model without dropout on a few pairs of the sample, with Adam, until the loss is below `LEARNT`.
 
     Args:
-        config: of the model.
-        sample: pairs to choose from, no source twice.
-        tokenizers: of both sides.
-        device: to train on.
-        seed: of the weights.
-        steps: to train at the most.
-        seconds: likewise.
+        config: configuration of the model.
+        sample: pairs to choose from.
+        tokenizers: source and target tokenizer.
+        device: device to train on.
+        seed: seed of the weights.
+        steps: maximum number of steps.
+        seconds: maximum time.
     """
     lines, batch = choose(sample, tokenizers)
     if not lines:
         return Finding("one batch", Verdict.look, f"not judged: no pair of at most {PIECES} pieces in the sample")
     torch.manual_seed(seed)
-    still = config.without_noise()
     vocabulary = Vocabulary(tokenizers[0].size, tokenizers[1].size, PAD_ID, BOS_ID)
-    model = build_model(still, vocabulary).to(device)
+    model = build_model(config.without_noise(), vocabulary).to(device)
     optimizer, objective, batch = build_optimizer(model, OPTIM), cross_entropy(0.0), batch.to(device)
     losses: list[float] = []
     begin = time.monotonic()
     while len(losses) < steps and time.monotonic() - begin < seconds:
         optimizer.zero_grad()
-        loss, tokens, _ = objective(model, batch)
-        torch.autograd.backward(loss / tokens)
-        losses.append(float(loss.detach()) / tokens)
+        loss = objective(model, batch).loss
+        torch.autograd.backward(loss / batch.tokens)
+        losses.append(float(loss.detach()) / batch.tokens)
         if losses[-1] < LEARNT:
             break
         clip_gradients(model, OPTIM.clip_norm)
         optimizer.step()
     best = min(losses)
-    text = f"{losses[0]:.2f} to {best:.3f} nats a token in {len(losses)} steps on {len(lines)} pairs"
+    text = f"{losses[0]:.2f} to {best:.3f} nats/token in {len(losses)} steps on {len(lines)} pairs"
     limits = f"look above {LEARNT} nats, bad above {STUCK:.0%} of the first loss"
     if best < LEARNT:
         return Finding("one batch", Verdict.ok, text, limits, value=best)
     out_of_time = len(losses) < steps
     verdict = Verdict.bad if not best <= STUCK * losses[0] and not out_of_time else Verdict.look
-    remedy = "raise overfit_seconds" if out_of_time else "raise overfit_steps; if it stays, model.* does not learn"
+    remedy = (
+        "raise overfit_seconds"
+        if out_of_time
+        else "raise overfit_steps; if this finding remains, check the values of model.*"
+    )
     return Finding("one batch", verdict, text, limits, [f"train:{line}" for line in lines[:3]], remedy, best)
 
 
 def choose(sample: Sequence[Entry], tokenizers: Sequence[Tokenizer]) -> tuple[list[int], Batch]:
-    """The first pairs of the sample that fit, with their lines; no source twice, as it has one answer by heart."""
+    """Return the lines and the batch of the first short pairs with distinct sources.
+
+    A source with two targets cannot be learnt to a loss of 0.
+    """
     lines: list[int] = []
     chosen: tuple[list[list[int]], list[list[int]]] = [], []
     seen: set[str] = set()

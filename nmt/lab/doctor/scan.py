@@ -1,4 +1,4 @@
-"""One pass over each split for all that is cheap. Text is in memory a block at a time; held-out text stays."""
+"""One pass over each split for the checks of every line. Training text is held in memory one block at a time."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ import numpy as np
 
 from nmt.config.data import CleaningConfig
 from nmt.data.preprocessing.cleaning import CleaningReport, clean
-from nmt.data.preprocessing.shards import blocks
+from nmt.data.preprocessing.shard_steps import blocks
 from nmt.data.preprocessing.sources import Source
 from nmt.data.words import WordCounts
 from nmt.errors import UserError
@@ -20,14 +20,14 @@ from nmt.lab.doctor.text import TEXT_CHECKS, TOKENISED, capitals, matching, othe
 CODE_POINTS = 0x110000
 SIDES = ("src", "tgt")
 FINDERS = {check.name: check.find for check in TEXT_CHECKS} | {"tokenised": matching(TOKENISED), "capitals": capitals}
-"""What is counted of each side of each line."""
+"""Checks of each line of each side, by name."""
 
 
 class Entry(NamedTuple):
-    """A pair of a sample."""
+    """Sampled pair with its line number."""
 
     line: int
-    """From 1, counted on over the files of the split."""
+    """Line number from 1, continued over the files of the split."""
     src: str
     tgt: str
 
@@ -38,13 +38,13 @@ class Entry(NamedTuple):
 
 @dataclass
 class Readable:
-    """A split's pairs up to where its files are damaged, if they are."""
+    """Pairs of a split up to the first damage in its files."""
 
     source: Source
     fault: str | None = None
 
     def pairs(self, most: float = float("inf")) -> Iterator[tuple[str, str]]:
-        """The pairs, as long as they have no more than `most` characters, of those that are kept."""
+        """Yield the pairs up to a damage, and stop after `most` characters."""
         try:
             yield from self.source.pairs(most)
         except UserError as error:
@@ -53,20 +53,20 @@ class Readable:
 
 @dataclass
 class SplitScan:
-    """What one pass over a split counted."""
+    """Counts of one pass over a split."""
 
     split: str
     report: CleaningReport = field(default_factory=CleaningReport)
-    """As preparation would clean it, with every reason to drop a pair on."""
+    """Report of cleaning with every reason to drop a pair enabled."""
     sample: list[Entry] = field(default_factory=list)
     """Pairs that cleaning keeps, drawn by seed, in their order."""
     kept: int = 0
     tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
-    """By name of the check and place, as `train.src`."""
+    """Tallies by name of the check and place, such as `train.src`."""
     wholes: dict[str, int] = field(default_factory=lambda: {"numbers": 0, "addresses": 0})
-    """Pairs that the checks of pairs apply to."""
+    """Number of pairs to which each check of pairs applies."""
     characters: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]] = field(default_factory=dict)
-    """How often each code point stands on each side."""
+    """Number of occurrences of each code point on each side."""
 
     def __post_init__(self) -> None:
         for side in SIDES:
@@ -77,7 +77,7 @@ class SplitScan:
             self.tallies[name, self.split] = Tally()
 
     def shares(self, name: str) -> list[Share]:
-        """Of all places that a check was made in."""
+        """Return the shares of a check, one per place."""
         return [
             Share(place, tally, self.wholes.get(name, self.report.read))
             for (check, place), tally in self.tallies.items()
@@ -85,7 +85,7 @@ class SplitScan:
         ]
 
     def add(self, begin: int, block: list[tuple[str, str]]) -> None:
-        """Looks at pairs as they stand in the files; `begin` have gone before."""
+        """Check a block of pairs as they are in the files, after `begin` earlier pairs."""
         for at, side in enumerate(SIDES):
             lines = [pair[at] for pair in block]
             for name, find in FINDERS.items():
@@ -93,8 +93,8 @@ class SplitScan:
                 for place in find(lines):
                     tally.add(begin + place + 1)
             codes = np.frombuffer("".join(lines).encode("utf-32-le"), dtype=np.uint32)
-            found = np.bincount(codes)
-            self.characters[side][: len(found)] += found
+            counts = np.bincount(codes)
+            self.characters[side][: len(counts)] += counts
         for name, check in (("numbers", other_numbers), ("addresses", other_addresses)):
             for place, (src, tgt) in enumerate(block, start=begin + 1):
                 differs = check(src, tgt)
@@ -114,43 +114,43 @@ def scan(
     leakage: Leakage | None = None,
     words: tuple[WordCounts, WordCounts] | None = None,
 ) -> SplitScan:
-    """Reads a split once.
+    """Read a split once, count and sample.
 
     Args:
-        split: its name.
-        readable: its pairs.
+        split: name of the split.
+        readable: pairs of the split.
         cleaning: limits of length and ratio.
-        held_out: digests of the held-out pairs, for training pairs.
-        sample: pairs to draw, and the seed.
-        advance: told of each block's size.
-        leakage: is shown each pair.
-        words: counts the words of the pairs that are kept.
+        held_out: digests of the held-out pairs, for the training split.
+        sample: number of pairs to sample, and the seed.
+        advance: called with the number of pairs of each block.
+        leakage: receives each pair.
+        words: counts the words of the pairs that cleaning keeps.
     """
-    found = SplitScan(split)
+    result = SplitScan(split)
     settings = replace(cleaning, drop_identical=True, drop_duplicates=True, drop_test_pairs=True)
-    kept = clean(watched(found, readable.pairs(), advance, leakage), settings, held_out, found.report)
-    most, seed = sample
-    draw = random.Random(seed)
-    for block in blocks(Entry(found.report.read, src, tgt) for src, tgt in kept):
+    kept = clean(counted(result, readable.pairs(), advance, leakage), settings, held_out, result.report)
+    size, seed = sample
+    generator = random.Random(seed)
+    for block in blocks(Entry(result.report.read, src, tgt) for src, tgt in kept):
         for side, counts in enumerate(words or ()):
             counts.add(entry.sides[side] for entry in block)
-        for count, entry in enumerate(block, start=found.kept + 1):
-            if count <= most:
-                found.sample.append(entry)
-            elif (place := draw.randrange(count)) < most:  # algorithm R (Vitter 1985)
-                found.sample[place] = entry
-        found.kept += len(block)
-    found.sample.sort()
-    return found
+        for count, entry in enumerate(block, start=result.kept + 1):
+            if count <= size:
+                result.sample.append(entry)
+            elif (place := generator.randrange(count)) < size:  # algorithm R (Vitter 1985)
+                result.sample[place] = entry
+        result.kept += len(block)
+    result.sample.sort()
+    return result
 
 
-def watched(
-    found: SplitScan, pairs: Iterable[tuple[str, str]], advance: Callable[[int], None], leakage: Leakage | None
+def counted(
+    result: SplitScan, pairs: Iterable[tuple[str, str]], advance: Callable[[int], None], leakage: Leakage | None
 ) -> Iterator[tuple[str, str]]:
-    """Passes the pairs on as they are, and looks at them in blocks."""
+    """Yield the pairs unchanged, and count them in blocks."""
     begin = 0
     for block in blocks(pairs):
-        found.add(begin, block)
+        result.add(begin, block)
         if leakage is not None:
             for line, (src, tgt) in enumerate(block, start=begin + 1):
                 leakage.add(line, src, tgt)

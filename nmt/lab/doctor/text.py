@@ -1,4 +1,4 @@
-"""What can be seen of a line by itself, or of a pair by its characters: damage, markup, numbers, addresses."""
+"""Checks of a single line or pair by its characters: encoding errors, markup, numbers, addresses."""
 
 import re
 import unicodedata
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from nmt.lab.doctor.findings import Limits
 
 Finder = Callable[[Sequence[str]], list[int]]
-"""Takes lines and gives the places of those that have something."""
+"""Function from lines to the indices of those that match."""
 
-# What the bytes 80 to BF of UTF-8 look like when they are read as Latin-1 or Windows-1252.
+# Characters that the bytes 80 to BF of UTF-8 become when they are read as Latin-1 or Windows-1252.
 _TAIL = "[\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
 MOJIBAKE = re.compile(f"[ÂÃ]{_TAIL}|[ÄÅÎÏÐÑØÙ]{_TAIL}[ÄÅÎÏÐÑØÙ]{_TAIL}|â(?:€{_TAIL}|\x80{_TAIL})|\ufffd")
 MARKUP = re.compile(
@@ -23,7 +23,7 @@ ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>\"“”„»«]+")
 
 
 def matching(pattern: re.Pattern[str]) -> Finder:
-    """Looks at all lines at once, and at each only where there is anything."""
+    """Return a finder of the lines that match a pattern. It searches the joined lines first, which is fast."""
 
     def find(lines: Sequence[str]) -> list[int]:
         if not pattern.search("\n".join(lines)):
@@ -34,23 +34,25 @@ def matching(pattern: re.Pattern[str]) -> Finder:
 
 
 def not_nfc(lines: Sequence[str]) -> list[int]:
-    """Lines with letters and accents apart, or another form that NFC would alter."""
+    """Return the indices of lines that are not in Unicode NFC, such as lines with separate combining accents."""
     if unicodedata.is_normalized("NFC", "\n".join(lines)):
         return []
     return [place for place, line in enumerate(lines) if not unicodedata.is_normalized("NFC", line)]
 
 
 def capitals(lines: Sequence[str]) -> list[int]:
+    """Return the indices of lines with an upper-case letter."""
     return [place for place, line in enumerate(lines) if line != line.lower()]
 
 
 @dataclass(frozen=True)
 class TextCheck:
-    """A check of each line of each side."""
+    """Check of each line of each side."""
 
     name: str
     find: Finder
-    what: str
+    counted: str
+    """Text that follows "12 % of" in the finding."""
     limits: Limits
     remedy: str
 
@@ -61,7 +63,7 @@ TEXT_CHECKS = (
         matching(MOJIBAKE),
         "lines look like UTF-8 read as Latin-1, or have U+FFFD",
         Limits(0.0002, 0.01),
-        "convert the original anew (iconv -f ORIGINAL -t UTF-8), or undo it: line.encode('cp1252').decode('utf-8')",
+        "convert the original again (iconv -f ORIGINAL -t UTF-8), or undo it: line.encode('cp1252').decode('utf-8')",
     ),
     TextCheck(
         "markup",
@@ -75,7 +77,7 @@ TEXT_CHECKS = (
         matching(CONTROL),
         "lines have control or invisible characters",
         Limits(0.001, 0.05),
-        "preparation replaces them in training text; held-out references keep them: clean the files of data.{split}",
+        "preparation replaces them in training text but not in held-out references: clean the files of data.{split}",
     ),
     TextCheck(
         "normalisation",
@@ -88,13 +90,13 @@ TEXT_CHECKS = (
 
 
 def other_numbers(src: str, tgt: str) -> bool | None:
-    """Whether the digits of a pair differ in number or kind; None unless both sides have some."""
+    """Return whether the multisets of digits of the two sides differ; None if a side has no digit."""
     if not (DIGIT.search(src) and DIGIT.search(tgt)):
         return None
     return sorted(DIGIT.findall(src)) != sorted(DIGIT.findall(tgt))
 
 
 def other_addresses(src: str, tgt: str) -> bool | None:
-    """Whether the web addresses of a pair differ; None if there are none."""
+    """Return whether the web addresses of the two sides differ; None if there are none."""
     one, other = ({address.rstrip(".,;:!?)") for address in ADDRESS.findall(side)} for side in (src, tgt))
     return one != other if one or other else None

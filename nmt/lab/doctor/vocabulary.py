@@ -1,4 +1,4 @@
-"""Whether the configured tokenizer suits the corpus: its size, and what of the held-out text it has never seen."""
+"""Checks of the configured tokenizer: vocabulary size, unknown pieces, unseen characters and words, casing."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,18 +7,18 @@ import numpy as np
 from nmt.config import DataConfig
 from nmt.data import UNK_ID, Tokenizer
 from nmt.data.tokenizer import train_tokenizer
-from nmt.data.words import WordCounts, unspaced, words_of
+from nmt.data.words import WordCounts, split_words, unspaced
 from nmt.errors import UserError
-from nmt.lab.doctor.findings import Finding, Limits, Share, Tally, Verdict, percent, worst_share
+from nmt.lab.doctor.findings import EXAMPLES, Finding, Limits, Share, Tally, Verdict, percent, worst_share
 from nmt.lab.doctor.scan import SIDES, Entry, SplitScan
 
-SELDOM = 5  # times that a piece is trained on, below which its embedding stays near its random start
+SELDOM = 5  # occurrences below which the embedding of a piece stays near its initial value
 RARE_PIECES = Limits(0.25, 0.6)
 TOO_LONG = Limits(0.02, 0.2)
 
 
 def build_tokenizers(config: DataConfig, scan: SplitScan) -> tuple[list[Tokenizer], Finding | None]:
-    """Trains the configured tokenizers on the sample; without any, says why."""
+    """Train the configured tokenizers on the sample; on failure, return no tokenizer and a finding."""
     lines = [[entry.sides[side] for entry in scan.sample[: config.tokenizer.max_lines]] for side in (0, 1)]
     try:
         if config.tokenizer.joint:
@@ -26,15 +26,16 @@ def build_tokenizers(config: DataConfig, scan: SplitScan) -> tuple[list[Tokenize
         return [Tokenizer(train_tokenizer(side, config.tokenizer)) for side in lines], None
     except UserError as error:
         if len(scan.sample) == scan.kept:
-            return [], Finding("vocabulary", Verdict.bad, f"cannot be made of {scan.kept:,} pairs", remedy=str(error))
-        text = f"not judged: {len(scan.sample):,} sampled pairs are too few for it"
+            text = f"the tokenizer cannot be trained on {scan.kept:,} pairs"
+            return [], Finding("vocabulary", Verdict.bad, text, remedy=str(error))
+        text = f"not judged: {len(scan.sample):,} sampled pairs are too few to train the tokenizer"
         return [], Finding("vocabulary", Verdict.look, text, remedy=f"raise sample ({error})")
 
 
 def examine_vocabulary(
     config: DataConfig, train: SplitScan, held_out: Sequence[SplitScan], tokenizers: Sequence[Tokenizer]
 ) -> list[Finding]:
-    """Vocabulary against corpus, pieces against data.max_pieces, and unknown pieces of the held-out sets."""
+    """Check for rare pieces, pairs with more than data.max_pieces pieces, and unknown pieces in held-out sets."""
     scale = train.kept / len(train.sample)
     counts = [np.zeros(tokenizer.size) for tokenizer in tokenizers]
     long = Tally()
@@ -54,10 +55,10 @@ def examine_vocabulary(
     findings = [
         worst_share(
             "vocabulary",
-            f"pieces (data.tokenizer.vocab_size={size}) are seen less than {SELDOM} times in {train.kept:,} pairs",
+            f"pieces (data.tokenizer.vocab_size={size}) occur fewer than {SELDOM} times in {train.kept:,} pairs",
             [Share("train", seldom, sum(len(count) - 4 for count in counts))],
             RARE_PIECES,
-            f"lower data.tokenizer.vocab_size, to {size // 2} for a start",
+            f"lower data.tokenizer.vocab_size, for example to {size // 2}",
         ),
         worst_share(
             "long in pieces",
@@ -75,28 +76,28 @@ def examine_vocabulary(
                 if UNK_ID in line:
                     tally.add(entry.line)
             shares.append(Share(f"{scan.split}.{name}", tally, len(scan.sample)))
-    remedy = "a character of these lines is unknown to the tokenizer: add such text to data.train, or raise "
+    remedy = "the tokenizer has no piece for a character of these lines: add such text to data.train, or raise "
     remedy += "data.tokenizer.character_coverage"
-    findings.append(worst_share("unknown pieces", "lines have one", shares, Limits(0.01, 0.1), remedy))
+    findings.append(worst_share("unknown pieces", "lines have an unknown piece", shares, Limits(0.01, 0.1), remedy))
     return findings
 
 
 def encode(tokenizers: Sequence[Tokenizer], block: Sequence[Entry]) -> list[list[list[int]]]:
-    """Ids of the sources, and of the targets."""
+    """Return the ids of the sources and those of the targets."""
     return [tokenizer.encode([entry.sides[side] for entry in block]) for side, tokenizer in enumerate(tokenizers)]
 
 
 def lengths_of(sides: Sequence[Sequence[Sequence[int]]]) -> Iterable[int]:
-    """Pieces of each pair's longer side."""
+    """Yield the number of pieces of the longer side of each pair."""
     return (max(map(len, pair)) for pair in zip(*sides, strict=True))
 
 
 def examine_coverage(
     train: SplitScan, held_out: Sequence[SplitScan], words: tuple[WordCounts, WordCounts]
 ) -> list[Finding]:
-    """Characters and words of the held-out sets that the training set does not have.
+    """Check for characters and words of the held-out sets that the training set lacks.
 
-    A side without spaces between words has none to look for: there each sentence would be a word never seen.
+    Words are not checked on a side without spaces between words, where every sentence would count as one unseen word.
     """
     spaced = [not unspaced(entry.sides[side] for entry in train.sample) for side in range(len(SIDES))]
     characters, unseen = [], []
@@ -104,30 +105,30 @@ def examine_coverage(
         for side, name in enumerate(SIDES):
             place = f"{scan.split}.{name}"
             new = (train.characters[name] == 0) & (scan.characters[name] > 0)
-            strange = Tally(int(scan.characters[name][new].sum()))
-            signs = {chr(code) for code in np.flatnonzero(new)}
+            new_occurrences = Tally(int(scan.characters[name][new].sum()))
+            new_characters = {chr(code) for code in np.flatnonzero(new)}
             missing = Tally()
             total = 0
             for entry in scan.sample:
-                if signs.intersection(entry.sides[side]) and len(strange.lines) < 3:
-                    strange.lines.append(entry.line)
-                found = words_of(entry.sides[side])
-                total += len(found)
-                missing.count += sum(words[side].counts[word] == 0 for word in found)
-            characters.append(Share(place, strange, int(scan.characters[name].sum())))
+                if new_characters.intersection(entry.sides[side]) and len(new_occurrences.lines) < EXAMPLES:
+                    new_occurrences.lines.append(entry.line)
+                line_words = split_words(entry.sides[side])
+                total += len(line_words)
+                missing.count += sum(words[side].counts[word] == 0 for word in line_words)
+            characters.append(Share(place, new_occurrences, int(scan.characters[name].sum())))
             if spaced[side]:
                 unseen.append(Share(place, missing, total))
     add = "train and held-out text come from different sources: add text like data.{split} to data.train"
     return [
-        worst_share("characters", "characters never stand in train", characters, Limits(0.0005, 0.01), add),
-        worst_share("words", "words never stand in train", unseen, Limits(0.15, 0.5), add)
+        worst_share("characters", "characters do not occur in train", characters, Limits(0.0005, 0.01), add),
+        worst_share("words", "words do not occur in train", unseen, Limits(0.15, 0.5), add)
         if any(spaced)
-        else Finding("words", Verdict.ok, "neither side has spaces between words"),
+        else Finding("words", Verdict.ok, "not judged: neither side has spaces between words"),
     ]
 
 
 def examine_case(scans: Sequence[SplitScan]) -> Finding:
-    """Whether all splits are cased, or none."""
+    """Check that either all splits or none are lower-cased."""
     limits = Limits(0.15, 0.5)
     gaps = []
     for side in SIDES:
@@ -136,6 +137,8 @@ def examine_case(scans: Sequence[SplitScan]) -> Finding:
         gaps.append((shares[high] - shares[low], side, low, high, shares))
     gap, side, low, high, shares = max(gaps, key=lambda entry: entry[0])
     verdict = limits.verdict(gap)
-    text = f"lines with a capital: {high}.{side} {percent(shares[high])}, {low}.{side} {percent(shares[low])}"
+    text = (
+        f"lines with an upper-case letter: {high}.{side} {percent(shares[high])}, {low}.{side} {percent(shares[low])}"
+    )
     remedy = "" if verdict == Verdict.ok else f"lower-case all splits or none: data.{low} differs from data.{high}"
     return Finding("case", verdict, text, f"difference: {limits}", remedy=remedy, value=gap)

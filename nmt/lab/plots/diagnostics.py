@@ -1,4 +1,4 @@
-"""The pictures of `nmt/lab/diagnostics`: one page each, their title what they found."""
+"""Pictures of the diagnostics, one page each, with the result as the title."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-# Okabe and Ito's colours, which people who confuse red and green can tell apart too.
+# The palette of Okabe and Ito, which is distinguishable with red-green colour blindness.
 COLOURS = ("#D55E00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#000000", "#7F7F7F")
 MARKERS = "osD^vPX*"
 
 
 @dataclass(frozen=True)
 class GradientPage:
-    """What `draw_gradients` shows."""
+    """Content of the picture of gradient norms."""
 
     title: str
     panels: Mapping[str, Mapping[str, Decay]]
-    """By the title of the panel, and in it by cell."""
+    """Decay by panel title and cell."""
     clip_norm: float
     trained: str
-    """What was trained with and without clipping."""
+    """Description of the model that was trained with and without clipping."""
     clipped: ClippedTraining
     unclipped: ClippedTraining
     steps: int
-    """Of each, had it gone to its end."""
+    """Planned number of training steps."""
 
 
 def draw_gradients(page: GradientPage, picture: Path) -> None:
-    """Above: norms by distance, one panel a scale. Below: a training with and without clipping."""
+    """Draw gradient norms by distance, one panel per scale, and a training with and without clipping below them."""
     figure = new_figure(max(11.0, 3.6 * len(page.panels)), 8.8)
     figure.suptitle(page.title, fontsize=12)
     halves: Any = figure.subfigures(2, 1, height_ratios=(1.15, 1))
@@ -46,7 +46,7 @@ def draw_gradients(page: GradientPage, picture: Path) -> None:
             draw_decay(axes, decay, name, names.index(name), decay.clip_factor(page.clip_norm))
         axes.set(title=title, xlabel="distance k, in steps", yscale="log")
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel(r"norm of $\partial L_t / \partial s_{t-k}$, s the whole state")
+    panels[0].set_ylabel(r"norm of $\partial L_t / \partial s_{t-k}$, s: recurrent state")
     handles = [line for axes in panels for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
     unique = {str(line.get_label()): line for line in handles}
     unique |= {f"dashed: clipped to norm {page.clip_norm:g}": dashes()}
@@ -59,8 +59,8 @@ def draw_gradients(page: GradientPage, picture: Path) -> None:
         left.plot(steps, training.norms, **style)
         right.plot(steps, training.losses, **style)
     left.axhline(page.clip_norm, color="black", linewidth=0.8, linestyle=":")
-    left.set(title=f"{page.trained}: size of the whole gradient", ylabel="global norm, before clipping")
-    right.set(title=f"{page.trained}: what is learnt", ylabel="training loss, nats a token")
+    left.set(title=f"{page.trained}: gradient norm", ylabel="global norm, before clipping")
+    right.set(title=f"{page.trained}: training loss", ylabel="training loss, nats per token")
     for axes in (left, right):
         axes.set(xlabel="training step", yscale="log")
         plain_numbers(axes)
@@ -70,7 +70,7 @@ def draw_gradients(page: GradientPage, picture: Path) -> None:
 
 
 def plain_numbers(axes: "Axes") -> None:
-    """20 instead of 2 x 10^1 on a logarithmic axis."""
+    """Label a logarithmic axis with plain numbers, such as 20 instead of 2 x 10^1."""
     from matplotlib.ticker import LogFormatter
 
     axes.yaxis.set_major_formatter(LogFormatter())
@@ -93,24 +93,34 @@ def dashes() -> "Line2D":
 def draw_memory(
     title: str,
     classes: Sequence[str],
-    found: Mapping[str, Sequence[Accuracy]],
+    accuracies: Mapping[str, Sequence[Accuracy]],
     chance: Sequence[Accuracy],
     picture: Path,
 ) -> None:
-    """Accuracy by class of distances, with its 95 % interval. A name that ends in "without attention" is dashed."""
+    """Draw the accuracy by distance class with its 95 % interval.
+
+    A system whose name ends in "without attention" has a dashed line.
+
+    Args:
+        title: title of the picture.
+        classes: names of the distance classes.
+        accuracies: accuracy of each system by class.
+        chance: accuracy of the most frequent verb by class.
+        picture: path of the picture.
+    """
     figure = new_figure(9.5, 5.6)
     axes = figure.subplots()
     figure.suptitle(title, fontsize=12)
-    kinds = list(dict.fromkeys(name.partition(" ")[0] for name in found))
-    for number, (name, accuracies) in enumerate(found.items()):
+    kinds = list(dict.fromkeys(name.partition(" ")[0] for name in accuracies))
+    for number, (name, by_class) in enumerate(accuracies.items()):
         kind, without = kinds.index(name.partition(" ")[0]), name.endswith("without attention")
-        places = [place + 0.05 * (number - (len(found) - 1) / 2) for place in range(len(classes))]
-        shares = [100 * accuracy.share for accuracy in accuracies]
-        ends = [[100 * end for end in accuracy.interval] for accuracy in accuracies]
+        positions = [position + 0.05 * (number - (len(accuracies) - 1) / 2) for position in range(len(classes))]
+        shares = [100 * accuracy.share for accuracy in by_class]
+        ends = [[100 * end for end in accuracy.interval] for accuracy in by_class]
         errors = [[share - low for share, (low, _) in zip(shares, ends, strict=True)]]
         errors += [[high - share for share, (_, high) in zip(shares, ends, strict=True)]]
         axes.errorbar(
-            places,
+            positions,
             shares,
             yerr=errors,
             label=name,
@@ -122,11 +132,11 @@ def draw_memory(
             linewidth=1.5,
         )
     shares = [100 * accuracy.share for accuracy in chance]
-    axes.plot(shares, label="chance: always the commonest verb", color="black", linestyle=":", linewidth=1.2)
+    axes.plot(shares, label="chance: the most frequent verb", color="black", linestyle=":", linewidth=1.2)
     axes.set_xticks(range(len(classes)), classes)
     axes.set(
-        xlabel="distance from the start of the clause to its verb, in words",
-        ylabel="clauses with the right verb at their end, in percent",
+        xlabel="distance from the start of the clause to its verb, words",
+        ylabel="clauses with the correct final verb, %",
         ylim=(-2, 102),
     )
     axes.grid(alpha=0.3, axis="y")
@@ -135,14 +145,16 @@ def draw_memory(
 
 
 def draw_gates(title: str, recording: Recording, over: Recording, pieces: Sequence[str], picture: Path) -> None:
-    """Each gate over the pieces of a sentence: its mean, its units, and how often they are saturated.
+    """Draw each gate over the pieces of a sentence: its mean, its units, and the saturation of its units.
 
-    The units stand in the order of how much they keep of their state over the sentence, most at the top.
+    The units are sorted by the share of their state that they keep over the sentence, the largest share at the top.
 
     Args:
-        recording: of the sentence, (T, 1, H).
-        over: of many sentences, for the saturation.
-        pieces: of the sentence.
+        title: title of the picture.
+        recording: gates of the sentence, (T, 1, H).
+        over: gates of many sentences, from which the saturation is computed.
+        pieces: pieces of the sentence, (T,).
+        picture: path of the picture.
     """
     names = list(recording.gates)
     figure = new_figure(4.6 + 0.42 * len(pieces), 2.6 + 2.1 * len(names))
@@ -168,14 +180,16 @@ def draw_gates(title: str, recording: Recording, over: Recording, pieces: Sequen
         left, right = (share.tolist() for share in over.saturation(name))
         scatter.scatter(right, left, s=9, color=COLOURS[number], alpha=0.5)
         scatter.plot([0, 1], [1, 0], color="black", linewidth=0.6)
-        scatter.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="share below 0.1", title=f"{name}: a point a unit")
+        scatter.set(
+            xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="share below 0.1", title=f"{name}: one point per unit"
+        )
         scatter.set_xlabel("share above 0.9")
-    means.set(ylabel="mean of\nthe units", xlim=(-0.5, len(pieces) - 0.5))
+    means.set(ylabel="mean over\nunits", xlim=(-0.5, len(pieces) - 0.5))
     means.set_xticks([])
     means.grid(alpha=0.3)
     corner.axis("off")
     corner.legend(*means.get_legend_handles_labels(), loc="upper center", ncols=2, frameon=False, fontsize=9)
-    below = f"{over.mask.size(1)} validation sentences:\nshare of their pieces"
+    below = f"{over.mask.size(1)} validation sentences:\nshare of pieces"
     corner.text(0.5, -0.15, below, ha="center", va="bottom", transform=corner.transAxes, fontsize=9)
     last = gates[-1][0]
     last.set_xticks(range(len(pieces)), pieces, rotation=60, ha="right", rotation_mode="anchor", parse_math=False)

@@ -1,16 +1,16 @@
-"""The picture of a question: BLEU of each row with its interval, and by length."""
+"""Picture of a question: BLEU of each row with its interval, and by source length."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.config import Part
+from nmt.config import QuestionPart
 from nmt.evaluation.plots import new_figure, save
-from nmt.lab.plots.compare import POINT, arms
-from nmt.lab.questions.measure import Measured
+from nmt.lab.plots.compare import POINT, interval_arms
+from nmt.lab.questions.measure import MeasuredTable
 
 
-def draw_question(parts: Sequence[tuple[Part, Measured]], picture: Path) -> None:
-    """Draws a line of panels for each table that has been measured; rows keep their colours in both."""
+def draw_question(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: Path) -> None:
+    """Draw the panels of each measured table; a row has the same colour in both panels."""
     heights = [max(0.8 + 0.26 * len(table.rows), 2.2 if table.groups else 0) for _, table in parts]
     figure = new_figure(9 if any(table.groups for _, table in parts) else 6, sum(heights))
     lines = figure.add_gridspec(len(parts), 1, height_ratios=heights)
@@ -18,7 +18,7 @@ def draw_question(parts: Sequence[tuple[Part, Measured]], picture: Path) -> None
         panels = lines[at].subgridspec(1, 2 if table.groups else 1).subplots(squeeze=False)[0]
         for line, row in enumerate(table.rows.values()):
             cell = row.scores["bleu"]
-            panels[0].errorbar(cell.mean, line, xerr=[[arm] for arm in arms(cell)], color=f"C{line}", **POINT)
+            panels[0].errorbar(cell.mean, line, xerr=[[arm] for arm in interval_arms(cell)], color=f"C{line}", **POINT)
         labels = [
             f"{label} ({cell.verdict})" if (cell := row.scores["bleu"]).verdict else label
             for label, row in table.rows.items()
@@ -30,7 +30,7 @@ def draw_question(parts: Sequence[tuple[Part, Measured]], picture: Path) -> None
         panels[0].grid(alpha=0.3, axis="x")
         if table.groups:
             for line, row in enumerate(table.rows.values()):
-                below, above = zip(*map(arms, row.lengths), strict=True)
+                below, above = zip(*map(interval_arms, row.lengths), strict=True)
                 means = [cell.mean for cell in row.lengths]
                 panels[1].errorbar(range(len(means)), means, yerr=[below, above], color=f"C{line}", **POINT)
             panels[1].set_xticks(range(len(table.groups)), table.groups)

@@ -1,4 +1,4 @@
-"""Pictures of a sweep: what was found when, which key matters, and which values were good."""
+"""Pictures of a sweep: scores by trial, importance of keys, and scores by value."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,51 +11,51 @@ from nmt.evaluation.plots import new_figure, save
 
 @dataclass(frozen=True)
 class Points:
-    """The trials that have a score, in their order."""
+    """Scored trials, in the order of their numbers."""
 
     numbers: Sequence[int]
     scores: Sequence[float]
     pruned: Sequence[bool]
     label: str
-    """What the scores are."""
+    """Axis label of the scores."""
     more_is_better: bool
 
     @property
     def order(self) -> list[int]:
-        """Positions of the trials from the poorest to the best, so that the best are drawn on top."""
+        """Indices of the trials from the worst to the best; the best are drawn last, on top."""
         return sorted(range(len(self.scores)), key=lambda i: self.scores[i], reverse=not self.more_is_better)
 
 
 @dataclass(frozen=True)
 class Axis:
-    """The values of one key, one for each trial."""
+    """Values of one configuration key, one per trial."""
 
     label: str
     values: Sequence[object]
     log: bool = False
     choices: Sequence[object] | None = None
-    """All values, if they are a list and no range: one tick each."""
+    """All possible values of a categorical key, one tick each; None for a range."""
 
     @property
     def positions(self) -> list[float]:
-        """Where the values stand: a choice at its place in the list."""
+        """Axis positions of the values; the position of a choice is its index."""
         if self.choices is not None:
-            places = {str(choice): place for place, choice in enumerate(self.choices)}
-            return [float(places[str(value)]) for value in self.values]
+            indices = {str(choice): index for index, choice in enumerate(self.choices)}
+            return [float(indices[str(value)]) for value in self.values]
         return [float(str(value)) for value in self.values]
 
 
 def draw_history(points: Points, picture: Path) -> None:
-    """Draws each trial's score by its number, and the best so far as a line; a cross is a pruned trial."""
+    """Draw the score of each trial and the best score so far; a cross marks a pruned trial."""
     figure = new_figure(8, 4.5)
     axes = figure.subplots()
-    whole = [(n, s) for n, s, pruned in zip(points.numbers, points.scores, points.pruned, strict=True) if not pruned]
+    complete = [(n, s) for n, s, pruned in zip(points.numbers, points.scores, points.pruned, strict=True) if not pruned]
     cut = [(n, s) for n, s, pruned in zip(points.numbers, points.scores, points.pruned, strict=True) if pruned]
     if cut:
         axes.scatter(*zip(*cut, strict=True), marker="x", color="tab:gray", label="pruned")
-    if whole:
-        numbers, scores = zip(*whole, strict=True)
-        axes.scatter(numbers, scores, color="tab:blue", label="trained to the end")
+    if complete:
+        numbers, scores = zip(*complete, strict=True)
+        axes.scatter(numbers, scores, color="tab:blue", label="complete")
         best = list(accumulate(scores, max if points.more_is_better else min))
         axes.step(numbers, best, where="post", color="tab:orange", label="best so far")
     axes.set(xlabel="trial", ylabel=points.label)
@@ -66,7 +66,7 @@ def draw_history(points: Points, picture: Path) -> None:
 
 
 def draw_importance(shares: Mapping[str, float], picture: Path) -> None:
-    """Draws one bar a key, the most important on top."""
+    """Draw one bar per key, the most important key on top."""
     figure = new_figure(8, 1 + 0.4 * len(shares))
     axes = figure.subplots()
     bars = axes.barh(list(shares)[::-1], list(shares.values())[::-1], color="tab:blue")
@@ -76,16 +76,16 @@ def draw_importance(shares: Mapping[str, float], picture: Path) -> None:
 
 
 def draw_slices(axes_of: Sequence[Axis], points: Points, picture: Path) -> None:
-    """Draws the score against each key, one panel a key; the darker a point, the later the trial."""
+    """Draw the score by value, one panel per key; later trials are darker."""
     columns = min(4, len(axes_of))
     rows = math.ceil(len(axes_of) / columns)
     figure = new_figure(3 * columns, 2.8 * rows)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for panel in panels.flat[len(axes_of) :]:
         panel.remove()
-    for place, (axis, panel) in enumerate(zip(axes_of, panels.flat, strict=False)):
-        for marker, wanted in (("x", True), ("o", False)):
-            chosen = [i for i, pruned in enumerate(points.pruned) if pruned == wanted]
+    for index, (axis, panel) in enumerate(zip(axes_of, panels.flat, strict=False)):
+        for marker, pruned in (("x", True), ("o", False)):
+            chosen = [i for i, is_pruned in enumerate(points.pruned) if is_pruned == pruned]
             positions, scores = [axis.positions[i] for i in chosen], [points.scores[i] for i in chosen]
             colours = [points.numbers[i] for i in chosen]
             ends = {"vmin": 1 - 0.4 * max(points.numbers), "vmax": max(points.numbers)}
@@ -95,31 +95,31 @@ def draw_slices(axes_of: Sequence[Axis], points: Points, picture: Path) -> None:
             panel.set_xticks(range(len(axis.choices)), [str(choice) for choice in axis.choices])
         elif len(set(axis.positions)) <= 6:
             panel.set_xticks(sorted(set(axis.positions)), [f"{tick:g}" for tick in sorted(set(axis.positions))])
-        if place % columns == 0:
+        if index % columns == 0:
             panel.set_ylabel(points.label)
         panel.grid(alpha=0.3)
     save(figure, picture)
 
 
 def draw_parallel(axes_of: Sequence[Axis], points: Points, picture: Path) -> None:
-    """Draws each trial as a line through its values and its score; the best are the darkest."""
+    """Draw each trial as a line through its values and its score; better trials are darker."""
     from matplotlib import colormaps
 
     columns = [*axes_of, Axis(points.label, points.scores)]
     figure = new_figure(2 + 1.6 * len(columns), 5)
     axes = figure.subplots()
     heights = []
-    for place, axis in enumerate(columns):
+    for column, axis in enumerate(columns):
         positions = [math.log(position) for position in axis.positions] if axis.log else axis.positions
         low, high = (0, len(axis.choices) - 1) if axis.choices is not None else (min(positions), max(positions))
         heights.append([(position - low) / (high - low) if high > low else 0.5 for position in positions])
-        axes.axvline(place, color="black", linewidth=0.8)
+        axes.axvline(column, color="black", linewidth=0.8)
         ticks = dict(zip(heights[-1], axis.values, strict=True))
-        shown = sorted(ticks) if len(ticks) <= 6 else [min(ticks), max(ticks)]
-        for height in shown:
+        labelled = sorted(ticks) if len(ticks) <= 6 else [min(ticks), max(ticks)]
+        for height in labelled:
             value = ticks[height]
-            told = f"{value:.3g}" if isinstance(value, float) else str(value)
-            axes.text(place - 0.04, height, told, ha="right", va="center", fontsize=8, parse_math=False)
+            label = f"{value:.3g}" if isinstance(value, float) else str(value)
+            axes.text(column - 0.04, height, label, ha="right", va="center", fontsize=8, parse_math=False)
     colours = colormaps["viridis_r"]
     for rank, i in enumerate(points.order):
         share = (rank + 1) / len(points.order)

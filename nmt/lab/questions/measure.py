@@ -1,4 +1,4 @@
-"""What trained runs say to a question: its tables, whether the written answer still holds, and the literature's."""
+"""Measurements of a question's tables, and checks of the written answer and of published findings against them."""
 
 import hashlib
 import json
@@ -10,47 +10,48 @@ from typing import Any
 
 from nmt.config import Claim, Literature
 from nmt.data import read_json, write_json
-from nmt.lab.comparison.compare import Cell, Comparison, ComparisonVerdict, source_lengths
+from nmt.lab.comparison.cells import ComparisonVerdict, ScoreCell
+from nmt.lab.comparison.compare import Comparison, source_lengths
 from nmt.lab.comparison.systems import ScoredRun, System, common_test_set
 from nmt.metrics import RESAMPLES, TRIALS
 
 METRICS = ("bleu", "chrf")
-LENGTHS = 4  # groups of sentences
-FORMAT = 4  # of what is kept, and of how the tests are made
-ROUNDING = 0.005 + 1e-6  # of figures with two digits after the point
+LENGTHS = 4  # number of groups of sentences by length
+FORMAT = 4  # version of the cached records and of the tests
+ROUNDING = 0.005 + 1e-6  # rounding error of figures with two decimal places
 
 
 @dataclass(frozen=True)
 class MeasuredRow:
-    """One system; its tests are against the table's first row."""
+    """Measurements of one system, tested against the first row of its table."""
 
     seeds: list[int]
-    scores: dict[str, Cell]
+    scores: dict[str, ScoreCell]
     cost: dict[str, float]
-    lengths: list[Cell]
+    lengths: list[ScoreCell]
     """BLEU of each group of sentences by length."""
-    valid: Cell | None = None
-    """BLEU on the validation set by the row's search; None until it is known."""
+    valid: ScoreCell | None = None
+    """BLEU on the validation set with the search of the row; None until it is measured."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One table."""
+class MeasuredTable:
+    """Measurements of one table."""
 
     rows: dict[str, MeasuredRow]
-    """By label; what has not been run is not in it."""
+    """Measured rows by label."""
     signatures: dict[str, str]
     sentences: int
     groups: list[str]
-    """Lengths of the source, where it is shown by length."""
+    """Ranges of source lengths; empty if the table is not shown by length."""
     sizes: list[int]
-    """Sentences of each group."""
+    """Number of sentences of each group."""
     unit: str = "word"
     """Unit of the lengths."""
 
     @property
     def best(self) -> str | None:
-        """The row with the highest mean BLEU on the validation set: the test set chooses nothing."""
+        """Label of the row with the highest mean BLEU on the validation set; None if no row has one."""
         means = {label: row.valid.mean for label, row in self.rows.items() if row.valid is not None}
         return max(means, key=means.__getitem__) if means else None
 
@@ -61,71 +62,72 @@ def measure(
     by_length: bool,
     cache: Path,
     valid: Mapping[str, Sequence[float]],
-) -> Measured:
+) -> MeasuredTable:
     """Compare the rows with the first of them.
 
     Args:
-        rows: the runs of each row, by its label.
-        costs: of each row.
-        by_length: whether sentences are grouped by length too.
-        cache: folder for what was found: the tests take seconds a row, and most tables do not change.
-        valid: BLEU on the validation set of each row's runs.
+        rows: runs of each row, by label.
+        costs: cost of each row.
+        by_length: True to measure BLEU by source length too.
+        cache: folder that stores the measurements, because the tests take seconds per row.
+        valid: validation BLEU of the runs of each row.
 
     Raises:
         UserError: the runs cannot be compared.
     """
-    marks = {label: [fingerprint(each) for each in runs] for label, runs in rows.items()}
-    parts = [FORMAT, list(marks), marks, by_length, LENGTHS, METRICS, RESAMPLES, TRIALS]
-    kept = cache / f"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]}.json"
+    inputs = {label: [cache_key(run) for run in runs] for label, runs in rows.items()}
+    key = [FORMAT, list(inputs), inputs, by_length, LENGTHS, METRICS, RESAMPLES, TRIALS]
+    cached = cache / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}.json"
     try:
-        found = from_record(read_json(kept))
+        measured = from_record(read_json(cached))
     except (OSError, ValueError, KeyError, TypeError):
-        found = compare(rows, by_length)
+        measured = compare(rows, by_length)
         cache.mkdir(parents=True, exist_ok=True)
-        write_json(kept, asdict(found))
-    known = {
-        label: replace(row, cost=costs[label], valid=Cell(mean(valid[label]), deviation(valid[label])))
-        for label, row in found.rows.items()
+        write_json(cached, asdict(measured))
+    complete = {
+        label: replace(row, cost=costs[label], valid=ScoreCell(mean(valid[label]), deviation(valid[label])))
+        for label, row in measured.rows.items()
     }
-    return replace(found, rows=known)
+    return replace(measured, rows=complete)
 
 
 def deviation(scores: Sequence[float]) -> float | None:
     return stdev(scores) if len(scores) > 1 else None
 
 
-def fingerprint(scored: ScoredRun) -> list[Any]:
-    """Changes with whatever the tests see of a run."""
+def cache_key(scored: ScoredRun) -> list[Any]:
+    """Return everything of a run that the tests depend on; it is part of the cache key."""
     texts = scored.run.text("test")  # source and references
     return [scored.seed, {name: scored.scores[name] for name in METRICS}, scored.hypotheses, texts]
 
 
-def compare(rows: Mapping[str, Sequence[ScoredRun]], by_length: bool) -> Measured:
-    runs = {label: [with_metrics(each) for each in scored] for label, scored in rows.items()}
-    test = common_test_set([each for scored in runs.values() for each in scored], "test")
+def compare(rows: Mapping[str, Sequence[ScoredRun]], by_length: bool) -> MeasuredTable:
+    """Compare the rows with the first one, without costs and validation scores."""
+    runs = {label: [with_metrics(run) for run in scored] for label, scored in rows.items()}
+    test = common_test_set([run for scored in runs.values() for run in scored], "test")
     systems = [System(scored, label) for label, scored in runs.items()]
     comparison = Comparison(systems, test)
-    lengths: list[list[Cell]] = [[] for _ in systems]
+    lengths: list[list[ScoreCell]] = [[] for _ in systems]
     groups: list[str] = []
     sizes: list[int] = []
     unit, values = source_lengths(test.src)
     if by_length:
         breakdown = comparison.breakdown(f"{unit}s of the source", values, LENGTHS)
         lengths, groups, sizes = breakdown.cells, breakdown.groups, breakdown.sizes
-    found = {}
+    measured = {}
     for at, system in enumerate(systems):
         cells = {name: cell for name, column in comparison.cells.items() if (cell := column[at]) is not None}
-        found[system.label] = MeasuredRow(system.seeds, cells, {}, lengths[at])
-    return Measured(found, comparison.signatures, len(test.src), groups, sizes, unit)
+        measured[system.label] = MeasuredRow(system.seeds, cells, {}, lengths[at])
+    return MeasuredTable(measured, comparison.signatures, len(test.src), groups, sizes, unit)
 
 
 def with_metrics(scored: ScoredRun) -> ScoredRun:
     return replace(scored, scores={name: scored.scores[name] for name in METRICS})
 
 
-def from_record(record: dict[str, Any]) -> Measured:
+def from_record(record: dict[str, Any]) -> MeasuredTable:
     rows = {label: row_from(row) for label, row in record.pop("rows").items()}
-    return Measured(rows, **record)
+    return MeasuredTable(rows, **record)
 
 
 def row_from(record: dict[str, Any]) -> MeasuredRow:
@@ -133,14 +135,14 @@ def row_from(record: dict[str, Any]) -> MeasuredRow:
     return MeasuredRow(record["seeds"], scores, record["cost"], [cell_from(cell) for cell in record["lengths"]])
 
 
-def cell_from(record: dict[str, Any]) -> Cell:
+def cell_from(record: dict[str, Any]) -> ScoreCell:
     interval, verdict = record.pop("interval"), record.pop("verdict")
     interval = interval and (interval[0], interval[1])
-    return Cell(interval=interval, verdict=verdict and ComparisonVerdict(verdict), **record)
+    return ScoreCell(interval=interval, verdict=verdict and ComparisonVerdict(verdict), **record)
 
 
-def claim_of(measured: Measured) -> Claim:
-    """Return what an answer may be written from."""
+def claim_of(measured: MeasuredTable) -> Claim:
+    """Return the claim that the measurements support: best row, verdicts and mean BLEU."""
     verdicts = {
         label: str(cell.verdict)
         for label, row in measured.rows.items()
@@ -150,21 +152,21 @@ def claim_of(measured: Measured) -> Claim:
     return Claim(measured.best, verdicts, means)
 
 
-def contradictions(claim: Claim, measured: Measured) -> list[str]:
-    """Return where the measurements say something else than the claim; empty: it holds."""
+def contradictions(claim: Claim, measured: MeasuredTable) -> list[str]:
+    """Return the contradictions between a claim and the measurements; empty if the claim holds."""
     now = claim_of(measured)
-    found = []
+    texts = []
     if now.best != claim.best:
-        was = "not known" if claim.best is None else claim.best
-        found.append(f"the best row on the validation set was {was}, and is {now.best}")
+        before = "not measured" if claim.best is None else claim.best
+        texts.append(f"the best row on the validation set was {before} and is now {now.best}")
     for label, verdict in now.verdicts.items():
-        if (then := claim.verdicts.get(label)) != verdict:
-            found.append(f"{label} was {then or 'not compared'}, and is {verdict}")
-    return found
+        if (before := claim.verdicts.get(label, "not compared")) != verdict:
+            texts.append(f"{label} was {before} and is now {verdict}")
+    return texts
 
 
-def moved(claim: Claim, measured: Measured) -> list[str]:
-    """Figures of the claim that are others now, in words."""
+def changed_figures(claim: Claim, measured: MeasuredTable) -> list[str]:
+    """Return the mean BLEU scores that differ from those of the claim, as text."""
     means = {label: row.scores["bleu"].mean for label, row in measured.rows.items()}
     return [
         f"{label} {claim.bleu[label]:.2f}, now {mean:.2f}"
@@ -173,10 +175,10 @@ def moved(claim: Claim, measured: Measured) -> list[str]:
     ]
 
 
-def literature_verdict(literature: Literature, measured: Measured) -> str:
-    """Return which row is better here, the same or the other, or that it is undecided; empty if not measured.
+def literature_verdict(literature: Literature, measured: MeasuredTable) -> str:
+    """Return a sentence that compares a published finding with the measurements; empty if a row is not measured.
 
-    Only the direction is tested: not how much better, nor where.
+    Only the direction of the difference is compared, not its size.
     """
     first = next(iter(measured.rows), None)
     if first is None or literature.better not in measured.rows or literature.worse not in measured.rows:
@@ -185,6 +187,7 @@ def literature_verdict(literature: Literature, measured: Measured) -> str:
     tested = worse if literature.better == first else better
     difference = f"{literature.better} {better.mean:.1f}, {literature.worse} {worse.mean:.1f}"
     if tested.verdict not in (ComparisonVerdict.better, ComparisonVerdict.worse):
-        shown = "" if tested.detectable is None else f"; a difference of {tested.detectable:.1f} could have been shown"
-        return f"Undecided here ({difference}{shown})."
-    return f"{'The same' if better.mean > worse.mean else '**The opposite**'} direction here ({difference})."
+        detectable = "" if tested.detectable is None else f"; detectable difference {tested.detectable:.1f}"
+        return f"Undecided here ({difference}{detectable})."
+    direction = "Same direction" if better.mean > worse.mean else "**Opposite direction**"
+    return f"{direction} here ({difference})."

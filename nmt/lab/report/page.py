@@ -1,7 +1,7 @@
-"""A run as a page to read and as a model card: two renderings of one set of facts. The only file that imports jinja2.
+"""Report page and model card, rendered from the facts of a run. This is the only file that imports jinja2.
 
-Whatever a user gave (sentences, settings, names) is escaped by the template engine, not by the templates' authors: in
-the page by jinja2's autoescape, in the card by `finalize`.
+The template engine escapes all text from users (sentences, settings, names), by autoescape in the page and by
+`finalize` in the card. The templates do not escape.
 """
 
 import base64
@@ -17,32 +17,32 @@ import nmt
 from nmt.decoding import AttentionMap
 from nmt.evaluation.plots import draw_learning_curves
 from nmt.lab.comparison.report import escaped, interval_text
-from nmt.lab.report.facts import Facts
+from nmt.lab.report.facts import RunFacts
 from nmt.metrics import RESAMPLES
 
 TEMPLATES = Path(__file__).parent / "templates"
 CELL_WIDTH, CELL_HEIGHT, LETTER, MARGIN = 21, 17, 6.3, 10
-FAINT = 0.015
-"""Weights below this are not drawn: a page with ten maps would be twice as long, and look the same."""
+MIN_DRAWN_WEIGHT = 0.015
+"""Smaller weights are not drawn. They are hardly visible and would double the size of the page."""
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Where the parts of an attention map stand, in pixels."""
+    """Layout of an attention map, in pixels."""
 
     width: int
     height: int
     columns: list[tuple[float, str]]
     rows: list[tuple[float, str]]
     cells: list[tuple[float, float, float]]
-    """x, y and weight."""
+    """x, y and weight of each drawn cell."""
     left: float
     top: float
     cell: tuple[int, int] = (CELL_WIDTH, CELL_HEIGHT)
 
 
 def heat_map(attention: AttentionMap) -> HeatMap:
-    """Source pieces across, target pieces down."""
+    """Lay out an attention map: one column per source piece, one row per target piece."""
     left = MARGIN + LETTER * max(map(len, attention.tgt))
     top = MARGIN + LETTER * max(map(len, attention.src))
     xs = [left + CELL_WIDTH * column for column in range(len(attention.src))]
@@ -56,15 +56,15 @@ def heat_map(attention: AttentionMap) -> HeatMap:
             (x, y, weight)
             for y, weights in zip(ys, attention.weights, strict=True)
             for x, weight in zip(xs, weights, strict=True)
-            if weight >= FAINT
+            if weight >= MIN_DRAWN_WEIGHT
         ],
         left=left,
         top=top,
     )
 
 
-def curves(facts: Facts) -> str:
-    """The learning curves as a PNG in base64; empty if there is nothing to draw."""
+def curves(facts: RunFacts) -> str:
+    """Return the learning curves as a PNG in base64; empty without metrics."""
     with TemporaryDirectory() as folder:
         lines, picture = Path(folder) / "metrics.jsonl", Path(folder) / "curves.png"
         lines.write_text("".join(json.dumps(line) + "\n" for line in facts.metrics), encoding="utf-8")
@@ -73,20 +73,21 @@ def curves(facts: Facts) -> str:
 
 
 class Verbatim(str):
-    """Text of an indented block of Markdown, where nothing has a meaning."""
+    """Text of an indented code block of Markdown, which needs no escaping."""
 
 
 def indented(text: str) -> Verbatim:
+    """Return the text as an indented code block."""
     return Verbatim("".join(f"    {line}\n" for line in text.split("\n")))
 
 
 def in_markdown(value: Any) -> str:
-    """What stands in the card for a value."""
+    """Escape a value of the card, and put it on one line."""
     return value if isinstance(value, Verbatim) else " ".join(escaped(str(value)).split())
 
 
-def page(facts: Facts) -> str:
-    """The facts as one HTML file that needs nothing else."""
+def page(facts: RunFacts) -> str:
+    """Render the facts as one self-contained HTML page."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -99,8 +100,8 @@ def page(facts: Facts) -> str:
     return template.render(facts=facts, curves=curves(facts), resamples=RESAMPLES, version=nmt.__version__)
 
 
-def model_card(facts: Facts) -> str:
-    """The facts under the headings of Mitchell et al. 2019."""
+def model_card(facts: RunFacts) -> str:
+    """Render the facts as a model card, with the headings of Mitchell et al. 2019."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=False,
@@ -114,8 +115,8 @@ def model_card(facts: Facts) -> str:
     return environment.get_template("model_card.md").render(facts=facts, resamples=RESAMPLES, version=nmt.__version__)
 
 
-def write_report(facts: Facts, folder: Path) -> list[Path]:
-    """Writes report.html and model_card.md."""
+def write_report(facts: RunFacts, folder: Path) -> list[Path]:
+    """Write report.html and model_card.md. Return their paths."""
     files = {folder / "report.html": page(facts), folder / "model_card.md": model_card(facts)}
     for path, text in files.items():
         path.write_text(text, encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""The translations of a split one by one: which are shown, where the model looked, which kinds of errors they have."""
+"""Translations of a split sentence by sentence: shown examples, their attention, and counts of error kinds."""
 
 import random
 from collections.abc import Sequence
@@ -7,129 +7,146 @@ from dataclasses import dataclass, field
 from nmt.config import SearchConfig
 from nmt.data import normalise
 from nmt.decoding import AttentionMap, Translator
-from nmt.lab.report.mistakes import KINDS, Coverage, Kind, Reading, coverage
+from nmt.lab.report.mistakes import KINDS, Coverage, ErrorKind, JudgedTranslation, coverage
 from nmt.metrics import sentence_scores
 
-READ_TOGETHER = 64
-EXAMPLES_OF_A_KIND = 3
+BATCH_SIZE = 64
+EXAMPLES_PER_KIND = 3
 
 
 @dataclass(frozen=True)
-class Sentence:
-    """A translated sentence."""
+class ScoredSentence:
+    """A translated sentence with its score."""
 
     line: int
-    """From 1, in the split."""
+    """Line number in the split, from 1."""
     src: str
     translation: str
     reference: str
     chrf: float
-    """Of the sentence, 0 to 100."""
+    """ScoredSentence chrF, 0 to 100."""
 
 
 @dataclass(frozen=True)
-class Example:
-    """A sentence that is shown."""
+class ShownSentence:
+    """A sentence on the report page, with the reason why it was chosen."""
 
     why: str
-    sentence: Sentence
+    sentence: ScoredSentence
     attention: AttentionMap | None
 
 
 @dataclass
-class Mistakes:
-    """How often there is a kind of error."""
+class MistakeCount:
+    """Sentences with one kind of error."""
 
-    kind: Kind
+    kind: ErrorKind
     count: int
     share: float
-    """Of the sentences that were judged."""
+    """Share of the checked sentences."""
     other_way: int
-    """In how many sentences the reference has this error beside the translation."""
-    examples: list[tuple[Sentence, str]] = field(default_factory=list)
-    """The worst by chrF, and what is wrong with each."""
+    """Number of references with this error when they are compared with the translation."""
+    examples: list[tuple[ScoredSentence, str]] = field(default_factory=list)
+    """Sentences with the lowest chrF, each with a description of the error."""
 
 
-def sentences_of(src: Sequence[str], translations: Sequence[str], references: Sequence[str]) -> list[Sentence]:
+def score_sentences(src: Sequence[str], translations: Sequence[str], references: Sequence[str]) -> list[ScoredSentence]:
     scores = sentence_scores(translations, references, "chrf", "none")
     lines = zip(src, translations, references, scores, strict=True)
-    return [Sentence(number, *each) for number, each in enumerate(lines, start=1)]
+    return [ScoredSentence(number, *line) for number, line in enumerate(lines, start=1)]
 
 
-def choose(sentences: Sequence[Sentence], each: int, at_random: int, seed: int) -> list[tuple[str, Sentence]]:
-    """Sentences to show, and why: the best, those around the median, the worst, and some at random; none twice.
+def choose_sentences(
+    sentences: Sequence[ScoredSentence], number: int, at_random: int, seed: int
+) -> list[tuple[str, ScoredSentence]]:
+    """Return sentences to show, with reasons: the best, the median, the worst, and some drawn at random.
 
-    Of those that score alike, the longest sources are the best. Sentences without text are not shown.
+    No sentence is returned twice. Among equal scores the sentence with the longest source ranks first. Sentences with
+    an empty source are skipped.
+
+    Args:
+        sentences: sentences of a split.
+        number: number of sentences from each of the best, the median and the worst.
+        at_random: number of other sentences.
+        seed: seed of the draw.
     """
     ranked = sorted(
         (sentence for sentence in sentences if sentence.src.strip()),
         key=lambda sentence: (-sentence.chrf, -len(sentence.src), sentence.line),
     )
-    middle = max(0, (len(ranked) - each) // 2)
-    wanted = [("best", ranked[:each]), ("median", ranked[middle : middle + each]), ("worst", ranked[::-1][:each])]
-    chosen: dict[int, tuple[str, Sentence]] = {}
-    for why, some in wanted:
-        for sentence in some:
+    middle = max(0, (len(ranked) - number) // 2)
+    ranges = [
+        ("best", ranked[:number]),
+        ("median", ranked[middle : middle + number]),
+        ("worst", ranked[::-1][:number]),
+    ]
+    chosen: dict[int, tuple[str, ScoredSentence]] = {}
+    for why, members in ranges:
+        for sentence in members:
             chosen.setdefault(sentence.line, (f"{why} by chrF", sentence))
-    others = sorted((each for each in ranked if each.line not in chosen), key=lambda sentence: sentence.line)
+    others = sorted((sentence for sentence in ranked if sentence.line not in chosen), key=lambda other: other.line)
     drawn = random.Random(seed).sample(others, min(at_random, len(others)))
     return [*chosen.values(), *((f"drawn at random (seed {seed})", sentence) for sentence in drawn)]
 
 
-def show(chosen: Sequence[tuple[str, Sentence]], translator: Translator | None) -> list[Example]:
-    """With maps where a model has attention and the sentence is read in one part."""
+def show_sentences(chosen: Sequence[tuple[str, ScoredSentence]], translator: Translator | None) -> list[ShownSentence]:
+    """Return the sentences with attention maps, where the model has attention and does not split the source."""
     return [
-        Example(
+        ShownSentence(
             why,
             sentence,
             translator.attention(sentence.src, sentence.translation)
-            if translator and readable(translator, sentence.src, sentence.translation)
+            if translator and fits_in_one_part(translator, sentence.src, sentence.translation)
             else None,
         )
         for why, sentence in chosen
     ]
 
 
-def readable(translator: Translator, src: str, tgt: str) -> bool:
-    """Whether there is something, and no side is so long that it would have been translated in parts."""
+def fits_in_one_part(translator: Translator, src: str, tgt: str) -> bool:
+    """Return True if both sides have pieces and neither is so long that the translator splits it."""
     lengths = (len(translator.src.encode([normalise(src)])[0]), len(translator.tgt.encode([tgt])[0]))
     return min(lengths) > 0 and max(lengths) <= SearchConfig.max_source_pieces
 
 
 def coverages(translator: Translator, src: Sequence[str], tgt: Sequence[str]) -> list[Coverage | None]:
-    """The coverage of each sentence by its translation; None where it is not read, or by a model without attention."""
-    found: list[Coverage | None] = [None] * len(src)
-    rows = [row for row in range(len(src)) if readable(translator, src[row], tgt[row])]
+    """Return the coverage of each source by its translation; None without attention or for a sentence that is split."""
+    covered: list[Coverage | None] = [None] * len(src)
+    rows = [row for row in range(len(src)) if fits_in_one_part(translator, src[row], tgt[row])]
     rows.sort(key=lambda row: (len(src[row]), len(tgt[row])))
-    for start in range(0, len(rows), READ_TOGETHER):
-        some = rows[start : start + READ_TOGETHER]
-        maps = translator.attentions([src[row] for row in some], [tgt[row] for row in some])
+    for start in range(0, len(rows), BATCH_SIZE):
+        batch = rows[start : start + BATCH_SIZE]
+        maps = translator.attentions([src[row] for row in batch], [tgt[row] for row in batch])
         if maps is None:
             break
-        for row, attention in zip(some, maps, strict=True):
-            found[row] = coverage(src[row], attention)
-    return found
+        for row, attention in zip(batch, maps, strict=True):
+            covered[row] = coverage(src[row], attention)
+    return covered
 
 
-def judge(sentences: Sequence[Sentence], translator: Translator | None) -> list[Mistakes]:
-    """Counts each kind of error; those told by attention only for a model that has it."""
-    src, own, references = (
+def count_mistakes(sentences: Sequence[ScoredSentence], translator: Translator | None) -> list[MistakeCount]:
+    """Count each kind of error. Kinds that need attention are left out without a model that has attention."""
+    src, translations, references = (
         [getattr(sentence, side) for sentence in sentences] for side in ("src", "translation", "reference")
     )
-    nothing: list[Coverage | None] = [None] * len(sentences)
-    by_own = coverages(translator, src, own) if translator else nothing
-    by_reference = coverages(translator, src, references) if translator else nothing
-    forth = [Reading(*each) for each in zip(src, own, references, by_own, by_reference, strict=True)]
-    back = [Reading(*each) for each in zip(src, references, own, by_reference, by_own, strict=True)]
-    seen = [reading.coverage is not None and reading.other_coverage is not None for reading in forth]
-    found = []
+    unknown: list[Coverage | None] = [None] * len(sentences)
+    covered = coverages(translator, src, translations) if translator else unknown
+    by_reference = coverages(translator, src, references) if translator else unknown
+    forward = [
+        JudgedTranslation(*each) for each in zip(src, translations, references, covered, by_reference, strict=True)
+    ]
+    reverse = [
+        JudgedTranslation(*each) for each in zip(src, references, translations, by_reference, covered, strict=True)
+    ]
+    with_coverage = sum(pair.coverage is not None and pair.other_coverage is not None for pair in forward)
+    mistakes = []
     for kind in KINDS:
-        judged = sum(seen) if kind.by_attention else len(sentences)
-        if not judged:
+        checked = with_coverage if kind.by_attention else len(sentences)
+        if not checked:
             continue
-        guilty = [(sentence, kind.find(reading)) for sentence, reading in zip(sentences, forth, strict=True)]
-        guilty = [(sentence, what) for sentence, what in guilty if what]
-        guilty.sort(key=lambda each: (each[0].chrf, each[0].line))
-        other_way = sum(bool(kind.find(reading)) for reading in back)
-        found.append(Mistakes(kind, len(guilty), len(guilty) / judged, other_way, guilty[:EXAMPLES_OF_A_KIND]))
-    return found
+        errors = [(sentence, kind.find(pair)) for sentence, pair in zip(sentences, forward, strict=True)]
+        errors = [(sentence, error) for sentence, error in errors if error]
+        errors.sort(key=lambda item: (item[0].chrf, item[0].line))
+        other_way = sum(bool(kind.find(pair)) for pair in reverse)
+        mistakes.append(MistakeCount(kind, len(errors), len(errors) / checked, other_way, errors[:EXAMPLES_PER_KIND]))
+    return mistakes

@@ -1,7 +1,8 @@
-"""Which values to try next, which trial to stop, which key matters: the only file that imports optuna.
+"""Choice of the next values, pruning and importance of keys. Only this file imports optuna.
 
-Optuna is told of all trials before, and asked; nothing of it is kept. So what comes next is a function of the trials
-on disk and of the sweep's seed, a sweep that was killed goes on as if it had not been, and nothing is unpickled.
+An optuna study is built from the earlier trials for each decision and is not stored. The decision is therefore a
+function of the trials on disk and of the sweep's seed: an interrupted sweep continues as if it had not been
+interrupted, and nothing is unpickled.
 """
 
 import warnings
@@ -21,52 +22,57 @@ STATES = {
     TrialState.failed: optuna.trial.TrialState.FAIL,
 }
 FEWEST = 10
-"""Trials trained to their end below which nothing is said of importance."""
+"""Smallest number of complete trials from which importance is computed."""
 
 
 def proposal(
     sweep: SweepConfig, train: TrainConfig, space: Sequence[Parameter], before: Sequence[Trial], number: int
 ) -> dict[str, Value]:
-    """The values of a trial.
+    """Return the values of the next trial.
 
     Args:
-        sweep: how to choose.
-        train: has the metric, and the steps for the pruner.
-        space: what may be chosen.
+        sweep: sampler and pruner.
+        train: metric, and number of steps for the pruner.
+        space: the search space.
         before: the trials of lower numbers.
-        number: the trial's own, from 1.
+        number: number of the trial, from 1.
     """
     if sweep.sampler == SamplerKind.grid:
         return grid(list(space))[number - 1]
-    trial = study(sweep, train, space, before, number).ask(distributions(space))
-    ranges = {each.key: each for each in space if each.choices is None}
+    history = before if sweep.sampler == SamplerKind.bayesian else []  # random search does not depend on it
+    trial = study(sweep, train, space, history, number).ask(distributions(space))
+    ranges = {parameter.key: parameter for parameter in space if parameter.choices is None}
     return {key: ranges[key].number(value) if key in ranges else value for key, value in trial.params.items()}
 
 
 class Pruning:
-    """Decides at each validation of one trial whether it is worth going on."""
+    """Decision at each validation of one trial whether to stop it."""
 
     def __init__(
         self, sweep: SweepConfig, train: TrainConfig, space: Sequence[Parameter], before: Sequence[Trial], trial: Trial
     ) -> None:
-        """As `proposal`; `trial` is the one in training."""
+        """Take the arguments of `proposal`; `trial` is the one in training."""
         self.study = study(sweep, train, space, before, trial.number)
         self.study.enqueue_trial(trial.parameters)
         self.trial = self.study.ask(distributions(space))
         self.last = train.max_steps
         self.known = 0
 
-    def poor(self, scores: Sequence[tuple[int, float]]) -> bool:
-        """Whether the trial should stop at the last of these validations, of which it may have seen the first ones."""
+    def poor(self, ranked: Sequence[tuple[int, float]]) -> bool:
+        """Return whether the trial should stop at its last validation.
+
+        Args:
+            ranked: step and rank of all validations so far. Those passed to an earlier call are not reported again.
+        """
         stop = False
-        for step, score in scores[self.known :]:
-            self.trial.report(score, step)
+        for step, rank in ranked[self.known :]:
+            self.trial.report(rank, step)
             stop = step < self.last and self.trial.should_prune()
-        self.known = len(scores)
+        self.known = len(ranked)
         return stop
 
     def notes(self) -> dict[str, object]:
-        """What the pruner has to know of this trial in later ones: the rungs that it has reached."""
+        """Return the rungs that the trial has reached; the pruner needs them in later trials."""
         attributes = self.study.trials[-1].system_attrs
         return {key: value for key, value in attributes.items() if key.startswith("completed_rung")}
 
@@ -74,30 +80,29 @@ class Pruning:
 def importance(
     sweep: SweepConfig, train: TrainConfig, space: Sequence[Parameter], trials: Sequence[Trial]
 ) -> dict[str, float]:
-    """Share of each key in what sets the best trials apart, most important first: PED-ANOVA (Watanabe et al. 2023).
+    """Return the importance of each key by PED-ANOVA (Watanabe et al. 2023), most important first.
 
-    That is fANOVA (Hutter et al. 2014) on densities: it needs no forest of scikit-learn's. Empty where too few trials
-    were trained to their end, or all are as good.
+    PED-ANOVA is fANOVA (Hutter et al. 2014) on densities; it does not need scikit-learn. The result is empty where
+    fewer than `FEWEST` trials are complete or all have the same rank.
     """
     complete = [trial for trial in trials if trial.state == TrialState.complete]
-    if len(complete) < FEWEST or len({trial.score for trial in complete}) == 1:
+    if len(complete) < FEWEST or len({trial.rank for trial in complete}) == 1:
         return {}
-    # At least five trials among the best, as its documentation asks for.
+    # Optuna's documentation recommends at least five trials in the best quantile.
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=max(0.1, 5 / len(complete)))
-    told = study(sweep, train, space, complete, 1)
-    return optuna.importance.get_param_importances(told, evaluator=evaluator)
+    return optuna.importance.get_param_importances(study(sweep, train, space, complete, 1), evaluator=evaluator)
 
 
 def study(
     sweep: SweepConfig, train: TrainConfig, space: Sequence[Parameter], before: Sequence[Trial], number: int
 ) -> optuna.Study:
-    """Optuna's own record of the trials before, with a sampler whose random numbers are those of trial `number`."""
+    """Build an optuna study of the earlier trials, with a sampler seeded for trial `number`."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     seed = int(np.random.SeedSequence([sweep.seed, number]).generate_state(1)[0])
     bayesian = sweep.sampler == SamplerKind.bayesian
-    told = optuna.create_study(
-        study_name="sweep",  # hyperband deals trials out to its brackets by this name and their number
+    record = optuna.create_study(
+        study_name="sweep",  # hyperband assigns trials to brackets by this name and the trial number
         direction="maximize" if train.metric == Metric.bleu else "minimize",
         sampler=optuna.samplers.TPESampler(n_startup_trials=sweep.startup, seed=seed)
         if bayesian
@@ -108,14 +113,14 @@ def study(
     for trial in before:
         finished = optuna.trial.create_trial(
             state=STATES[trial.state],
-            value=None if trial.state == TrialState.failed else trial.score,
+            value=None if trial.state == TrialState.failed else trial.rank,
             params=trial.parameters,
             distributions=known,
-            intermediate_values=dict(trial.scores),
+            intermediate_values=dict(trial.ranked),
             system_attrs=trial.notes,
         )
-        told.add_trial(finished)
-    return told
+        record.add_trial(finished)
+    return record
 
 
 def pruner(sweep: SweepConfig, train: TrainConfig) -> optuna.pruners.BasePruner:
@@ -135,7 +140,7 @@ def pruner(sweep: SweepConfig, train: TrainConfig) -> optuna.pruners.BasePruner:
 
 
 def distributions(space: Sequence[Parameter]) -> dict[str, BaseDistribution]:
-    return {each.key: distribution(each) for each in space}
+    return {parameter.key: distribution(parameter) for parameter in space}
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:

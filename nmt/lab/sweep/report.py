@@ -1,4 +1,4 @@
-"""What a sweep has found, as Markdown and pictures."""
+"""Report of a sweep, in Markdown with pictures."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from nmt.config import Metric, SweepCommandConfig
 from nmt.lab.plots.sweep import Axis, Points, draw_history, draw_importance, draw_parallel, draw_slices
 from nmt.lab.sweep.choose import FEWEST, importance
 from nmt.lab.sweep.space import Parameter, search_space, text, trials_of
-from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState, best_trial
+from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState, best_step, best_trial, direction
 from nmt.training.best import LEAST_BLEU
 
 NAMES = {
@@ -17,14 +17,14 @@ NAMES = {
 
 
 def write_report(sweep: SweepDirectory) -> str:
-    """Writes report.md and the pictures of a sweep, however far it is, and returns the text."""
-    asked, trials = sweep.config(), sweep.trials()
-    space = search_space(asked.sweep, asked.base())
-    metric = asked.train.metric
+    """Write report.md and the pictures of a finished or unfinished sweep, and return the report."""
+    config, trials = sweep.config(), sweep.trials()
+    space = search_space(config.sweep, config.base())
+    metric = config.train.metric
     over = [trial for trial in trials if trial.over]
-    shares = importance(asked.sweep, asked.train, space, over)
+    shares = importance(config.sweep, config.train, space, over)
     best = best_trial(trials, metric)
-    parts = [f"# Sweep {sweep.path.name}", summary(asked, over, trials_of(asked.sweep, space))]
+    parts = [f"# Sweep {sweep.path.name}", summary(config, over, trials_of(config.sweep, space))]
     if best is not None:
         parts.append(winner(sweep, best, metric))
     parts += [parameters(space, shares, best), table(space, over, metric)]
@@ -38,53 +38,65 @@ def write_report(sweep: SweepDirectory) -> str:
     return report
 
 
-def summary(asked: SweepCommandConfig, over: Sequence[Trial], total: int) -> str:
+def summary(config: SweepCommandConfig, over: Sequence[Trial], total: int) -> str:
+    """Return a paragraph with the settings of the sweep and the number of trials in each state."""
     counts = {state: sum(trial.state == state for trial in over) for state in TrialState}
     minutes = sum(trial.seconds for trial in over) / 60
     return (
-        f"{asked.sweep.sampler} search, seed {asked.sweep.seed}, pruner {asked.sweep.pruner}: {len(over)} of {total} "
-        f"trials ({counts[TrialState.complete]} trained to their end, {counts[TrialState.pruned]} pruned, "
-        f"{counts[TrialState.failed]} failed) in {minutes:.1f} minutes of training. A trial's score is its best "
-        f"{NAMES[asked.train.metric]} (greedy search, training seed {asked.seed})."
+        f"{config.sweep.sampler} search, seed {config.sweep.seed}, pruner {config.sweep.pruner}: {len(over)} of "
+        f"{total} trials ({counts[TrialState.complete]} complete, {counts[TrialState.pruned]} pruned, "
+        f"{counts[TrialState.failed]} failed) in {minutes:.1f} minutes of training. The score of a trial is its best "
+        f"{NAMES[config.train.metric]} (greedy search, training seed {config.seed})."
     )
 
 
 def winner(sweep: SweepDirectory, best: Trial, metric: Metric) -> str:
-    step = next(step for step, score in best.scores if score == best.score)
+    """Return the paragraph on the best trial, with the command that trains it."""
+    step = best_step(best, metric)
     noise = ""
-    if metric == Metric.bleu and (best.score or 0) < LEAST_BLEU:
+    if metric == Metric.bleu and best.rank < LEAST_BLEU:
         noise = (
-            f"**A BLEU below {LEAST_BLEU:g} is noise: no trial is known to be better than another.** Train longer, "
-            "give data.bleu_tokenize for the script, or search with train.metric=perplexity.\n\n"
+            f"**A validation BLEU below {LEAST_BLEU:g} is noise; these trials are ranked by validation perplexity.** "
+            "Train longer, set data.bleu_tokenize for the script, or search with train.metric=perplexity.\n\n"
         )
     return (
-        f"{noise}Best: trial {best.number}, {NAMES[metric]} {best.score:.2f}, at step {step}. It is the best of "
-        "several, on the data that it was chosen by and with one seed: train it with other seeds before believing a "
-        "difference, and score it on the test set.\n\n"
+        f"{noise}Best: trial {best.number}, {NAMES[metric]} {shown_score(best, metric)}, at step {step}. It was chosen "
+        "on the validation set with one seed, so that its score is too high: train it with other seeds and score it on "
+        "the test set before you report a difference.\n\n"
         f"    python scripts/train.py --config-dir {sweep.path} experiment=best"
     )
 
 
 def parameters(space: Sequence[Parameter], shares: dict[str, float], best: Trial | None) -> str:
+    """Return the table of keys with their ranges, best values and importance."""
     lines = ["| key | tried | best | importance |", "|---|---|---|---|"]
-    for each in sorted(space, key=lambda each: -shares.get(each.key, 0)):
-        share = f"{shares[each.key]:.2f}" if shares else ""
-        lines.append(f"| `{each.key}` | {each} | {text(best.parameters[each.key]) if best else ''} | {share} |")
+    for parameter in sorted(space, key=lambda parameter: -shares.get(parameter.key, 0)):
+        key = parameter.key
+        share = f"{shares[key]:.2f}" if shares else ""
+        lines.append(f"| `{key}` | {parameter} | {text(best.parameters[key]) if best else ''} | {share} |")
     if not shares:
-        lines.append(f"\nImportance is told from {FEWEST} trials on that were trained to their end.")
+        lines.append(f"\nImportance needs at least {FEWEST} complete trials of different scores.")
     return "\n".join(lines)
 
 
+def shown_score(trial: Trial, metric: Metric) -> str:
+    """Return the score of a trial, with the perplexity that it is ranked by where its BLEU is noise."""
+    if trial.score is None:
+        return ""
+    by_perplexity = metric == Metric.bleu and trial.ranks and 0 < trial.rank < LEAST_BLEU
+    return f"{trial.score:.2f}" + (f" (perplexity {1 / trial.rank:.2f})" if by_perplexity else "")
+
+
 def table(space: Sequence[Parameter], over: Sequence[Trial], metric: Metric) -> str:
-    """All trials that are over, best first, those without a score last."""
-    sign = -1 if metric == Metric.bleu else 1
-    heads = ["trial", NAMES[metric], "state", "steps", "minutes", *(f"`{each.key}`" for each in space)]
+    """Return the table of all finished trials, best first, those without a score last."""
+    sign = -direction(metric)
+    heads = ["trial", NAMES[metric], "state", "steps", "minutes", *(f"`{parameter.key}`" for parameter in space)]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for trial in sorted(over, key=lambda trial: (trial.score is None, sign * (trial.score or 0), trial.number)):
-        score = "" if trial.score is None else f"{trial.score:.2f}"
+    for trial in sorted(over, key=lambda trial: (trial.score is None, sign * trial.rank, trial.number)):
+        score = shown_score(trial, metric)
         state = f"{trial.state}: {trial.reason}" if trial.reason else str(trial.state)
         steps = str(trial.scores[-1][0]) if trial.scores else ""
-        values = [text(trial.parameters[each.key]) for each in space]
+        values = [text(trial.parameters[parameter.key]) for parameter in space]
         cells = [str(trial.number), score, state, steps, f"{trial.seconds / 60:.1f}", *values]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -93,6 +105,7 @@ def table(space: Sequence[Parameter], over: Sequence[Trial], metric: Metric) -> 
 def draw(
     sweep: SweepDirectory, space: Sequence[Parameter], scored: Sequence[Trial], metric: Metric, shares: dict[str, float]
 ) -> None:
+    """Draw the pictures of the report into the folder `plots`."""
     points = Points(
         numbers=[trial.number for trial in scored],
         scores=[trial.score for trial in scored if trial.score is not None],
@@ -100,7 +113,10 @@ def draw(
         label=NAMES[metric],
         more_is_better=metric == Metric.bleu,
     )
-    axes = [Axis(each.key, [trial.parameters[each.key] for trial in scored], each.log, each.choices) for each in space]
+    axes = [
+        Axis(parameter.key, [trial.parameters[parameter.key] for trial in scored], parameter.log, parameter.choices)
+        for parameter in space
+    ]
     plots = sweep.path / "plots"
     draw_history(points, plots / "history.png")
     draw_slices(axes, points, plots / "slices.png")

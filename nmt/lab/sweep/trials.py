@@ -1,26 +1,27 @@
-"""A sweep on disk, which is all that it remembers: it can be killed at any moment and goes on from here.
+"""State of a sweep on disk. A sweep has no other state, so that an interrupted one continues from here.
 
-config.yaml  groups.json     what the sweep was started with; the chosen file of each group
+config.yaml  groups.json     configuration of the sweep; the chosen file of each Hydra group
 trials/001/ trials/002/ ...  run directories, each with a trial.json
-report.md plots/             made from these at any time
+report.md plots/             the report, written from the trials at any time
 experiment/best.yaml         the best trial as an experiment file
 """
 
 import math
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from nmt.config import Metric, SweepCommandConfig, load_config, path_of, save_config
+from nmt.config import Metric, SweepCommandConfig, load_config, save_config, user_path
 from nmt.data import locked, read_json, write_json
 from nmt.errors import UserError
 from nmt.lab.sweep.space import Value
 from nmt.run import corpus_settings, is_number, read_metrics, refuse_links_out
+from nmt.training.best import is_meaningful
 
 
 class TrialState(StrEnum):
@@ -35,55 +36,120 @@ class Trial:
     """One training of a sweep."""
 
     number: int
-    """Counted from 1."""
+    """Number from 1."""
     parameters: dict[str, Value]
     state: TrialState = TrialState.running
     scores: list[tuple[int, float]] = field(default_factory=list)
     """Step and score of each validation."""
     score: float | None = None
-    """The best of them: that of the checkpoint which the run would keep."""
+    """Score of the best validation, whose checkpoint the run keeps."""
     seconds: float = 0.0
-    """Of training, over all starts."""
+    """Seconds of training, over all starts."""
     reason: str = ""
-    """Why it failed."""
+    """Reason of a failure."""
     notes: dict[str, Any] = field(default_factory=dict)
-    """What the pruner keeps of it."""
+    """State of the pruner for this trial."""
+    ranks: list[float] = field(default_factory=list)
+    """Rank of each validation (see `Validation`) by BLEU. Empty for other metrics, whose ranks are the scores."""
 
     @property
     def over(self) -> bool:
         return self.state != TrialState.running
 
+    @property
+    def ranked(self) -> list[tuple[int, float]]:
+        """Step and rank of each validation."""
+        if not self.ranks:
+            return self.scores
+        return [(step, rank) for (step, _), rank in zip(self.scores, self.ranks, strict=True)]
+
+    @property
+    def rank(self) -> float:
+        """Rank of the best validation; 0 for a trial without a score."""
+        return max(self.ranks) if self.ranks else self.score or 0.0
+
+
+class Validation(NamedTuple):
+    """Result of one validation of a trial."""
+
+    step: int
+    score: float
+    """Value of `train.metric`."""
+    rank: float
+    """Value by which validations and trials are compared: the score, except where a BLEU is noise.
+
+    By the rule of `nmt.training.best`, a BLEU below 1 or without matching 4-grams is noise and perplexity decides. The
+    rank is then 1 / perplexity, which is at most 1. A BLEU that is not noise therefore ranks higher.
+    """
+
+
+def direction(metric: Metric) -> int:
+    """Return 1 if a higher score is better, otherwise -1."""
+    return 1 if metric == Metric.bleu else -1
+
 
 def best_trial(trials: Sequence[Trial], metric: Metric) -> Trial | None:
-    """The trial trained to its end with the best score; of equal ones the first."""
-    sign = 1 if metric == Metric.bleu else -1
+    """Return the complete trial with the best rank; of equal ranks, the first trial."""
+    sign = direction(metric)
     complete = [trial for trial in trials if trial.state == TrialState.complete]
-    return max(complete, key=lambda trial: (sign * (trial.score or 0), -trial.number), default=None)
+    return max(complete, key=lambda trial: (sign * trial.rank, -trial.number), default=None)
 
 
-def read_scores(metrics: Path, metric: Metric) -> list[tuple[int, float]]:
-    """Steps and finite scores of a run's validations so far, from its metrics.jsonl."""
-    lines = [line for line in read_metrics(metrics) if f"valid/{metric}" in line]
-    found = [(int(line["step"]), line[f"valid/{metric}"]) for line in lines if math.isfinite(line["step"])]
-    return [(step, score) for step, score in found if math.isfinite(score)]
+def with_validations(trial: Trial, validations: Sequence[Validation], metric: Metric) -> Trial:
+    """Return the trial with the record of its validations, of which there is at least one."""
+    sign = direction(metric)
+    return replace(
+        trial,
+        scores=[(validation.step, validation.score) for validation in validations],
+        score=max(validations, key=lambda validation: sign * validation.rank).score,
+        ranks=[validation.rank for validation in validations] if metric == Metric.bleu else [],
+    )
+
+
+def best_step(trial: Trial, metric: Metric) -> int:
+    """Return the step of the best validation of a trial; of equal ones, the first."""
+    sign = direction(metric)
+    step, _ = max(trial.ranked, key=lambda validation: sign * validation[1])
+    return step
+
+
+def read_validations(metrics: Path, metric: Metric) -> list[Validation]:
+    """Read the validations with a finite score from a run's metrics.jsonl."""
+    lines = [line for line in read_metrics(metrics) if math.isfinite(line["step"])]
+    return [
+        Validation(int(line["step"]), line[f"valid/{metric}"], validation_rank(line, metric))
+        for line in lines
+        if math.isfinite(line.get(f"valid/{metric}", math.nan))
+    ]
+
+
+def validation_rank(metrics: Mapping[str, float], metric: Metric) -> float:
+    """Return the rank of a validation (see `Validation`)."""
+    # Versions before the rule of nmt.training.best did not log the number of matching 4-grams.
+    if metric != Metric.bleu or is_meaningful({"valid/matching_4grams": 1.0, **metrics}):
+        return metrics[f"valid/{metric}"]
+    perplexity = metrics.get("valid/perplexity", math.inf)
+    return 1 / perplexity if perplexity >= 1 else 0.0
 
 
 class SweepDirectory:
-    """One sweep on disk."""
+    """Folder of one sweep."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
     def open(cls, path: str) -> "SweepDirectory":
-        """An existing sweep.
+        """Open an existing sweep.
 
         Raises:
-            UserError: there is none, or it leads out of its folder.
+            UserError: the folder is not a sweep, or a link in it leads outside.
         """
-        sweep = cls(path_of(path))
+        sweep = cls(user_path(path))
         if not sweep.exists:
-            raise UserError(f"report={path} is no sweep: it has no config.yaml and trials; name a folder under sweeps/")
+            raise UserError(
+                f"report={path} is not a sweep: config.yaml or groups.json is missing; name a folder under sweeps/"
+            )
         refuse_links_out(sweep.path)
         return sweep
 
@@ -99,21 +165,21 @@ class SweepDirectory:
     def groups_path(self) -> Path:
         return self.path / "groups.json"
 
-    def begin(self, asked: SweepCommandConfig, groups: dict[str, str]) -> None:
-        """Lays out a new sweep, or sees that an old one was started alike; `groups.json` comes last.
+    def begin(self, config: SweepCommandConfig, groups: dict[str, str]) -> None:
+        """Create the sweep, or check that an existing one has the same configuration; write `groups.json` last.
 
         Raises:
-            UserError: it was not, leads out of its folder, or the folder cannot be written.
+            UserError: the configurations differ, a link leads outside the folder, or the folder is not writable.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             refuse_links_out(self.path)
-            if self.exists and essence(self.config()) != essence(asked):
+            if self.exists and fixed_settings(self.config()) != fixed_settings(config):
                 raise UserError(
-                    f"{self.path} holds a sweep of another configuration; give a folder of its own as sweep.folder="
+                    f"{self.path} holds a sweep of another configuration; choose another folder with sweep.folder="
                 )
             temporary = self.config_path.with_suffix(".tmp")
-            save_config(asked, temporary)
+            save_config(config, temporary)
             temporary.replace(self.config_path)
             write_json(self.groups_path, groups)
         except OSError as error:
@@ -123,10 +189,10 @@ class SweepDirectory:
         return load_config(SweepCommandConfig, self.config_path)
 
     def groups(self) -> dict[str, str]:
-        """The chosen file of each group.
+        """Read the chosen file of each Hydra group.
 
         Raises:
-            UserError: the file is damaged.
+            UserError: groups.json is damaged.
         """
         try:
             groups: dict[str, str] = read_json(self.groups_path)
@@ -134,16 +200,17 @@ class SweepDirectory:
                 raise ValueError
         except (OSError, ValueError, AttributeError):
             raise UserError(
-                f"{self.groups_path} is damaged; the same command, sweep.folder={self.path}, mends it"
+                f"{self.groups_path} is damaged; repeat the command of the sweep with sweep.folder={self.path} to "
+                "write it again"
             ) from None
         return groups
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps other processes from this sweep; the lock goes with the process that holds it.
+        """Lock the sweep against other processes; the lock ends with the process that holds it.
 
         Raises:
-            UserError: another process is at work here.
+            UserError: another process holds the lock.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with locked(self.path / ".lock", f"{self.path} is worked on by another process"):
@@ -157,22 +224,27 @@ class SweepDirectory:
         write_json(self.run_path(trial.number) / "trial.json", asdict(trial))
 
     def trials(self) -> list[Trial]:
-        """All trials so far, by number.
+        """Read all trials, ordered by number.
 
         Raises:
-            UserError: the record of one is damaged.
+            UserError: a trial.json is damaged.
         """
         paths = self.path.glob("trials/*/trial.json")
         return sorted(map(read_trial, paths), key=lambda trial: trial.number)
 
     def drop_checkpoints(self, kept: Trial | None) -> None:
-        """Removes the weights of all trials that are over but one."""
+        """Delete the checkpoints of all finished trials except `kept`."""
         for trial in self.trials():
             if trial.over and (kept is None or trial.number != kept.number):
                 shutil.rmtree(self.run_path(trial.number) / "checkpoints", ignore_errors=True)
 
 
 def read_trial(path: Path) -> Trial:
+    """Read a trial.json.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     try:
         record = read_json(path)
         scores = [(int(step), float(score)) for step, score in record["scores"]]
@@ -185,7 +257,7 @@ def read_trial(path: Path) -> Trial:
 
 
 def well_formed(trial: Trial) -> bool:
-    """Whether what came from a file has the types that are written."""
+    """Return whether a record from a file has the types and lengths that `SweepDirectory.write` writes."""
     plain = (float, int, str, bool, type(None))
     return (
         type(trial.number) is int
@@ -196,11 +268,14 @@ def well_formed(trial: Trial) -> bool:
         and is_number(trial.seconds)
         and isinstance(trial.reason, str)
         and isinstance(trial.notes, dict)
+        and isinstance(trial.ranks, list)
+        and len(trial.ranks) in (0, len(trial.scores))
+        and all(map(is_number, trial.ranks))
     )
 
 
-def essence(asked: SweepCommandConfig) -> dict[str, Any]:
-    """What must not change within a sweep: not where files are, who is told, what computes, and when it ends."""
-    sweep = replace(asked.sweep, trials=None, folder=None, keep_checkpoints=False)
-    parts: dict[str, Any] = asdict(replace(asked, sweep=sweep)) | {"data": corpus_settings(asked.data)}
+def fixed_settings(config: SweepCommandConfig) -> dict[str, Any]:
+    """Return the settings that must not change within a sweep: all but paths, tracking, hardware and trial count."""
+    sweep = replace(config.sweep, trials=None, folder=None, keep_checkpoints=False)
+    parts: dict[str, Any] = asdict(replace(config, sweep=sweep)) | {"data": corpus_settings(config.data)}
     return {key: value for key, value in parts.items() if key not in ("tracking", "machine", "report")}

@@ -1,1 +1,1 @@
-"""Encoders: source ids to memory, mask and final state."""
+"""Encoders: source token ids to memory, mask and final state."""

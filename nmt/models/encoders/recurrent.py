@@ -1,4 +1,4 @@
-"""The encoder: source tokens to a memory that the decoder attends to, and a last state for the bridge."""
+"""Recurrent encoder: source tokens to the memory that the decoder attends to and the final state for the bridge."""
 
 from typing import NamedTuple
 
@@ -12,20 +12,21 @@ from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, Wor
 
 
 class Encoded(NamedTuple):
-    """What the encoder knows of a batch of source sentences."""
+    """Encoder output for a batch of source sentences."""
 
     outputs: Tensor
-    """(S, B, H), zero on padding."""
+    """Memory, (S, B, H), zero on padding."""
     state: LayerState
-    """Last state of the top layer, both directions side by side: of an LSTM h and c, each (B, H)."""
+    """Final state of the top layer with both directions concatenated: h and c of an LSTM, otherwise h; each (B, H)."""
     words: Tensor
-    """The source embeddings that the bottom layer reads, after dropout, in the order of the source, (S, B, E)."""
+    """Source embeddings after dropout, in source order, (S, B, E); used by the lexicon."""
 
 
 class Encoder(nn.Module):
-    """Stacked recurrent layers, residual from the second on, each in both directions or in one.
+    """Stacked recurrent layers, each bidirectional or unidirectional, with residual connections.
 
-    Schuster and Paliwal 1997. GNMT's reads in both directions below and in one above (Wu et al. 2016, 3.2).
+    Bidirectional layers: Schuster and Paliwal 1997. GNMT has a bidirectional bottom layer and unidirectional layers
+    above it (Wu et al. 2016, 3.2).
     """
 
     def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
@@ -41,7 +42,7 @@ class Encoder(nn.Module):
         self.forwards = nn.ModuleList(direction(depth) for depth in range(config.encoder_layers))
         self.backwards = nn.ModuleList(direction(depth) for depth in range(both.count(True)))
         feed_forward = config.encoder_feed_forward
-        self.blocks = nn.ModuleList(FeedForward(width, feed_forward) for width in widths if feed_forward)
+        self.blocks = nn.ModuleList(PreNormFeedForward(width, feed_forward) for width in widths if feed_forward)
         projected = widths[-1] != config.hidden_size
         self.projection = nn.Linear(widths[-1], config.hidden_size, bias=False) if projected else None
         self.residual_from = config.residual_from or config.encoder_layers + 1
@@ -51,20 +52,26 @@ class Encoder(nn.Module):
 
     @property
     def bound(self) -> float:
-        """No output is larger: a sum over the layers of numbers between -1 and 1; infinite where more is done."""
+        """Largest magnitude of an output.
+
+        The output is a sum over layers, of values in [-1, 1] for most cells. It has no bound after feed-forward blocks or
+        a projection.
+        """
         if self.blocks or self.projection is not None:
             return float("inf")
         bounds: list[float] = [layer.output_bound for layer in self.forwards if isinstance(layer, RecurrentLayer)]
         return sum(bounds)
 
     def forward(self, src: Tensor, mask: Tensor) -> Encoded:
-        """
+        """Encode a batch.
+
         Args:
             src: token ids, padded on the left, (S, B).
             mask: True on real tokens, (S, B).
 
         Returns:
-            Outputs and words stand in the order of `src`, whichever way it was read.
+            Memory, final state and embeddings. Memory and embeddings are in the order of `src`, also with
+            `reverse_source`.
         """
         mirror = words_reversed(mask) if self.reverse_source else None
         if mirror is not None:
@@ -80,11 +87,11 @@ class Encoder(nn.Module):
         if self.projection is not None:
             x = self.projection(x)
         if mirror is not None:
-            x, words = (each.gather(0, mirror.unsqueeze(-1).expand_as(each)) for each in (x, words))
+            x, words = (part.gather(0, mirror.unsqueeze(-1).expand_as(part)) for part in (x, words))
         return Encoded(x, state, words)
 
     def layer(self, depth: int, x: Tensor, mask: Tensor) -> tuple[Tensor, LayerState]:
-        """(S, B, I) -> (S, B, H): one layer, forward, and backward from each sentence's end if it is bidirectional."""
+        """Run one layer, (S, B, I) -> (S, B, H); a bidirectional layer also reads each sentence from its end."""
         outputs, state = self.forwards[depth](x, mask=mask)
         if depth >= len(self.backwards):
             return outputs, state
@@ -95,8 +102,8 @@ class Encoder(nn.Module):
         return torch.cat([outputs, backward], dim=-1), both
 
 
-class FeedForward(nn.Module):
-    """W' relu(W LN(x)): the block after a recurrent layer, to be added to x (Domhan 2018)."""
+class PreNormFeedForward(nn.Module):
+    """Feed-forward block W' relu(W LN(x)), whose output is added to x after a recurrent layer (Domhan 2018)."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
@@ -105,12 +112,12 @@ class FeedForward(nn.Module):
         self.outer = nn.Linear(inner, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., H) -> (..., H)."""
+        """Apply the block, (..., H) -> (..., H)."""
         result: Tensor = self.outer(self.inner(self.norm(x)).relu())
         return result
 
 
 def words_reversed(mask: Tensor) -> Tensor:
-    """Indices (S, B) that reverse each left-padded column of the mask but for its last token, eos, which stays last."""
+    """Return indices (S, B) that reverse each left-padded column of `mask` except its last token, eos."""
     last = torch.full_like(mask[-1:], len(mask) - 1, dtype=torch.long)
     return torch.cat([reverse_within_length(mask[:-1]), last])

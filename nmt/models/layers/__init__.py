@@ -1,1 +1,1 @@
-"""Recurrent layers: the interface, PyTorch's fused layers, and layers written step by step."""
+"""Recurrent layers: the interface, PyTorch's fused layers, and layers computed step by step."""

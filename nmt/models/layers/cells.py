@@ -1,6 +1,6 @@
-"""Cells that torch has no kernel for, one step after the other; and `build_layer`, which knows all of them.
+"""Layers computed step by step, for cells without a PyTorch kernel, and the factory `build_layer`.
 
-A new cell is a class like `LayerNormLSTM`, a name in `Cell` and a line in `cell_type` (docs/models.md).
+A new cell needs a class such as `LayerNormLSTM`, a name in `CellKind` and a case in `cell_type` (docs/models.md).
 """
 
 from collections.abc import Callable, Iterable
@@ -10,16 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
-from nmt.config import Cell, ModelConfig
+from nmt.config import CellKind, ModelConfig
 from nmt.models.layers.elementwise import SRU, SSRU, ElementwiseLayer, MinGRU, MinLSTM
 from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
 
 
 class StepwiseLayer(RecurrentLayer):
-    """The products of a cell with so many gates; the cell itself is left to write."""
+    """Base class of layers computed step by step: input and recurrent products; a subclass defines the cell."""
 
     gates: int
+    """Number of gates, each of H units."""
     recurrent = ("state.weight",)
 
     def __init__(self, input_size: int, hidden_size: int, zoneout: tuple[float, ...] = ()) -> None:
@@ -45,11 +46,11 @@ class StepwiseLayer(RecurrentLayer):
 
 
 class LayerNormLSTM(StepwiseLayer):
-    """An LSTM that normalises what each gate reads, and the cell (Ba et al. 2016, eq. 20 to 22).
+    """LSTM with layer normalisation of the products of each gate and of the cell (Ba et al. 2016, eq. 20 to 22).
 
         gates = a_x LN(W x) + a_h LN(U h) + b,  c' = f c + i g,  h' = o tanh(LN(c'))
 
-    LN takes mean and variance over the units of one gate (as Chen et al. 2018, 3), not over all four at once.
+    LN takes mean and variance over the units of one gate (Chen et al. 2018, 3) rather than over all four gates.
     """
 
     gates = 4
@@ -60,7 +61,7 @@ class LayerNormLSTM(StepwiseLayer):
         self.state_gain = nn.Parameter(torch.ones(4, hidden_size))
         self.bias = nn.Parameter(torch.zeros(4, hidden_size))
         with torch.no_grad():
-            self.bias[1] = 1.0  # the forget gate's
+            self.bias[1] = 1.0  # bias of the forget gate
         self.norm = nn.LayerNorm(hidden_size)
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
@@ -71,41 +72,44 @@ class LayerNormLSTM(StepwiseLayer):
         return o.sigmoid() * self.norm(c).tanh(), c
 
     def normalise(self, products: Tensor) -> Tensor:
-        """(B, 4 H) -> (B, 4, H)."""
+        """Normalise the products of each gate, (B, 4 H) -> (B, 4, H)."""
         return layer_norm(products.view(-1, 4, self.hidden_size), (self.hidden_size,))
 
 
 class Gates(NamedTuple):
-    """What opened when: (B, H) at one step, (T, B, H) of a sequence; all but the candidate from 0 to 1."""
+    """Gate activations of an LSTM, (B, H) for one step or (T, B, H) for a sequence.
+
+    All but the candidate lie in [0, 1].
+    """
 
     forget: Tensor
     input: Tensor
     candidate: Tensor
-    """From -1 to 1."""
+    """Candidate cell value, in [-1, 1]."""
     output: Tensor
 
 
 class GRUGates(NamedTuple):
-    """The same of a GRU; the update gate is the share of the state that is kept."""
+    """Gate activations of a GRU; the update gate is the share of the state that is kept."""
 
     reset: Tensor
     update: Tensor
     candidate: Tensor
-    """From -1 to 1."""
+    """Candidate state, in [-1, 1]."""
 
 
 G = TypeVar("G", Gates, GRUGates)
 
 
 class Recorder(Generic[G]):
-    """What a cell shows of itself while it is asked to."""
+    """Mixin that records the gate activations of a cell."""
 
     recorded: list[G] | None = None
 
     def record(self, run: Callable[[], object]) -> G:
-        """The gates, each (T, B, H), of the sequence that `run` sends through this layer, in the order it is read in.
+        """Return the gates, each (T, B, H), of the sequence that `run` passes through this layer, in processing order.
 
-        For example of a source sentence: `layer.record(lambda: model.encode(src, src_mask))`.
+        Example for a source sentence: `layer.record(lambda: model.encode(src, src_mask))`.
         """
         steps: list[G] = []
         self.recorded = steps
@@ -119,10 +123,10 @@ class Recorder(Generic[G]):
 
 
 class ReferenceLSTM(Recorder[Gates], LSTM):
-    """The LSTM written out gate by gate, slow and open to inspection; its weights are those of `LSTM`, name by name.
+    """LSTM computed gate by gate, slow and inspectable, with the parameters and parameter names of `LSTM`.
 
-    So the gates of a model that was trained with `cell=lstm` are seen by building it with `cell=reference_lstm` and
-    loading the same weights.
+    To inspect the gates of a model trained with `cell=lstm`, build it with `cell=reference_lstm` and load the same
+    weights.
     """
 
     forward = RecurrentLayer.forward
@@ -144,7 +148,7 @@ class ReferenceLSTM(Recorder[Gates], LSTM):
 
 
 class ReferenceGRU(Recorder[GRUGates], GRU):
-    """The GRU likewise, with the weights of `GRU`."""
+    """GRU computed gate by gate, with the parameters and parameter names of `GRU`."""
 
     forward = RecurrentLayer.forward
 
@@ -153,19 +157,19 @@ class ReferenceGRU(Recorder[GRUGates], GRU):
         x_r, x_z, x_n = inputs.chunk(3, dim=-1)
         u_r, u_z, u_n = self.weight_hh_l0.chunk(3)
         b_r, b_z, b_n = (None,) * 3 if self.bias_hh_l0 is None else self.bias_hh_l0.chunk(3)
-        read = self.drop_state(h)
-        reset = torch.sigmoid(x_r + linear(read, u_r, b_r))
-        update = torch.sigmoid(x_z + linear(read, u_z, b_z))
-        candidate = torch.tanh(x_n + reset * linear(read, u_n, b_n))
+        dropped = self.drop_state(h)
+        reset = torch.sigmoid(x_r + linear(dropped, u_r, b_r))
+        update = torch.sigmoid(x_z + linear(dropped, u_z, b_z))
+        candidate = torch.tanh(x_n + reset * linear(dropped, u_n, b_n))
         if self.recorded is not None:
             self.recorded.append(GRUGates(reset, update, candidate))
         return ((1 - update) * candidate + update * h,)
 
 
 class DeepTransition(RecurrentLayer):
-    """Several cells a time step, each going on from the state of the one before; only the first reads the input.
+    """Several cells per time step; each starts from the state of the previous one, and only the first reads the input.
 
-    Pascanu et al. 2014; Miceli Barone et al. 2017. The others read a constant one, which is their bias.
+    Pascanu et al. 2014; Miceli Barone et al. 2017. The other cells read a constant one, whose weights are their bias.
     """
 
     def __init__(self, cells: Iterable[RecurrentLayer], zoneout: tuple[float, ...]) -> None:
@@ -192,48 +196,55 @@ class DeepTransition(RecurrentLayer):
 CellType = type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer] | type[SRU]
 
 
-def cell_type(cell: Cell) -> CellType:
+def cell_type(cell: CellKind) -> CellType:
+    """Return the layer class of a cell."""
     match cell:
-        case Cell.lstm:
+        case CellKind.lstm:
             return LSTM
-        case Cell.gru:
+        case CellKind.gru:
             return GRU
-        case Cell.rnn:
+        case CellKind.rnn:
             return RNN
-        case Cell.reference_lstm:
+        case CellKind.reference_lstm:
             return ReferenceLSTM
-        case Cell.reference_gru:
+        case CellKind.reference_gru:
             return ReferenceGRU
-        case Cell.layer_norm_lstm:
+        case CellKind.layer_norm_lstm:
             return LayerNormLSTM
-        case Cell.ssru:
+        case CellKind.ssru:
             return SSRU
-        case Cell.sru:
+        case CellKind.sru:
             return SRU
-        case Cell.min_gru:
+        case CellKind.min_gru:
             return MinGRU
-        case Cell.min_lstm:
+        case CellKind.min_lstm:
             return MinLSTM
 
 
 def build_layer(
     config: ModelConfig, input_size: int, hidden_size: int, masked: bool = False, transitions: int = 1
 ) -> RecurrentLayer:
-    """A layer of the configured cell.
+    """Build a layer of the configured cell.
 
     Args:
-        masked: it is called with a mask, on left-padded sequences.
-        transitions: cells a time step.
+        config: configuration of the model.
+        input_size: number of input features.
+        hidden_size: width of the state.
+        masked: True if the layer will be called with a mask, on left-padded sequences.
+        transitions: number of cells per time step.
     """
     kind, zoneout = cell_type(config.cell), (config.zoneout_h, config.zoneout_c)
     if transitions > 1:
-        cells = [kind(input_size, hidden_size), *(constant(kind, hidden_size) for _ in range(transitions - 1))]
+        cells = [
+            kind(input_size, hidden_size),
+            *(constant_input_cell(kind, hidden_size) for _ in range(transitions - 1)),
+        ]
         return DeepTransition(cells, zoneout)
     if masked and issubclass(kind, FusedLayer):
         return MaskedLayer(kind(input_size + 1, hidden_size, bias=False, zoneout=zoneout))
     return kind(input_size, hidden_size, zoneout=zoneout)
 
 
-def constant(kind: CellType, hidden_size: int) -> RecurrentLayer:
-    """A cell that reads a one, which is its bias."""
+def constant_input_cell(kind: CellType, hidden_size: int) -> RecurrentLayer:
+    """Build a cell whose input is a constant one, so that the input weights are its bias."""
     return kind(1, hidden_size, bias=False) if issubclass(kind, FusedLayer) else kind(1, hidden_size)

@@ -105,6 +105,7 @@ class SSRU(ElementwiseLayer):
     """
 
     products, states = 2, 2
+    reads_output = False
 
     def coefficients(self, products: Tensor) -> tuple[Tensor, Tensor]:
         forget, candidate = products.chunk(2, dim=-1)
@@ -155,8 +156,8 @@ class SRU(RecurrentLayer):
     highway input is always projected (W_h), as the paper does where the widths differ.
     """
 
-    states = 2
-    products = 4
+    products, states = 4, 2
+    reads_output = False
     output_bound = float("inf")
 
     def __init__(self, input_size: int, hidden_size: int, zoneout: tuple[float, ...] = ()) -> None:

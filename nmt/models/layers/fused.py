@@ -12,7 +12,7 @@ from nmt.models.layers.recurrent import LayerState, RecurrentLayer
 
 
 class FusedLayer(RecurrentLayer):
-    """A layer with torch's parameters, their names and its kernel, which reads a padded sequence in one call."""
+    """Layer with PyTorch's parameters and fused kernel, which processes a padded sequence in one call."""
 
     family: str
     torch_layer: Any
@@ -24,7 +24,14 @@ class FusedLayer(RecurrentLayer):
     bias_hh_l0: nn.Parameter | None
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, zoneout: tuple[float, ...] = ()) -> None:
-        """Without `bias`, the last input feature is one (or the mask), and its weights are the bias."""
+        """Initialise the layer.
+
+        Args:
+            input_size: number of input features I.
+            hidden_size: width H of the state.
+            bias: False if the last input feature is the constant one (or the mask), whose weights then act as the bias.
+            zoneout: zoneout probability of each tensor of the state.
+        """
         super().__init__(hidden_size, zoneout[: self.states])
         layer = self.torch_layer(input_size, hidden_size, bias=bias)
         for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
@@ -33,13 +40,20 @@ class FusedLayer(RecurrentLayer):
         self.initialise()
 
     def round_to_int8(self, bound: float) -> None:
-        """From now on a step multiplies 8-bit integers; its inputs lie between -bound and bound, as h does with 1."""
+        """Compute the products of later steps in 8-bit integers.
+
+        Args:
+            bound: largest magnitude of an input. The bound of h is 1.
+        """
         state_product = Int8Linear(self.weight_hh_l0, self.bias_hh_l0, 1.0)
         self.int8 = Int8Linear(*self.input_weights(), bound), state_product
 
     @torch.no_grad()
     def initialise(self) -> None:
-        """Glorot-uniform input weights, orthogonal recurrent weights gate by gate (Saxe et al. 2014), no bias."""
+        """Initialise input weights Glorot-uniform, recurrent weights orthogonal per gate, and biases to zero.
+
+        Orthogonal initialisation: Saxe et al. 2014.
+        """
         for gate in self.weight_ih_l0.chunk(self.gates):
             nn.init.xavier_uniform_(gate)
         for gate in self.weight_hh_l0.chunk(self.gates):
@@ -49,6 +63,7 @@ class FusedLayer(RecurrentLayer):
             self.bias_hh_l0.zero_()
 
     def input_bias(self) -> Tensor:
+        """Return the bias of the input product, a view that can be changed in place."""
         return self.weight_ih_l0[:, -1] if self.bias_ih_l0 is None else self.bias_ih_l0
 
     def input_weights(self) -> tuple[Tensor, Tensor | None]:
@@ -64,9 +79,9 @@ class FusedLayer(RecurrentLayer):
     def forward(
         self, x: Tensor, state: LayerState | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, LayerState]:
-        """As in the loop, which is taken where the kernel cannot do it.
+        """Run the layer over a sequence with the fused kernel, or with the loop of the base class.
 
-        That is with zoneout, with recurrent dropout, or with a padding mask (see MaskedLayer).
+        The loop runs with zoneout, with recurrent dropout, and with a padding mask (see MaskedLayer).
         """
         if self.zoneout or self.recurrent_mask is not None or mask is not None:
             return super().forward(x, state, mask)
@@ -80,7 +95,7 @@ class FusedLayer(RecurrentLayer):
         return outputs, tuple(part.squeeze(0) for part in last)
 
     def kernel_reads(self, x: Tensor) -> bool:
-        """Return whether the kernel exists in the type in which it would compute; float32 always does."""
+        """Return whether the kernel supports the data type of the computation; float32 is always supported."""
         autocast = torch.is_autocast_enabled(x.device.type)
         dtype = torch.get_autocast_dtype(x.device.type) if autocast else x.dtype
         if dtype != torch.bfloat16:
@@ -89,13 +104,13 @@ class FusedLayer(RecurrentLayer):
 
     @staticmethod
     def kernel(x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool) -> tuple[Tensor, ...]:
-        """Call torch's function for one layer in one direction.
+        """Call PyTorch's function for one layer in one direction.
 
         Args:
             x: (T, B, I).
             state: initial state, each tensor (1, B, H).
-            weights: input and recurrent weights, and their biases if the layer has any.
-            training: whether gradients will be taken.
+            weights: input and recurrent weights, followed by their biases if the layer has biases.
+            training: True if gradients will be computed.
 
         Returns:
             The outputs (T, B, H) and the last state, each tensor (1, B, H).
@@ -105,7 +120,7 @@ class FusedLayer(RecurrentLayer):
     def kernel_in_float32(
         self, x: Tensor, state: list[Tensor], weights: list[Tensor], training: bool
     ) -> tuple[Tensor, ...]:
-        """Compute in float32 what the kernel cannot compute in bfloat16, and round the results to bfloat16."""
+        """Run the kernel in float32 where bfloat16 is unsupported, and round the results to bfloat16."""
         with torch.autocast(x.device.type, enabled=False):
             results = self.kernel(
                 x.float(), [part.float() for part in state], [weight.float() for weight in weights], training
@@ -115,9 +130,9 @@ class FusedLayer(RecurrentLayer):
 
 @cache
 def bfloat16_kernel_works(layer: type[FusedLayer], device: str, autocast: bool) -> bool:
-    """Return whether a layer's kernel runs in bfloat16 on this device, forward and backward: it is run once.
+    """Return whether a layer's kernel runs in bfloat16 on this device, by running it forward and backward once.
 
-    Without AVX-512, oneDNN has no LSTM in bfloat16. Autocast and tensors in bfloat16 take different paths in torch.
+    Without AVX-512, oneDNN has no LSTM in bfloat16. Autocast and tensors in bfloat16 take different paths in PyTorch.
     """
     dtype = torch.float32 if autocast else torch.bfloat16
     shapes = [(layer.gates * 2, 3), (layer.gates * 2, 2)]
@@ -137,10 +152,10 @@ def bfloat16_kernel_works(layer: type[FusedLayer], device: str, autocast: bool) 
 
 
 class LSTM(FusedLayer):
-    """i, f, o = sigmoid(W x + U h + b),  g = tanh(W x + U h + b),  c' = f c + i g,  h' = o tanh(c').
+    """LSTM: i, f, o = sigmoid(W x + U h + b),  g = tanh(W x + U h + b),  c' = f c + i g,  h' = o tanh(c').
 
-    Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000, its bias 1 at first, so that a new cell
-    remembers (Jozefowicz et al. 2015).
+    Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000. The forget bias is initialised to 1, so
+    that an untrained cell keeps its memory (Jozefowicz et al. 2015).
     """
 
     family, torch_layer, gates, states = "lstm", nn.LSTM, 4, 2
@@ -152,7 +167,7 @@ class LSTM(FusedLayer):
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
         h, c = state
-        i, f, g, o = (inputs + self.state_product(h)).chunk(4, dim=-1)  # torch's order of the rows
+        i, f, g, o = (inputs + self.state_product(h)).chunk(4, dim=-1)  # order of the rows in PyTorch
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         return o.sigmoid() * c.tanh(), c
 
@@ -162,16 +177,16 @@ class LSTM(FusedLayer):
 
 
 class GRU(FusedLayer):
-    """r, z = sigmoid(W x + U h + b),  n = tanh(W x + b + r (U h + b')),  h' = (1 - z) n + z h.
+    """GRU: r, z = sigmoid(W x + U h + b),  n = tanh(W x + b + r (U h + b')),  h' = (1 - z) n + z h.
 
-    Cho et al. 2014, with the reset gate after the product, as in torch.
+    Cho et al. 2014, with the reset gate applied after the product, as in PyTorch.
     """
 
     family, torch_layer, gates, states = "gru", nn.GRU, 3, 1
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
         (h,) = state
-        x_r, x_z, x_n = inputs.chunk(3, dim=-1)  # torch's order of the rows
+        x_r, x_z, x_n = inputs.chunk(3, dim=-1)  # order of the rows in PyTorch
         h_r, h_z, h_n = self.state_product(h).chunk(3, dim=-1)
         n = (x_n + (x_r + h_r).sigmoid() * h_n).tanh()
         return (n + (x_z + h_z).sigmoid() * (h - n),)
@@ -182,7 +197,7 @@ class GRU(FusedLayer):
 
 
 class RNN(FusedLayer):
-    """h' = tanh(W x + U h + b): Elman 1990."""
+    """Elman network (Elman 1990): h' = tanh(W x + U h + b)."""
 
     family, torch_layer, gates, states = "rnn", nn.RNN, 1, 1
 
@@ -195,24 +210,25 @@ class RNN(FusedLayer):
 
 
 class MaskedLayer(RecurrentLayer):
-    """A fused layer over left-padded sequences, whose outputs and last state do not depend on the padding.
+    """Fused layer for left-padded sequences whose outputs and last state do not depend on the padding.
 
-    The mask is one more input feature and its weights are the bias: `W x + b m`. On padding both x and m are zero,
-    so every gate reads zero, the candidate tanh(0) is zero and the state stays exactly zero until the first real
-    token (h = o tanh(c) with c = f 0 + i 0; the same holds for GRU and RNN). The last state is therefore the last
-    step's, for every sentence. The common way, packing, sends the processor down a step-by-step path that trains
-    about three times slower.
+    The mask is an additional input feature whose weights are the bias: `W x + b m`. On padding both x and m are zero.
+    All gate inputs are then zero, the candidate tanh(0) is zero, and the state stays exactly zero until the first real
+    token (h = o tanh(c) with c = f 0 + i 0; the same holds for GRU and RNN). The last time step therefore holds the
+    last state of every sentence. Packed sequences, the usual alternative, run step by step on CPUs and train about
+    three times slower.
     """
 
     def __init__(self, layer: FusedLayer) -> None:
-        """`layer` has no bias and one more input feature."""
+        """Wrap `layer`, which must have no bias and one additional input feature for the mask."""
         super().__init__(layer.hidden_size, layer.zoneout)
         self.states = layer.states
         self.family = layer.family
-        self.add_module(layer.family, layer)  # so that a checkpoint's names say which cell it has
+        self.add_module(layer.family, layer)  # parameter names in a checkpoint then contain the cell
 
     @property
     def layer(self) -> FusedLayer:
+        """Wrapped layer."""
         layer = self.get_submodule(self.family)
         assert isinstance(layer, FusedLayer)
         return layer

@@ -1,6 +1,6 @@
-"""What the recurrent layers share, and dropout in time.
+"""Base class of recurrent layers, zoneout, dropout over time and weight drop.
 
-Sequences are time-major, (T, B, features), which is how the fused kernels read them.
+Sequences are time-major, (T, B, features), which is the layout of the fused kernels.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,64 +12,73 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import linear
 
-LayerState = tuple[Tensor, ...]  # of an LSTM h and c, of other cells h, each (B, H)
+LayerState = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of other cells, each (B, H)
 
 
 class RecurrentLayer(nn.Module):
-    """One layer over time, written as a loop; a cell says what happens in a step.
+    """Recurrent layer written as a loop over time; a subclass defines one step in `cell`.
 
-    A step is `cell(input_product(x), state)`: the input product is affine in x and knows nothing of the state, so that
-    a whole sequence's is one large product before the loop.
+    A step is `cell(input_product(x), state)`. The input product is affine in x and independent of the state, so a whole
+    sequence needs one large matrix product before the loop.
     """
 
     states = 2
-    """How many tensors a state has: h and c of an LSTM, or h alone."""
+    """Number of tensors in a state: 2 for an LSTM (h and c), otherwise 1 (h)."""
     recurrent: tuple[str, ...] = ()
-    """The names of the parameters that multiply h, for weight drop; empty where another layer inside has them."""
+    """Names of the parameters that multiply h, used by weight drop; empty where a contained layer holds them."""
+    reads_output = True
+    """Whether a step reads h; otherwise h is an output only and its initial value is unused."""
     output_bound = 1.0
     """Largest absolute value of an output."""
     recurrent_mask: Tensor | None = None
-    """Recurrent dropout's mask on h, (B, H), during one sequence; `recurrent_dropout` sets it. None: no dropout."""
+    """Recurrent dropout mask on h, (B, H), set by `recurrent_dropout` for one sequence; None without dropout."""
     rows_per_mask: int = 1
-    """Neighbouring rows of a batch that share the masks of zoneout; `shared_masks` sets it."""
+    """Number of neighbouring batch rows that share a zoneout mask; set by `shared_masks`."""
 
     def __init__(self, hidden_size: int, zoneout: tuple[float, ...] = ()) -> None:
-        """`zoneout` has the probability of each tensor of the state (Krueger et al. 2017); empty: none."""
+        """Initialise the layer.
+
+        Args:
+            hidden_size: width H of the state.
+            zoneout: zoneout probability of each tensor of the state (Krueger et al. 2017); empty: no zoneout.
+        """
         super().__init__()
         self.hidden_size = hidden_size
         self.zoneout = zoneout if any(zoneout) else ()
 
     def input_weights(self) -> tuple[Tensor, Tensor | None]:
-        """The matrix (G, I) and the bias (G,) of the input product, G the units of all gates."""
+        """Return the matrix (G, I) and the bias (G,) of the input product; G is the number of units of all gates."""
         raise NotImplementedError
 
     def input_product(self, x: Tensor) -> Tensor:
-        """(..., I) -> (..., G)."""
+        """Multiply inputs by the input weights, (..., I) -> (..., G)."""
         return linear(x, *self.input_weights())
 
     def state_product(self, h: Tensor) -> Tensor:
-        """Product of the recurrent matrix and h after `drop_state`, (B, H) -> (B, G)."""
+        """Multiply h by the recurrent weights after `drop_state`, (B, H) -> (B, G)."""
         raise NotImplementedError
 
     def drop_state(self, h: Tensor) -> Tensor:
-        """Return h, (B, H), as the recurrent matrix reads it; what a cell carries over without a product stays whole.
+        """Apply recurrent dropout to h, (B, H), before the recurrent product.
 
-        With z_h the mask of a sentence, the same at all its steps: U (z_h h_{t-1}) (Gal and Ghahramani 2016, eq. 7).
+        The mask z_h is the same at all steps of a sentence: U (z_h h_{t-1}) (Gal and Ghahramani 2016, eq. 7). The part
+        of the state that a cell carries over without a product is not dropped.
         """
         return h if self.recurrent_mask is None else h * self.recurrent_mask.to(h.dtype)
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
-        """The equations of a step: input products (B, G) and the state before, each (B, H), to the state after."""
+        """Compute the next state, each tensor (B, H), from the input products (B, G) and the previous state."""
         raise NotImplementedError
 
     def forward(
         self, x: Tensor, state: LayerState | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, LayerState]:
-        """
+        """Run the layer over a sequence.
+
         Args:
             x: inputs, (T, B, I).
-            state: before the first step, each (B, H); None: zeros.
-            mask: True on real tokens, which end each column, (T, B); None: all are.
+            state: initial state, each tensor (B, H); None: zeros.
+            mask: True on real tokens, (T, B), with the padding on the left; None: no padding.
 
         Returns:
             The outputs (T, B, H), zero on padding, and the last state.
@@ -86,43 +95,47 @@ class RecurrentLayer(nn.Module):
         return torch.stack(outputs), state
 
     def step(self, x: Tensor, state: LayerState) -> LayerState:
-        """One step from inputs (B, I)."""
+        """Run one step from inputs (B, I)."""
         return self.advance(self.input_product(x), state)
 
     def advance(self, inputs: Tensor, state: LayerState) -> LayerState:
-        """One step from input products (B, G), with zoneout: some units keep the value of the step before."""
+        """Run one step from input products (B, G) and apply zoneout: some units keep their previous value."""
         after = self.cell(inputs, state)
         if not self.zoneout:
             return after
         return tuple(self.zone_out(*values) for values in zip(state, after, self.zoneout, strict=True))
 
     def zone_out(self, before: Tensor, after: Tensor, probability: float) -> Tensor:
-        """d before + (1 - d) after, d drawn for each unit in training, and its mean else (Krueger et al. 2017)."""
-        kept = torch.full_like(after, probability)
-        if self.training:
-            kept = repeat_rows(kept[:: self.rows_per_mask].bernoulli(), self.rows_per_mask, dim=0)
-        return kept * before + (1 - kept) * after
+        """Return d before + (1 - d) after (Krueger et al. 2017).
 
-    def reader(self, x: Tensor) -> Callable[[int, Tensor], Tensor]:
-        """Input products of [x_t; more] for a loop over t in which `more` (B, I'') is known only at step t.
+        In training d is a Bernoulli variable per unit; in evaluation it is its mean, `probability`.
+        """
+        held = torch.full_like(after, probability)
+        if self.training:
+            held = repeat_rows(held[:: self.rows_per_mask].bernoulli(), self.rows_per_mask, dim=0)
+        return held * before + (1 - held) * after
+
+    def input_projection(self, x: Tensor) -> Callable[[int, Tensor], Tensor]:
+        """Return a function that computes the input product of [x_t; other_t], where `other_t` is known only at step t.
 
         Args:
-            x: the first features of all steps, (T, B, I'), whose products are made at once.
+            x: leading features of all steps, (T, B, I'); their products are computed at once.
 
         Returns:
-            A function of t and `more` to (B, G).
+            A function of t and `other_t`, (B, I - I'), that returns (B, G).
         """
         if len(x) == 1:
-            return lambda t, more: self.input_product(torch.cat([x[t], more], dim=-1))
+            return lambda t, other: self.input_product(torch.cat([x[t], other], dim=-1))
         weight, bias = self.input_weights()
         products, rest = linear(x, weight[:, : x.size(-1)], bias).unbind(), weight[:, x.size(-1) :]
-        return lambda t, more: products[t] + linear(more, rest)
+        return lambda t, other: products[t] + linear(other, rest)
 
 
 def with_weight_drop(module: Any, probability: float, *inputs: Any) -> Any:
-    """`module(*inputs)`, in training with some weights of its recurrent matrices dropped (Merity et al. 2018, 2).
+    """Call `module(*inputs)`, in training with weight drop on its recurrent matrices (Merity et al. 2018, 2).
 
-    They are drawn once a call, which is a batch: the same for all its sentences and steps. So a fused kernel stays one.
+    The dropped weights are drawn once per call, that is once per batch, and are the same for all sentences and time
+    steps. Fused kernels can therefore still be used.
     """
     if not module.training or probability == 0.0:
         return module(*inputs)
@@ -132,7 +145,9 @@ def with_weight_drop(module: Any, probability: float, *inputs: Any) -> Any:
         if isinstance(layer, RecurrentLayer)
         for name in layer.recurrent
     }
-    dropped = {name: weight * keep(torch.empty_like(weight), probability) for name, weight in weights.items()}
+    dropped = {
+        name: weight * fill_dropout_mask_(torch.empty_like(weight), probability) for name, weight in weights.items()
+    }
     return functional_call(module, dropped, inputs)
 
 
@@ -140,12 +155,12 @@ def with_weight_drop(module: Any, probability: float, *inputs: Any) -> Any:
 def recurrent_dropout(module: Any, probability: float, rows: int) -> Iterator[None]:
     """Drop units of h in all recurrent layers of `module` for one batch, in training (Gal and Ghahramani 2016, eq. 7).
 
-    Each layer gets one mask for each row of the batch, the same at all time steps and for all gates. No fused kernel
-    does that: the layers loop over time meanwhile.
+    Each layer gets one mask per batch row, which is the same at all time steps and for all gates. No fused kernel
+    supports this, so the layers run as a loop over time.
 
     Args:
-        module: the encoder or the decoder, of any architecture.
-        probability: of dropping a unit; with 0, nothing is drawn.
+        module: encoder or decoder of any architecture.
+        probability: probability of dropping a unit; with 0 no random numbers are drawn.
         rows: number of rows of the batch.
     """
     layers = [layer for layer in module.modules() if isinstance(layer, RecurrentLayer) and layer.recurrent]
@@ -155,7 +170,7 @@ def recurrent_dropout(module: Any, probability: float, rows: int) -> Iterator[No
         for layer in layers:
             shared = layer.rows_per_mask
             mask = layer.get_parameter(layer.recurrent[0]).new_empty(rows // shared, layer.hidden_size)
-            layer.recurrent_mask = repeat_rows(keep(mask, probability), shared, dim=0)
+            layer.recurrent_mask = repeat_rows(fill_dropout_mask_(mask, probability), shared, dim=0)
         yield
     finally:
         for layer in layers:
@@ -163,7 +178,10 @@ def recurrent_dropout(module: Any, probability: float, rows: int) -> Iterator[No
 
 
 def reverse_within_length(mask: Tensor) -> Tensor:
-    """Indices that reverse each left-padded column of (T, B) within its own length and leave the padding in place."""
+    """Return indices (T, B) that reverse each left-padded column of `mask` within its length.
+
+    The indices of the padding stay in place.
+    """
     steps, _ = mask.shape
     position = torch.arange(steps, device=mask.device).unsqueeze(1)  # (T, 1)
     mirrored = 2 * steps - 1 - mask.sum(dim=0) - position  # (T, B): the first real token is at T - length
@@ -171,7 +189,7 @@ def reverse_within_length(mask: Tensor) -> Tensor:
 
 
 class Dropout(nn.Module):
-    """Dropout on (T, B, F), with one mask for all time steps of a sentence (Gal and Ghahramani 2016) or one a step."""
+    """Dropout on (T, B, F) with one mask per sentence (Gal and Ghahramani 2016) or one mask per time step."""
 
     def __init__(self, probability: float, fixed_masks: bool) -> None:
         super().__init__()
@@ -180,13 +198,13 @@ class Dropout(nn.Module):
         self.rows_per_mask = 1
 
     def mask(self, like: Tensor) -> Tensor | None:
-        """A mask that broadcasts over `like`, (T, B, F), scaled to keep the mean; None where nothing is dropped."""
+        """Draw a mask that broadcasts over `like`, (T, B, F), scaled to keep the mean; None without dropout."""
         if not self.training or self.probability == 0.0:
             return None
         steps, batch, features = like.shape
         shared = self.rows_per_mask
         mask = like.new_empty(1 if self.fixed_masks else steps, batch // shared, features)
-        return repeat_rows(keep(mask, self.probability), shared, dim=1)
+        return repeat_rows(fill_dropout_mask_(mask, self.probability), shared, dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
         mask = self.mask(x)
@@ -194,9 +212,10 @@ class Dropout(nn.Module):
 
 
 class WordDropout(nn.Module):
-    """Drops whole words' embeddings, (T, B, E), so that the model can lean on no single word.
+    """Dropout of whole embeddings, (T, B, E).
 
-    Each token by itself (Sennrich and Zhang 2019); Gal and Ghahramani 2016 drop a word wherever it stands.
+    Each token is dropped independently (Sennrich and Zhang 2019). Gal and Ghahramani 2016 drop all occurrences of a
+    word together.
     """
 
     def __init__(self, probability: float) -> None:
@@ -208,23 +227,23 @@ class WordDropout(nn.Module):
         if not self.training or self.probability == 0.0:
             return x
         steps, batch, _ = x.shape
-        mask = keep(x.new_empty(steps, batch // self.rows_per_mask, 1), self.probability)
+        mask = fill_dropout_mask_(x.new_empty(steps, batch // self.rows_per_mask, 1), self.probability)
         return x * repeat_rows(mask, self.rows_per_mask, dim=1)
 
 
-def keep(out: Tensor, probability: float) -> Tensor:
-    """Fills `out` with 0 (with this probability) and 1 / (1 - probability)."""
+def fill_dropout_mask_(out: Tensor, probability: float) -> Tensor:
+    """Fill `out` in place with 0 (with this probability) and 1 / (1 - probability)."""
     return out.bernoulli_(1 - probability).div_(1 - probability)
 
 
 def repeat_rows(masks: Tensor, times: int, dim: int) -> Tensor:
-    """Return each mask `times` times in a row along the batch dimension."""
+    """Repeat each mask `times` times in a row along the batch dimension."""
     return masks if times == 1 else masks.repeat_interleave(times, dim=dim)
 
 
 @contextmanager
 def shared_masks(module: Any, rows: int) -> Iterator[None]:
-    """Draw one dropout mask for each `rows` neighbouring rows of a batch: hypotheses of one sentence then share it."""
+    """Share one dropout mask among `rows` neighbouring batch rows, such as the hypotheses of a sentence."""
     layers = [layer for layer in module.modules() if isinstance(layer, Dropout | WordDropout | RecurrentLayer)]
     try:
         for layer in layers:

@@ -1,1 +1,1 @@
-"""Training objectives: a model and a batch to a loss."""
+"""Training objectives: likelihood and its penalties, R-Drop, minimum risk, scheduled sampling."""

@@ -1,4 +1,4 @@
-"""Functions of logits without ever holding all the logits, where no gradient is written by hand."""
+"""Functions of log-probabilities computed a few rows at a time, so that the logits of a batch never exist at once."""
 
 from collections.abc import Callable
 
@@ -13,22 +13,22 @@ ROWS = 256
 
 
 def map_log_probs_chunked(model: Seq2Seq, function: Callable[..., Tensor], vectors: Tensor, *rows: Tensor) -> Tensor:
-    """`function(log_probs, *rows)` of a few rows at a time, put together again.
+    """Return `function(log_probs, *rows)`, computed for a few rows at a time and concatenated, (N,).
 
-    Nothing of a chunk is kept for the backward pass, which makes its logits once more.
+    No chunk is stored for the backward pass, which computes its logits again.
 
     Args:
-        model: whose projection makes the logits.
-        function: of log-probabilities (n, V) in float32 and the other arguments' rows (n, ...), to (n,).
-        vectors: (N, E).
+        model: its output projection makes the logits.
+        function: maps log-probabilities (n, V) in float32 and the rows of the other arguments (n, ...) to (n,).
+        vectors: decoder outputs, (N, E).
         rows: further arguments, each (N, ...).
     """
 
-    def of_chunk(vectors: Tensor, *rows: Tensor) -> Tensor:
+    def map_chunk(vectors: Tensor, *rows: Tensor) -> Tensor:
         return function(model.project(vectors).float().log_softmax(dim=-1), *rows)
 
     results = []
     for start in range(0, max(1, len(vectors)), ROWS):
         chunk = (tensor[start : start + ROWS] for tensor in (vectors, *rows))
-        results.append(checkpoint(of_chunk, *chunk, use_reentrant=False, preserve_rng_state=False))
+        results.append(checkpoint(map_chunk, *chunk, use_reentrant=False, preserve_rng_state=False))
     return torch.cat(results)

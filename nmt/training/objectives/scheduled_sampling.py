@@ -1,4 +1,4 @@
-"""Scheduled sampling: the decoder learns to read its own words (Bengio et al. 2015)."""
+"""Scheduled sampling: the decoder reads its own words with growing probability (Bengio et al. 2015)."""
 
 import math
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from nmt.config import SamplingDecay, TrainConfig
 from nmt.data import Batch
 from nmt.models import Seq2Seq
 from nmt.training.objectives.chunks import map_log_probs_chunked
-from nmt.training.objectives.likelihood import Objective
+from nmt.training.objectives.likelihood import Objective, ObjectiveOutput
 
 
-def share_of_truth(config: TrainConfig, step: int) -> float:
-    """The probability e_i that a word read at step i = 0, 1, ... is the true one (Bengio et al. 2015, 2.4)."""
+def teacher_forcing_probability(config: TrainConfig, step: int) -> float:
+    """Return the probability e_i of reading the true word at step i = 0, 1, ... (Bengio et al. 2015, 2.4)."""
     k = config.sampling_k
     match config.scheduled_sampling:
         case SamplingDecay.linear:
@@ -29,36 +29,36 @@ def share_of_truth(config: TrainConfig, step: int) -> float:
     return min(1.0, max(config.sampling_least, share))
 
 
-def scheduled_sampling(objective: Objective, share: Callable[[], float]) -> Objective:
-    """The objective of a batch in which some words that the decoder reads are drawn from the model.
+def scheduled_sampling(objective: Objective, probability: Callable[[], float]) -> Objective:
+    """Return the objective on batches in which the decoder reads some words that the model has drawn.
 
-    In two passes, so that a sequence stays parallel (Mihaylova and Martins 2019, 3): one over the true words gives the
-    model's own distribution at each step, one over the mixture learns. No gradient flows through the first.
+    There are two passes, which stay parallel over the sequence (Mihaylova and Martins 2019, 3): a pass over the true
+    words gives the model's distribution at each step, and a pass over the mixture learns. The first has no gradient.
 
     Args:
-        objective: what is minimised.
-        share: gives the probability of a true word now.
+        objective: the objective to minimise.
+        probability: returns the current probability of a true word.
     """
 
-    def sampled(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
-        return objective(model, replace(batch, tgt_in=mixture(model, batch, share())))
+    def sampled(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
+        return objective(model, replace(batch, tgt_in=mix_in_samples(model, batch, probability())))
 
     return sampled
 
 
 @torch.no_grad()
-def mixture(model: Seq2Seq, batch: Batch, share: float) -> Tensor:
-    """What the decoder shall read, (T, B): bos, then the true words with probability `share` each, else the model's."""
-    read = batch.tgt_mask[1:]  # what is predicted at a step is read at the next
-    vectors = model.vectors(batch.src, batch.src_mask, batch.tgt_in)[:-1][read]  # (N, E)
-    own = map_log_probs_chunked(model, draw, vectors)  # (N,)
+def mix_in_samples(model: Seq2Seq, batch: Batch, probability: float) -> Tensor:
+    """Return the decoder's input (T, B): bos, then the true word with this probability, otherwise a drawn one."""
+    read = batch.tgt_mask[1:]  # the prediction of one step is the input of the next
+    vectors = model.decoder_outputs(batch.src, batch.src_mask, batch.tgt_in)[:-1][read]  # (N, E)
+    drawn = map_log_probs_chunked(model, draw, vectors)  # (N,)
     true = batch.tgt_in[1:][read]  # (N,)
-    keep = torch.rand(true.shape, device=true.device) < share
+    keep = torch.rand(true.shape, device=true.device) < probability
     mixed = batch.tgt_in.clone()
-    mixed[1:][read] = torch.where(keep, true, own)
+    mixed[1:][read] = torch.where(keep, true, drawn)
     return mixed
 
 
 def draw(log_probs: Tensor) -> Tensor:
-    """A word of each row, (n, V) to (n,)."""
+    """Draw a word from each row: (n, V) to (n,)."""
     return log_probs.exp().multinomial(1).squeeze(1)

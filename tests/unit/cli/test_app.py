@@ -1,4 +1,4 @@
-"""What the entry of every command does with errors, multiruns and streams; the commands' work is replaced."""
+"""Tests of the entry of the commands: errors, multiruns and streams, with the work of the command replaced."""
 
 import io
 import logging
@@ -27,7 +27,7 @@ def _as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
         (hydra._internal.hydra, "ConfigLoaderImpl"),
         (hydra.core.override_parser.overrides_parser, "HydraOverrideVisitor"),
     ):
-        monkeypatch.setattr(owner, name, getattr(owner, name))  # as it was, when the test is over
+        monkeypatch.setattr(owner, name, getattr(owner, name))  # restored after the test
     root = logging.getLogger()
     handlers, level, raising = root.handlers[:], root.level, logging.raiseExceptions
     yield
@@ -36,7 +36,7 @@ def _as_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
 
 
 def run(monkeypatch: pytest.MonkeyPatch, work: Callable[[DictConfig], None], *words: str) -> Any:
-    """Exit code of the train command; None if it came to its end."""
+    """Run the train command, and return its exit code; None if it does not exit."""
     monkeypatch.setattr(sys, "argv", ["train.py", *words])
     try:
         app.run("train", work)
@@ -57,7 +57,7 @@ def test_one_failing_job_does_not_end_a_multirun(
             raise ZeroDivisionError("a bug")
         trained.append((HydraConfig.get().job.num, cfg.seed))
 
-    assert run(monkeypatch, work, "seed=1,2,3,4", "-m", "model=lstm_tiny") == 1  # one of them is no user's mistake
+    assert run(monkeypatch, work, "seed=1,2,3,4", "-m", "model=lstm_tiny") == 1  # one of them is a bug
     assert trained == [(0, 1), (3, 4)]
     lines = capsys.readouterr().err.strip().split("\n")
     assert lines[-1] == (
@@ -103,13 +103,13 @@ def test_what_concerns_all_jobs_ends_a_multirun(
     monkeypatch.setattr(app, "drop_output", lambda: None)
     assert run(monkeypatch, work, "-m", "seed=1,2") == code
     assert begun == [1]
-    told = capsys.readouterr().err.strip()
-    assert "Traceback" not in told
-    assert told.count("\n") == 0
-    assert "None" not in told
+    message = capsys.readouterr().err.strip()
+    assert "Traceback" not in message
+    assert message.count("\n") == 0
+    assert "None" not in message
 
 
-def test_a_full_disk_behind_standard_output_is_told_in_one_line(
+def test_a_full_disk_behind_standard_output_is_one_line_of_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Full(io.StringIO):
@@ -119,7 +119,7 @@ def test_a_full_disk_behind_standard_output_is_told_in_one_line(
     monkeypatch.setattr(sys, "stdout", Full())
     assert run(monkeypatch, lambda cfg: print("result")) == 2
     assert capsys.readouterr().err == (
-        "nmt: standard output: No space left on device; give it a place that can be written\n"
+        "nmt: standard output: No space left on device; redirect it to a file that can be written\n"
     )
 
 
@@ -137,7 +137,7 @@ def test_a_full_disk_behind_standard_output_is_told_in_one_line(
         ("max_piece: 3\n", "unknown configuration key data.max_piece; did you mean data.max_pieces?"),
     ],
 )
-def test_a_mistake_in_a_file_is_told_with_key_and_file(
+def test_a_mistake_in_a_file_names_key_and_file(
     content: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     (tmp_path / "conf" / "data").mkdir(parents=True)

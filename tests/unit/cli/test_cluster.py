@@ -1,6 +1,6 @@
-"""What a multirun sends to a queue, without one; with one it is tested in test_commands_cluster.py.
+"""Tests of the planned jobs of a multirun, without a queue; test_commands_cluster.py has tests with one.
 
-How jobs of this machine are run, and stopped, is in test_cluster_local.py.
+Tests of running and stopping local jobs are in test_cluster_local.py.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from nmt.cli.launch.cluster import Planned, executor_of, launch, planned, threads_of_a_process
+from nmt.cli.launch.cluster import PlannedJob, create_executor, launch, plan_job, threads_per_process
 from nmt.config import ClusterConfig, Config, Queue, from_hydra
 from nmt.errors import UserError
 from nmt.processor import available_cores
@@ -24,17 +24,17 @@ pytestmark = pytest.mark.usefixtures("composing")
 
 
 def multirun(*overrides: str, command: str = "train") -> DictConfig:
-    """The configuration that hydra gives to a launcher."""
+    """Return the configuration that Hydra passes to a launcher."""
     loader = GlobalHydra.instance().config_loader()
     cfg = loader.load_configuration(command, list(overrides), run_mode=RunMode.MULTIRUN, from_shell=False)
     cfg.hydra.job.config_name = command
     return cfg
 
 
-def plan(*overrides: str, number: int = 0, threads: int | None = None, given: tuple[str, ...] = ()) -> Planned:
+def plan(*overrides: str, number: int = 0, threads: int | None = None, given: tuple[str, ...] = ()) -> PlannedJob:
     config = multirun(*given)
     folder = Path(config.hydra.sweep.dir)
-    return planned(GlobalHydra.instance().config_loader(), config, folder, overrides, number, threads)
+    return plan_job(GlobalHydra.instance().config_loader(), config, folder, overrides, number, threads)
 
 
 def checked(**settings: Any) -> ClusterConfig:
@@ -56,7 +56,7 @@ def test_the_shipped_launchers_have_the_keys_of_the_configuration_and_pass_its_c
         ({"minutes": 2}, "hydra.launcher.notice_seconds is 120; allowed: less than the 2 minutes of a job"),
         ({"requeue": -1}, "hydra.launcher.requeue is -1; allowed: at least 0"),
         ({"gpus": 2, "tasks_per_node": 3, "queue": "slurm"}, "hydra.launcher.gpus is 2; allowed: one for each"),
-        ({"nodes": 2}, "hydra.launcher.nodes is 2; allowed on one machine: 1"),
+        ({"nodes": 2}, "hydra.launcher.nodes is 2; allowed with queue=local: 1"),
         ({"gpus": 1, "parallel": 2}, "set parallel=1"),
         ({"partion": "long"}, "hydra.launcher.partion: Key 'partion' not in 'ClusterConfig'"),
         ({"setup": ["rm -r ~"]}, "hydra.launcher.setup: Key 'setup' not in 'ClusterConfig'"),
@@ -118,7 +118,7 @@ def test_folders_of_configuration_go_with_the_job(tmp_path: Path) -> None:
     config = multirun()
     folder = ConfigSourceInfo(path=str(tmp_path), schema="file", provider="command-line")
     config.hydra.runtime.config_sources = [*config.hydra.runtime.config_sources, folder]
-    job = planned(GlobalHydra.instance().config_loader(), config, Path("sweep"), ["seed=1"], 0, None)
+    job = plan_job(GlobalHydra.instance().config_loader(), config, Path("sweep"), ["seed=1"], 0, None)
     assert job.arguments[0] == f"--config-dir={tmp_path}"
     assert plan("seed=1").arguments[0] == "seed=1"
 
@@ -141,26 +141,26 @@ def test_a_folder_that_a_batch_script_cannot_hold_is_refused(folder: str) -> Non
 
 def test_other_commands_are_refused() -> None:
     config = multirun("run=runs/one", command="evaluate")
-    with pytest.raises(UserError, match="hydra/launcher=local sends trainings alone"):
+    with pytest.raises(UserError, match="hydra/launcher=local supports trainings alone"):
         launch(GlobalHydra.instance().config_loader(), config, {"queue": "local"}, [["seed=1"]], 0)
 
 
 def test_under_torchrun_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(UserError, match="does not go with torchrun"):
+    with pytest.raises(UserError, match="does not support torchrun"):
         launch(GlobalHydra.instance().config_loader(), multirun(), {"queue": "local"}, [["seed=1"]], 0)
 
 
 def test_without_the_package_its_name_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(UserError, match=r"pip install 'nmt-recurrent\[cluster\]'$"):
-        executor_of(ClusterConfig(), tmp_path, 1)
+        create_executor(ClusterConfig(), tmp_path, 1)
 
 
 def test_where_slurm_is_not_the_other_queue_is_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match=r"take hydra/launcher=local$"):
-        executor_of(ClusterConfig(queue=Queue.slurm), tmp_path, 1)
+    with pytest.raises(UserError, match=r"use hydra/launcher=local$"):
+        create_executor(ClusterConfig(queue=Queue.slurm), tmp_path, 1)
 
 
 def test_no_limit_is_no_limit_of_submitits_either(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -174,11 +174,11 @@ def test_no_limit_is_no_limit_of_submitits_either(monkeypatch: pytest.MonkeyPatc
     jobs = [["seed=1"]] * 300
     seen = []
 
-    def send(executor: Any, jobs: list[Planned], folder: Path) -> None:
+    def send(executor: Any, jobs: list[PlannedJob], folder: Path) -> None:
         seen.append(executor.parameters["array_parallelism"])
 
-    monkeypatch.setattr("nmt.cli.launch.cluster.send", send)
-    monkeypatch.setattr("nmt.cli.launch.cluster.planned", lambda *given: Planned(tmp_path, []))
+    monkeypatch.setattr("nmt.cli.launch.cluster.submit_array", send)
+    monkeypatch.setattr("nmt.cli.launch.cluster.plan_job", lambda *given: PlannedJob(tmp_path, []))
     config = multirun("hydra/launcher=slurm")
     config.hydra.sweep.dir = str(tmp_path / "sweep")
     loader = GlobalHydra.instance().config_loader()
@@ -189,9 +189,9 @@ def test_no_limit_is_no_limit_of_submitits_either(monkeypatch: pytest.MonkeyPatc
 
 def test_jobs_of_one_machine_share_its_cores() -> None:
     cores = available_cores()
-    assert threads_of_a_process(ClusterConfig(parallel=1), 7) == cores
-    assert threads_of_a_process(ClusterConfig(parallel=cores), 7 * cores) == 1
-    assert threads_of_a_process(ClusterConfig(parallel=100), 1) == cores
-    assert threads_of_a_process(ClusterConfig(parallel=1, tasks_per_node=cores), 7) == 1
-    assert threads_of_a_process(ClusterConfig(cpus=3), 7) == 3
-    assert threads_of_a_process(ClusterConfig(queue=Queue.slurm), 7) is None
+    assert threads_per_process(ClusterConfig(parallel=1), 7) == cores
+    assert threads_per_process(ClusterConfig(parallel=cores), 7 * cores) == 1
+    assert threads_per_process(ClusterConfig(parallel=100), 1) == cores
+    assert threads_per_process(ClusterConfig(parallel=1, tasks_per_node=cores), 7) == 1
+    assert threads_per_process(ClusterConfig(cpus=3), 7) == 3
+    assert threads_per_process(ClusterConfig(queue=Queue.slurm), 7) is None

@@ -1,4 +1,4 @@
-"""Jobs of this machine: the processes that `run_here` starts and ends, here no trainings, and their devices."""
+"""Tests of local jobs: starting and ending processes, here without training, and their devices."""
 
 import signal
 import subprocess
@@ -9,40 +9,40 @@ from pathlib import Path
 
 import pytest
 
-from nmt.cli.app import stopping
-from nmt.cli.launch.cluster import Planned, executor_of, run_here
+from nmt.cli.app import interruptible
+from nmt.cli.launch.cluster import PlannedJob, create_executor, run_local_jobs
 from nmt.config import ClusterConfig
 from nmt.errors import Interrupted, UserError
 
 EXTRA = "needs the extra cluster: pip install 'nmt-recurrent[cluster]'"
 STAYS = """
 import os, pathlib, signal, time
-def told(number, frame):
-    pathlib.Path("{0}.told").touch()
+def stopped(number, frame):
+    pathlib.Path("{0}.stopped").touch()
     raise SystemExit
-signal.signal(signal.SIGTERM, told)
+signal.signal(signal.SIGTERM, stopped)
 os.kill(os.getpid(), signal.SIGINT)
 os.kill(os.getpid(), signal.SIGHUP)
 pathlib.Path("{0}.up").touch()
 time.sleep(60)
 """
-"""A job that has to be told to end, and would end at once if it heard the terminal."""
+"""Script of a job that ends on SIGTERM, and would end at once if SIGINT or SIGHUP reached it."""
 ENDS = """
 import pathlib, time
 while not pathlib.Path("{0}.up").exists():
     time.sleep(0.01)
 """
-"""A job that ends when another one is there."""
+"""Script of a job that ends when another one has started."""
 
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `executor_of` sets in it is put back."""
+    """Restore the environment variables that `create_executor` sets."""
     monkeypatch.setenv("SUBMITIT_PREEMPT_SIGNAL", "USR2")
 
 
 class Sent:
-    """A job as submitit hands it back, of a script instead of a training."""
+    """Handle of a job as submitit returns it, with a script instead of a training."""
 
     def __init__(self, script: str, looked_at: Callable[[subprocess.Popen[bytes]], None]) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", script])
@@ -56,7 +56,7 @@ class Sent:
 
 
 class Executor:
-    """Starts scripts in order, and is disturbed on the way."""
+    """Executor that starts scripts in order, and sends signals in between."""
 
     def __init__(
         self,
@@ -76,11 +76,11 @@ class Executor:
 
 
 def run_scripts(executor: Executor, folder: Path) -> Interrupted:
-    """Runs all of them at a time, as `launch` does; returns what stopped it."""
-    jobs = [Planned(folder / str(number), []) for number in range(len(executor.scripts))]
+    """Run all jobs at a time, as `launch` does, and return the error that stopped it."""
+    jobs = [PlannedJob(folder / str(number), []) for number in range(len(executor.scripts))]
     try:
-        with pytest.raises(Interrupted) as stopped, stopping("again"):
-            run_here(executor, jobs, len(jobs))
+        with pytest.raises(Interrupted) as stopped, interruptible("again"):
+            run_local_jobs(executor, jobs, len(jobs))
         assert all(sent.process.returncode is not None for sent in executor.sent)
     finally:
         for sent in executor.sent:
@@ -107,24 +107,24 @@ def test_a_signal_between_the_start_of_a_job_and_its_handle_ends_it_too(tmp_path
     executor = Executor(STAYS.format(first), STAYS.format(second), started=started)
     stopped = run_scripts(executor, tmp_path)
     assert (str(stopped), stopped.exit_code, stopped.remedy) == (number.name, 128 + number, "again")
-    assert first.with_suffix(".told").exists()
+    assert first.with_suffix(".stopped").exists()
     assert len(executor.sent) == 1
 
 
 def test_a_signal_while_a_job_is_found_to_have_ended_is_handed_on_to_the_others(tmp_path: Path) -> None:
     stays = tmp_path / "stays"
-    told: list[int] = []
+    signalled: list[int] = []
 
     def looked_at(process: subprocess.Popen[bytes]) -> None:
-        if process.returncode is not None and not told:
-            told.append(process.pid)
+        if process.returncode is not None and not signalled:
+            signalled.append(process.pid)
             signal.raise_signal(signal.SIGTERM)
 
     executor = Executor(ENDS.format(stays), STAYS.format(stays), looked_at=looked_at)
     stopped = run_scripts(executor, tmp_path)
     assert stopped.exit_code == 143
-    assert told == [executor.sent[0].process.pid]
-    assert stays.with_suffix(".told").exists()
+    assert signalled == [executor.sent[0].process.pid]
+    assert stays.with_suffix(".stopped").exists()
 
 
 @pytest.mark.parametrize(
@@ -152,15 +152,13 @@ def test_a_local_job_gets_the_devices_that_its_user_may_see(
         return Nothing()
 
     monkeypatch.setattr(local, "start_controller", start_controller)
-    executor_of(ClusterConfig(gpus=gpus, parallel=1), tmp_path, 1).submit(print)
+    create_executor(ClusterConfig(gpus=gpus, parallel=1), tmp_path, 1).submit(print)
     assert seen == [expected]
 
 
 @pytest.mark.parametrize("environment", ["", "3", "0,GPU-12ab", "0,-1", "-1"])
-def test_devices_that_are_not_there_are_asked_for_in_vain(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: str
-) -> None:
+def test_missing_devices_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: str) -> None:
     pytest.importorskip("submitit", reason=EXTRA)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", environment)
     with pytest.raises(UserError, match=f"hydra.launcher.gpus is 2, .* CUDA_VISIBLE_DEVICES='{environment}'; set it"):
-        executor_of(ClusterConfig(gpus=2, parallel=1), tmp_path, 1)
+        create_executor(ClusterConfig(gpus=2, parallel=1), tmp_path, 1)

@@ -1,4 +1,4 @@
-"""Standard streams as pipes, full disks and odd locales have them: real processes, without torch."""
+"""Tests of standard streams with pipes, full disks and other locales, in real processes without torch."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ PRINT = "print('Straße 門 ' + sys.argv[1]); sys.stdout.flush(); open(sys.argv[
 
 
 def run(body: str, tmp_path: Path, *arguments: str, shell: str = "", **settings: str) -> subprocess.CompletedProcess:  # type: ignore[type-arg]
-    """Runs code with the standard streams prepared; `shell` follows the command in a shell's line."""
+    """Run code with prepared standard streams; `shell` is appended to the shell command."""
     script = tmp_path / "script.py"
     script.write_text(COMMAND.format(body=body), encoding="utf-8")
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "PYTHON"))}
@@ -67,7 +67,7 @@ except OSError as error:
 
 
 @pytest.mark.parametrize(
-    ("action", "shell", "told"),
+    ("action", "shell", "message"),
     [
         ("print('x'); sys.stdout.flush()", "> /dev/full", "OSError|standard output|No space left on device"),
         ("print('x'); sys.stdout.flush()", ">&-", "OSError|standard output|it is closed"),
@@ -81,10 +81,10 @@ except OSError as error:
         ),
     ],
 )
-def test_an_error_names_the_stream(action: str, shell: str, told: str, tmp_path: Path) -> None:
+def test_an_error_names_the_stream(action: str, shell: str, message: str, tmp_path: Path) -> None:
     body = FAILING.format(action=action) + "from nmt.cli.app.streams import drop_output\ndrop_output()"
     done = run(body, tmp_path, shell=f"{shell}")
-    assert done.stderr.decode() == told + "\n"
+    assert done.stderr.decode() == message + "\n"
 
 
 def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
@@ -94,5 +94,5 @@ def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
 
 
 def test_a_closed_standard_error_is_no_reason_to_fail(tmp_path: Path) -> None:
-    done = run("print('told', file=sys.stderr); print('result')", tmp_path, shell="2>&-")
+    done = run("print('error', file=sys.stderr); print('result')", tmp_path, shell="2>&-")
     assert (done.returncode, done.stdout) == (0, b"result\n")

@@ -1,4 +1,4 @@
-"""Text keys keep what was typed: numbers and booleans by their looks, on the command line and in YAML files."""
+"""Tests of text keys: values that look like numbers or booleans stay text, on the command line and in YAML."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,8 +24,8 @@ LOOKS = ["1.20", "12e3", "2026_11_28", "007", "true", "False", "nan", "-inf", "1
 
 @pytest.fixture(autouse=True, scope="module")
 def _installed() -> Iterator[None]:
-    """Hydra as the commands have it, and its own readers afterwards."""
-    Plugins.instance()  # knows the sources of configuration files
+    """Install the checked readers of Hydra, and restore Hydra's afterwards."""
+    Plugins.instance()  # lists the sources of configuration files
     loader, visitor = hydra_guard.hydra._internal.hydra.ConfigLoaderImpl, overrides_parser.HydraOverrideVisitor
     files = hydra_guard.SourcesRegistry.instance().types["file"]
     assert visitor is HydraOverrideVisitor
@@ -90,7 +90,7 @@ def test_numbers_and_null_stay_what_they_are() -> None:
 
 
 def test_spaces_at_the_end_of_a_text_stay() -> None:
-    """A space closes the last word of a prefix."""
+    """The space at the end of a prefix is significant: it completes the last word."""
     assert parsed("translate", "prefix=Das Haus ") == "Das Haus "
     assert parsed("translate", "prefix='Das Haus '") == "Das Haus "
 
@@ -117,7 +117,7 @@ def composed(command: str, *overrides: str) -> Any:
 
 
 def group_file(monkeypatch: pytest.MonkeyPatch, folder: Path, group: str, content: str) -> None:
-    """A file `mine` in a group, in a folder that hydra searches first."""
+    """Write a file `mine` of a group in a folder that Hydra searches first."""
     (folder / group).mkdir(parents=True)
     (folder / group / "mine.yaml").write_text(content)
     original = hydra_guard.CheckedLoader.__init__

@@ -1,6 +1,7 @@
-"""Every YAML under conf/ composes with hydra and passes its checks, and says what it is for."""
+"""Tests of every YAML file under conf/: it composes, passes its checks and states its purpose."""
 
 import dataclasses
+import shlex
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ from nmt.cli.app import SCHEMAS
 from nmt.config import (
     EvaluateConfig,
     LengthPenalty,
+    ModelConfig,
+    OptimConfig,
     SearchConfig,
     SearchKind,
     TranslateConfig,
@@ -37,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("composing")
 
 @cache
 def composed(command: str, *overrides: str) -> DictConfig:
-    """What hydra makes of it, with a corpus of one's own, a run, a task or files where they are needed."""
+    """Return the composed configuration, with values for keys that have no default."""
     cfg = compose(command, overrides=list(overrides))
     if "data" in cfg and not any(cfg.data.get(source) for source in ("root", "download", "phrasebook")):
         cfg.data.root = "corpus"
@@ -63,18 +66,20 @@ def checked(command: str, *overrides: str) -> Any:
 
 
 def groups_of(command: str) -> set[str]:
-    """The groups in a root's defaults list."""
+    """Return the groups in the defaults list of a command."""
     entries = yaml.safe_load(YAML[CONF / f"{command}.yaml"])["defaults"]
     return {key for entry in entries if isinstance(entry, dict) for key in entry if not key.startswith("override ")}
 
 
 def choices() -> Iterator[tuple[str, ...]]:
-    """Each command, with each option of its groups; a group of no command is added to `train`."""
+    """Yield each command with each file of its groups; a group that no command has is added to `train`."""
     groups = {command: groups_of(command) for command in SCHEMAS}
     for path in YAML:
         group, option = path.parent.name, path.stem
         if path.parent == CONF:
             yield (option,)
+        elif path == CONF / "hydra" / "command.yaml":  # part of every command
+            continue
         elif path.parent.parent.name == "hydra":
             yield "train", f"hydra/{group}={option}"
         elif commands := [command for command in SCHEMAS if group in groups[command]]:
@@ -90,7 +95,7 @@ def test_the_files_are_found() -> None:
 
 
 def once_each() -> Iterator[Any]:
-    """Each command and each file once; the files again with the other commands of their group in the slower tests."""
+    """Yield each command and each file once; the other commands of a group are left to the slower tests."""
     seen = set()
     for choice in choices():
         again = len(choice) > 1 and choice[1] in seen
@@ -104,11 +109,61 @@ def test_every_shipped_file_composes_and_passes_its_checks(choice: tuple[str, ..
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_an_experiment_says_which_question_it_answers(path: Path) -> None:
-    package, question = YAML[path].split("\n")[:2]
+def test_an_experiment_states_its_question_and_its_command(path: Path) -> None:
+    package, question, *lines = YAML[path].split("\n")
     assert package == "# @package _global_"
     assert question.startswith("# ")
     assert question.endswith("?")
+    start = "#     python scripts/train.py "
+    commands = [line.removeprefix(start) for line in lines if line.startswith(start)]
+    assert len(commands) == 1
+    words = [word.replace("FOLDER", "folder") for word in shlex.split(commands[0])]
+    assert words[0] == f"experiment={path.stem}"
+    assert isinstance(checked("train", *[word for word in words if not word.startswith("hydra.")]), SCHEMAS["train"])
+
+
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_a_command_takes_its_settings_of_hydra_from_the_shared_file(command: str) -> None:
+    tree = yaml.safe_load(YAML[CONF / f"{command}.yaml"])
+    assert tree["defaults"][1] == "hydra/command"
+    assert set(tree["hydra"]) == ({"run", "sweep", "help"} if command == "train" else {"help"})
+    assert not [entry for entry in tree["defaults"] if "override" in str(entry)]
+
+
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_the_help_of_a_command_begins_with_three_examples_that_compose(command: str) -> None:
+    help_text = yaml.safe_load(YAML[CONF / f"{command}.yaml"])["hydra"]["help"]
+    title, blank, *examples = help_text["header"].rstrip("\n").split("\n")
+    assert title.startswith(f"{help_text['app_name']}: ")
+    assert blank == ""
+    assert len(examples) == 3
+    for example in examples:
+        name = f"python scripts/{command}.py" if help_text["app_name"].endswith(".py") else f"nmt-{command}"
+        assert example.startswith(f"  {name} ")
+        words = shlex.split(example.removeprefix(f"  {name} ").partition(" < ")[0])
+        first, _, second = " ".join(words).partition(" vs ")
+        for overrides in filter(None, (first.split(" "), second.split(" ") if second else [])):
+            assert composed(command, *[word for word in overrides if "=" in word])
+
+
+DEVIATIONS = {
+    "optim/adam": {},
+    "optim/adamw": {"kind": "adamw", "weight_decay": 0.01},
+    "optim/sgd": {"kind": "sgd", "learning_rate": 1.0, "schedule": "plateau", "warmup_steps": 0, "clip_norm": 5.0},
+    "model/lstm": {"decoder_layers": 2, "attention": "general"},
+}
+"""Values of the files that show the settings people change, where they differ from the typed defaults on purpose."""
+
+
+@pytest.mark.parametrize("name", DEVIATIONS)
+def test_a_value_shown_in_a_file_is_the_typed_default(name: str) -> None:
+    values = yaml.safe_load(YAML[CONF / f"{name}.yaml"])
+    schema = OptimConfig if name.startswith("optim") else ModelConfig
+    typed = OmegaConf.to_container(OmegaConf.structured(schema), enum_to_str=True)
+    assert isinstance(typed, dict)
+    values.pop("defaults", None)
+    assert {key: value for key, value in values.items() if value != typed[key]} == DEVIATIONS[name]
+    assert name == "optim/adamw" or len(values) >= 8
 
 
 def test_an_experiment_beats_the_groups_and_the_command_line_beats_both() -> None:
@@ -144,9 +199,9 @@ def test_as_trained_leaves_every_search_setting_to_the_run() -> None:
 
 def test_search_takes_the_runs_values_where_none_is_given() -> None:
     trained = SearchConfig(beam_size=7, alpha=0.4, batch_size=9, length_penalty=LengthPenalty.gnmt)
-    asked, search = with_search(TranslateConfig, composed("translate", "checkpoint=last"), trained)
+    config, search = with_search(TranslateConfig, composed("translate", "checkpoint=last"), trained)
     assert search == trained
-    assert (asked.run, asked.checkpoint) == ("runs/one", "last")
+    assert (config.run, config.checkpoint) == ("runs/one", "last")
     _, search = with_search(EvaluateConfig, composed("evaluate", "search.alpha=0", "search.n_best=2"), trained)
     assert search == dataclasses.replace(trained, alpha=0.0, n_best=2)
     _, search = with_search(EvaluateConfig, composed("evaluate", "search=greedy"), trained)
@@ -174,5 +229,5 @@ def test_a_saved_run_has_every_value_and_nothing_left_to_interpolate(tmp_path: P
     assert load_config(SCHEMAS["train"], tmp_path / "config.yaml") == config
     saved = yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
     assert saved["data"]["train"]["src"] == ["data/task1/raw/train.en.gz"]
-    assert saved["optim"]["betas"] == [0.9, 0.98]  # stated in no YAML: a later version may have another default
+    assert saved["optim"]["eps"] == 1e-8  # in no YAML file: a later version can have another default
     assert OmegaConf.create(saved) == OmegaConf.load(tmp_path / "config.yaml")

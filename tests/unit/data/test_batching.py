@@ -1,4 +1,4 @@
-"""Batches against a naive loop: what is padded, what is masked, every pair once an epoch, and the same order again."""
+"""Batches compared with a naive loop: padding, masks, every pair once per epoch, and a reproducible order."""
 
 import importlib
 import os
@@ -16,15 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import BatchUnit
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch, PairStore, TrainingBatches, gather, in_length_order, make_batch
-from nmt.data.store import Side
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch, PairStore, TrainingBatches, batches_by_length, gather, make_batch
+from nmt.data.store import ShardSide
 
 Lines = list[list[int]]
 batching = importlib.import_module("nmt.data.batching")
 
 
 def corpus(pairs: int, seed: int = 1, longest: int = 30, spread: int = 2) -> PairStore:
-    """Sentences of random lengths, the target's within `spread` of the source's; ids from 4 up."""
+    """Return sentences of random lengths that differ by at most `spread` between the sides; ids start at 4."""
     draw = random.Random(seed)
     lengths = [draw.randint(1, longest) for _ in range(pairs)]
     src = [[draw.randint(4, 99) for _ in range(length)] for length in lengths]
@@ -37,15 +37,15 @@ def training(store: PairStore, unit: BatchUnit, size: int, pool_batches: int = 8
 
 
 def epoch_of(batches: TrainingBatches) -> list[Batch]:
-    """The next epoch, of which `batches` must be at the start."""
-    found = [batches.next()]
+    """Return the batches of the next epoch; `batches` must be at its start."""
+    epoch = [batches.next()]
     while True:
         position = (batches.epoch, batches.index)
         batch = batches.next()
         if batches.epoch != position[0]:
             batches.seek(*position)
-            return found
-        found.append(batch)
+            return epoch
+        epoch.append(batch)
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -105,7 +105,7 @@ def test_a_batch_moves_to_another_device_whole() -> None:
     ],
 )
 @pytest.mark.parametrize("pool_batches", [1, 5])
-def test_every_pair_exactly_once_an_epoch(unit: BatchUnit, size: int, pool_batches: int) -> None:
+def test_every_pair_exactly_once_per_epoch(unit: BatchUnit, size: int, pool_batches: int) -> None:
     batches = training(corpus(101), unit, size, pool_batches)
     for epoch in range(3):
         seen = [index for batch in epoch_of(batches) for index in batch.indices]
@@ -129,7 +129,7 @@ def test_the_token_budget_holds_unless_one_pair_alone_is_longer(budget: int) -> 
         assert areas[-1] == max(batch.src.numel(), batch.tgt_in.numel())
         assert areas[-1] <= budget or len(batch.indices) == 1
     if budget > 40:
-        assert sum(areas) / len(areas) > 0.7 * budget  # and the budget is used
+        assert sum(areas) / len(areas) > 0.7 * budget  # most of the budget is used
 
 
 def orders(batches: TrainingBatches, epochs: int) -> list[list[list[int]]]:
@@ -145,44 +145,44 @@ def test_the_order_depends_on_seed_and_epoch_alone() -> None:
     assert orders(training(store, BatchUnit.tokens, 90), 3) == first
     assert orders(training(store, BatchUnit.tokens, 90, seed=2), 1)[0] != first[0]
     assert len({str(order) for order in first}) == 3
-    # Epochs differ in what stands together, not only in the order of the same batches.
+    # Epochs differ in the composition of batches, not only in their order.
     assert {frozenset(batch) for batch in first[0]} != {frozenset(batch) for batch in first[1]}
 
 
 def test_the_order_is_shuffled_over_the_lengths() -> None:
     store = corpus(400)
     lengths = [batch.src.shape[0] for batch in epoch_of(training(store, BatchUnit.sentences, 8, pool_batches=50))]
-    assert abs(np.corrcoef(range(len(lengths)), lengths)[0, 1]) < 0.5  # sorted would be near 1
+    assert abs(np.corrcoef(range(len(lengths)), lengths)[0, 1]) < 0.5  # sorted batches would give nearly 1
 
 
 def shuffled_by_hand(store: PairStore, size: int, pool: int, window: int, seed: int) -> list[list[int]]:
-    """The first epoch in batches of sentences, written with lists."""
+    """Return the first epoch in batches of sentences, computed with lists."""
     random_source = np.random.default_rng((seed, 0))
     order = random_source.permutation(len(store)).tolist()
-    found = []
+    epoch = []
     for start in range(0, len(order), window):
         batches = []
         for first in range(start, min(start + window, len(order)), pool):
             part = sorted(order[first : first + pool], key=lambda i: (len(store.tgt[i]), len(store.src[i])))
             batches += [part[i : i + size] for i in range(0, len(part), size)]
-        found += [batches[i] for i in random_source.permutation(len(batches)).tolist()]
-    return found
+        epoch += [batches[i] for i in random_source.permutation(len(batches)).tolist()]
+    return epoch
 
 
 @pytest.mark.parametrize(("most", "window"), [(batching.WINDOW, 10**9), (70, 48), (10, 24)])
-@pytest.mark.parametrize("pairs", [200, 300])  # one byte an index, and two
+@pytest.mark.parametrize("pairs", [200, 300])  # one byte and two bytes per index
 def test_windows_of_sorted_pools(monkeypatch: pytest.MonkeyPatch, most: int, window: int, pairs: int) -> None:
-    """A window is as many whole pools, here of 24 pairs, as it has room for, and one at least."""
+    """A window consists of whole pools, here of 24 pairs, and of at least one."""
     monkeypatch.setattr(batching, "WINDOW", most)
     store = corpus(pairs)
-    found = orders(training(store, BatchUnit.sentences, 8, pool_batches=3, seed=4), 1)[0]
-    assert found == shuffled_by_hand(store, 8, 24, window, seed=4)
+    order = orders(training(store, BatchUnit.sentences, 8, pool_batches=3, seed=4), 1)[0]
+    assert order == shuffled_by_hand(store, 8, 24, window, seed=4)
 
 
 @pytest.mark.parametrize("unit", BatchUnit)
-def test_memory_is_of_a_window_and_four_bytes_a_pair(monkeypatch: pytest.MonkeyPatch, unit: BatchUnit) -> None:
+def test_memory_is_one_window_and_four_bytes_per_pair(monkeypatch: pytest.MonkeyPatch, unit: BatchUnit) -> None:
     pairs = 400_000
-    side = Side(np.full(pairs, 4, dtype=np.uint16), np.arange(pairs + 1))
+    side = ShardSide(np.full(pairs, 4, dtype=np.uint16), np.arange(pairs + 1))
     monkeypatch.setattr(batching, "WINDOW", 1 << 12)
     tracemalloc.start()
     batches = training(PairStore(side, side), unit, 64)
@@ -215,7 +215,7 @@ def test_another_process_gives_the_same_order() -> None:
 
 
 def uninterrupted(batches: TrainingBatches) -> Iterator[tuple[tuple[int, int], Batch]]:
-    """Every batch with the position before it, as a checkpoint keeps it."""
+    """Yield every batch with the position before it, which a checkpoint stores."""
     while True:
         position = (batches.epoch, batches.index)
         yield position, batches.next()
@@ -223,7 +223,7 @@ def uninterrupted(batches: TrainingBatches) -> Iterator[tuple[tuple[int, int], B
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 60), st.sampled_from(BatchUnit), st.integers(0, 3), st.sampled_from([30, 1000]))
-def test_a_stream_goes_on_at_any_position(after: int, unit: BatchUnit, seed: int, window: int) -> None:
+def test_a_stream_resumes_at_any_position(after: int, unit: BatchUnit, seed: int, window: int) -> None:
     size = 6 if unit == BatchUnit.sentences else 90
     store = corpus(60)
     with pytest.MonkeyPatch.context() as patch:
@@ -234,7 +234,7 @@ def test_a_stream_goes_on_at_any_position(after: int, unit: BatchUnit, seed: int
         resumed = training(store, unit, size, 2, seed)
         position, expected = next(stream)
         resumed.seek(*position)
-        for _ in range(15):  # over the end of an epoch
+        for _ in range(15):  # beyond the end of an epoch
             assert same(resumed.next(), expected)
             _, expected = next(stream)
 
@@ -265,7 +265,7 @@ def test_pools_leave_a_fraction_of_the_padding_of_unsorted_batches() -> None:
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])
 def test_validation_sees_every_pair_once_the_shortest_first(size: int) -> None:
     store = corpus(150)
-    batches = list(in_length_order(store, size))
+    batches = list(batches_by_length(store, size))
     assert sorted(index for batch in batches for index in batch.indices) == list(range(150))
     assert all(len(batch.indices) == size for batch in batches[:-1])
     lengths = [len(store.tgt[index]) for batch in batches for index in batch.indices]
@@ -273,7 +273,7 @@ def test_validation_sees_every_pair_once_the_shortest_first(size: int) -> None:
 
 
 def test_validation_of_nothing_has_no_batch() -> None:
-    assert list(in_length_order(PairStore.of([], []), 4)) == []
+    assert list(batches_by_length(PairStore.of([], []), 4)) == []
 
 
 @pytest.mark.parametrize("unit", BatchUnit)
@@ -283,12 +283,12 @@ def test_processes_share_each_batch_among_them(unit: BatchUnit, processes: int) 
     whole = epoch_of(training(store, unit, size))
     shares = [epoch_of(TrainingBatches(store, unit, size, 8, 1, share=(rank, processes))) for rank in range(processes)]
     for number, batch in enumerate(whole):
-        own = [share[number] for share in shares]
-        assert sorted(index for each in own for index in each.indices) == sorted(batch.indices)
-        assert sum(each.tokens for each in own) == batch.tokens
-        counts = [len(each.indices) for each in own]
+        parts = [share[number] for share in shares]
+        assert sorted(index for part in parts for index in part.indices) == sorted(batch.indices)
+        assert sum(part.tokens for part in parts) == batch.tokens
+        counts = [len(part.indices) for part in parts]
         assert max(counts) - min(counts) <= 1
-        assert all(each.src.size(1) == each.tgt_in.size(1) == count for each, count in zip(own, counts, strict=True))
+        assert all(part.src.size(1) == part.tgt_in.size(1) == count for part, count in zip(parts, counts, strict=True))
 
 
 def test_batches_of_another_size_begin_at_the_start() -> None:

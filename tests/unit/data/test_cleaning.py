@@ -1,4 +1,4 @@
-"""What is dropped and why, each reason by hand-made pairs at the edge of its rule."""
+"""Cleaning: each reason is tested with pairs at the limit of its rule."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ Pair = tuple[str, str]
 HOUSE = ("the house", "das Haus")
 GARDEN = ("the garden", "der Garten")
 
-# Few letters and short limits, so that every reason comes up; spaces, accents and controls to be normalised.
+# Few letters and low limits, so that every reason occurs; spaces, accents and control characters to normalise.
 ANY_TEXT = st.text("ab \t\n\u00a0\u200b\u200d\x00e\u0301\u00e9\ufeff", max_size=12) | st.text(max_size=12)
 DEFAULT = CleaningConfig()
 SHORT = CleaningConfig(max_words=3, max_characters=9, max_ratio=1.3)
@@ -32,7 +32,7 @@ def run(
 
 
 def reason_of(pair: Pair, config: CleaningConfig = DEFAULT, held_out: Sequence[Pair] = ()) -> str | None:
-    """The reason that a single pair is dropped for, or None."""
+    """Return the reason for dropping a single pair, or None."""
     kept, report = run([pair], config, held_out)
     counted = [reason for reason, count in report.dropped.items() if count]
     assert len(counted) + len(kept) == 1
@@ -65,7 +65,7 @@ def test_normalise(text: str, expected: str) -> None:
 
 @given(ANY_TEXT)
 def test_printable_text_takes_no_other_way(text: str) -> None:
-    """Character by character, as the rules are written."""
+    """The result equals that of the rules applied character by character."""
     classes = {character: unicodedata.category(character) for character in text}
     shown = [character for character in text if character not in "\u200b\u2060\ufeff" and classes[character] != "Cs"]
     kept = "".join(" " if classes[character] == "Cc" else character for character in shown)
@@ -144,7 +144,7 @@ def test_repeated_test_pair_counts_as_in_test() -> None:
     assert report.dropped[Reason.duplicate] == 0
 
 
-def test_a_held_out_source_with_another_target_is_dropped_if_asked_for() -> None:
+def test_a_held_out_source_with_another_target_is_dropped_if_configured() -> None:
     held_out = [("The  house!", "das Haus"), ("?!", "was"), ("the garden", "der Garten")]
     config = CleaningConfig(drop_test_sources=True)
     for pair in (("the house", "das Gebäude"), ("THE house .", "ein Haus")):
@@ -155,11 +155,11 @@ def test_a_held_out_source_with_another_target_is_dropped_if_asked_for() -> None
         reason_of(GARDEN, CleaningConfig(drop_test_sources=True, drop_test_pairs=False), held_out) == "source_in_test"
     )
     for pair in (("the houses", "die Häuser"), ("?", "was"), ("das Haus", "the house"), ("a house", "das Haus")):
-        assert reason_of(pair, config, held_out) is None  # of no letters nothing is known, and targets are not compared
+        assert reason_of(pair, config, held_out) is None  # sources without letters and targets are not compared
     assert run([("the house", "x")] * 2, config, held_out)[1].dropped[Reason.duplicate] == 0
 
 
-def test_digest_tells_the_sides_apart() -> None:
+def test_the_digest_depends_on_the_boundary_of_the_sides() -> None:
     assert pair_digest("a b", "c") != pair_digest("a", "b c")
     assert pair_digest("a", "b") != pair_digest("b", "a")
 
@@ -191,7 +191,7 @@ def test_all_counted_once_and_twice_is_once(pairs: list[Pair], held_out: list[Pa
     again, second = run(kept, SHORT, held_out)
     assert again == kept
     assert second.altered == 0
-    # Order is kept: the survivors are a subsequence of the normalised input.
+    # The order is kept: the kept pairs are a subsequence of the normalised input.
     remaining = iter([(normalise(src), normalise(tgt)) for src, tgt in pairs])
     assert all(pair in remaining for pair in kept)
 

@@ -1,4 +1,4 @@
-"""A thousand random damages to all that a run and a prepared corpus keep: each is noticed, and told in one line."""
+"""Random damage to the files of a run and of a prepared corpus: each is detected and reported in one line."""
 
 import random
 import shutil
@@ -18,7 +18,7 @@ from nmt.run import (
     go_back,
     load_checkpoint,
     load_weights,
-    newest_whole,
+    newest_intact,
     save_checkpoint,
 )
 
@@ -33,7 +33,7 @@ def config(cache: Path) -> Config:
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of two checkpoints and the cache of its corpus."""
+    """Return a folder with a run of two checkpoints and the cache of its corpus."""
     folder = tmp_path_factory.mktemp("original")
     run = RunDirectory(folder / "run")
     run.create(config(folder / "cache"), prepare(config(folder / "cache").data))
@@ -47,8 +47,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def use(folder: Path) -> None:
-    """All that a training which is continued, an evaluation and a translation read."""
-    run = RunDirectory.open(str(folder / "run"))  # checks the configuration's bytes, too
+    """Read all files that a resumed training, an evaluation and a translation read."""
+    run = RunDirectory.open(str(folder / "run"))  # this also checks the bytes of the configuration
     for side in ("src", "tgt"):
         run.tokenizer(side)
     for split in ("valid", "test"):
@@ -75,7 +75,7 @@ def flip(content: bytes, source: random.Random) -> bytes:
 
 
 def overwrite(content: bytes, source: random.Random) -> bytes:
-    """Half written: zeros or noise from some byte on."""
+    """Replace the end of a file with zeros or noise, as after an incomplete write."""
     start = source.randrange(len(content))
     tail = bytes(len(content) - start) if source.random() < 0.5 else source.randbytes(len(content) - start)
     return content[:start] + tail
@@ -88,7 +88,7 @@ def test_a_thousand_random_damages_are_all_noticed(original: Path, tmp_path: Pat
     prepared, run = prepared_folder(folder), folder / "run"
     files = [run / "config.yaml", run / "run.json", *(run / "tokenizer").iterdir(), *(run / "data").iterdir()]
     files += [*prepared.iterdir(), *(run / "checkpoints").glob("step-*/*")]
-    # `best` is used for its weights and manifest alone; the sha256.json of the corpus may differ in white space.
+    # Of `best`, only weights and manifest are used; the sha256.json of the corpus may differ in white space.
     unused = {run / "checkpoints" / "step-00000010" / name for name in ("state.json", "state.safetensors")}
     files = sorted(path for path in files if path not in unused)
     use(folder)
@@ -109,7 +109,7 @@ def test_a_thousand_random_damages_are_all_noticed(original: Path, tmp_path: Pat
 
 
 def test_a_file_of_another_run_is_noticed(original: Path, tmp_path: Path) -> None:
-    """Whole in itself, and not this run's."""
+    """A valid file of another run is detected."""
     run = RunDirectory.open(str(original / "run"))
     with pytest.raises(UserError, match="belongs to another run"):
         load_checkpoint(run.checkpoints, "last", "another")
@@ -125,11 +125,11 @@ def test_a_file_of_another_run_is_noticed(original: Path, tmp_path: Path) -> Non
 def test_the_newest_whole_checkpoint_is_found_and_taken(original: Path, tmp_path: Path) -> None:
     shutil.copytree(original / "run", tmp_path / "run", symlinks=True)
     run = RunDirectory.open(str(tmp_path / "run"))
-    assert newest_whole(run.checkpoints, run.identity) == 20
+    assert newest_intact(run.checkpoints, run.identity) == 20
     (run.checkpoints / "last" / "state.json").write_text("{}")
-    assert newest_whole(run.checkpoints, run.identity) == 10
+    assert newest_intact(run.checkpoints, run.identity) == 10
     go_back(run.checkpoints, 10)
     assert load_checkpoint(run.checkpoints, "last", run.identity).step == 10
     assert not (run.checkpoints / "step-00000020").exists()
     (run.checkpoints / "last" / "manifest.json").unlink()
-    assert newest_whole(run.checkpoints, run.identity) is None
+    assert newest_intact(run.checkpoints, run.identity) is None

@@ -1,4 +1,4 @@
-"""Downloads against a real server on this machine that misbehaves on request."""
+"""Downloads from a local server that misbehaves on request."""
 
 import hashlib
 import os
@@ -29,22 +29,22 @@ def sha(body: bytes) -> str:
 
 @dataclass
 class Site:
-    """What the server does, and what it was asked."""
+    """Behaviour of the server, and the requests that it received."""
 
     url: str = ""
     ranges: bool = True
-    cuts: list[int] = field(default_factory=list)  # bytes after which the next answers break off
+    cuts: list[int] = field(default_factory=list)  # number of bytes after which the next responses break off
     always_cut: int | None = None
-    statuses: list[int] = field(default_factory=list)  # failures that the next answers give
-    false_starts: list[int] = field(default_factory=list)  # where the next ranges start instead
+    statuses: list[int] = field(default_factory=list)  # status codes of the next responses
+    false_starts: list[int] = field(default_factory=list)  # wrong starts of the next ranges
     requests: list[tuple[str, str | None]] = field(default_factory=list)  # path and Range header
 
     def download(self, body: bytes = BODY, name: str = NAME) -> DownloadConfig:
         return DownloadConfig(url=self.url, sha256={name: sha(body)})
 
     @property
-    def asked_ranges(self) -> list[str | None]:
-        return [asked for _, asked in self.requests]
+    def requested_ranges(self) -> list[str | None]:
+        return [requested for _, requested in self.requests]
 
 
 @pytest.fixture
@@ -54,14 +54,14 @@ def site(monkeypatch: Patch) -> Iterator[Site]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = self.headers["Range"]
-            state.requests.append((self.path, asked))
+            requested = self.headers["Range"]
+            state.requests.append((self.path, requested))
             if state.statuses or self.path not in (f"/files/{NAME}", "/files/with%20space%23.txt"):
                 self.send_error(state.statuses.pop(0) if state.statuses else 404)
                 return
             start = 0
-            if asked and state.ranges:
-                start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            if requested and state.ranges:
+                start = int(requested.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(BODY):
                     self.send_error(416)
                     return
@@ -102,7 +102,7 @@ def fetched(site: Site, folder: Path) -> bytes:
 
 
 def refused(download: DownloadConfig, folder: Path, mirror: Path | None = None, name: str = NAME) -> str:
-    """The message of the UserError that fetching raises: always one line."""
+    """Return the message of the UserError that `fetch` raises, which must be one line."""
     with pytest.raises(UserError) as caught:
         fetch(download, folder, mirror, [name], QUICK)
     assert "\n" not in str(caught.value)
@@ -142,21 +142,21 @@ def test_resumes_in_the_next_call(site: Site, tmp_path: Path) -> None:
     site.always_cut = None
     site.requests.clear()
     assert fetched(site, tmp_path) == BODY
-    assert site.asked_ranges == [f"bytes={half}-"]
+    assert site.requested_ranges == [f"bytes={half}-"]
 
 
 def test_resumes_within_a_call_as_long_as_there_is_progress(site: Site, tmp_path: Path) -> None:
     site.always_cut = len(BODY) // 5
     assert fetched(site, tmp_path) == BODY
     starts = range(site.always_cut, len(BODY), site.always_cut)
-    assert site.asked_ranges == [None, *(f"bytes={start}-" for start in starts)]
+    assert site.requested_ranges == [None, *(f"bytes={start}-" for start in starts)]
     assert len(site.requests) > QUICK.attempts
 
 
 def test_server_that_ignores_range(site: Site, tmp_path: Path) -> None:
     site.ranges, site.cuts = False, [100_000]
     assert fetched(site, tmp_path) == BODY
-    assert site.asked_ranges == [None, "bytes=100000-"]
+    assert site.requested_ranges == [None, "bytes=100000-"]
 
 
 def test_gives_up_on_a_server_that_ignores_range_and_always_breaks_off(site: Site, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_server_that_sends_another_range(site: Site, tmp_path: Path, caplog: Log
     leave_part(tmp_path, BODY[:1000])
     site.false_starts = [0]
     assert fetched(site, tmp_path) == BODY
-    assert site.asked_ranges == ["bytes=1000-", None]
+    assert site.requested_ranges == ["bytes=1000-", None]
     assert "another range" in caplog.text
 
 
@@ -185,7 +185,7 @@ def test_server_that_sends_another_range(site: Site, tmp_path: Path, caplog: Log
 def test_part_from_an_earlier_call(site: Site, tmp_path: Path, part: bytes, ranges: list[str | None]) -> None:
     leave_part(tmp_path, part)
     assert fetched(site, tmp_path) == BODY
-    assert site.asked_ranges == ranges
+    assert site.requested_ranges == ranges
 
 
 def test_wrong_checksum(site: Site, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_path_without_digest_stops_before_any_download(site: Site, tmp_path: Pat
 
 
 def test_disk_that_fails_is_not_tried_again(site: Site, tmp_path: Path) -> None:
-    part_of(tmp_path).mkdir(parents=True)  # where a file should be
+    part_of(tmp_path).mkdir(parents=True)  # a folder in place of the file
     (tmp_path / "file").write_text("where a folder should be")
     site.ranges = False
     for folder, requests in ((tmp_path / "file", 0), (tmp_path, 1)):

@@ -1,4 +1,4 @@
-"""Corpus files to ids: what is written is the corpus; it is made once, whole or not at all; mistakes take one line."""
+"""Preparation: the ids equal the corpus, the result is cached and atomic, and mistakes are reported in one line."""
 
 import gzip
 import importlib
@@ -16,7 +16,7 @@ from nmt.data import Prepared, normalise, prepare
 from nmt.errors import UserError
 
 MODULE = importlib.import_module("nmt.data.preprocessing.prepare")  # the package's `prepare` is the function
-# Of a seed whose few training sentences have every character of the other two splits.
+# With this seed, the few training sentences contain every character of the other two splits.
 SPLITS = {split: list(pairs) for split, pairs in phrasebook.splits(train=80, valid=6, test=5, seed=7).items()}
 SMALL = TokenizerConfig(type=SubwordType.bpe, vocab_size=120)
 
@@ -26,7 +26,7 @@ def write(path: Path, lines: list[str]) -> None:
 
 
 def corpus(folder: Path, **settings: object) -> DataConfig:
-    """A corpus of the phrasebook's sentences in files of its own, with a cache beside it."""
+    """Write sentences of the phrasebook to files and return their configuration, with a cache in the same folder."""
     root = folder / "corpus"
     root.mkdir()
     for split, pairs in SPLITS.items():
@@ -80,7 +80,7 @@ def test_the_ids_are_the_sentences(tmp_path: Path, joint: bool) -> None:
 
 
 def test_blocks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.data.preprocessing.shards.BLOCK", 7)
+    monkeypatch.setattr("nmt.data.preprocessing.shard_steps.BLOCK", 7)
     assert text_of(prepare(corpus(tmp_path)), "train") == [(pair.en, pair.de) for pair in SPLITS["train"]]
 
 
@@ -89,7 +89,7 @@ def test_the_phrasebook_is_prepared_with_nothing_at_hand(tmp_path: Path) -> None
     prepared = prepare(DataConfig(phrasebook=book, cache=str(tmp_path), tokenizer=SMALL))
     assert text_of(prepared, "test") == [(pair.en, pair.de) for pair in SPLITS["test"]]
     own = prepare(corpus(tmp_path, cache=str(tmp_path)))
-    assert own.folder == prepared.folder  # the same content, wherever it is from
+    assert own.folder == prepared.folder  # the same content in another folder
 
 
 def test_a_corpus_without_a_test_set(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def state(folder: Path) -> dict[Path, int]:
 def test_the_second_time_nothing_is_read_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = corpus(tmp_path)
     first, before = prepare(config), state(tmp_path)
-    monkeypatch.setattr(MODULE, "write", lambda *_: pytest.fail("prepared again"))
+    monkeypatch.setattr(MODULE, "write_corpus", lambda *_: pytest.fail("prepared again"))
     monkeypatch.setattr("nmt.data.preprocessing.sources.sha256_of", lambda path: pytest.fail(f"{path} was read again"))
     assert prepare(config).folder == first.folder
     assert state(tmp_path) == before
@@ -143,7 +143,7 @@ def test_changed_content_has_another_folder(tmp_path: Path, name: str) -> None:
     assert before.exists()
 
 
-def test_an_interrupted_preparation_goes_on_from_what_is_finished(
+def test_an_interrupted_preparation_continues_from_the_finished_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = corpus(tmp_path)
@@ -153,14 +153,14 @@ def test_an_interrupted_preparation_goes_on_from_what_is_finished(
             prepare(config)
     (half,) = folders(config)
     assert half.suffix == ".tmp"
-    monkeypatch.setattr("nmt.data.preprocessing.shards.clean_shard", lambda *_: pytest.fail("cleaned again"))
+    monkeypatch.setattr("nmt.data.preprocessing.shard_steps.clean_shard", lambda *_: pytest.fail("cleaned again"))
     prepared = prepare(config)
     assert folders(config) == [prepared.folder] == [half.with_suffix("")]
     assert text_of(prepared, "train") == [(pair.en, pair.de) for pair in SPLITS["train"]]
     assert not (prepared.folder / "work").exists()
 
 
-def test_what_another_left_where_the_work_is_done_is_no_part_of_it(tmp_path: Path) -> None:
+def test_leftover_files_do_not_become_part_of_the_corpus(tmp_path: Path) -> None:
     config = corpus(tmp_path)
     whole = prepare(config).folder
     whole.rename(whole.with_name(f"{whole.name}.tmp"))
@@ -218,7 +218,7 @@ def test_held_out_text_is_kept_byte_for_byte(tmp_path: Path) -> None:
     assert src[:2] + src[4:5] == [normalise(line) for line in odd[:2] + odd[4:5]]
 
 
-def test_the_tokenizer_sees_no_more_lines_than_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tokenizer_is_trained_on_at_most_max_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
 
     def watched(lines: object, config: TokenizerConfig) -> bytes:
@@ -228,7 +228,7 @@ def test_the_tokenizer_sees_no_more_lines_than_asked_for(tmp_path: Path, monkeyp
     train: Callable[..., bytes] = MODULE.train_tokenizer
     monkeypatch.setattr(MODULE, "train_tokenizer", watched)
     prepare(corpus(tmp_path, tokenizer=replace(SMALL, vocab_size=80, joint=False, max_lines=50)))
-    assert [len(lines) for lines in seen] == [40, 40]  # every second of 80
+    assert [len(lines) for lines in seen] == [40, 40]  # every second line of 80
     assert seen[0] == [pair.en for pair in SPLITS["train"][::2]]
     assert seen[1] == [pair.de for pair in SPLITS["train"][::2]]
 
@@ -263,7 +263,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], dict[str, object], str]] = {
     "an empty corpus": (empty, {}, "train.de: no sentence pair found"),
     "not UTF-8": (spoil, {}, "train.en: line 81 is not UTF-8"),
     "gzip cut off": (cut, {}, "valid.en: gzip data cut off"),
-    "everything dropped": (copy_source, {}, "no training pair is left of 80; see data.cleaning. identical: 80"),
+    "everything dropped": (copy_source, {}, "all 80 training pairs were dropped (identical: 80); check data.cleaning"),
     "every pair too long": (lambda _: None, {"max_pieces": 1}, "more than data.max_pieces=1 pieces; raise it"),
     "vocabulary too large": (
         lambda _: None,
@@ -273,13 +273,13 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], dict[str, object], str]] = {
     "vocabulary too small": (
         lambda _: None,
         {"tokenizer": replace(SMALL, vocab_size=10)},
-        "data.tokenizer.vocab_size=10 is less than this corpus has characters",
+        "data.tokenizer.vocab_size=10 is less than the number of characters of this corpus",
     ),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_and_leaves_no_half_made_folder(tmp_path: Path, mistake: str) -> None:
+def test_a_mistake_is_reported_and_leaves_no_partial_folder(tmp_path: Path, mistake: str) -> None:
     spoiling, settings, said = MISTAKES[mistake]
     config = corpus(tmp_path, **settings)
     spoiling(root(config))

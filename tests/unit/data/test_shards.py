@@ -1,4 +1,4 @@
-"""Preparation over shards: the same pairs whatever the shards and processes; what is finished is not done again."""
+"""Sharded preparation: the pairs do not depend on shards and processes, and finished steps are not repeated."""
 
 import importlib
 import json
@@ -14,19 +14,19 @@ from dirty_corpus import DIRTY, PAIRS, SMALL, corpus, files, write
 from nmt.config import TextFiles
 from nmt.config.data import CleaningConfig
 from nmt.data import PairStore, Prepared, prepare
-from nmt.data.preprocessing import shards
-from nmt.data.preprocessing.corpora import read_shard
-from nmt.data.preprocessing.cutting import cut, shards_of
+from nmt.data.preprocessing import shard_steps
 from nmt.data.preprocessing.duplicates import find_repeated, read_repeated, write_digests
+from nmt.data.preprocessing.parallel_text import read_shard
+from nmt.data.preprocessing.shard_boundaries import cut, shards_of
 from nmt.data.preprocessing.sources import Source
-from nmt.data.text_files import Stretch, read_lines, read_stretch
+from nmt.data.text_files import LineRange, read_line_range, read_lines
 from nmt.errors import UserError
 
 MODULE = importlib.import_module("nmt.data.preprocessing.prepare")
 
 
 def content(prepared: Prepared) -> dict[str, object]:
-    """All that preparation is for, wherever the shards end."""
+    """Return the content of a prepared corpus, independent of its shards."""
     store = prepared.store("train")
     names = ("src.model", "tgt.model", "report.json", "report.txt", "words.json", "valid.src", "valid-00000.tgt.ids")
     return {
@@ -81,19 +81,19 @@ class Killed(BaseException):
     pass
 
 
-def test_nothing_that_is_finished_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped after each step in turn; in the end each was done once, and the bytes are those of a run in one go."""
+def test_finished_steps_are_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step runs once, although each step is interrupted, and the bytes equal those of an uninterrupted run."""
     config = corpus(tmp_path / "corpus", 2, True, shard_pairs=30)
     expected = files(prepare(replace(config, cache=str(tmp_path / "other"))).folder)
     done: list[str] = []
-    finish: Callable[..., None] = shards.finish
+    finish: Callable[..., None] = shard_steps.finish
 
     def stop(folder: Path, name: str, *rest: object) -> None:
         finish(folder, name, *rest)
         done.append(name)
         raise Killed
 
-    monkeypatch.setattr(shards, "finish", stop)
+    monkeypatch.setattr(shard_steps, "finish", stop)
     monkeypatch.setattr(MODULE, "finish", stop)
     prepared = None
     while prepared is None:
@@ -123,15 +123,15 @@ def test_a_finished_step_whose_files_were_damaged_is_done_again(
     assert files(prepare(config).folder) == expected
 
 
-def test_what_a_step_told_is_checked_too(tmp_path: Path) -> None:
+def test_the_result_of_a_step_is_checked_too(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    shards.finish(tmp_path, "clean-00000", [], {"kept": 123})
-    assert shards.finished(tmp_path, "clean-00000") == {"kept": 123}
+    shard_steps.finish(tmp_path, "clean-00000", [], {"kept": 123})
+    assert shard_steps.finished(tmp_path, "clean-00000") == {"kept": 123}
     mark = tmp_path / "work" / "clean-00000.mark"
     content = mark.read_bytes()
     for damaged in (content.replace(b"123", b"133"), content[:-1], content[70:], b"", b"\n", b"{}"):
         mark.write_bytes(damaged)
-        assert shards.finished(tmp_path, "clean-00000") is None
+        assert shard_steps.finished(tmp_path, "clean-00000") is None
 
 
 def test_stopped_as_it_takes_its_work_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,14 +146,14 @@ def test_stopped_as_it_takes_its_work_away(tmp_path: Path, monkeypatch: pytest.M
         patch.setattr(MODULE.shutil, "rmtree", stop)
         with pytest.raises(Killed):
             prepare(config)
-    monkeypatch.setattr("nmt.data.preprocessing.shards.clean_shard", lambda *_, **__: pytest.fail("cleaned again"))
+    monkeypatch.setattr("nmt.data.preprocessing.shard_steps.clean_shard", lambda *_, **__: pytest.fail("cleaned again"))
     assert files(prepare(config).folder) == expected
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize("text", [b"", b"a\n", b"a\nb", b"a\nb\n\n", b"\n\n\nc\nd", b"a" * 9 + b"\n" + b"b\r\n" * 5])
 @pytest.mark.parametrize("block", [1, 4, 1 << 20])
-def test_a_file_is_cut_at_each_so_manyth_line(
+def test_a_file_is_split_after_a_fixed_number_of_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, every: int, block: int
 ) -> None:
     monkeypatch.setattr("nmt.data.text_files._BLOCK", block)
@@ -169,20 +169,20 @@ def test_shards_are_read_as_the_whole_is(tmp_path: Path) -> None:
     name = write(tmp_path / "a.tsv", ["\ufeffthe house\tdas Haus", "the garden\tder Garten\tx", "the door"])
     source = Source(TextFiles(tsv=[name]), tmp_path)
     _, result = cut(tmp_path, 0, str(tmp_path / name), 1, [].append)
-    first, second, third = (Stretch(**shard["src"]) for shard in shards_of(source, [result], 1, tmp_path))
+    first, second, third = (LineRange(**shard["src"]) for shard in shards_of(source, [result], 1, tmp_path))
     assert list(read_shard(first, None)) == [("the house", "das Haus")]
     assert list(read_shard(second, None)) == [("the garden", "der Garten")]
     with pytest.raises(UserError, match=r"a\.tsv: line 3 has no tab"):
         list(read_shard(third, None))
     with pytest.raises(UserError, match=r"a\.tsv became shorter while it was read"):
-        list(read_stretch(replace(first, lines=4)))
+        list(read_line_range(replace(first, lines=4)))
 
 
 @pytest.mark.parametrize("together", [1, 10, 10_000])
 def test_repeated_digests_are_those_of_an_earlier_shard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
 ) -> None:
-    monkeypatch.setattr("nmt.data.preprocessing.duplicates.TOGETHER", together)
+    monkeypatch.setattr("nmt.data.preprocessing.duplicates.RANGE_DIGESTS", together)
     source = random.Random(3)
     numbers = [0, 2**64 - 1, *(source.getrandbits(64) for _ in range(60))]
     parts = [source.sample(numbers, size) for size in (20, 0, 30, 1, 25)]

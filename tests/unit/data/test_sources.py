@@ -1,4 +1,4 @@
-"""Where a corpus is found: own files in every layout, a mirror, the phrasebook; and knowing files by their content."""
+"""Locations of a corpus: own files in every layout, a mirror, the phrasebook; and fingerprints of files."""
 
 import gzip
 import hashlib
@@ -54,13 +54,13 @@ def tab_separated(folder: Path) -> TextFiles:
 @pytest.mark.parametrize("layout", [plain, gzipped, several, tab_separated])
 def test_own_files_in_every_layout(tmp_path: Path, layout: Callable[[Path], TextFiles]) -> None:
     files = layout(tmp_path)
-    found = locate(DataConfig(root=str(tmp_path), train=files, valid=files))
-    assert list(found) == ["train", "valid"]  # no test set was named
-    assert list(found["train"].pairs()) == PAIRS == list(found["valid"].pairs())
-    assert found["train"].paths() == [tmp_path / name for name in [*files.src, *files.tgt, *files.tsv]]
+    splits = locate(DataConfig(root=str(tmp_path), train=files, valid=files))
+    assert list(splits) == ["train", "valid"]  # no test set was named
+    assert list(splits["train"].pairs()) == PAIRS == list(splits["valid"].pairs())
+    assert splits["train"].paths() == [tmp_path / name for name in [*files.src, *files.tgt, *files.tsv]]
 
 
-def test_a_root_that_is_no_folder(tmp_path: Path) -> None:
+def test_a_root_that_is_not_a_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^data\.root=.*/nowhere is not a folder"):
         locate(DataConfig(root=str(tmp_path / "nowhere"), train=TextFiles(tsv=["a"]), valid=TextFiles(tsv=["a"])))
 
@@ -79,9 +79,9 @@ def mirrored(folder: Path) -> DataConfig:
 
 
 def test_a_download_is_read_from_a_mirror(tmp_path: Path) -> None:
-    found = locate(mirrored(tmp_path))
-    assert list(found["train"].pairs()) == PAIRS
-    assert found["train"].folder == tmp_path / "mirror"
+    splits = locate(mirrored(tmp_path))
+    assert list(splits["train"].pairs()) == PAIRS
+    assert splits["train"].folder == tmp_path / "mirror"
     assert not (tmp_path / "cache").exists()
 
 
@@ -103,9 +103,9 @@ def phrases(folder: Path, src_lang: str = "en", **settings: int) -> DataConfig:
 
 
 def test_the_phrasebook_is_written_as_the_grammar_gives_it(tmp_path: Path) -> None:
-    found = locate(phrases(tmp_path, seed=5))
+    splits = locate(phrases(tmp_path, seed=5))
     expected = phrasebook.splits(train=12, valid=4, test=3, seed=5, depth=1)
-    assert {split: list(source.pairs()) for split, source in found.items()} == {
+    assert {split: list(source.pairs()) for split, source in splits.items()} == {
         split: [(pair.en, pair.de) for pair in pairs] for split, pairs in expected.items()
     }
 
@@ -127,7 +127,7 @@ def test_a_phrasebook_larger_than_the_grammar_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(phrasebook, "_PATIENCE", 0)
-    with pytest.raises(UserError, match="no more than"):
+    with pytest.raises(UserError, match="the grammar has only"):
         locate(phrases(tmp_path, train=200_000, depth=0))
     assert not [path for path in (tmp_path / "phrasebook").iterdir() if path.is_dir()]
 
@@ -146,7 +146,7 @@ def test_a_folder_is_made_once_and_never_half(tmp_path: Path) -> None:
     left_by_a_killed_process.mkdir()
     (left_by_a_killed_process / "half").touch()
     make_once(target, lambda folder: (folder / "whole").touch())
-    make_once(target, fail)  # is there already
+    make_once(target, fail)  # it exists already
     assert [path.name for path in target.iterdir()] == ["whole"]
     assert [path for path in target.parent.iterdir() if path.is_dir()] == [target]
 
@@ -167,7 +167,7 @@ def test_a_changed_file_of_the_same_size_has_another_fingerprint(tmp_path: Path,
     file = tmp_path / write(tmp_path, "text", ["the house"])
     before = file.stat()
     known.of(file)
-    while file.stat().st_ctime_ns == before.st_ctime_ns:  # the clock of a file system is coarse
+    while file.stat().st_ctime_ns == before.st_ctime_ns:  # file systems have coarse clocks
         write(tmp_path, "text", ["the mouse"])
         if keep_time:
             os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -188,10 +188,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         Fingerprints(tmp_path / "fingerprints.json").of(tmp_path / "missing.en")
 
 
-def test_a_pipe_is_no_corpus(tmp_path: Path) -> None:
-    """Nobody writes into it, so that reading would wait for ever."""
+def test_a_pipe_is_not_a_corpus(tmp_path: Path) -> None:
+    """No process writes to the pipe, so reading it would block forever."""
     os.mkfifo(tmp_path / "a")
-    with pytest.raises(UserError, match="a is not a file"):
+    with pytest.raises(UserError, match="a is not a regular file"):
         Fingerprints(tmp_path / "known.json").of(tmp_path / "a")
 
 

@@ -1,4 +1,4 @@
-"""Ids written in blocks come back as written, from mapped files of the right width; damage is told, not read."""
+"""Stores: ids written in blocks are read back from files of the right width; damage raises an error."""
 
 import gc
 import os
@@ -69,12 +69,12 @@ def test_a_store_in_memory_is_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("size", "width"), [(8, 2), (2**16, 2), (2**16 + 1, 4), (250_000, 4)])
-def test_an_id_takes_two_bytes_if_the_vocabulary_fits_and_else_four(tmp_path: Path, size: int, width: int) -> None:
+def test_an_id_takes_two_bytes_if_the_vocabulary_fits_and_otherwise_four(tmp_path: Path, size: int, width: int) -> None:
     src = [[4, size - 1], [size - 1]]
     store = PairStore.open(written(tmp_path, src, [[4], [5, 6]], src_size=size, tgt_size=100), "train")
     assert as_lists(store) == (src, [[4], [5, 6]])
     assert (tmp_path / "train.src.ids").stat().st_size == 3 * width
-    assert (tmp_path / "train.tgt.ids").stat().st_size == 3 * 2  # each side by its own vocabulary
+    assert (tmp_path / "train.tgt.ids").stat().st_size == 3 * 2  # depends on the vocabulary of the side
 
 
 def test_what_is_read_cannot_be_written(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_what_is_read_cannot_be_written(tmp_path: Path) -> None:
 
 
 def resident() -> int:
-    """Bytes in this process' memory."""
+    """Return the resident memory of this process in bytes."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").split("\n")
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
@@ -121,7 +121,7 @@ PARTS = [3, 0, 1, 1, 4]  # pairs of each shard
 
 
 def joined(folder: Path) -> tuple[PairStore, Lines, Lines]:
-    """A store of several shards, one of them empty, and what was written to it."""
+    """Return a store of several shards, one of them empty, and the pairs written to it."""
     source = random.Random(5)
     lines = [[[source.randrange(4, 99) for _ in range(source.randrange(5))] for _ in range(sum(PARTS))] for _ in SIDES]
     at = 0
@@ -152,12 +152,12 @@ def test_lengths_over_shards(tmp_path_factory: pytest.TempPathFactory, some: lis
 @pytest.mark.parametrize(("unit", "size"), [(BatchUnit.sentences, 2), (BatchUnit.tokens, 9)])
 def test_shards_change_no_batch(tmp_path: Path, unit: BatchUnit, size: int) -> None:
     store, src, tgt = joined(tmp_path)
-    many, one = (TrainingBatches(each, unit, size, 2, seed=3) for each in (store, PairStore.of(src, tgt)))
+    many, one = (TrainingBatches(pairs, unit, size, 2, seed=3) for pairs in (store, PairStore.of(src, tgt)))
     for _ in range(40):
-        found, expected = many.next(), one.next()
-        assert found.indices == expected.indices
-        assert found.src.tolist() == expected.src.tolist()
-        assert found.tgt_out.tolist() == expected.tgt_out.tolist()
+        batch, expected = many.next(), one.next()
+        assert batch.indices == expected.indices
+        assert batch.src.tolist() == expected.src.tolist()
+        assert batch.tgt_out.tolist() == expected.tgt_out.tolist()
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells what is mapped")
@@ -167,7 +167,7 @@ def test_offsets_that_were_looked_at_are_given_back(tmp_path: Path) -> None:
             writer.append([[4]] * 50_000, [[4]] * 50_000)
 
     def mapped() -> int:
-        """KiB of the offsets' files in memory."""
+        """Return the KiB of offset files in memory."""
         parts = Path("/proc/self/smaps").read_text(encoding="utf-8").split("VmFlags")
         return sum(int(re.findall(r"Rss:\s+(\d+)", part)[0]) for part in parts if f"{tmp_path}/train" in part)
 
@@ -180,10 +180,10 @@ def test_offsets_that_were_looked_at_are_given_back(tmp_path: Path) -> None:
     assert [int(alone.src[i][0]) for i in range(0, 50_000, 97)] == [4] * 516
     assert mapped() == 0
     assert alone.src.lengths().sum() + alone.tgt.lengths().sum() == 100_000
-    assert 700 < mapped() < 900  # of a single shard they stay
+    assert 700 < mapped() < 900  # with a single shard, they stay in memory
 
 
-def test_the_limit_of_open_files_is_raised_or_told(tmp_path: Path) -> None:
+def test_the_limit_of_open_files_is_raised_or_reported(tmp_path: Path) -> None:
     for number in range(120):
         written_shard(tmp_path, number)
     names = [shard_name("train", number) for number in range(120)]
@@ -192,7 +192,10 @@ def test_the_limit_of_open_files_is_raised_or_told(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_NOFILE, (64, int(sys.argv[2])))\n"
         "print(len(PairStore.open(Path(sys.argv[1]), *sys.argv[3:])))"
     )
-    for hard, said in ((1000, "120\n"), (100, "raise `ulimit -n`, or prepare it with a larger data.shard_pairs\n")):
+    for hard, said in (
+        (1000, "120\n"),
+        (100, "raise `ulimit -n`, or prepare the corpus with a larger data.shard_pairs\n"),
+    ):
         command = [sys.executable, "-c", code, str(tmp_path), str(hard), *names]
         run = subprocess.run(command, capture_output=True, text=True)
         assert (run.stdout + run.stderr).endswith(said)
@@ -232,7 +235,7 @@ def test_a_damaged_file(tmp_path: Path, name: str, damage: str) -> None:
     file = written(tmp_path) / name
     file.write_bytes(DAMAGES[damage](file.read_bytes()))
     message = refusal(tmp_path)
-    # A side that lacks just its last sentences is told by the other, as the split's.
+    # A side without its last sentences is detected by comparison with the other side.
     assert f"{file} " in message or f"{tmp_path / 'train'}.*: " in message
     assert re.search(rf"delete (the folder )?{re.escape(str(tmp_path))}$", message)
 

@@ -1,4 +1,4 @@
-"""The one reader and the one writer of text: files, pipes, standard input; what they refuse."""
+"""Reader and writer of text: files, pipes, standard input, and refused input."""
 
 import gzip
 import io
@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nmt.data import new_text_file, read_all, read_available, read_scored, written
+from nmt.data import check_new_text_file, read_all, read_available, read_for_scoring, written
 from nmt.errors import UserError
 
 LINES = ["the house", "", "the\u2028garden", "die Tür"]
@@ -23,7 +23,7 @@ CONTENT = "\ufeffthe house\r\n\nthe\u2028garden\ndie Tür".encode()
 
 @contextmanager
 def pipe(content: bytes) -> Iterator[Path]:
-    """The reading end of a pipe as a path, as a shell's process substitution gives it."""
+    """Return the reading end of a pipe as a path, as in a shell's process substitution."""
     with subprocess.Popen(
         [sys.executable, "-c", "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"],
         stdin=subprocess.PIPE,
@@ -51,11 +51,11 @@ def test_the_lines_of_a_pipe_are_there_before_the_next_is_written(monkeypatch: p
         lines = read_available(Path("-"))
         for number in range(3):
             sink.write(f"line {number}\nhalf ".encode())
-            found = next(lines)
-            assert found == [f"{'half ' * bool(number)}line {number}"]
+            block = next(lines)
+            assert block == [f"{'half ' * bool(number)}line {number}"]
 
 
-def test_closed_standard_input_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_standard_input_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UserError, match="standard input is closed; give the name of a file"):
         read_all(Path("-"))
@@ -88,13 +88,13 @@ def test_other_formats_are_refused_with_the_command_that_reads_them(
 
 def test_what_is_scored_is_in_the_normal_form_of_translations(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lines = ["die Tür", "zwei  Türen ", "ein\u200bs", "offen"]
-    given = [unicodedata.normalize("NFD", line) for line in lines]
-    (tmp_path / "ref").write_text("".join(f"{line}\n" for line in given), encoding="utf-8")
-    assert read_scored(tmp_path / "ref") == ["die Tür", "zwei  Türen ", "eins", "offen"]
+    decomposed = [unicodedata.normalize("NFD", line) for line in lines]
+    (tmp_path / "ref").write_text("".join(f"{line}\n" for line in decomposed), encoding="utf-8")
+    assert read_for_scoring(tmp_path / "ref") == ["die Tür", "zwei  Türen ", "eins", "offen"]
     assert "ref: 3 of 4 lines, the first of them line 1, are not in Unicode NFC" in caplog.text
     caplog.clear()
     (tmp_path / "ref").write_text("die Tür\noffen\n", encoding="utf-8")
-    assert read_scored(tmp_path / "ref") == ["die Tür", "offen"]
+    assert read_for_scoring(tmp_path / "ref") == ["die Tür", "offen"]
     assert caplog.text == ""
 
 
@@ -111,25 +111,27 @@ def test_a_written_file_is_whole_or_not_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(RuntimeError):
         stopped("die Tür\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["out.part"]  # hours of translation are kept
+    assert [path.name for path in tmp_path.iterdir()] == [
+        "out.part"
+    ]  # partial output is kept, because it may be the result of hours of translation
     with written(str(target)) as file:
         file.write("die Tür\n")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert target.read_bytes() == "die Tür\n".encode()
     with pytest.raises(UserError, match=r"^output=.*out exists already; choose another name or delete it$"):
-        new_text_file(str(target), "output")
+        check_new_text_file(str(target), "output")
 
 
 def test_a_pipe_and_standard_output_are_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reading, writing = os.pipe()
     with open(reading, "rb") as source:
-        given = f"/dev/fd/{writing}"
-        new_text_file(given, "output")
-        with written(given) as file:
+        path = f"/dev/fd/{writing}"
+        check_new_text_file(path, "output")
+        with written(path) as file:
             file.write("die Tür\n")
         os.close(writing)
         assert source.read() == "die Tür\n".encode()
-    new_text_file("-", "output")
+    check_new_text_file("-", "output")
     with written("-") as file:
         file.write("offen\n")
     assert capsys.readouterr().out == "offen\n"

@@ -1,4 +1,4 @@
-"""Text to pieces and back without loss, for both kinds of model, and what is said when there can be no model."""
+"""Tokenizers: encoding and decoding without loss for both model types, and error messages of training."""
 
 import io
 import re
@@ -40,8 +40,8 @@ def refusal(kind: SubwordType, size: int, lines: list[str] = TEXT) -> str:
     return str(caught.value)
 
 
-def most_in(message: str) -> int:
-    """The largest vocabulary that a refusal offers."""
+def suggested_size(message: str) -> int:
+    """Return the largest vocabulary size that an error message suggests."""
     return int(re.search(r"set it to (\d+) or less", message)[1])  # type: ignore[index]
 
 
@@ -84,7 +84,7 @@ def test_the_same_text_gives_the_same_bytes(kind: SubwordType) -> None:
 
 
 @each_kind
-def test_the_vocabulary_has_the_size_asked_for_and_begins_with_the_special_symbols(kind: SubwordType) -> None:
+def test_the_vocabulary_has_the_configured_size_and_begins_with_the_special_symbols(kind: SubwordType) -> None:
     tokenizer = Tokenizer(model(kind))
     assert tokenizer.size == SIZE
     assert tokenizer.pieces([PAD_ID, UNK_ID, BOS_ID, EOS_ID]) == ["<pad>", "<unk>", "<s>", "</s>"]
@@ -108,17 +108,17 @@ def test_an_unknown_character_is_unk(kind: SubwordType) -> None:
 def test_a_vocabulary_too_large_is_refused_with_the_most_it_can_be(kind: SubwordType) -> None:
     message = refusal(kind, 50_000)
     assert "data.tokenizer.vocab_size=50000" in message
-    most = most_in(message)
-    assert Tokenizer(trained(kind, most)).size == most
-    assert f"vocab_size={most + 1}" in refusal(kind, most + 1)
+    largest = suggested_size(message)
+    assert Tokenizer(trained(kind, largest)).size == largest
+    assert f"vocab_size={largest + 1}" in refusal(kind, largest + 1)
 
 
 @each_kind
 def test_without_a_hard_limit_a_corpus_gets_all_the_pieces_it_has_and_no_other_ones_below_it(kind: SubwordType) -> None:
-    most = most_in(refusal(kind, 50_000))
-    for size, found in ((SIZE, SIZE), (most, most), (50_000, most)):
+    largest = suggested_size(refusal(kind, 50_000))
+    for size, actual in ((SIZE, SIZE), (largest, largest), (50_000, largest)):
         soft = train_tokenizer(TEXT, TokenizerConfig(type=kind, vocab_size=size, hard_vocab_limit=False))
-        assert pieces(soft) == pieces(trained(kind, found))
+        assert pieces(soft) == pieces(trained(kind, actual))
 
 
 def test_a_corpus_prepared_without_a_hard_limit_says_each_time_how_many_pieces_it_has(
@@ -127,7 +127,7 @@ def test_a_corpus_prepared_without_a_hard_limit_says_each_time_how_many_pieces_i
     config = corpus(tmp_path / "corpus", tokenizer=replace(SMALL, vocab_size=9000, hard_vocab_limit=False))
     size = prepare(config).tokenizer("src").size
     prepare(config)  # from the cache
-    assert caplog.text.count(f"{size} pieces are all that the corpus has: data.tokenizer.vocab_size=9000") == 2
+    assert caplog.text.count(f"a vocabulary of {size} pieces, fewer than data.tokenizer.vocab_size=9000") == 2
     hard = replace(config.tokenizer, hard_vocab_limit=True)
     with pytest.raises(UserError, match=f"vocab_size=9000 is more than this corpus can fill; set it to {size} or less"):
         prepare(replace(config, tokenizer=hard))
@@ -138,7 +138,7 @@ def test_a_vocabulary_smaller_than_the_characters_is_refused_with_the_least_it_c
     message = refusal(kind, 20)
     assert "data.tokenizer.vocab_size=20" in message
     least = int(re.search(r"set it to more than (\d+)", message)[1])  # type: ignore[index]
-    assert least == len(CHARACTERS) + 4  # the space counts as its mark; four special symbols
+    assert least == len(CHARACTERS) + 4  # the mark of the space, and four special symbols
     assert Tokenizer(trained(kind, least + 1)).size == least + 1
 
 
@@ -176,27 +176,27 @@ def test_a_model_with_other_special_symbols_is_refused(tmp_path: Path) -> None:
     )
     file = tmp_path / "foreign.model"
     file.write_bytes(foreign.getvalue())
-    with pytest.raises(UserError, match=r"foreign\.model has other special symbols.* \(-1, 0, 1, 2\)"):
+    with pytest.raises(UserError, match=r"foreign\.model: the ids of pad unk bos eos are \(-1, 0, 1, 2\)"):
         Tokenizer.load(file)
 
 
 def test_a_model_that_rewrites_text_is_refused(tmp_path: Path) -> None:
-    """One character could become thousands."""
+    """One character could expand to thousands."""
     rules = tmp_path / "rules.tsv"
-    rules.write_text("61\t" + " ".join(["62"] * 5) + "\n")  # code points: a becomes five times b
+    rules.write_text("61\t" + " ".join(["62"] * 5) + "\n")  # code points: "a" expands to five times "b"
     written = io.BytesIO()
     ids = {f"{name}_id": number for number, name in enumerate(("pad", "unk", "bos", "eos"))}
     sentencepiece.SentencePieceTrainer.Train(
         sentence_iterator=iter(TEXT), model_writer=written, vocab_size=SIZE, normalization_rule_tsv=str(rules), **ids
     )
-    with pytest.raises(UserError, match="theirs rewrites text"):
+    with pytest.raises(UserError, match="theirs normalises text"):
         Tokenizer(written.getvalue(), "theirs")
     whole = written.getvalue()
-    tags = [at for at, byte in enumerate(whole) if byte == 0x1A]  # field 3 with a length, or anything else
-    # Of a longer tag the parser drops the upper bits.
+    tags = [at for at, byte in enumerate(whole) if byte == 0x1A]  # length-delimited field 3, or arbitrary bytes
+    # The parser drops the upper bits of a longer tag.
     disguised = [whole[:at] + b"\x9a\x80\x80\x80\x10" + whole[at + 1 :] for at in tags]
     (model,) = filter(reads_b_for_a, disguised)
-    with pytest.raises(UserError, match="theirs rewrites text"):
+    with pytest.raises(UserError, match="theirs normalises text"):
         Tokenizer(model, "theirs")
 
 
@@ -210,6 +210,6 @@ def reads_b_for_a(model: bytes) -> bool:
 
 def test_a_model_is_read_up_to_a_size(tmp_path: Path) -> None:
     with (tmp_path / "huge.model").open("wb") as file:
-        file.truncate(1 << 40)  # a hole, which takes no disk
+        file.truncate(1 << 40)  # a sparse file, which takes no disk space
     with pytest.raises(UserError, match=r"huge\.model has more than"):
         Tokenizer.load(tmp_path / "huge.model")

@@ -1,4 +1,4 @@
-"""What training does when memory, the disk or the numbers fail it."""
+"""Training with too little memory, a full disk or a loss of NaN."""
 
 import errno
 import math
@@ -18,7 +18,7 @@ from nmt.errors import UserError
 from nmt.models import Seq2Seq
 from nmt.run import load_checkpoint
 from nmt.training import cross_entropy
-from nmt.training.objectives.likelihood import Objective
+from nmt.training.objectives.likelihood import Objective, ObjectiveOutput
 
 USUAL = cross_entropy(SHORT.label_smoothing)
 CONSTANT = OptimConfig(learning_rate=0.01, schedule=ScheduleKind.constant, warmup_steps=0)
@@ -26,20 +26,22 @@ LONG = replace(SHORT, patience=0, max_steps=14)
 
 
 def room_for(pairs: int, error: Exception, after_backward: bool = False) -> Objective:
-    """An objective with memory for batches of so many pairs; else it fails, at once or in the backward pass."""
+    """Return an objective that runs out of memory, at once or in the backward pass, above a number of pairs."""
 
     def fail(_: Tensor) -> None:
         raise error
 
-    def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+    def objective(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
         too_many = len(batch.indices) > pairs
         if too_many and not after_backward:
             raise error
-        loss, tokens, logs = USUAL(model, batch)
+        output = USUAL(model, batch)
         if too_many:
-            vectors = model.decoder.readout.weight  # its gradient comes late: others have been added by then
+            vectors = (
+                model.decoder.readout.weight
+            )  # its gradient comes after the gradients of other parameters were added
             vectors.register_hook(fail)
-        return loss, tokens, logs
+        return output
 
     return objective
 
@@ -69,7 +71,7 @@ def test_what_a_broken_off_backward_pass_had_added_does_not_count(tmp_path: Path
     whole, parts = (build(tmp_path / name, optim=PLAIN, dropout=0.0) for name in ("whole", "parts"))
     broken = room_for(4, MemoryError(), after_backward=True)
 
-    def once_broken(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+    def once_broken(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
         model.decoder.readout.weight._backward_hooks = None
         return broken(model, batch)
 
@@ -79,24 +81,24 @@ def test_what_a_broken_off_backward_pass_had_added_does_not_count(tmp_path: Path
     torch.testing.assert_close(weights(parts.model), weights(whole.model), atol=1e-6, rtol=1e-4)
 
 
-def test_no_memory_for_a_single_pair_is_told_in_one_line(tmp_path: Path) -> None:
+def test_no_memory_for_a_single_pair_is_reported_in_one_line(tmp_path: Path) -> None:
     trainer = build(tmp_path, objective=room_for(0, MemoryError()))
     with pytest.raises(UserError, match="no memory for a batch of 1 pairs"):
         trainer.train()
 
 
-def test_another_error_of_the_model_is_no_lack_of_memory(tmp_path: Path) -> None:
+def test_another_error_of_the_model_is_not_taken_for_lack_of_memory(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="shapes"):
         build(tmp_path, objective=room_for(0, RuntimeError("shapes do not fit"))).train()
 
 
 def spoiled_from(call: int) -> Objective:
-    """Loss that is no number from this call on."""
+    """Return an objective whose loss is NaN from this call on."""
     calls = iter(range(1, 10**6))
 
-    def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
-        loss, tokens, logs = USUAL(model, batch)
-        return (loss * math.nan if next(calls) >= call else loss), tokens, logs
+    def objective(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
+        output = USUAL(model, batch)
+        return replace(output, loss=output.loss * math.nan) if next(calls) >= call else output
 
     return objective
 
@@ -122,15 +124,15 @@ def test_the_metrics_count_the_skipped_steps(tmp_path: Path) -> None:
     config = replace(LONG, max_skipped=2, log_every=1, max_steps=20)
     with pytest.raises(UserError):
         build(tmp_path, config, objective=spoiled_from(11)).train()
-    found = [(line["step"], line["train/skipped_steps"]) for line in lines(tmp_path) if "train/loss" in line]
-    assert found == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 1)]
+    skipped = [(line["step"], line["train/skipped_steps"]) for line in lines(tmp_path) if "train/loss" in line]
+    assert skipped == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 1)]
 
 
-def test_training_goes_on_from_memory_while_the_disk_is_full_and_saves_when_there_is_space(
+def test_training_continues_from_memory_while_the_disk_is_full_and_saves_when_there_is_space(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk fills at step 5 and is cleared at step 9; every save and line between fails for real at the write."""
-    # A constant learning rate: with the plateau schedule, losing a best score would rightly change it.
+    """The disk is full from step 5 to step 9; every save and line of metrics in between fails."""
+    # The learning rate is constant; with the plateau schedule, a lost best score would change it.
     plain = build(tmp_path / "plain", LONG, CONSTANT)
     plain.train()
     trainer = build(tmp_path / "full", LONG, CONSTANT)
@@ -159,11 +161,11 @@ def test_training_goes_on_from_memory_while_the_disk_is_full_and_saves_when_ther
     trainer.validate = validating
     trainer.train()
     assert last_whole == [4]
-    assert any("No space left" in message and "Training goes on" in message for message in caplog.messages)
+    assert any("No space left" in message and "Training continues" in message for message in caplog.messages)
     assert_same(weights(trainer.model), weights(plain.model))
     assert lines(tmp_path / "full") == lines(tmp_path / "plain")
     assert load_checkpoint(trainer.checkpoints, "last").step == 14
-    # The best score of step 8 was lost with its weights; the best on the disk is a checkpoint that was written.
+    # The best score of step 8 was lost with its weights; the best on disk is a checkpoint that was written.
     best = load_checkpoint(trainer.checkpoints, "best")
     assert (best.step, best.state["progress"]["best_step"]) == (14, 14)
     shutil.rmtree(tmp_path / "full")

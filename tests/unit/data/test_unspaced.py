@@ -1,4 +1,4 @@
-"""Text without spaces between words and a tokenizer of BLEU that looks for spaces: the warning, where it belongs."""
+"""Warning about text without spaces between words and a BLEU tokenizer that splits at spaces."""
 
 import logging
 from dataclasses import replace
@@ -25,7 +25,8 @@ from nmt.config import (
 from nmt.config.data import BLEU_TOKENIZERS
 from nmt.data import prepare, tokenizer_advice
 from nmt.data.words import unspaced
-from nmt.evaluation import evaluate_split, load_translator
+from nmt.decoding import load_translator
+from nmt.evaluation import evaluate_split
 from nmt.lab.doctor import Verdict
 from nmt.metrics.scores import bleu_words
 from nmt.phrasebook import Pair
@@ -55,7 +56,7 @@ KO = ["오늘은 날씨가 아주 좋아서 공원을 산책합니다.", "이 �
         (["ສະບາຍດີຂ້ອຍຊື່ວ່າສົມຊາຍແລະຂ້ອຍມາຈາກວຽງຈັນ"], "13a", "char"),
     ],
 )
-def test_unspaced_text_is_told_the_tokenizer_of_its_script(lines: list[str], tokenize: str, better: str) -> None:
+def test_the_warning_names_the_tokenizer_of_the_script(lines: list[str], tokenize: str, better: str) -> None:
     advice = tokenizer_advice(lines, tokenize)
     assert advice is not None
     split = [" ".join(bleu_words(line, tokenize)) for line in lines]
@@ -67,7 +68,7 @@ def test_unspaced_text_is_told_the_tokenizer_of_its_script(lines: list[str], tok
 
 
 def test_the_tokenizer_that_it_names_counts_more_than_whole_sentences() -> None:
-    """One word in each sentence is another: a good translation, which 13a gives nothing."""
+    """Each sentence differs in one word: the translation is good, but its score with 13a is 0."""
     other = [line.replace("三", "四").replace("好", "坏").replace("火", "汽") for line in ZH]
     assert sacrebleu.corpus_bleu(other, [ZH], tokenize="13a").score < 1
     assert sacrebleu.corpus_bleu(other, [ZH], tokenize="zh").score > 60
@@ -91,7 +92,7 @@ def test_the_tokenizer_that_it_names_counts_more_than_whole_sentences() -> None:
 )
 def test_nothing_is_said_of_other_text_and_of_tokenizers_that_split_it(lines: list[str], tokenize: str) -> None:
     assert tokenizer_advice(lines, tokenize) is None
-    if tokenize not in ("ja-mecab", "flores200"):  # which need more than sacrebleu
+    if tokenize not in ("ja-mecab", "flores200"):  # these tokenizers need more than sacrebleu
         assert not unspaced(" ".join(bleu_words(line, tokenize)) for line in lines)
 
 
@@ -103,9 +104,9 @@ def test_the_phrasebook_is_spaced(phrases: list[Pair]) -> None:
 def score(tmp_path: Path, caplog: pytest.LogCaptureFixture, tokenize: str) -> list[str]:
     for name in ("hyp", "ref"):
         (tmp_path / name).write_text("".join(f"{line}\n" for line in ZH), encoding="utf-8")
-    asked = ScoreConfig(hyp=str(tmp_path / "hyp"), ref=str(tmp_path / "ref"), bleu_tokenize=tokenize)
+    config = ScoreConfig(hyp=str(tmp_path / "hyp"), ref=str(tmp_path / "ref"), bleu_tokenize=tokenize)
     with caplog.at_level(logging.WARNING, "nmt"):
-        command(asked)  # type: ignore[arg-type]
+        command(config)  # type: ignore[arg-type]
     return caplog.messages
 
 
@@ -117,7 +118,7 @@ def test_score_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: p
 
 
 def without_spaces(lines: Lines) -> Lines:
-    """The targets in Han characters without spaces."""
+    """Return the targets in Han characters without spaces."""
     han = str.maketrans({chr(code): chr(code + 0x4E00) for code in range(0x30, 0x180)} | {" ": ""})
     return [(src, tgt.translate(han)) for src, tgt in lines]
 
@@ -137,7 +138,9 @@ def test_training_and_evaluation_warn_and_the_best_checkpoint_is_that_of_the_low
     run, cpu = RunDirectory(tmp_path / "run"), torch.device("cpu")
     run.create(settings, prepare(settings.data))
     with caplog.at_level(logging.WARNING, "nmt"):
-        build_trainer(settings, run, Tracker(run.path, settings.tracking, {}), cpu, bfloat16=False).train()
+        build_trainer(
+            settings, run, prepare(settings.data), Tracker(run.path, settings.tracking, {}), cpu, bfloat16=False
+        ).train()
         (training,) = caplog.messages
         caplog.clear()
         validations = [line for line in read_metrics(run.metrics_path) if "valid/bleu" in line]
@@ -147,13 +150,13 @@ def test_training_and_evaluation_warn_and_the_best_checkpoint_is_that_of_the_low
     assert training.endswith("use data.bleu_tokenize=zh")
     assert "scripts/score.py bleu_tokenize=zh" in evaluation
     assert {line["valid/matching_4grams"] for line in validations} == {0}
-    assert max(line["valid/bleu"] for line in validations) > 1  # made by smoothing
+    assert max(line["valid/bleu"] for line in validations) > 1  # not 0 only because of smoothing
     assert step == min(validations, key=lambda line: line["valid/perplexity"])["step"] == 5
 
 
 def test_doctor_calls_it_bad_and_names_the_remedy(tmp_path: Path) -> None:
-    asked = corpus(tmp_path, *map(without_spaces, (TRAIN, VALID, TEST)))
-    finding = cheap(asked)["bleu tokenizer"]
+    config = corpus(tmp_path, *map(without_spaces, (TRAIN, VALID, TEST)))
+    finding = cheap(config)["bleu tokenizer"]
     assert (finding.verdict, finding.remedy) == (Verdict.bad, "use data.bleu_tokenize=zh")
-    finding = cheap(replace(asked, data=replace(asked.data, bleu_tokenize="zh")))["bleu tokenizer"]
+    finding = cheap(replace(config, data=replace(config.data, bleu_tokenize="zh")))["bleu tokenizer"]
     assert (finding.verdict, finding.remedy) == (Verdict.ok, "")

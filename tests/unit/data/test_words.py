@@ -1,4 +1,4 @@
-"""Counts of the held-out sets' words in the training data."""
+"""Words, scripts without spaces, and counts of held-out words in the training data."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from nmt.config import Config, DataConfig, PhrasebookConfig, TokenizerConfig
 from nmt.data import prepare
-from nmt.data.words import WordCounts, unspaced, words_of
+from nmt.data.words import WordCounts, split_words, unspaced
 from nmt.phrasebook import splits
 from nmt.run import RunDirectory
 
@@ -25,8 +25,8 @@ from nmt.run import RunDirectory
         ("", []),
     ],
 )
-def test_words_stand_between_white_space_without_the_punctuation_around_them(line: str, words: list[str]) -> None:
-    assert words_of(line) == words
+def test_words_are_separated_by_white_space_and_have_no_punctuation_at_their_ends(line: str, words: list[str]) -> None:
+    assert split_words(line) == words
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,10 @@ def test_a_run_has_the_counts_of_its_training_data(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     run.create(Config(data=data), prepare(data))
     sentences = splits(train=300, valid=7, test=9, seed=3, depth=book.depth)
-    pairs = {split: list(given) for split, given in sentences.items()}
+    pairs = {split: list(drawn) for split, drawn in sentences.items()}
     for side, at in (("src", 0), ("tgt", 1)):
         training = [re.findall(r"[\w'-]+", pair[at].casefold()) for pair in pairs["train"]]
-        held_out = {word for split in ("valid", "test") for pair in pairs[split] for word in words_of(pair[at])}
+        held_out = {word for split in ("valid", "test") for pair in pairs[split] for word in split_words(pair[at])}
         counts = run.word_counts(side)
         assert counts == {word: sum(line.count(word) for line in training) for word in held_out}
         assert counts

@@ -1,4 +1,4 @@
-"""Processes that prepare beside each other: the same bytes, and what becomes of it when one of them cannot go on."""
+"""Parallel preparation: identical bytes, and errors of worker processes."""
 
 import fcntl
 import resource
@@ -12,9 +12,9 @@ from dirty_corpus import PAIRS, corpus, files, write
 from nmt.config import TextFiles
 from nmt.config.data import CleaningConfig
 from nmt.data import prepare
-from nmt.data.preprocessing.cutting import shards_of
+from nmt.data.preprocessing.shard_boundaries import shards_of
 from nmt.data.preprocessing.sources import Source
-from nmt.data.preprocessing.worker_pool import Task, Workers
+from nmt.data.preprocessing.worker_pool import ShardTask, Workers
 from nmt.errors import Unfinished, UserError
 
 pytestmark = pytest.mark.commands
@@ -28,7 +28,7 @@ def test_processes_write_what_one_alone_writes(tmp_path: Path) -> None:
     assert files(together.folder) == files(alone.folder)
 
 
-def test_a_mistake_in_a_later_shard_is_told_by_its_line(tmp_path: Path) -> None:
+def test_a_mistake_in_a_later_shard_is_reported_with_its_line(tmp_path: Path) -> None:
     for workers in (1, 2):
         config = corpus(tmp_path / f"{workers}", shard_pairs=20, workers=workers)
         file = Path(config.root or "") / "0.en"
@@ -40,21 +40,23 @@ def test_a_mistake_in_a_later_shard_is_told_by_its_line(tmp_path: Path) -> None:
         assert not list(Path(config.cache or "").glob("prepared/*.tmp"))
 
 
-def test_a_worker_that_is_killed_is_told_and_what_it_finished_kept(
+def test_a_killed_worker_is_reported_and_its_finished_steps_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = corpus(tmp_path / "corpus", shard_pairs=20, workers=2)
     with monkeypatch.context() as patch:
         patch.setattr("nmt.data.preprocessing.worker_pool.COMMAND", "import os; os.kill(os.getpid(), 9)")
-        with pytest.raises(Unfinished, match="ended with code -9, perhaps for want of memory; the same command"):
+        with pytest.raises(
+            Unfinished, match="ended with code -9, perhaps because of too little memory; the same command"
+        ):
             prepare(config)
     assert list(Path(config.cache or "").glob("prepared/*.tmp"))
     assert len(prepare(config).store("train")) > 70
 
 
 @pytest.mark.parametrize(("workers", "most"), [(1, 100), (1, 900), (1, 1500), (2, 900)])
-def test_a_full_disk_is_told_and_what_was_finished_kept(tmp_path: Path, workers: int, most: int) -> None:
-    """No file may be larger than so many bytes, which fails where the disk would: as bytes are written."""
+def test_a_full_disk_is_reported_and_finished_steps_are_kept(tmp_path: Path, workers: int, most: int) -> None:
+    """The limit of file sizes fails, like a full disk, when bytes are written."""
     config = corpus(tmp_path / "corpus", shard_pairs=30, workers=workers)
     expected = files(prepare(replace(config, cache=str(tmp_path / "other"))).folder)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -63,7 +65,7 @@ def test_a_full_disk_is_told_and_what_was_finished_kept(tmp_path: Path, workers:
     (tmp_path / "corpus" / "cache" / "fingerprints.json").write_bytes(known)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
     try:
-        with pytest.raises(Unfinished, match=r"\.tmp.*: File too large; mend that and give the same command again"):
+        with pytest.raises(Unfinished, match=r"\.tmp.*: File too large; fix that and run the same command again"):
             prepare(config)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -90,23 +92,25 @@ def test_it_waits_for_processes_that_a_killed_one_left(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("together", [1, 2])
 def test_the_bar_ends_at_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int) -> None:
-    monkeypatch.setattr("nmt.data.preprocessing.shards.BLOCK", 7)
+    monkeypatch.setattr("nmt.data.preprocessing.shard_steps.BLOCK", 7)
     name = write(tmp_path / "a.tsv", [f"{src}\t{tgt}" for src, tgt in PAIRS])
     packed = write(tmp_path / "b.tsv", [f"{src}\t{tgt}" for src, tgt in PAIRS], packed=True)
     (tmp_path / "work").mkdir()
-    told: list[int] = []
+    progress: list[int] = []
     size = {file: (tmp_path / file).stat().st_size for file in (name, packed)}
     with Workers(tmp_path, together) as workers:
-        tasks = [Task("cut", i, {"file": str(tmp_path / file), "every": 50}, size[file]) for i, file in enumerate(size)]
-        cuts = workers.run(tasks, told.append)
-        assert sum(told) == sum(size.values())
-        told.clear()
+        tasks = [
+            ShardTask("cut", i, {"file": str(tmp_path / file), "every": 50}, size[file]) for i, file in enumerate(size)
+        ]
+        cuts = workers.run(tasks, progress.append)
+        assert sum(progress) == sum(size.values())
+        progress.clear()
         source = Source(TextFiles(tsv=list(size)), tmp_path)
         parts = shards_of(source, cuts, 50, tmp_path)
         given = {"cleaning": asdict(CleaningConfig()), "held_out": [], "compared": False}
-        tasks = [Task("clean", i, part | given, part["src"]["lines"]) for i, part in enumerate(parts)]
+        tasks = [ShardTask("clean", i, part | given, part["src"]["lines"]) for i, part in enumerate(parts)]
         for left in (True, False):
-            workers.run(tasks, told.append)
-            assert sum(told) == 2 * len(PAIRS)
-            assert len(told) == (28 if left and together == 1 else 4)  # the blocks of processes are larger
-            told.clear()
+            workers.run(tasks, progress.append)
+            assert sum(progress) == 2 * len(PAIRS)
+            assert len(progress) == (28 if left and together == 1 else 4)  # worker processes use larger blocks
+            progress.clear()

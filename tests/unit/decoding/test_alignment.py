@@ -1,4 +1,4 @@
-"""Alignments against attention made by hand, words counted plainly, and a model that has learnt to copy."""
+"""Alignments compared with constructed attention, with counted words, and with a model trained to copy."""
 
 import itertools
 import random
@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_translator import STRANGE, build
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from toy_translator import STRANGE, build
 
-from nmt.cli.translate import translate_file
+from nmt.cli.app.file_translation import translate_file
 from nmt.config import AttentionKind, ModelConfig, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer, make_batch, normalise
 from nmt.decoding import Candidate, Translator, align, alignment
@@ -25,7 +25,7 @@ from nmt.phrasebook import Pair
 
 
 class ByHand:
-    """Stands for a model: the attention of each target is known, and is put where its batch has it."""
+    """Model stub with known attention weights for each target."""
 
     def __init__(self, known: dict[tuple[int, ...], np.ndarray]) -> None:
         self.known = known
@@ -37,7 +37,9 @@ class ByHand:
         yield torch.zeros(1)
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
-        weights = torch.full((src.size(1), len(tgt_in), len(src)), 9.0)  # padding and ends would win if they were read
+        weights = torch.full(
+            (src.size(1), len(tgt_in), len(src)), 9.0
+        )  # padding and eos would have the most attention if they were used
         for row, (mask, tgt) in enumerate(zip(src_mask.t(), tgt_in.t(), strict=True)):
             own = self.known[tuple(token for token in tgt.tolist() if token not in (BOS_ID, PAD_ID))]
             padding = int((~mask).sum())
@@ -66,7 +68,7 @@ def test_each_target_word_is_linked_to_the_source_word_of_the_largest_sum() -> N
             }
             expected.append((max(sums, key=sums.__getitem__), j))
         assert links(weights, src_words, tgt_words) == expected
-    # No piece of the second word has the most, the two together do.
+    # Neither piece of the second word has the most attention, but their sum does.
     assert links(np.array([[0.4, 0.3, 0.3]]), [0, 1, 1], [0]) == [(1, 0)]
 
 
@@ -110,7 +112,7 @@ def test_attention_made_by_hand_over_words_of_several_pieces(tokenizer: Tokenize
     numbers = np.random.default_rng(1)
 
     def spans(line: str) -> list[range]:
-        """Places of each word's pieces; a word has the same pieces in any line."""
+        """Return the indices of each word's pieces; a word has the same pieces in any line."""
         ends = list(itertools.accumulate(len(ids) for ids in tokenizer.encode(line.split())))
         return [range(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 

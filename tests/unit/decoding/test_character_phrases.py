@@ -1,16 +1,14 @@
-"""Constraints in scripts without spaces: against plain search in the text, and against enumeration of all texts."""
+"""Phrases in scripts without spaces, compared with regular expressions and with the enumeration of all texts."""
 
 import itertools
 import random
 import re
 
 import pytest
-from test_demands import build
+from toy_translator import build_long as build
 
-from nmt.config import TokenizerConfig
 from nmt.data import Tokenizer
-from nmt.data.tokenizer import train_tokenizer
-from nmt.decoding import Demands
+from nmt.decoding import ConstraintBuilder
 from nmt.decoding.character_phrases import CharacterPhrases
 from nmt.decoding.phrases import Phrases
 
@@ -21,7 +19,7 @@ SETS = [["東京"], ["東京", "家東"], ["ab"], ["ab", "東京"], ["a", "東"]
 
 
 def stands(text: str, phrase: str) -> bool:
-    """Whether it stands there, plainly: Latin letters only as whole words."""
+    """Check if the text contains the phrase; Latin letters match only as whole words."""
     left = "(?<![a-z])" if phrase[0].isascii() and phrase[0] != "▁" else ""
     right = "(?![a-z])" if phrase[-1].isascii() else ""
     return re.search(left + re.escape(phrase) + right, text) is not None
@@ -86,21 +84,13 @@ def test_the_need_of_one_phrase_is_that_of_the_shortest_text() -> None:
             assert shortest <= rest <= shortest + 1  # a piece that reaches beyond the phrase may save one
 
 
-@pytest.fixture(scope="module")
-def chinese() -> Tokenizer:
-    numbers = random.Random(1)
-    words = ["我", "你", "他", "住在", "去", "喜欢", "东京", "北京", "学校", "书", "很好", "Linux"]
-    lines = ["".join(numbers.choices(words, k=6)) + "。" for _ in range(400)]
-    return Tokenizer(train_tokenizer(lines, TokenizerConfig(vocab_size=90)))
-
-
 @pytest.mark.parametrize("given", [["东京"], ["学校", "北京"], ["Linux"], ["Linux", "喜欢书"]])
 def test_every_translation_holds_the_phrases(chinese: Tokenizer, given: list[str]) -> None:
     ready = build(chinese, max_length_offset=24, n_best=4)
-    demand = Demands(chinese).make("", given)
+    demand = ConstraintBuilder(chinese).make("", given)
     assert isinstance(demand.phrases, CharacterPhrases)
     lines = ["我住在东京。", "你去学校", "他喜欢书很好。"]
-    for candidates in ready.translate(lines, demands=[demand] * 3):
+    for candidates in ready.translate(lines, constraints=[demand] * 3):
         assert candidates
         for candidate in candidates:
             for each in given:
@@ -108,4 +98,4 @@ def test_every_translation_holds_the_phrases(chinese: Tokenizer, given: list[str
 
 
 def test_languages_with_spaces_have_words(tokenizer: Tokenizer) -> None:
-    assert isinstance(Demands(tokenizer).make("", ["Haus"]).phrases, Phrases)
+    assert isinstance(ConstraintBuilder(tokenizer).make("", ["Haus"]).phrases, Phrases)

@@ -1,11 +1,10 @@
-"""Lexical constraints against the enumeration of all sequences that hold them, and of what room they need."""
+"""Lexical constraints compared with the enumeration of all sequences that contain them."""
 
 import itertools
 import random
 
 import pytest
-import torch
-from test_search import SYMBOLS, WORDS, Prefixes, Toy, assert_same, config, enumerated, run
+from toy_search import WORDS, Toy, assert_same, config, enumerated, request, run
 
 from nmt.config import SearchConfig
 from nmt.decoding.constrained import Choice, allocate, constrained_search
@@ -32,7 +31,7 @@ def constrained(
 ) -> list[list[Hypothesis]]:
     sentences = list(range(1, len(given) + 1))
     phrases = [Phrases(each, continues) for each in given]
-    return constrained_search(toy.step, toy.start(sentences), torch.tensor(most), SYMBOLS, config, phrases)
+    return constrained_search(request(toy, sentences, most, config), phrases)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -52,7 +51,7 @@ def some_phrases(numbers: random.Random, most: int) -> list[list[int]]:
 
 
 def shortest(phrases: list[list[int]], begun: list[int], continues: frozenset[int]) -> int:
-    """How many tokens more it takes, by trying all."""
+    """Return the minimum number of further tokens, by trying all sequences."""
     return next(
         more
         for more in itertools.count()
@@ -83,7 +82,7 @@ def test_however_narrow_the_beam_all_hypotheses_hold_all_as_soon_as_they_fit(
     for seed in range(4):
         given = [[each for each in some_phrases(numbers, 4) if each[0] not in continues] for _ in range(12)]
         most = [Phrases(each, continues).need(Phrases.start) + numbers.randint(0, 2) for each in given]
-        most[0] = max(0, most[0] - 3)  # one for which they do not
+        most[0] = max(0, most[0] - 3)  # one for which they do not fit
         toy = Toy(seed, end=numbers.choice([-3.0, 0.0, 3.0]))
         found = constrained(toy, given, most, config(beam, n_best=beam), continues)
         for each, longest, hypotheses in zip(given, most, found, strict=True):
@@ -123,22 +122,19 @@ def test_a_batch_finds_what_each_sentence_finds_alone(seed: int) -> None:
     most, narrow = [6, 5, 9, 7, 8, 12], config(5, n_best=2)
     together = constrained(toy, GIVEN, most, narrow)
     for number, (given, longest) in enumerate(zip(GIVEN, most, strict=True)):
-        alone = constrained_search(
-            toy.step, toy.start([number + 1]), torch.tensor([longest]), SYMBOLS, narrow, [Phrases(given)]
-        )
+        alone = constrained_search(request(toy, [number + 1], [longest], narrow), [Phrases(given)])
         assert alone == [together[number]]
 
 
 def test_finished_sentences_leave_the_batch_and_an_empty_one_gives_nothing() -> None:
-    toy = Toy(0, end=-20.0)  # nobody ends before the limit
+    toy = Toy(0, end=-20.0)  # no hypothesis ends before the limit
     constrained(toy, [[[4]], [[5]], []], [2, 5, 2], config(2))
     assert toy.rows_asked == [3, 6, 6, 2, 2, 2]
-    nothing = torch.empty(0).long()
-    assert constrained_search(toy.step, Prefixes(nothing), nothing, SYMBOLS, config(2), []) == []
+    assert constrained(toy, [], [], config(2)) == []
 
 
 def test_what_is_held_and_what_is_begun_count_as_progress() -> None:
-    phrases = Phrases([[4, 5, 6], [4, 6], [5]])  # the last stands in the first
+    phrases = Phrases([[4, 5, 6], [4, 6], [5]])  # the first contains the last
     expected = {
         (): 0,
         (4,): 1,
@@ -179,7 +175,7 @@ def test_constraints_go_with_a_prefix_and_with_blocking_where_they_can() -> None
     narrow = config(4, n_best=4)
     phrases = [Phrases([[4, 5], [6]])]
     rules = [ForcedPrefix([[{5: 1}, {5: 2}]], [BlockNgrams(2)])]
-    [hypotheses] = constrained_search(toy.step, toy.start([1]), torch.tensor([9]), SYMBOLS, narrow, phrases, rules)
+    [hypotheses] = constrained_search(request(toy, [1], [9], narrow, rules), phrases)
     assert len(hypotheses) == 4
     for hypothesis in hypotheses:
         assert hypothesis.tokens[:2] == [5, 5]

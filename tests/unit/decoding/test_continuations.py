@@ -1,9 +1,9 @@
-"""The search's short cut through the vocabulary, against sorting all of it."""
+"""The blockwise selection of continuations, compared with sorting the whole vocabulary."""
 
 import pytest
 import torch
 
-from nmt.decoding.search import best_continuations
+from nmt.decoding.beam import best_continuations
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,18 +1,17 @@
-"""The coverage penalty against eq. 14 of Wu et al. 2016 written as a loop, for all sequences there are."""
+"""The coverage penalty compared with eq. 14 of Wu et al. 2016 written as a loop over all sequences."""
 
 import math
 
 import pytest
 import torch
-from test_ensemble import member
-from test_search import EOS, SYMBOLS, VOCABULARY, WORDS
 from torch import Tensor
+from toy_search import EOS, SYMBOLS, VOCABULARY, WORDS
+from toy_translator import member
 
 from nmt.config import Architecture, AttentionKind, LengthPenalty, SearchConfig
 from nmt.data import make_batch
-from nmt.decoding import Ensemble, TranslationModel
+from nmt.decoding import Ensemble, SearchRequest, TranslationModel, beam_search
 from nmt.decoding.coverage import LEAST, Covered, coverage_bonus, covered_step
-from nmt.decoding.search import search
 from nmt.errors import UserError
 
 SOURCES = [[4, 5, 6, 4, 5], [6], [5, 4]]
@@ -33,7 +32,7 @@ def models() -> dict[str, TranslationModel]:
 def equation_14(
     model: TranslationModel, src: list[int], every: list[list[int]], config: SearchConfig
 ) -> dict[tuple[int, ...], float]:
-    """log P / lp + cp of translations of one sentence, each of which is read as a whole."""
+    """Compute log P / lp + cp of translations of one sentence under teacher forcing."""
     batch = make_batch([src] * len(every), every, range(len(every)))
     members = model.members if isinstance(model, Ensemble) else [model]
     chances = [each(batch.src, batch.src_mask, batch.tgt_in).softmax(dim=-1) for each in members]  # type: ignore[operator]
@@ -71,7 +70,7 @@ def test_a_wide_beam_ranks_by_equation_14(name: str, penalty: LengthPenalty, bet
     batch = make_batch(SOURCES, SOURCES, range(3))
     state = Covered(model.encode(batch.src, batch.src_mask), (~batch.src_mask).t().float())
     most = torch.tensor([MOST, MOST - 1, MOST])
-    found = search(covered_step(model), state, most, SYMBOLS, wide, bonus=coverage_bonus(beta))
+    found = beam_search(SearchRequest(covered_step(model), state, most, SYMBOLS, wide, bonus=coverage_bonus(beta)))
     for src, longest, hypotheses in zip(SOURCES, most.tolist(), found, strict=True):
         expected = equation_14(model, src, sequences(longest), wide)
         assert {tuple(hypothesis.tokens) for hypothesis in hypotheses} == set(expected)

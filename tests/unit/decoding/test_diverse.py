@@ -1,13 +1,13 @@
-"""Diverse beam search against algorithm 1 of Vijayakumar et al. 2018 written over plain lists."""
+"""Diverse beam search compared with algorithm 1 of Vijayakumar et al. 2018 written over plain lists."""
 
 import pytest
 import torch
-from test_search import EOS, SYMBOLS, WORDS, Prefixes, Toy, assert_same, plain_beam, run, scored
+from toy_search import EOS, WORDS, Prefixes, Toy, assert_same, plain_beam, request, run, scored
 
 from nmt.config import LengthPenalty, SearchConfig, SearchKind
+from nmt.decoding import Hypothesis, beam_search
 from nmt.decoding.diverse import diverse_search
 from nmt.decoding.rules import BlockNgrams, ForcedPrefix
-from nmt.decoding.search import Hypothesis, search
 
 
 def config(beam: int, groups: int, diversity: float, **others: object) -> SearchConfig:
@@ -16,16 +16,16 @@ def config(beam: int, groups: int, diversity: float, **others: object) -> Search
 
 
 def diverse(toy: Toy, sentences: list[int], most: list[int], config: SearchConfig) -> list[list[Hypothesis]]:
-    return diverse_search(toy.step, toy.start(sentences), torch.tensor(most), SYMBOLS, config)
+    return diverse_search(request(toy, sentences, most, config))
 
 
 def algorithm_1(toy: Toy, sentence: int, most: int, config: SearchConfig) -> list[Hypothesis]:
-    """The groups of one sentence, each a list of (tokens, sum with penalties, log-probability)."""
+    """Run algorithm 1 for one sentence; a live hypothesis is (tokens, penalised sum, log-probability)."""
     size = config.beam_size // config.groups
     live: list[list[tuple[list[int], float, float]]] = [[([], 0.0, 0.0)] for _ in range(config.groups)]
     finished: list[list[Hypothesis]] = [[] for _ in range(config.groups)]
     for length in range(most + 1):
-        chosen: list[int] = []  # words that the groups before took in this step
+        chosen: list[int] = []  # words that earlier groups chose in this step
         for group in range(config.groups):
             if len(finished[group]) >= size:
                 continue
@@ -95,12 +95,10 @@ def test_a_batch_finds_what_each_sentence_finds_alone(seed: int) -> None:
 
 
 def test_finished_sentences_leave_the_batch_and_an_empty_one_gives_nothing() -> None:
-    toy = Toy(0, end=-20.0)  # nobody ends before the limit
+    toy = Toy(0, end=-20.0)  # no hypothesis ends before the limit
     diverse(toy, [1, 2, 3], [2, 5, 2], config(4, 2, 0.5))
     assert toy.rows_asked == [6, 12, 12, 4, 4, 4]
-    assert (
-        diverse_search(toy.step, Prefixes(torch.empty(0).long()), torch.empty(0).long(), SYMBOLS, config(4, 2, 1)) == []
-    )
+    assert diverse(toy, [], [], config(4, 2, 1)) == []
 
 
 def test_a_model_that_never_ends_has_no_hypothesis() -> None:
@@ -116,8 +114,8 @@ def test_rules_and_the_bonus_hold_in_every_group() -> None:
         return -(state.codes % 7).float()
 
     for asked in (config(6, 3, 1.0), config(6, 1, 0.0)):
-        inputs = (toy.step, toy.start([1, 2]), torch.tensor([9, 9]), SYMBOLS, asked, rules, bonus)
-        found = diverse_search(*inputs)
+        both = request(toy, [1, 2], [9, 9], asked, rules, bonus)
+        found = diverse_search(both)
         for hypothesis in [each for hypotheses in found for each in hypotheses]:
             pairs = list(zip(hypothesis.tokens, hypothesis.tokens[1:], strict=False))
             assert len(set(pairs)) == len(pairs)
@@ -130,5 +128,5 @@ def test_rules_and_the_bonus_hold_in_every_group() -> None:
                 expected = scored(hypothesis.tokens, hypothesis.log_prob, asked).score - code % 7
                 assert hypothesis.score == pytest.approx(expected, abs=1e-5)
     assert [[h.tokens for h in hypotheses] for hypotheses in found] == [
-        [h.tokens for h in hypotheses] for hypotheses in search(*inputs)
+        [h.tokens for h in hypotheses] for hypotheses in beam_search(both)
     ]

@@ -1,45 +1,25 @@
-"""An ensemble's probabilities are the mean of its members', whatever they are, also after hypotheses were reordered."""
+"""Probabilities of an ensemble compared with the mean of its members', also after hypotheses were reordered."""
 
 import math
 
 import pytest
 import torch
 from torch import Tensor
+from toy_translator import member, members
 
-from nmt.config import Architecture, AttentionKind, DecoderKind, ModelConfig, SearchConfig
-from nmt.data import BOS_ID, PAD_ID, Tokenizer, make_batch
+from nmt.config import SearchConfig
+from nmt.data import BOS_ID, Tokenizer, make_batch
 from nmt.decoding import Ensemble, Translator
 from nmt.decoding.ensemble import EnsembleState
-from nmt.models import Seq2Seq, Vocabulary, build_model
+from nmt.models import Seq2Seq, StepOutput
 from nmt.phrasebook import Pair
 
-WORDS = 20
 SRC = [[4, 5, 6, 7], [8, 9], [10, 11, 12]]
-
-
-def member(seed: int, words: int = WORDS, **shape: object) -> Seq2Seq:
-    torch.manual_seed(seed)
-    config = ModelConfig(**{"embed_size": 8, "hidden_size": 12, **shape})
-    model = build_model(config, Vocabulary(words, words, PAD_ID, BOS_ID)).eval()
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.6)
-    return model
-
-
-def members(words: int = WORDS) -> list[Seq2Seq]:
-    return [
-        member(1, words),
-        member(2, words, hidden_size=6, decoder_layers=2, attention=AttentionKind.dot, input_feeding=True),
-        member(3, words, encoder_layers=2, attention=None, bidirectional=False),
-        member(4, words, architecture=Architecture.transformer),
-        member(5, words, architecture=Architecture.convolutional),
-        member(6, words, decoder=DecoderKind.bahdanau, attention=AttentionKind.coverage),
-    ]
 
 
 @torch.inference_mode()
 def probabilities(model: Seq2Seq, src: list[int], given: list[int]) -> Tensor:
-    """p(w | given) of one sentence by the whole sequence, (V,)."""
+    """Return p(w | given) of one sentence under teacher forcing, (V,)."""
     batch = make_batch([src], [given], [0])
     return model(batch.src, batch.src_mask, batch.tgt_in)[-1, 0].double().softmax(-1)
 
@@ -52,11 +32,11 @@ def test_each_step_is_the_mean_of_the_members_probabilities(count: int) -> None:
     batch = make_batch(SRC, SRC, range(3))
     state = ensemble.encode(batch.src, batch.src_mask)
     # Two hypotheses of each sentence, then those of the sentences 2 and 0 in another order.
-    log_probs, state = ensemble.step(torch.full((3,), BOS_ID), state)
+    log_probs, state, _ = ensemble.step(torch.full((3,), BOS_ID), state)
     state = state.select(torch.tensor([[0, 0], [1, 1], [2, 2]]))
-    log_probs, state = ensemble.step(torch.tensor([4, 5, 6, 7, 8, 9]), state)
+    log_probs, state, _ = ensemble.step(torch.tensor([4, 5, 6, 7, 8, 9]), state)
     state = state.select(torch.tensor([[5, 4], [1, 1]]))
-    log_probs, _ = ensemble.step(torch.tensor([10, 11, 12, 13]), state)
+    log_probs, *_ = ensemble.step(torch.tensor([10, 11, 12, 13]), state)
     for row, (sentence, given) in enumerate([(2, [9, 10]), (2, [8, 11]), (0, [5, 12]), (0, [5, 13])]):
         expected = sum(probabilities(model, SRC[sentence], given) for model in chosen) / count
         torch.testing.assert_close(log_probs[row].double().exp(), expected, atol=1e-5, rtol=1e-4)
@@ -67,11 +47,11 @@ def test_a_probability_that_underflows_in_one_member_is_the_others() -> None:
         def __init__(self, log_probs: list[float]) -> None:
             self.log_probs = torch.tensor([log_probs])
 
-        def step(self, tokens: Tensor, state: None) -> tuple[Tensor, None]:
-            return self.log_probs, None
+        def step(self, tokens: Tensor, state: None) -> StepOutput[None]:
+            return StepOutput(self.log_probs, None)
 
     ensemble = Ensemble([Fixed([-300.0, 0.0]), Fixed([-200.0, -math.inf])])  # type: ignore[list-item]
-    found, _ = ensemble.step(torch.zeros(1), EnsembleState([None, None]))
+    found, *_ = ensemble.step(torch.zeros(1), EnsembleState([None, None]))
     assert found[0].tolist() == pytest.approx([-200.0 - math.log(2), -math.log(2)])
 
 

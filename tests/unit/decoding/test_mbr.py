@@ -1,4 +1,4 @@
-"""Minimum Bayes risk against its definition, pair by pair; and lines translated by it and by sampling."""
+"""Minimum Bayes risk compared with its definition pair by pair, and lines translated by it and by sampling."""
 
 import math
 import random
@@ -6,18 +6,15 @@ import random
 import numpy as np
 import pytest
 import sacrebleu
-import torch
-from test_ensemble import members
-from test_search import SYMBOLS, Toy, config
-from test_translator import STRANGE, build
+from toy_search import Toy, config, request
+from toy_translator import STRANGE, build, members
 
 from nmt.config import MbrCandidates, MbrReferences, SearchConfig, SearchKind, SentenceMetric
 from nmt.config.checks import problems_in
 from nmt.data import Tokenizer, normalise
-from nmt.decoding import Candidate, Ensemble, Translator
-from nmt.decoding.mbr import by_expected_utility, minimum_risk
-from nmt.decoding.sampling import sample
-from nmt.decoding.search import Hypothesis, search
+from nmt.decoding import Candidate, Ensemble, Hypothesis, Translator, beam_search, sample
+from nmt.decoding.mbr import TextUtility, minimum_risk, rank_by_utility
+from nmt.metrics import pairwise
 from nmt.phrasebook import Pair
 
 KINDS = pytest.mark.parametrize(
@@ -34,7 +31,7 @@ TEXTS = {4: "ein Haus,", 5: "ein Haus,", 6: "kein rotes"}
 
 
 def text_of(tokens: list[int]) -> str:
-    """Two words have the same text."""
+    """Return the text of tokens; two tokens have the same text."""
     return " ".join(TEXTS[token] for token in tokens)
 
 
@@ -49,14 +46,14 @@ def utility(one: str, other: str, metric: SentenceMetric) -> float:
 def test_the_score_is_the_expected_utility_and_the_best_comes_first(
     candidates: MbrCandidates, references: MbrReferences, metric: SentenceMetric, alpha: float
 ) -> None:
-    """A sample is compared with all samples but itself, pair by pair; a candidate of the beam with all of them."""
-    toy, sources, most = Toy(2, end=-0.5), [[1], [2], [3]], torch.tensor([4, 6, 3])
+    """Compare a sample with all other samples, pair by pair, and a candidate of the beam with all samples."""
+    toy, sentences, sources, most = Toy(2, end=-0.5), [1, 2, 3], [[1], [2], [3]], [4, 6, 3]
     settings = {"mbr_candidates": candidates, "mbr_references": references, "mbr_utility": metric}
     asked = SearchConfig(kind=SearchKind.mbr, beam_size=4, n_best=4, mbr_samples=30, mbr_alpha=alpha, **settings)
-    start = toy.start([1, 2, 3])
-    found = minimum_risk(toy.step, start, sources, most, SYMBOLS, asked, text_of, "13a")
-    drawn = sample(toy.step, start, sources, most, SYMBOLS, asked, 30)
-    searched = search(toy.step, start, most, SYMBOLS, config(beam=4, n_best=4))
+    compared = TextUtility(text_of, lambda texts: pairwise(texts, metric, "13a"))
+    found = minimum_risk(request(toy, sentences, most, asked), sources, compared)
+    drawn = sample(request(toy, sentences, most, asked), sources, 30)
+    searched = beam_search(request(toy, sentences, most, config(beam=4, n_best=4)))
     for best, samples, beam in zip(found, drawn, searched, strict=True):
         expected: dict[str, float] = {}
         likeliest: dict[str, float] = {}
@@ -80,7 +77,7 @@ def test_the_score_is_the_expected_utility_and_the_best_comes_first(
 
 
 def test_a_sample_gets_nothing_for_being_equal_to_itself() -> None:
-    """The beam's candidate shares something with every sample; a sample that shares nothing is worth 0, not 100 / 3."""
+    """Rank samples without common words: their utility is 0, not 100 / 3."""
     words = {4: "a b c", 5: "x y z", 6: "a y", 7: "q"}
     text = lambda tokens: " ".join(words[token] for token in tokens)  # noqa: E731
     overlap = lambda texts: np.array(  # noqa: E731
@@ -89,17 +86,18 @@ def test_a_sample_gets_nothing_for_being_equal_to_itself() -> None:
     samples = [Hypothesis([token], -1.0, 0.0) for token in (4, 5, 7)]
     beam = [Hypothesis([6], -2.0, 0.0)]
     own = {text(sample.tokens) for sample in samples}
-    found = by_expected_utility(beam + samples, samples, [1 / 3] * 3, text, overlap, own)
+    found = rank_by_utility(beam + samples, samples, [1 / 3] * 3, TextUtility(text, overlap), own)
     assert [(one.tokens, round(one.score, 6)) for one in found] == [([6], 6.666667), ([4], 0), ([5], 0), ([7], 0)]
-    alone = by_expected_utility(samples[:1], samples[:1], [1.0], text, overlap, {"a b c"})
+    alone = rank_by_utility(samples[:1], samples[:1], [1.0], TextUtility(text, overlap), {"a b c"})
     assert [one.score for one in alone] == [0.0]
 
 
 def test_the_likelier_of_two_that_are_worth_the_same_is_first() -> None:
     worthless = [Hypothesis([token], log_prob, 0.0) for token, log_prob in ((4, -3.0), (6, -1.0), (5, -2.0))]
-    found = by_expected_utility(worthless, worthless, [0.2, 0.3, 0.5], text_of, lambda texts: np.eye(2)[::-1] * 0)
+    zero = TextUtility(text_of, lambda texts: np.zeros((len(texts), len(texts))))
+    found = rank_by_utility(worthless, worthless, [0.2, 0.3, 0.5], zero)
     assert [(one.tokens, one.log_prob, one.score) for one in found] == [([6], -1.0, 0.0), ([5], -2.0, 0.0)]
-    assert by_expected_utility([], [], [], text_of, lambda texts: np.zeros((0, 0))) == []
+    assert rank_by_utility([], [], [], zero) == []
 
 
 def texts(found: list[list[Candidate]]) -> list[list[str]]:
@@ -166,7 +164,9 @@ def test_more_are_returned_only_where_there_are_more(tokenizer: Tokenizer, phras
 def test_bleu_goes_by_the_words_of_the_tokenizer_that_it_is_given(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
     asked: dict[str, object] = {"mbr_candidates": "beam", "mbr_references": "beam", "mbr_utility": "bleu"}
     plain = build(tokenizer, kind=SearchKind.mbr, **asked)
-    by_letter = Translator(plain.model, tokenizer, tokenizer, plain.config, bleu_tokenize="char")
+    by_letter = Translator(
+        plain.model, tokenizer, tokenizer, plain.config, lambda texts: pairwise(texts, "bleu", "char")
+    )
     line = [phrases[0].en]
     assert plain.translate(line)[0][0].score != by_letter.translate(line)[0][0].score
 

@@ -1,12 +1,13 @@
-"""No hypothesis ends before it has written enough, in any search; at its greatest length it ends all the same."""
+"""The minimum length holds in every search, except for hypotheses at their maximum length."""
 
 import pytest
 import torch
-from test_demands import EVERY_SEARCH, build
+from toy_translator import EVERY_SEARCH
+from toy_translator import build_long as build
 
 from nmt.config import SearchKind
 from nmt.data import EOS_ID, Tokenizer
-from nmt.decoding import Demands, Symbols
+from nmt.decoding import ConstraintBuilder, Symbols
 from nmt.decoding.rules import MinLength
 from nmt.phrasebook import Pair
 
@@ -17,7 +18,7 @@ def test_the_end_is_forbidden_before_enough_is_written_and_before_the_limit() ->
     log_probs = torch.zeros(2, 2, 8)
     rule(log_probs, history, torch.tensor([0, 1]))
     expected = torch.zeros(2, 2, 8)
-    expected[1, 0, 3] = float("-inf")  # one of its pieces writes something; the first sentence is at its limit
+    expected[1, 0, 3] = float("-inf")  # it has one non-blank piece; the first sentence is at its limit
     assert torch.equal(log_probs, expected)
 
 
@@ -50,8 +51,8 @@ def test_more_than_the_greatest_length_is_the_greatest_length(tokenizer: Tokeniz
     ready = build(tokenizer, min_length=100, max_length_offset=6)
     [[candidate]] = ready.translate([phrases[0].en])
     assert len(candidate.pieces[0]) == 6
-    demand = Demands(tokenizer).make("Der", ["Haus"])
+    demand = ConstraintBuilder(tokenizer).make("Der", ["Haus"])
     longer = build(tokenizer, min_length=100, max_length_offset=9)
-    [[candidate]] = longer.translate([phrases[0].en], demands=[demand])
+    [[candidate]] = longer.translate([phrases[0].en], constraints=[demand])
     assert candidate.text.startswith("Der")
     assert "Haus" in candidate.text

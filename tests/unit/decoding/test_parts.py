@@ -1,16 +1,15 @@
-"""Long lines: cut at the ends of sentences, nothing lost, the line named; alignments of scripts without spaces."""
+"""Long lines are cut at the ends of sentences without loss; alignments of scripts without spaces."""
 
 import logging
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_character_phrases import chinese as chinese
-from test_demands import build
+from toy_translator import build_long as build
 
 from nmt.data import Tokenizer, normalise
-from nmt.data.scripts import join_sentences
 from nmt.data.sentence_ends import split_sentences
+from nmt.data.words import join_sentences
 from nmt.decoding import align
 from nmt.decoding.alignment import source_words, word_numbers
 from nmt.decoding.parts import cut_lines

@@ -1,9 +1,9 @@
-"""The whole fast path of translation against a plain one: each hypothesis read anew, all words sorted, lists."""
+"""Translation compared with a plain implementation that decodes each hypothesis from its start and sorts all words."""
 
 import pytest
 import torch
-from test_translator import PAIRS, build
 from torch import Tensor
+from toy_translator import PAIRS, build
 
 from nmt.config import TokenizerConfig
 from nmt.config.model import AttentionKind
@@ -29,7 +29,7 @@ def next_log_probs(translator: Translator, src: list[int], tokens: list[int]) ->
 
 @torch.inference_mode()
 def plain(translator: Translator, line: str) -> str:
-    """Beam search as `search` describes it, average length penalty, without leaving early."""
+    """Run beam search with the average length penalty, without the early end."""
     size = translator.config.beam_size
     src = translator.src.encode([line])[0]
     most = translator.config.max_length_offset

@@ -1,12 +1,12 @@
-"""N-gram blocking and forced prefixes against the enumeration of all sequences that keep to them."""
+"""N-gram blocking and forced prefixes compared with the enumeration of all sequences that satisfy them."""
 
 import pytest
-import torch
-from test_search import BOS, EOS, SYMBOLS, WORDS, Toy, assert_same, config, enumerated, plain_beam, tokens_of
+from toy_search import BOS, EOS, WORDS, Toy, assert_same, config, enumerated, plain_beam, request, tokens_of
+from toy_search import run as run_plain
 
 from nmt.config import LengthPenalty, SearchConfig, SearchKind
+from nmt.decoding import Hypothesis, beam_search
 from nmt.decoding.rules import BlockNgrams, ForcedPrefix
-from nmt.decoding.search import Hypothesis, search
 
 UNCONSTRAINED: list[list[int]] = []
 
@@ -21,7 +21,7 @@ def fits(tokens: list[int], prefix: list[list[int]]) -> bool:
 
 
 def automaton(prefix: list[list[int]]) -> list[dict[int, int]]:
-    """A prefix of so many places."""
+    """Return the automaton of a prefix, given as the allowed words at each position."""
     return [dict.fromkeys(words, place + 1) for place, words in enumerate(prefix)]
 
 
@@ -30,7 +30,7 @@ def run(
 ) -> list[list[Hypothesis]]:
     sentences = list(range(1, len(most) + 1))
     rules = [ForcedPrefix([automaton(prefix) for prefix in prefixes], [BlockNgrams(n)] if n else [])]
-    return search(toy.step, toy.start(sentences), torch.tensor(most), SYMBOLS, config, rules)
+    return beam_search(request(toy, sentences, most, config, rules))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -50,7 +50,7 @@ def test_a_wide_beam_finds_the_best_without_repeated_ngrams(penalty: LengthPenal
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_blocking_in_a_narrow_beam_takes_the_words_from_each_step(beam: int) -> None:
-    """Against the rule of `search` over lists, for a model that gives no probability to what would be a repetition."""
+    """Compare with beam search over lists, for a model in which repetitions have no probability."""
 
     class Fresh(Toy):
         def log_probs(self, sentence: int, tokens: list[int]) -> list[float]:
@@ -70,7 +70,7 @@ def test_blocking_in_a_narrow_beam_takes_the_words_from_each_step(beam: int) -> 
 def test_what_is_blocked_may_always_end() -> None:
     toy = Toy(0, end=-20.0)
     [[hypothesis]] = run(toy, [9], config(1), 1, [UNCONSTRAINED])
-    assert sorted(hypothesis.tokens) == WORDS  # each once, then there is nothing but the end
+    assert sorted(hypothesis.tokens) == WORDS  # each once, then only eos is left
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -89,7 +89,7 @@ def test_a_prefix_may_be_written_in_several_ways() -> None:
     toy = Toy(3)
     wide = config(beam=130, n_best=130)
     ways = [{4: 1, 5: 3}, {6: 2}, {4: 3, 6: 3}]  # 4 6 4, 4 6 6 or 5
-    found = search(toy.step, toy.start([1]), torch.tensor([4]), SYMBOLS, wide, [ForcedPrefix([ways])])[0]
+    found = beam_search(request(toy, [1], [4], wide, [ForcedPrefix([ways])]))[0]
     begun = [
         each
         for each in enumerated(toy, 1, 4, wide)
@@ -105,12 +105,10 @@ def test_a_prefix_does_not_disturb_the_neighbours_and_leaves_with_its_sentence(k
     prefixes = [[[4]] * 5, UNCONSTRAINED, [[6], [5]], UNCONSTRAINED]
     most = [6, 9, 2, 4]
     together = run(toy, most, narrow, 0, prefixes)
-    plain = search(toy.step, toy.start([1, 2, 3, 4]), torch.tensor(most), SYMBOLS, narrow)
+    plain = run_plain(toy, [1, 2, 3, 4], most, narrow)
     assert together[1::2] == plain[1::2]
     assert [hypotheses[0].tokens[:5] for hypotheses in together[::2]] == [[4] * 5, [6, 5]]
-    alone = search(
-        toy.step, toy.start([3]), torch.tensor([2]), SYMBOLS, narrow, [ForcedPrefix([automaton(prefixes[2])])]
-    )
+    alone = beam_search(request(toy, [3], [2], narrow, [ForcedPrefix([automaton(prefixes[2])])]))
     assert alone == [together[2]]
 
 
@@ -124,7 +122,7 @@ def test_nothing_of_a_prefix_is_blocked_and_all_that_follows_is() -> None:
 def test_rules_change_nothing_where_they_have_nothing_to_say() -> None:
     toy = Toy(3)
     narrow = config(4, n_best=4)
-    plain = search(toy.step, toy.start([1, 2]), torch.tensor([6, 6]), SYMBOLS, narrow)
+    plain = run_plain(toy, [1, 2], [6, 6], narrow)
     assert run(toy, [6, 6], narrow, 7, [UNCONSTRAINED] * 2) == plain
     assert tokens_of(plain) != tokens_of(run(toy, [6, 6], narrow, 1, [UNCONSTRAINED] * 2))
     assert BOS not in WORDS

@@ -1,4 +1,4 @@
-"""Samples against the exact probabilities of all sequences, written over plain lists."""
+"""Samples compared with the exact probabilities of all sequences, computed over plain lists."""
 
 import math
 from collections import Counter
@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
-from test_search import EOS, SYMBOLS, WORDS, Prefixes, Toy, scored
 from torch import Tensor
+from toy_search import EOS, WORDS, Prefixes, Toy, request, scored
 
 from nmt.config import LengthPenalty, SearchConfig, SearchKind
 from nmt.decoding import sampling
 from nmt.decoding.rules import BlockNgrams, ForcedPrefix
 from nmt.decoding.sampling import draw, sample
 from nmt.decoding.search import Hypothesis, LogitsProcessor
+from nmt.models import StepOutput
 
 NARROWED = pytest.mark.parametrize(
     ("temperature", "top_k", "top_p"),
@@ -43,11 +44,11 @@ def run(
     rules: Sequence[LogitsProcessor] = (),
 ) -> list[list[Hypothesis]]:
     sources = [[sentence] for sentence in sentences]
-    return sample(toy.step, toy.start(sentences), sources, torch.tensor(most), SYMBOLS, config, count, rules)
+    return sample(request(toy, sentences, most, config, rules), sources, count)
 
 
 def narrowed(log_probs: list[float], config: SearchConfig) -> dict[int, float]:
-    """The probability of each word that may be drawn."""
+    """Return the probability of each word that can be drawn."""
     weights = {word: math.exp(log_probs[word] / config.temperature) for word in [EOS, *WORDS]}
     ranked = sorted(weights, key=lambda word: -weights[word])[: config.top_k]
     whole = sum(weights[word] for word in ranked)
@@ -58,7 +59,7 @@ def narrowed(log_probs: list[float], config: SearchConfig) -> dict[int, float]:
 
 
 def sequences(toy: Toy, sentence: int, most: int, config: SearchConfig) -> Iterator[tuple[list[int], float]]:
-    """Every translation that may be drawn, with its probability."""
+    """Yield every translation that can be drawn, with its probability."""
 
     def all_of(tokens: list[int], probability: float) -> Iterator[tuple[list[int], float]]:
         if len(tokens) == most:
@@ -139,7 +140,7 @@ def test_drawing_only_the_likeliest_word_is_greedy_search(narrow: SearchConfig) 
 
 
 def test_samples_that_have_ended_leave_the_batch() -> None:
-    toy = Toy(0, end=-20.0)  # nobody ends before the limit
+    toy = Toy(0, end=-20.0)  # no sample ends before the limit
     run(toy, [1, 2, 3], [2, 6, 2], config(), 4)
     assert toy.rows_asked == [12, 12, 12, 4, 4, 4, 4]
     toy = Toy(0)
@@ -156,13 +157,13 @@ def test_samples_that_have_ended_leave_the_batch() -> None:
 def test_a_sentence_that_cannot_go_on_has_no_sample_and_disturbs_no_other(narrow: SearchConfig, broken: float) -> None:
     toy = Toy(0)
 
-    def step(tokens: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
-        log_probs, following = toy.step(tokens, state)
+    def step(tokens: Tensor, state: Prefixes) -> StepOutput[Prefixes]:
+        log_probs, following, _ = toy.step(tokens, state)
         log_probs[state.codes == 2] = broken  # the start of the second sentence
-        return log_probs, following
+        return StepOutput(log_probs, following)
 
     sources = [[1], [2], [3]]
-    found = sample(step, toy.start([1, 2, 3]), sources, torch.tensor([5, 5, 5]), SYMBOLS, narrow, 4)
+    found = sample(request(toy, [1, 2, 3], [5, 5, 5], narrow, step=step), sources, 4)
     assert found[1] == []
     assert [found[0], found[2]] == run(toy, [1, 3], [5, 5], narrow, 4)
 

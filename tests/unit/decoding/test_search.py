@@ -1,20 +1,31 @@
-"""Search against the enumeration of all sequences, and against the same rule written over plain lists."""
+"""Beam search compared with the enumeration of all sequences, and with the same algorithm over plain lists."""
 
-import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
+from toy_search import (
+    BOS,
+    EOS,
+    PAD,
+    UNK,
+    WORDS,
+    Prefixes,
+    Toy,
+    assert_same,
+    config,
+    enumerated,
+    plain_beam,
+    request,
+    run,
+    tokens_of,
+)
 
-from nmt.config import LengthPenalty, SearchConfig, SearchKind
-from nmt.decoding.search import Hypothesis, Symbols, search
+from nmt.config import LengthPenalty, SearchKind
+from nmt.decoding import Symbols, beam_search
+from nmt.models import StepOutput
 
-PAD, UNK, BOS, EOS, *WORDS = range(7)
-SYMBOLS = Symbols(BOS, EOS, banned=(PAD, UNK, BOS))
-VOCABULARY = 7
-TABLE_SIZE = 1009
 PENALTIES = pytest.mark.parametrize(
     ("penalty", "alpha"),
     [
@@ -27,114 +38,6 @@ PENALTIES = pytest.mark.parametrize(
     ],
 )
 SEEDS = pytest.mark.parametrize("seed", range(3))
-
-
-@dataclass
-class Prefixes:
-    """A state: the whole prefix of each hypothesis, as one number."""
-
-    codes: Tensor
-    """(B K,)"""
-
-    def select(self, rows: Tensor) -> "Prefixes":
-        return Prefixes(self.codes[rows.flatten()])
-
-
-class Toy:
-    """A model whose next word depends on the sentence and on every word before. Banned words are its favourites."""
-
-    def __init__(self, seed: int, end: float = 0.0) -> None:
-        """
-        Args:
-            end: is added to the logit of eos.
-        """
-        numbers = random.Random(seed)
-        logits = torch.tensor([[4 * numbers.random() for _ in range(VOCABULARY)] for _ in range(TABLE_SIZE)])
-        logits[:, EOS] += end
-        logits[:, list(SYMBOLS.banned)] = 5.0
-        self.table = logits.double().log_softmax(dim=-1)
-        self.lists: list[list[float]] = self.table.tolist()
-        self.rows_asked: list[int] = []
-
-    def start(self, sentences: list[int]) -> Prefixes:
-        return Prefixes(torch.tensor(sentences))
-
-    def step(self, tokens: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
-        assert tokens.shape == state.codes.shape
-        self.rows_asked.append(len(tokens))
-        codes = (state.codes * VOCABULARY + tokens) % TABLE_SIZE
-        return self.table[codes].float(), Prefixes(codes)
-
-    def log_probs(self, sentence: int, tokens: list[int]) -> list[float]:
-        """Of the next word after these."""
-        code = sentence
-        for token in [BOS, *tokens]:
-            code = (code * VOCABULARY + token) % TABLE_SIZE
-        return self.lists[code]
-
-
-def config(
-    beam: int,
-    n_best: int = 1,
-    penalty: LengthPenalty = LengthPenalty.average,
-    alpha: float = 1.0,
-    kind: SearchKind = SearchKind.beam,
-) -> SearchConfig:
-    return SearchConfig(kind=kind, beam_size=beam, n_best=n_best, length_penalty=penalty, alpha=alpha)
-
-
-def run(toy: Toy, sentences: list[int], most: list[int], config: SearchConfig) -> list[list[Hypothesis]]:
-    return search(toy.step, toy.start(sentences), torch.tensor(most), SYMBOLS, config)
-
-
-def tokens_of(found: list[list[Hypothesis]]) -> list[list[list[int]]]:
-    return [[hypothesis.tokens for hypothesis in hypotheses] for hypotheses in found]
-
-
-def scored(tokens: list[int], log_prob: float, config: SearchConfig) -> Hypothesis:
-    length = len(tokens) + 1
-    norms = {"none": 1.0, "average": length**config.alpha, "gnmt": ((5 + length) / 6) ** config.alpha}
-    return Hypothesis(tokens, log_prob, log_prob / norms[config.length_penalty.value])
-
-
-def enumerated(toy: Toy, sentence: int, most: int, config: SearchConfig) -> list[Hypothesis]:
-    """Every hypothesis there is, best first."""
-
-    def all_of(tokens: list[int], log_prob: float) -> Iterator[Hypothesis]:
-        log_probs = toy.log_probs(sentence, tokens)
-        yield scored(tokens, log_prob + log_probs[EOS], config)
-        if len(tokens) < most:
-            for word in WORDS:
-                yield from all_of([*tokens, word], log_prob + log_probs[word])
-
-    return sorted(all_of([], 0.0), key=lambda hypothesis: -hypothesis.score)
-
-
-def plain_beam(toy: Toy, sentence: int, most: int, config: SearchConfig) -> list[Hypothesis]:
-    """The rule of `search` for one sentence, over lists, without leaving early when no better one can come."""
-    live: list[tuple[list[int], float]] = [([], 0.0)]
-    finished: list[Hypothesis] = []
-    size = config.beam_size
-    for length in range(most + 1):
-        allowed = [EOS, *WORDS] if length < most else [EOS]
-        longer = [
-            ([*tokens, word], log_prob + toy.log_probs(sentence, tokens)[word])
-            for tokens, log_prob in live
-            for word in allowed
-        ]
-        best = sorted(longer, key=lambda pair: -pair[1])[: 2 * size]
-        finished += [scored(tokens[:-1], log_prob, config) for tokens, log_prob in best[:size] if tokens[-1] == EOS]
-        live = [pair for pair in best if pair[0][-1] != EOS][:size]
-        if len(finished) >= size:
-            break
-    return sorted(finished, key=lambda hypothesis: -hypothesis.score)[: config.n_best]
-
-
-def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
-    assert [hypothesis.tokens for hypothesis in found] == [hypothesis.tokens for hypothesis in expected]
-    for one, other in zip(found, expected, strict=True):
-        assert one.log_prob == pytest.approx(other.log_prob, abs=1e-5)
-        assert one.score == pytest.approx(other.score, abs=1e-5)
 
 
 @SEEDS
@@ -207,8 +110,9 @@ def test_banned_words_never_appear_and_no_limit_is_passed(seed: int) -> None:
 
 
 def test_without_banned_words_all_words_may_appear() -> None:
-    [[hypothesis]] = search(Toy(0).step, Toy(0).start([1]), torch.tensor([5]), Symbols(BOS, EOS), config(1))
-    assert set(hypothesis.tokens) <= {PAD, UNK, BOS}  # the favourites
+    plain = replace(request(Toy(0), [1], [5], config(1)), symbols=Symbols(BOS, EOS))
+    [[hypothesis]] = beam_search(plain)
+    assert set(hypothesis.tokens) <= {PAD, UNK, BOS}  # the words with the highest logits
     assert len(hypothesis.tokens) == 5
 
 
@@ -227,7 +131,7 @@ def test_a_limit_of_no_tokens_gives_the_empty_translation() -> None:
 
 
 def test_an_empty_batch_gives_nothing() -> None:
-    assert search(Toy(0).step, Prefixes(torch.empty(0).long()), torch.empty(0).long(), SYMBOLS, config(3)) == []
+    assert run(Toy(0), [], [], config(3)) == []
 
 
 @pytest.mark.parametrize("penalty", [LengthPenalty.average, LengthPenalty.gnmt])
@@ -238,13 +142,13 @@ def test_alpha_zero_is_no_penalty(penalty: LengthPenalty) -> None:
 
 
 def test_finished_sentences_leave_the_batch() -> None:
-    toy = Toy(0, end=-20.0)  # nobody ends before the limit
+    toy = Toy(0, end=-20.0)  # no hypothesis ends before the limit
     run(toy, [1, 2, 3], [2, 6, 2], config(2))
     assert toy.rows_asked == [3, 6, 6, 2, 2, 2, 2]
 
 
 def test_search_ends_as_soon_as_nothing_better_can_come() -> None:
-    toy = Toy(0, end=20.0)  # everybody ends at once
+    toy = Toy(0, end=20.0)  # every hypothesis ends at once
     [[hypothesis]] = run(toy, [1], [50], config(5))
     assert hypothesis.tokens == []
     assert len(toy.rows_asked) == 1
@@ -254,12 +158,12 @@ def test_search_ends_as_soon_as_nothing_better_can_come() -> None:
 def test_a_sentence_that_cannot_go_on_has_no_hypothesis_and_disturbs_no_other(broken: float) -> None:
     toy = Toy(0)
 
-    def step(tokens: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
-        log_probs, following = toy.step(tokens, state)
+    def step(tokens: Tensor, state: Prefixes) -> StepOutput[Prefixes]:
+        log_probs, following, _ = toy.step(tokens, state)
         log_probs[state.codes == 2] = broken  # the start of the second sentence
-        return log_probs, following
+        return StepOutput(log_probs, following)
 
-    found = search(step, toy.start([1, 2, 3]), torch.tensor([5, 5, 5]), SYMBOLS, config(3))
+    found = beam_search(request(toy, [1, 2, 3], [5, 5, 5], config(3), step=step))
     assert found[1] == []
     assert [found[0], found[2]] == run(toy, [1, 3], [5, 5], config(3))
 
@@ -269,7 +173,7 @@ def test_a_model_that_never_ends_has_no_hypothesis() -> None:
 
 
 class Unordered(Prefixes):
-    """A state with a mistake: it keeps as many rows as it must, but not the chosen ones."""
+    """State with a fault: `select` returns the right number of rows, but not the selected ones."""
 
     def select(self, rows: Tensor) -> "Unordered":
         return Unordered(self.codes[rows.sort(dim=1).values.flatten()])
@@ -278,12 +182,13 @@ class Unordered(Prefixes):
 def test_these_tests_would_notice_a_state_in_the_wrong_order() -> None:
     toy = Toy(0)
 
-    def step(tokens: Tensor, state: Unordered) -> tuple[Tensor, Unordered]:
-        log_probs, state = toy.step(tokens, state)
-        return log_probs, Unordered(state.codes)
+    def step(tokens: Tensor, state: Prefixes) -> StepOutput[Prefixes]:
+        log_probs, state, _ = toy.step(tokens, state)
+        return StepOutput(log_probs, Unordered(state.codes))
 
     narrow = config(4, n_best=4)
-    wrong = search(step, Unordered(torch.tensor([1, 2, 3])), torch.tensor([8, 8, 8]), SYMBOLS, narrow)
+    unordered = replace(request(toy, [1, 2, 3], [8, 8, 8], narrow, step=step), state=Unordered(torch.tensor([1, 2, 3])))
+    wrong = beam_search(unordered)
     assert tokens_of(wrong) != tokens_of(run(toy, [1, 2, 3], [8, 8, 8], narrow))
 
 

@@ -1,4 +1,4 @@
-"""Lines to lines: one result for each, whatever they hold, and the same one whatever stands beside them."""
+"""Translation of lines: one result for each line with any content, independent of the other lines."""
 
 import itertools
 import logging
@@ -6,51 +6,20 @@ import random
 
 import pytest
 import torch
+from toy_translator import PAIRS, STRANGE, build
 
 from nmt.config import SearchConfig, TokenizerConfig
-from nmt.config.model import AttentionKind, ModelConfig
+from nmt.config.model import AttentionKind
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Candidate, Hypothesis, Translator
 from nmt.decoding.parts import cut_sentence
-from nmt.models import Vocabulary, build_model
-from nmt.phrasebook import pairs
-
-PAIRS = list(pairs(300, seed=1))
-STRANGE = {
-    "a plain line": PAIRS[0].en,
-    "empty": "",
-    "white space": " \t\u00a0\u3000 ",
-    "control characters": "the\x00 house\x07 is\x1b[31m \x85red\x7f",
-    "only control characters": "\x00\x01\r\x0b\x0c\x1c",
-    "emoji": "the 🏠 is 👩‍👩‍👧 🇩🇪 red",
-    "unknown scripts": "家は赤い बारिश بيت",
-    "line separators": "the house\u2028is red\u2029now\u0085here",
-    "half a surrogate pair": "the \ud83c house",
-    "a noncharacter": "the \uffff\U0010ffff house",
-    "sentencepiece's own": "▁ ▁▁the <s> </s> <unk> <pad> house",
-    "one word of 3,000 letters": "a" * 3000,
-    "another plain line": PAIRS[1].en,
-}
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     lines = [side for pair in PAIRS for side in pair]
     return Tokenizer(train_tokenizer(lines, TokenizerConfig(vocab_size=300)))
-
-
-def build(
-    tokenizer: Tokenizer, attention: AttentionKind | None = AttentionKind.general, **search: object
-) -> Translator:
-    """A model that knows nothing: random weights, large enough for its output to depend on the input."""
-    torch.manual_seed(0)
-    config = ModelConfig(embed_size=12, hidden_size=16, attention=attention)
-    model = build_model(config, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID))
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.7)
-    short: dict[str, object] = {"beam_size": 3, "max_length_ratio": 0.0, "max_length_offset": 8}
-    return Translator(model, tokenizer, tokenizer, SearchConfig(**{**short, **search}))
 
 
 def texts(found: list[list[Candidate]]) -> list[str]:
@@ -68,7 +37,7 @@ def test_every_line_has_its_result_in_its_place(tokenizer: Tokenizer, n_best: in
         blank = not normalise(line)
         assert len(candidates) == (1 if blank else n_best), name
         assert not blank or candidates == [Candidate("", 0.0, 0.0)]
-    assert len(set(texts(found))) > len(STRANGE) / 2  # the model does tell lines apart
+    assert len(set(texts(found))) > len(STRANGE) / 2  # the model distinguishes lines
 
 
 def test_no_lines_give_no_results(tokenizer: Tokenizer) -> None:
@@ -148,7 +117,7 @@ def test_whatever_the_pieces_say_a_translation_is_one_line(tokenizer: Tokenizer)
 def test_candidates_come_best_first_as_many_as_asked_for(tokenizer: Tokenizer) -> None:
     asked = build(tokenizer, beam_size=5)
     for n_best in (1, 4, 5, 2):
-        asked.ask_for(n_best)
+        asked.set_n_best(n_best)
         for candidates in asked.translate([pair.en for pair in PAIRS[:5]]):
             assert len(candidates) == n_best
             scores = [candidate.score for candidate in candidates]
@@ -161,7 +130,7 @@ def test_hypotheses_have_the_probability_the_model_gives_them(
 ) -> None:
     wide = build(tokenizer, attention, beam_size=4, n_best=4)
     with torch.no_grad():
-        wide.model.output_bias[[PAD_ID, UNK_ID, BOS_ID]] += 9.0  # what it must not say is what it would say first
+        wide.model.output_bias[[PAD_ID, UNK_ID, BOS_ID]] += 9.0  # forbidden tokens have the highest logits
     sources = tokenizer.encode([PAIRS[0].en, "the house", PAIRS[1].en, ""])
     for source, hypotheses in zip(sources, wide.search(sources, lambda lines: None), strict=True):
         assert len(hypotheses) == 4

@@ -1,4 +1,4 @@
-"""Scores of a run that is made here: the files beside them, and what is refused."""
+"""Evaluation of a small run: scores, their files, and refused input."""
 
 import hashlib
 import json
@@ -14,9 +14,9 @@ import torch
 from nmt.config import Config, DataConfig, EvaluateConfig, ModelConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare
 from nmt.data.tokenizer import train_tokenizer
-from nmt.decoding import Translator
+from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
-from nmt.evaluation import EvaluationSet, evaluate, evaluate_split, load_translator, show_scores
+from nmt.evaluation import EvaluationSet, evaluate, evaluate_split, show_scores
 from nmt.metrics import Score
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.phrasebook import Pair
@@ -34,7 +34,7 @@ def untrained(seed: int, size: int) -> Seq2Seq:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    """A run with checkpoints of untrained models: `best` from seed 1, `last` from seed 2."""
+    """Return a run with checkpoints of untrained models: `best` from seed 1, `last` from seed 2."""
     folder = tmp_path_factory.mktemp("run")
     config = Config(
         data=DataConfig(
@@ -63,8 +63,8 @@ def translator(run: RunDirectory) -> Translator:
 def test_the_model_of_a_checkpoint_is_loaded_ready_to_translate(
     run: RunDirectory, checkpoint: str, step: int, seed: int
 ) -> None:
-    translator, found = load_translator(run, checkpoint, SEARCH, CPU)
-    assert found == step
+    translator, actual = load_translator(run, checkpoint, SEARCH, CPU)
+    assert actual == step
     assert not translator.model.training
     expected = untrained(seed, run.tokenizer("src").size)
     for name, parameter in translator.model.named_parameters():
@@ -90,7 +90,7 @@ def test_an_average_of_more_checkpoints_than_are_kept_or_there_is_refused(run: R
         load_translator(run, "average:3", SEARCH, CPU)
     shutil.copytree(run.path, tmp_path / "run", symlinks=True)
     shutil.rmtree(tmp_path / "run" / "checkpoints" / f"step-{STEP:08d}")
-    with pytest.raises(UserError, match="average:2 asks for more than the 1 checkpoints"):
+    with pytest.raises(UserError, match="average:2 needs 2 checkpoints"):
         load_translator(RunDirectory(tmp_path / "run"), "average:2", SEARCH, CPU)
 
 
@@ -172,9 +172,9 @@ def test_an_evaluation_that_is_killed_leaves_no_scores_of_other_translations(
     monkeypatch.setattr(Path, "write_text", write_half)
     with suppress(KeyboardInterrupt):
         evaluate(test, new, 2, run.config(), stem)
-    found = (tmp_path / "again.json").is_file()
-    assert found == (killed_at != "again.hyp")
-    if found:
+    actual = (tmp_path / "again.json").is_file()
+    assert actual == (killed_at != "again.hyp")
+    if actual:
         step = json.loads((tmp_path / "again.json").read_text(encoding="utf-8"))["made_by"]["checkpoint_step"]
         lines = (tmp_path / "again.hyp").read_text(encoding="utf-8").split("\n")[:-1]
         assert step == (1 if killed_at else 2)
@@ -258,5 +258,5 @@ def test_scores_are_printed_one_a_line_each_with_its_signature(capsys: pytest.Ca
     ],
 )
 def test_a_runs_own_scores_of_a_split_are_not_written_over(asked: dict[str, Any], allowed: bool) -> None:
-    found = list(EvaluateConfig("runs/one", **asked).problems())
-    assert [(key, "give another name" in text) for key, text in found] == ([] if allowed else [("name", True)])
+    actual = list(EvaluateConfig("runs/one", **asked).problems())
+    assert [(key, "give another name" in text) for key, text in actual] == ([] if allowed else [("name", True)])

@@ -1,4 +1,4 @@
-"""Perplexity of the references by forced steps, against whole sentences one at a time and against validation."""
+"""Perplexity by forced decoding against whole sentences one at a time and against validation."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +40,7 @@ def build(tokenizer: Tokenizer) -> Build:
         torch.manual_seed(seed)
         vocabulary = Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID)
         model = build_model(replace(SMALL, **settings), vocabulary).eval()
-        with torch.no_grad():  # so that it is not the same for all words
+        with torch.no_grad():  # so that words differ in probability
             for weight in model.parameters():
                 weight.mul_(3)
         return model
@@ -49,15 +49,15 @@ def build(tokenizer: Tokenizer) -> Build:
 
 
 def probabilities(model: Seq2Seq, src: list[int], tgt: list[int]) -> Tensor:
-    """p of each token of a target, eos too, read as a whole and alone in its batch."""
+    """Compute p of each token of a target, including eos, in one pass and a batch of its own."""
     batch = make_batch([src], [tgt], [0])
     with torch.inference_mode():
         return model(batch.src, batch.src_mask, batch.tgt_in)[:, 0].softmax(dim=-1)[range(len(tgt) + 1), [*tgt, EOS_ID]]
 
 
 def measured(model: Seq2Seq | Ensemble, tokenizer: Tokenizer, text: Sides) -> dict[str, float]:
-    found, _ = perplexities(Translator(model, tokenizer, tokenizer, SearchConfig()), *text, {})
-    return {name: score.score for name, score in found.items()}
+    actual, _ = perplexities(Translator(model, tokenizer, tokenizer, SearchConfig()), *text, {})
+    return {name: score.score for name, score in actual.items()}
 
 
 @pytest.mark.parametrize("settings", FAMILY.values(), ids=FAMILY.keys())
@@ -76,9 +76,9 @@ def test_it_is_that_of_the_mean_of_an_ensembles_probabilities(build: Build, toke
     for src, tgt in zip(*(tokenizer.encode(lines) for lines in text), strict=True):
         words.append(torch.stack([probabilities(member, src, tgt) for member in members]).mean(dim=0))
     expected = (-torch.cat(words).double().log().mean()).exp().item()
-    found = measured(Ensemble(members), tokenizer, text)["perplexity"]
-    assert found == pytest.approx(expected, rel=1e-5)
-    assert found != pytest.approx(measured(members[0], tokenizer, text)["perplexity"], rel=1e-2)
+    actual = measured(Ensemble(members), tokenizer, text)["perplexity"]
+    assert actual == pytest.approx(expected, rel=1e-5)
+    assert actual != pytest.approx(measured(members[0], tokenizer, text)["perplexity"], rel=1e-2)
 
 
 def test_per_word_and_per_character_count_what_the_vocabulary_does_not_decide(
@@ -90,14 +90,14 @@ def test_per_word_and_per_character_count_what_the_vocabulary_does_not_decide(
     for src, tgt in zip(text[0], ["Die Tür ist offen.", ""], strict=True):
         p = probabilities(model, tokenizer.encode([src])[0], tokenizer.encode([tgt])[0])
         nll -= p.double().log().sum().item()
-    found = measured(model, tokenizer, text)
+    actual = measured(model, tokenizer, text)
     # Four words, or 18 characters, and two ends.
-    assert found["perplexity_word"] == pytest.approx(torch.tensor(nll / 6).exp().item(), rel=1e-5)
-    assert found["perplexity_char"] == pytest.approx(torch.tensor(nll / 20).exp().item(), rel=1e-5)
+    assert actual["perplexity_word"] == pytest.approx(torch.tensor(nll / 6).exp().item(), rel=1e-5)
+    assert actual["perplexity_char"] == pytest.approx(torch.tensor(nll / 20).exp().item(), rel=1e-5)
 
 
 def test_a_word_of_a_script_without_spaces_is_a_token_of_the_tokenizer(build: Build, tokenizer: Tokenizer) -> None:
-    """Seven Han characters, a full stop and an end, where white space finds a single word."""
+    """Score seven Han characters, a full stop and an end, which are a single word between spaces."""
     translator = Translator(build(1), tokenizer, tokenizer, SearchConfig())
     by_tokens, by_spaces = (
         perplexities(translator, ["one"], ["我们明天去北京。"], {}, tokenize)[0]["perplexity_word"]
@@ -112,14 +112,14 @@ def test_a_word_of_a_script_without_spaces_is_a_token_of_the_tokenizer(build: Bu
 def test_intervals_signatures_and_unknown_pieces(build: Build, tokenizer: Tokenizer, text: Sides) -> None:
     src, references = text[0], [*text[1][:-1], "漢字"]
     translator = Translator(build(1), tokenizer, tokenizer, SearchConfig())
-    found, unknown = perplexities(translator, src, references, {"test": "wmt14"})
+    actual, unknown = perplexities(translator, src, references, {"test": "wmt14"})
     assert unknown == tokenizer.encode(["漢字"])[0].count(UNK_ID) > 0
-    for score in found.values():
+    for score in actual.values():
         low, high = score.interval
         assert low < score.score < high
         assert score.signature.startswith("nrefs:1|test:wmt14|unit:")
-    assert "|vocabulary:" in found["perplexity"].signature
-    assert "|vocabulary:" not in found["perplexity_word"].signature + found["perplexity_char"].signature
+    assert "|vocabulary:" in actual["perplexity"].signature
+    assert "|vocabulary:" not in actual["perplexity_word"].signature + actual["perplexity_char"].signature
 
 
 def test_a_model_in_training_stays_in_training(build: Build, tokenizer: Tokenizer, text: Sides) -> None:

@@ -1,4 +1,4 @@
-"""Pictures show what they are given, lack no letter, and are valid files."""
+"""Tests of pictures: drawn values, complete fonts, and valid files."""
 
 import json
 import struct
@@ -16,7 +16,7 @@ from nmt.evaluation import draw_attention, draw_learning_curves, plots
 
 @pytest.fixture(autouse=True)
 def strict() -> Iterator[None]:
-    """A missing letter, an empty legend, a curve that cannot be drawn: matplotlib only warns of them."""
+    """Turn the warnings of matplotlib into errors: missing glyphs, empty legends and curves that cannot be drawn."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
@@ -24,14 +24,14 @@ def strict() -> Iterator[None]:
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that would have been saved; rendering takes most of a second."""
-    found: list[Figure] = []
-    monkeypatch.setattr(plots, "save", lambda figure, picture: found.append(figure))
-    return found
+    """Collect the figures instead of saving them, because rendering takes most of a second."""
+    drawn: list[Figure] = []
+    monkeypatch.setattr(plots, "save", lambda figure, picture: drawn.append(figure))
+    return drawn
 
 
 def size(picture: Path) -> tuple[int, int]:
-    """Width and height in pixels, from the header of a PNG (its first 24 bytes, RFC 2083)."""
+    """Return width and height in pixels from the header of a PNG (its first 24 bytes, RFC 2083)."""
     content = picture.read_bytes()
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     assert content[12:16] == b"IHDR"
@@ -41,7 +41,7 @@ def size(picture: Path) -> tuple[int, int]:
 
 
 def metrics(folder: Path, steps: int, **changes: float) -> Path:
-    """What a training leaves: a line every step, a validation every tenth."""
+    """Write a metrics.jsonl with a training line per step and a validation line every ten steps."""
     path = folder / "metrics.jsonl"
     with path.open("w", encoding="utf-8") as file:
         for step in range(1, steps + 1):
@@ -81,14 +81,14 @@ def test_learning_curves_are_a_picture_early_and_late_in_a_training(tmp_path: Pa
     assert width > height > 600
 
 
-def test_a_training_that_diverged_can_still_be_drawn(tmp_path: Path) -> None:
-    divergence_error = metrics(tmp_path, 12, perplexity=float("inf"), gradient_norm=float("nan"))
-    draw_learning_curves(divergence_error, tmp_path / "curves.png")
+def test_a_diverged_training_can_be_drawn(tmp_path: Path) -> None:
+    diverged = metrics(tmp_path, 12, perplexity=float("inf"), gradient_norm=float("nan"))
+    draw_learning_curves(diverged, tmp_path / "curves.png")
     assert size(tmp_path / "curves.png")
 
 
 @pytest.mark.parametrize("content", [None, ""])
-def test_nothing_to_draw_makes_no_file(tmp_path: Path, content: str | None) -> None:
+def test_no_file_is_written_without_metrics(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "metrics.jsonl").write_text(content)
     draw_learning_curves(tmp_path / "metrics.jsonl", tmp_path / "plots" / "curves.png")
@@ -96,22 +96,22 @@ def test_nothing_to_draw_makes_no_file(tmp_path: Path, content: str | None) -> N
 
 
 def attention(src: list[str], tgt: list[str]) -> AttentionMap:
-    """Every target piece looks at one source piece."""
+    """Return an attention map in which every target piece attends to one source piece."""
     return AttentionMap(src, tgt, [[float(s == t % len(src)) for s in range(len(src))] for t in range(len(tgt))])
 
 
 ENGLISH = ["▁the", "▁house", "</s>"]
 GERMAN = ["▁über", "▁Straße", "ÄÖÜäöüß", "„", "…", "“", "–", "’", "</s>"]
-SIGNS = ["$$", "▁$5$", "$\\frac$", "a_b^c", "\\"]  # formulas to matplotlib, if it is not told otherwise
+SIGNS = ["$$", "▁$5$", "$\\frac$", "a_b^c", "\\"]  # formulas for matplotlib by default
 
 
-def test_an_attention_map_has_a_line_a_target_piece_and_a_column_a_source_piece(
+def test_an_attention_map_has_one_row_per_target_piece_and_one_column_per_source_piece(
     tmp_path: Path, figures: list[Figure]
 ) -> None:
-    shown = attention(ENGLISH, GERMAN)
-    draw_attention(shown, tmp_path / "attention.png")
+    drawn = attention(ENGLISH, GERMAN)
+    draw_attention(drawn, tmp_path / "attention.png")
     axes = figures[0].axes[0]
-    assert axes.images[0].get_array().tolist() == shown.weights
+    assert axes.images[0].get_array().tolist() == drawn.weights
     assert [label.get_text() for label in axes.get_xticklabels()] == ENGLISH
     assert [label.get_text() for label in axes.get_yticklabels()] == GERMAN
 
@@ -126,6 +126,6 @@ def test_an_attention_map_grows_with_both_sentences(tmp_path: Path, figures: lis
 
 
 @pytest.mark.parametrize(("src", "tgt"), [(ENGLISH, GERMAN), (SIGNS, SIGNS), (["</s>"], ["</s>"])])
-def test_any_pieces_make_a_picture_without_a_warning(tmp_path: Path, src: list[str], tgt: list[str]) -> None:
+def test_any_pieces_can_be_drawn_without_a_warning(tmp_path: Path, src: list[str], tgt: list[str]) -> None:
     draw_attention(attention(src, tgt), tmp_path / "plots" / "attention.png")
     assert size(tmp_path / "plots" / "attention.png")

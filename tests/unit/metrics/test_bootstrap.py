@@ -1,4 +1,4 @@
-"""Intervals by the bootstrap, against draws made all at once and against what theory says."""
+"""Bootstrap confidence intervals against draws made all at once and against theory."""
 
 import numpy as np
 import pytest
@@ -13,15 +13,15 @@ def ratio(sums: list[float]) -> float:
 def test_the_interval_is_that_of_the_same_draws_scored_one_by_one() -> None:
     random = np.random.default_rng(3)
     table = np.stack([random.integers(0, 5, 57), random.integers(5, 9, 57)], axis=1).tolist()
-    found = score_with_interval(table, ratio, "any")
+    actual = score_with_interval(table, ratio, "any")
     scores = []
     for draws in np.random.default_rng(SEED).choice(len(table), size=(RESAMPLES, len(table))):
         rows = [table[i] for i in draws]
         scores.append(sum(row[0] for row in rows) / sum(row[1] for row in rows))
     scores.sort()
-    assert found.interval == pytest.approx((scores[25], scores[974]), rel=1e-12)
-    assert found.score == pytest.approx(sum(row[0] for row in table) / sum(row[1] for row in table))
-    assert found.signature == "any"
+    assert actual.interval == pytest.approx((scores[25], scores[974]), rel=1e-12)
+    assert actual.score == pytest.approx(sum(row[0] for row in table) / sum(row[1] for row in table))
+    assert actual.signature == "any"
 
 
 def test_the_interval_of_a_mean_is_as_wide_as_its_standard_error_says() -> None:

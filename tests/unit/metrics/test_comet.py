@@ -16,21 +16,21 @@ SRC, HYPOTHESES, REFERENCES = ["a", "bb", "ccc", "d"], ["A", "BB", "C", ""], ["A
 
 
 class Model:
-    """Scores a translation by how long it is."""
+    """Stand-in model that scores a translation by its length."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def predict(self, samples: list[dict[str, str]], batch_size: int, gpus: int, progress_bar: bool) -> Any:
-        self.asked = samples, gpus
+        self.received = samples, gpus
         scores = [len(sample["mt"]) / len(sample["ref"]) for sample in samples]
         return SimpleNamespace(scores=scores, system_score=sum(scores) / len(scores))
 
 
 @pytest.fixture(autouse=True)
 def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A `comet` that has one model."""
-    monkeypatch.setenv(WEIGHTS_ONLY, "1")  # so that what the door sets is undone
+    """COMET scores, with a stand-in module that has the functions of unbabel-comet 2.2."""
+    monkeypatch.setenv(WEIGHTS_ONLY, "1")  # so that the change by the module is undone
     monkeypatch.delenv(WEIGHTS_ONLY)
     stub: Any = ModuleType("comet")
 
@@ -49,7 +49,7 @@ def test_the_score_is_the_mean_over_sentences_with_its_interval() -> None:
     score = metric(SRC, HYPOTHESES, REFERENCES, {"test": "wmt14", "lang": "en-de"})
     assert metric.model.path == "/hub/model.ckpt"
     expected = [{"src": s, "mt": h, "ref": r} for s, h, r in zip(SRC, HYPOTHESES, REFERENCES, strict=True)]
-    assert metric.model.asked == (expected, 0)
+    assert metric.model.received == (expected, 0)
     assert score.score == pytest.approx((1 + 1 + 1 / 3 + 0) / 4)
     low, high = score.interval
     assert 0 <= low < score.score < high <= 1
@@ -92,4 +92,6 @@ def test_a_model_that_cannot_be_had_is_told_in_one_line(module: Any, monkeypatch
         raise RuntimeError("Weights only load failed.\nThis file can still be loaded, to do so ...")
 
     monkeypatch.setattr(module, "load_from_checkpoint", refuse)
-    assert f"Weights only load failed. (to unpickle it, code and all, set {WEIGHTS_ONLY}=0)" in refusal("Some/model")
+    assert f"Weights only load failed. (set {WEIGHTS_ONLY}=0 to unpickle it, which can execute code in it)" in refusal(
+        "Some/model"
+    )

@@ -1,4 +1,4 @@
-"""Scores of all pairs against sacrebleu's of each pair."""
+"""Pairwise sentence scores against sacrebleu's score of each pair."""
 
 import random
 
@@ -37,7 +37,7 @@ def by_sacrebleu(texts: list[str], metric: str, tokenize: str) -> np.ndarray:
 
 
 def random_texts(seed: int) -> list[str]:
-    """Few words and letters, so that n-grams come again in a text and in others."""
+    """Return texts of few words and letters, so that n-grams recur within and across texts."""
     numbers = random.Random(seed)
     words = ["".join(numbers.choices("abcé", k=numbers.randrange(1, 5))) for _ in range(6)] + [",", "it's", "2.5"]
     return [" ".join(numbers.choices(words, k=numbers.randrange(12))) for _ in range(25)]
@@ -51,11 +51,11 @@ METRICS = pytest.mark.parametrize(
 @METRICS
 @pytest.mark.parametrize("texts", [STRANGE, *map(random_texts, range(3))], ids=["strange", "0", "1", "2"])
 def test_every_pair_has_the_score_that_sacrebleu_gives_it(texts: list[str], metric: str, tokenize: str) -> None:
-    found = pairwise(texts, metric, tokenize)
+    actual = pairwise(texts, metric, tokenize)
     expected = by_sacrebleu(texts, metric, tokenize)
-    np.testing.assert_allclose(found, expected, atol=TOLERANCE, rtol=0)
+    np.testing.assert_allclose(actual, expected, atol=TOLERANCE, rtol=0)
     assert len(np.unique(expected)) > len(texts)
-    assert not np.allclose(expected, expected.T)  # a hypothesis is no reference
+    assert not np.allclose(expected, expected.T)  # hypothesis and reference are not interchangeable
 
 
 @METRICS

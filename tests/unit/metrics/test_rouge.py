@@ -1,4 +1,4 @@
-"""ROUGE-L against the longest common subsequence found by trying all of them."""
+"""ROUGE-L against the longest common subsequence found by enumeration."""
 
 import itertools
 import random
@@ -10,7 +10,7 @@ from nmt.metrics.rouge import rouge_l
 
 
 def longest_common(one: list[str], other: list[str]) -> int:
-    """The length of the longest common subsequence, by enumeration."""
+    """Return the length of the longest common subsequence, by enumeration."""
     subsequences = {chosen for n in range(len(other) + 1) for chosen in itertools.combinations(other, n)}
     lengths = (n for n in range(len(one), -1, -1) if subsequences & set(itertools.combinations(one, n)))
     return next(lengths)

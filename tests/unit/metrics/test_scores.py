@@ -1,4 +1,4 @@
-"""Scores, intervals and signatures are those of sacrebleu's own command line."""
+"""Scores, intervals and signatures equal those of sacrebleu's command line."""
 
 import importlib
 import json
@@ -37,14 +37,14 @@ OTHERS = [
 
 
 def of_command_line(folder: Path, references: int, *options: str) -> dict[str, dict[str, Any]]:
-    """What `sacrebleu` prints, by the names that it has for its metrics."""
+    """Return the output of `sacrebleu`, keyed by its metric names."""
     for name, lines in (("ref0", REFERENCES), ("ref1", OTHERS), ("hyp", HYPOTHESES)):
         (folder / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     files = [f"ref{number}" for number in range(references)]
     command = [sys.executable, "-m", "sacrebleu", *files, "-i", "hyp", "-w", "12", "--format", "json", "--confidence"]
     printed = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, check=True).stdout
-    found = json.loads(printed)
-    return {score["name"]: score for score in (found if isinstance(found, list) else [found])}
+    actual = json.loads(printed)
+    return {score["name"]: score for score in (actual if isinstance(actual, list) else [actual])}
 
 
 @pytest.mark.parametrize(("tokenize", "references"), [("13a", 1), ("none", 1), ("13a", 2)])
@@ -53,11 +53,11 @@ def test_scores_intervals_and_signatures_are_those_of_the_command_line(
 ) -> None:
     expected = of_command_line(tmp_path, references, "-m", "bleu", "chrf", "ter", "-tok", tokenize)
     expected |= of_command_line(tmp_path, references, "-m", "chrf", "--chrf-word-order", "2")
-    found = all_scores(HYPOTHESES, REFERENCES, tokenize, [OTHERS][: references - 1])
+    actual = all_scores(HYPOTHESES, REFERENCES, tokenize, [OTHERS][: references - 1])
     names = {"bleu": "BLEU", "chrf": "chrF2", "chrfpp": "chrF2++", "ter": "TER"}
-    assert set(found) == {*names, "rouge_l"}
+    assert set(actual) == {*names, "rouge_l"}
     for name, theirs in names.items():
-        score = found[name]
+        score = actual[name]
         assert score.score == pytest.approx(expected[theirs]["score"], abs=1e-9)
         without_bootstrap = expected[theirs]["signature"].replace("|bs:1000|seed:12345", "")
         assert score.signature == without_bootstrap
@@ -65,13 +65,13 @@ def test_scores_intervals_and_signatures_are_those_of_the_command_line(
         assert low < high
         assert (high - low) / 2 == pytest.approx(expected[theirs]["confidence_var"], rel=1e-5)
     if references == 1:
-        assert bleu(HYPOTHESES, REFERENCES, tokenize)[0] == found["bleu"].score
+        assert bleu(HYPOTHESES, REFERENCES, tokenize)[0] == actual["bleu"].score
 
 
 def test_a_named_test_set_stands_in_the_signatures() -> None:
-    found = all_scores(HYPOTHESES, REFERENCES, "13a", labels={"test": "wmt14", "lang": "en-de"})
-    assert all(score.signature.startswith("nrefs:1|test:wmt14|lang:en-de|") for score in found.values())
-    assert found["bleu"].score == all_scores(HYPOTHESES, REFERENCES, "13a")["bleu"].score
+    actual = all_scores(HYPOTHESES, REFERENCES, "13a", labels={"test": "wmt14", "lang": "en-de"})
+    assert all(score.signature.startswith("nrefs:1|test:wmt14|lang:en-de|") for score in actual.values())
+    assert actual["bleu"].score == all_scores(HYPOTHESES, REFERENCES, "13a")["bleu"].score
 
 
 def test_the_tokenizer_makes_a_difference() -> None:
@@ -100,38 +100,38 @@ def command_line_of(folder: Path, hypotheses: list[str], references: list[str], 
     for name, lines in (("ref", references), ("hyp", hypotheses)):
         (folder / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     command = [sys.executable, "-m", "sacrebleu", "ref", "-i", "hyp", "-w", "12", "--format", "json", *options]
-    found: dict[str, Any] = json.loads(
+    actual: dict[str, Any] = json.loads(
         subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
     )
-    return found
+    return actual
 
 
 def test_ter_of_a_script_without_spaces_is_the_command_lines_with_asian_support(tmp_path: Path) -> None:
     expected = command_line_of(tmp_path, NEARLY, CHINESE, "-m", "ter", "--ter-asian-support", "--ter-normalized")
-    found = all_scores(NEARLY, CHINESE, "zh")["ter"]
-    assert found.score == pytest.approx(expected["score"], abs=1e-9)
-    assert found.signature == expected["signature"]
-    assert "norm:yes|punct:yes|asian:yes" in found.signature
-    assert found.score < 10
+    actual = all_scores(NEARLY, CHINESE, "zh")["ter"]
+    assert actual.score == pytest.approx(expected["score"], abs=1e-9)
+    assert actual.signature == expected["signature"]
+    assert "norm:yes|punct:yes|asian:yes" in actual.signature
+    assert actual.score < 10
     assert all_scores(NEARLY, CHINESE, "13a")["ter"].score > 30  # one wrong word of one sentence in three
-    scorer = Scorer.of(found.signature)
+    scorer = Scorer.from_signature(actual.signature)
     assert scorer is not None
-    assert scorer.score(scorer.table(NEARLY, CHINESE).sum(axis=0)) == pytest.approx(found.score)
+    assert scorer.score(scorer.table(NEARLY, CHINESE).sum(axis=0)) == pytest.approx(actual.score)
 
 
 def test_the_words_of_chrf_of_a_script_without_spaces_are_the_tokenizers(tmp_path: Path) -> None:
-    """The command line has no such option: it is given the tokens, separated by spaces, which it does not count."""
+    """Check against the command line, which gets the tokens separated by spaces because it has no such option."""
     split = BLEU(tokenize="zh").tokenizer
     tokens = [[split(line) for line in lines] for lines in (NEARLY, CHINESE)]
     expected = command_line_of(tmp_path, *tokens, "-m", "chrf", "--chrf-word-order", "2")
-    found = all_scores(NEARLY, CHINESE, "zh")
-    assert found["chrfpp"].score == pytest.approx(expected["score"], abs=1e-9)
-    assert "|nw:2|space:no|tok:zh|" in found["chrfpp"].signature
-    assert found["chrfpp"].score != pytest.approx(all_scores(NEARLY, CHINESE, "13a")["chrfpp"].score, abs=0.1)
-    scorer = Scorer.of(found["chrfpp"].signature)
+    actual = all_scores(NEARLY, CHINESE, "zh")
+    assert actual["chrfpp"].score == pytest.approx(expected["score"], abs=1e-9)
+    assert "|nw:2|space:no|tok:zh|" in actual["chrfpp"].signature
+    assert actual["chrfpp"].score != pytest.approx(all_scores(NEARLY, CHINESE, "13a")["chrfpp"].score, abs=0.1)
+    scorer = Scorer.from_signature(actual["chrfpp"].signature)
     assert scorer is not None
-    assert scorer.score(scorer.table(NEARLY, CHINESE).sum(axis=0)) == pytest.approx(found["chrfpp"].score)
-    assert found["chrf"].score == all_scores(NEARLY, CHINESE, "13a")["chrf"].score
+    assert scorer.score(scorer.table(NEARLY, CHINESE).sum(axis=0)) == pytest.approx(actual["chrfpp"].score)
+    assert actual["chrf"].score == all_scores(NEARLY, CHINESE, "13a")["chrf"].score
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Paired tests and intervals: sacrebleu's own to the last digit, and over several runs what enumeration finds."""
+"""Paired tests and intervals against sacrebleu to the last digit, and over several runs against enumeration."""
 
 import itertools
 import json
@@ -29,7 +29,7 @@ METRICS = {"BLEU": BLEU(), "chrF2": CHRF(), "chrF2++": CHRF(word_order=2), "TER"
 
 
 def worse(lines: list[str], chosen: range) -> list[str]:
-    """The sentences, some without their second word and with the first at the end."""
+    """Return the sentences with some of them degraded: second word removed, first word moved to the end."""
     broken = [" ".join([*line.split()[2:], line.split()[0]]) for line in lines]
     return [broken[number] if number in chosen else line for number, line in enumerate(lines)]
 
@@ -46,10 +46,10 @@ def signature(metric: BLEU | CHRF | TER) -> str:
 
 
 def test_text_that_is_tokenised_on_purpose_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    """Without being told, sacrebleu says of a hundred lines with a period apart that they look tokenised."""
+    """Check that sacrebleu's warning about a hundred lines that end in a separate period is suppressed."""
     lines = ["we buy bread ."] * 100
     for tokenize, warned in (("none", False), ("13a", True)):
-        scorer = Scorer.of(all_scores(["a"], ["a"], tokenize)["bleu"].signature)
+        scorer = Scorer.from_signature(all_scores(["a"], ["a"], tokenize)["bleu"].signature)
         assert scorer is not None
         caplog.clear()
         scorer.table(lines, lines)
@@ -58,7 +58,10 @@ def test_text_that_is_tokenised_on_purpose_is_not_warned_of(caplog: pytest.LogCa
 
 @pytest.mark.parametrize(
     ("test", "metrics"),
-    [("bs", ("bleu",)), ("ar", ("bleu", "chrf", "ter"))],  # of the other two it fails to print JSON with --paired-bs
+    [
+        ("bs", ("bleu",)),
+        ("ar", ("bleu", "chrf", "ter")),
+    ],  # sacrebleu fails to print JSON for chrF and TER with --paired-bs
 )
 def test_the_p_values_of_two_runs_are_those_of_sacrebleus_command_line(
     texts: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test: str, metrics: tuple[str, ...]
@@ -72,7 +75,7 @@ def test_the_p_values_of_two_runs_are_those_of_sacrebleus_command_line(
     _, system = json.loads(printed)
     for name in metrics:
         expected = system[{"chrf": "chrF2"}.get(name, name.upper())]
-        scorer = Scorer.of(all_scores(texts["a"], texts["ref"], "13a")[name].signature)
+        scorer = Scorer.from_signature(all_scores(texts["a"], texts["ref"], "13a")[name].signature)
         assert scorer is not None
         a, b = (scorer.table(texts[name], texts["ref"]) for name in "ab")
         p = (
@@ -102,7 +105,7 @@ def test_the_p_values_with_two_references_are_those_of_sacrebleus_command_line(
     for name in metrics:
         expected = system[{"chrf": "chrF2"}.get(name, name.upper())]
         assert scores[name].signature.startswith("nrefs:2|")
-        scorer = Scorer.of(scores[name].signature)
+        scorer = Scorer.from_signature(scores[name].signature)
         assert scorer is not None
         a, b = (scorer.table(texts[system], texts["ref"], written["ref2"]) for system in "ab")
         assert resample(scorer, [b]).mean == pytest.approx(expected["score"], abs=1e-8)
@@ -119,19 +122,19 @@ def test_the_p_values_with_two_references_are_those_of_sacrebleus_command_line(
 def test_resamples_are_those_of_sacrebleus_paired_test(texts: dict[str, list[str]], name: str) -> None:
     systems = [(system, texts[system]) for system in "ab"]
     _, expected = PairedTest(systems, {name: METRICS[name]}, [texts["ref"]], test_type="bs")()
-    scorer = Scorer.of(signature(METRICS[name]))
+    scorer = Scorer.from_signature(signature(METRICS[name]))
     assert scorer is not None
     a, b = (resample(scorer, [scorer.table(texts[system], texts["ref"])]) for system in "ab")
     assert paired_bootstrap(a, b) == expected[name][1].p_value
-    for own, theirs in zip((a, b), expected[name], strict=True):
-        assert own.mean == theirs.score
-        low, high = own.interval()
+    for computed, theirs in zip((a, b), expected[name], strict=True):
+        assert computed.mean == theirs.score
+        low, high = computed.interval()
         assert (high - low) / 2 == pytest.approx(theirs.ci, abs=1e-6)
-        assert low < own.mean < high
+        assert low < computed.mean < high
 
 
 @pytest.mark.parametrize(
-    "given",
+    "signature_text",
     [
         "nrefs:0|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
         "nrefs:var|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0",
@@ -144,13 +147,13 @@ def test_resamples_are_those_of_sacrebleus_paired_test(texts: dict[str, list[str
         "",
     ],
 )
-def test_a_score_that_is_computed_otherwise_is_not_resampled(given: str) -> None:
-    assert Scorer.of(given) is None
+def test_a_score_that_is_computed_otherwise_is_not_resampled(signature_text: str) -> None:
+    assert Scorer.from_signature(signature_text) is None
 
 
 def test_the_name_of_a_test_set_and_the_version_do_not_change_how_a_score_is_computed() -> None:
-    given = "nrefs:1|case:mixed|eff:no|tok:none|smooth:exp|test:wmt14|lang:en-de|version:2.4.0"
-    scorer = Scorer.of(given)
+    signature_text = "nrefs:1|case:mixed|eff:no|tok:none|smooth:exp|test:wmt14|lang:en-de|version:2.4.0"
+    scorer = Scorer.from_signature(signature_text)
     assert scorer is not None
     lines = ["a b c d ,e", "f g h ."]
     table = scorer.table(["a b c d ,e", "f g h"], lines)
@@ -159,16 +162,16 @@ def test_the_name_of_a_test_set_and_the_version_do_not_change_how_a_score_is_com
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_sentence_scores_as_it_does_alone(texts: dict[str, list[str]], name: str) -> None:
-    scorer = Scorer.of(signature(METRICS[name]))
+    scorer = Scorer.from_signature(signature(METRICS[name]))
     assert scorer is not None
     alone = BLEU(effective_order=True) if name == "BLEU" else METRICS[name]
     expected = [alone.sentence_score(a, [r]).score for a, r in zip(texts["a"], texts["ref"], strict=True)]
-    found = scorer.sentence_scores(scorer.table(texts["a"], texts["ref"]))
-    assert found.tolist() == pytest.approx(expected)
+    actual = scorer.sentence_scores(scorer.table(texts["a"], texts["ref"]))
+    assert actual.tolist() == pytest.approx(expected)
 
 
 class Mean:
-    """In place of a metric: the mean of a count."""
+    """Stand-in for a metric: the mean of a count."""
 
     def score(self, sums: np.ndarray) -> float:
         return float(sums[0] / sums[1])
@@ -188,11 +191,11 @@ RUNS = (
 
 
 def test_randomisation_over_pairs_of_runs_finds_what_enumeration_finds() -> None:
-    """All ways in which the systems may swap each sentence, in both pairs of runs at once."""
+    """Enumerate all ways to swap sentences between the systems, in both pairs of runs at once."""
     first, second = (np.array([run[:, 0] for run in runs]) for runs in RUNS)  # (2, 8): runs, sentences
-    found = abs(first.mean() - second.mean())
+    actual = abs(first.mean() - second.mean())
     by_chance = [abs((np.array(signs) * (first - second)).mean()) for signs in itertools.product((1, -1), repeat=8)]
-    expected = np.mean(np.array(by_chance) > found + 1e-12)
+    expected = np.mean(np.array(by_chance) > actual + 1e-12)
     assert 0.02 < expected < 0.5
     assert approximate_randomisation(Mean(), *RUNS) == pytest.approx(expected, abs=0.012)  # 10,000 trials: 3 sigma
 
@@ -206,7 +209,7 @@ def test_randomisation_leaves_out_runs_that_have_no_counterpart() -> None:
 
 
 def test_the_interval_of_several_runs_covers_the_chance_of_the_seed() -> None:
-    """Where all sentences are alike it is Student's, of three runs 4.303 standard errors to each side."""
+    """Check identical sentences against Student's interval: for three runs 4.303 standard errors to each side."""
     tables = [counted(*[level] * 5) for level in (10, 16, 40)]
     low, high = resample(Mean(), tables).interval()
     error = stdev((10, 16, 40)) / 3**0.5
@@ -215,7 +218,7 @@ def test_the_interval_of_several_runs_covers_the_chance_of_the_seed() -> None:
 
 
 def runs(*scores: float) -> Resampled:
-    """Of sentences that are all alike."""
+    """Return runs on identical sentences."""
     return Resampled(list(scores), np.array([[score] * 1000 for score in scores]))
 
 
@@ -235,16 +238,19 @@ def test_the_bootstrap_of_several_runs_is_welchs_test_where_only_the_seeds_vary(
 
 
 @pytest.mark.parametrize("sizes", [(3, 3), (1, 3), (1, 5), (3, 1)])
-def test_equal_systems_are_told_apart_by_few_seeds_no_oftener_than_the_test_says(sizes: tuple[int, int]) -> None:
-    """Three runs drawn with replacement call a fifth of such pairs significant; a single run that is taken to have no
-    variance, 13 % against three and 30 % against five."""
+def test_equal_systems_differ_by_few_seeds_no_more_often_than_the_level(sizes: tuple[int, int]) -> None:
+    """Check the size of the test with few seeds.
+
+    Resampling three runs with replacement would call a fifth of such pairs significant; assuming no variance for a
+    single run would call 13 % significant against three runs and 30 % against five.
+    """
     random = np.random.default_rng(3)
-    found = [paired_bootstrap(*(runs(*random.normal(size=size)) for size in sizes)) for _ in range(200)]
-    assert 0.02 < np.mean(np.array(found) < 0.05) < 0.085
+    actual = [paired_bootstrap(*(runs(*random.normal(size=size)) for size in sizes)) for _ in range(200)]
+    assert 0.02 < np.mean(np.array(actual) < 0.05) < 0.085
 
 
 def test_a_single_run_against_several_is_students_test_of_two_samples() -> None:
-    """t = 4 / sqrt(1 + 1/3) = 3.464 with 2 degrees of freedom."""
+    """Compare with t = 4 / sqrt(1 + 1/3) = 3.464, 2 degrees of freedom."""
     assert paired_bootstrap(runs(6), runs(1, 2, 3)) == pytest.approx(0.0742, abs=0.008)
 
 
@@ -257,28 +263,28 @@ def test_the_same_models_with_another_search_are_students_paired_test() -> None:
 
 
 def test_the_bootstrap_of_several_runs_covers_the_chance_of_the_sentences_too() -> None:
-    """By normal sentences of standard deviation 1 in the difference, 0.0455 lie beyond 2; seeds are all alike."""
+    """Compare with the normal distribution: 0.0455 lie beyond 2 standard deviations; all seeds are alike."""
     noise = np.random.default_rng(4).normal(size=1000)
     first, second = Resampled([7, 7], np.stack([7 + noise] * 2)), Resampled([9, 9], np.full((2, 1000), 9.0))
     assert paired_bootstrap(first, second) == pytest.approx(0.0455, abs=0.02)
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
-    [  # the example of the R function p.adjust's kind, by hand: 4 x .01, 3 x .013, 2 x .03, .2
+    ("p_values", "expected"),
+    [  # computed by hand, as by p.adjust in R: 4 x .01, 3 x .013, 2 x .03, .2
         ([0.013, 0.01, 0.2, 0.03], [0.04, 0.04, 0.2, 0.06]),
         ([0.5, 0.9], [1.0, 1.0]),
         ([0.02], [0.02]),
         ([], []),
     ],
 )
-def test_holms_correction_is_the_one_computed_by_hand(given: list[float], expected: list[float]) -> None:
-    assert holm(given) == pytest.approx(expected)
+def test_holms_correction_is_the_one_computed_by_hand(p_values: list[float], expected: list[float]) -> None:
+    assert holm(p_values) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("level", [0.05, 0.01])
 def test_the_detectable_difference_of_equal_seeds_is_that_of_the_normal_distribution(level: float) -> None:
-    """Bloom 1995: (z(1 - level / 2) + z(.8)) standard errors, where the seeds are all alike."""
+    """Compare with Bloom 1995 for identical seeds: (z(1 - level / 2) + z(.8)) standard errors."""
     noise = np.random.default_rng(4).normal(size=1000)
     first, second = Resampled([7, 7], np.stack([7 + noise] * 2)), Resampled([9, 9], np.full((2, 1000), 9.0))
     normal = NormalDist()
@@ -287,7 +293,7 @@ def test_the_detectable_difference_of_equal_seeds_is_that_of_the_normal_distribu
 
 
 def test_the_detectable_difference_of_few_seeds_is_that_of_students_distribution() -> None:
-    """Of 3 and 3 seeds with variance 1: t(.975) = 2.776 and t(.8) = 0.941 with 4 degrees, error sqrt(2 / 3)."""
+    """Compare 3 and 3 seeds with variance 1: t(.975) = 2.776, t(.8) = 0.941 (4 degrees), error sqrt(2 / 3)."""
     expected = (2.776 + 0.941) * (2 / 3) ** 0.5
     assert minimum_detectable_effect(runs(1, 2, 3), runs(4, 5, 6)) == pytest.approx(expected, rel=0.03)
     paired = minimum_detectable_effect(runs(1, 2, 3), runs(2.1, 3, 3.9), same_models=True)

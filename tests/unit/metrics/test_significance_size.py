@@ -16,7 +16,7 @@ LEVEL = 0.05
 
 
 class Mean:
-    """Stand-in for a metric: the mean of a value per sentence, of whole blocks of sums at once."""
+    """Stand-in for a metric: the mean of a value per sentence, computed for whole blocks of sums at once."""
 
     def score(self, sums: NDArray[np.float64]) -> float:
         return float(sums[0] / sums[1])
@@ -49,23 +49,23 @@ def simulated(
 def p_values(
     comparisons: int, shared: float, sentences: int = 40, seeds: int = 3, effect: float = 0.0, spread: float = 0.0
 ) -> NDArray[np.float64]:
-    """Return p of both tests for many simulated comparisons, (comparisons, 2): bootstrap, randomisation."""
+    """Return the p-values of both tests for many simulated comparisons, (comparisons, 2): bootstrap, randomisation."""
     random = np.random.default_rng([7, int(100 * shared), seeds])
-    found = []
+    actual = []
     for _ in range(comparisons):
         tables = simulated(random, shared, seeds, sentences, effect, spread)
         bootstrap = paired_bootstrap(*(resample(Mean(), runs) for runs in tables))
-        found.append((bootstrap, approximate_randomisation(Mean(), *tables)))
-    return np.array(found)
+        actual.append((bootstrap, approximate_randomisation(Mean(), *tables)))
+    return np.array(actual)
 
 
-def check_size(found: NDArray[np.float64]) -> None:
+def check_size(actual: NDArray[np.float64]) -> None:
     """Check that no test rejects more often than its level, within three standard errors of the simulation."""
-    error = np.sqrt(LEVEL * (1 - LEVEL) / len(found))
-    bootstrap, randomisation = (found < LEVEL).mean(axis=0)
+    error = np.sqrt(LEVEL * (1 - LEVEL) / len(actual))
+    bootstrap, randomisation = (actual < LEVEL).mean(axis=0)
     assert bootstrap < LEVEL + 3 * error
     assert LEVEL / 5 < randomisation < LEVEL + 3 * error
-    assert (found.max(axis=1) < LEVEL).mean() <= min(bootstrap, randomisation)
+    assert (actual.max(axis=1) < LEVEL).mean() <= min(bootstrap, randomisation)
 
 
 @pytest.fixture(autouse=True)
@@ -81,10 +81,10 @@ def test_equal_systems_of_several_seeds_are_told_apart_no_more_often_than_the_le
 
 @pytest.mark.parametrize("spread", [0.2, 1.0])
 def test_the_bootstrap_holds_its_level_where_the_seeds_differ_in_the_mean(spread: float) -> None:
-    """Randomisation takes the trained models as they are, and rejects more often here: both tests must agree."""
-    found = p_values(300, 0.6, spread=spread)
-    bootstrap, both = (found[:, 0] < LEVEL).mean(), (found.max(axis=1) < LEVEL).mean()
-    assert both <= bootstrap < LEVEL + 3 * np.sqrt(LEVEL * (1 - LEVEL) / len(found))
+    """Check that both tests must agree: randomisation treats the models as fixed and rejects more often here."""
+    actual = p_values(300, 0.6, spread=spread)
+    bootstrap, both = (actual[:, 0] < LEVEL).mean(), (actual.max(axis=1) < LEVEL).mean()
+    assert both <= bootstrap < LEVEL + 3 * np.sqrt(LEVEL * (1 - LEVEL) / len(actual))
     assert bootstrap > LEVEL / 5
 
 
@@ -93,8 +93,8 @@ def test_a_difference_as_large_as_the_detectable_one_is_found_four_times_in_five
     random = np.random.default_rng(5)
     sides = [[resample(Mean(), runs) for runs in simulated(random, shared, 3, 40, 0.0, spread)] for _ in range(100)]
     effect = float(np.median([minimum_detectable_effect(*pair) for pair in sides]))
-    found = p_values(200, shared, effect=effect, spread=spread)
-    assert 0.7 < (found.max(axis=1) < LEVEL).mean() < 0.95
+    actual = p_values(200, shared, effect=effect, spread=spread)
+    assert 0.7 < (actual.max(axis=1) < LEVEL).mean() < 0.95
 
 
 @pytest.mark.slow

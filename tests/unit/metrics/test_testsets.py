@@ -1,4 +1,4 @@
-"""Test sets by name, from a cache in sacrebleu's layout: nothing here asks a network."""
+"""Test sets by name, from a cache in sacrebleu's layout, without network access."""
 
 import io
 import logging
@@ -20,7 +20,7 @@ REF = ["Wo ist der Bahnhof?", "Der Tee ist heiß."]
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that sacrebleu would call ~/.sacrebleu, and a network that is not there."""
+    """Set up a folder in place of ~/.sacrebleu, and a network that is unreachable."""
     for name in ("wmt14", "wmt14/full", "wmt20/tworefs"):
         monkeypatch.setattr(DATASETS[name], "_outdir", str(tmp_path / name))
         monkeypatch.setattr(DATASETS[name], "_rawdir", str(tmp_path / name / "raw"))
@@ -42,25 +42,29 @@ def fill(folder: Path, stem: str, **sides: list[str]) -> None:
 @pytest.mark.parametrize(("name", "stem"), [("wmt14", "wmt14.en-de"), ("wmt14/full", "wmt14_full.en-de")])
 def test_a_set_is_read_from_sacrebleus_cache(cache: Path, name: str, stem: str) -> None:
     fill(cache / name, stem, src=SRC, ref=REF)
-    found = EvaluationSet.of_sacrebleu(name, "en-de")
-    assert (found.src, found.references) == (SRC, [REF])
-    assert found.labels == {"test": name, "lang": "en-de"}
-    assert found.identity()["test"] == name
+    actual = EvaluationSet.of_sacrebleu(name, "en-de")
+    assert (actual.src, actual.references) == (SRC, [REF])
+    assert actual.labels == {"test": name, "lang": "en-de"}
+    assert actual.identity()["test"] == name
 
 
 def test_a_set_with_several_references_has_them_all(cache: Path) -> None:
     fill(cache / "wmt20" / "tworefs", "wmt20_tworefs.de-en", src=REF, ref_0=SRC, ref_1=SRC[::-1])
-    found = EvaluationSet.of_sacrebleu("wmt20/tworefs", "de-en")
-    assert found.references == [SRC, SRC[::-1]]
+    actual = EvaluationSet.of_sacrebleu("wmt20/tworefs", "de-en")
+    assert actual.references == [SRC, SRC[::-1]]
 
 
 @pytest.mark.parametrize(
     ("name", "pair", "words"),
     [
-        ("wtm14", "en-de", ["testset=wtm14", "close to it are", "wmt14", "sacrebleu --list"]),
-        ("nothing of the kind", "en-de", ["is no test set of sacrebleu; `sacrebleu --list`"]),
+        ("wtm14", "en-de", ["testset=wtm14", "similar names are", "wmt14", "sacrebleu --list"]),
+        ("nothing of the kind", "en-de", ["is not a test set of sacrebleu; `sacrebleu --list`"]),
         ("wmt14", "en-nl", ["testset=wmt14 has no en-nl", "de-en, en-cs, en-de", "sacrebleu --list -l en-nl"]),
-        ("wmt14", "en-de", ["testset=wmt14 cannot be had", "Name or service not known", "sacrebleu -t wmt14 -l en-de"]),
+        (
+            "wmt14",
+            "en-de",
+            ["testset=wmt14 cannot be downloaded", "Name or service not known", "sacrebleu -t wmt14 -l en-de"],
+        ),
     ],
 )
 def test_what_cannot_be_had_is_told_in_one_line(name: str, pair: str, words: list[str]) -> None:

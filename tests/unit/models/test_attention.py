@@ -1,4 +1,4 @@
-"""Attention: each kind against a loop over its formula, masks, and sentences that do not see each other."""
+"""Attention kinds against loops over their formulas, masking, and independence of the sentences of a batch."""
 
 import math
 from dataclasses import replace
@@ -19,13 +19,13 @@ CONFIG = ModelConfig(hidden_size=HIDDEN, heads=HEADS, attention_window=WINDOW, m
 
 
 def past() -> AttentionHistory:
-    """Queries of target positions 1, 2 and 3, and a coverage that differs everywhere."""
+    """Return a history with queries at target positions 1, 2 and 3 and varied coverage."""
     coverage = torch.rand(BATCH, QUERIES, STEPS, generator=torch.Generator().manual_seed(4)).double()
     return AttentionHistory(torch.tensor([1, 2, 3]), coverage * MASK.unsqueeze(1))
 
 
 def random_attention(kind: AttentionKind) -> tuple[Attention, Tensor, Tensor]:
-    """Attention in float64, queries (B, T, H) and encoder states (B, S, H)."""
+    """Return an attention in float64, queries (B, T, H) and encoder states (B, S, H)."""
     torch.manual_seed(3)
     query, states = torch.randn(BATCH, QUERIES, HIDDEN), torch.randn(BATCH, STEPS, HIDDEN)
     attention = build_attention(replace(CONFIG, attention=kind))
@@ -63,7 +63,7 @@ def expected_weights(
     time: int,
     covered: list[float],
 ) -> list[float]:
-    """The weights of one query over one sentence without padding, one head's worth."""
+    """Compute the weights of one query over one unpadded sentence, for one head."""
     length = len(states)
     scores = {}
     for s, state in enumerate(states):
@@ -111,7 +111,7 @@ def expected(
     time: int,
     covered: list[float],
 ) -> tuple[list[float], list[float]]:
-    """Context and weights of one query over one sentence without padding."""
+    """Compute context and weights of one query over one unpadded sentence."""
     if not isinstance(attention, MultiHeadAttention):
         weights = expected_weights(attention, kind, q, states, time, covered)
         return [sum(w * state[i] for w, state in zip(weights, states, strict=True)) for i in range(HIDDEN)], weights
@@ -170,14 +170,14 @@ def test_weights_are_zero_on_padding_and_sum_to_one(kind: AttentionKind) -> None
 @KINDS
 def test_a_sentence_is_attended_to_as_if_it_were_alone_without_padding(kind: AttentionKind) -> None:
     attention, query, states = random_attention(kind)
-    states[~MASK] = 1e3  # must not be looked at
+    states[~MASK] = 1e3  # must not be attended to
     before = past()
     assert before.coverage is not None
     contexts, weights = run(attention, query, states, MASK, before)
     for b, length in enumerate(LENGTHS):
-        own = AttentionHistory(before.times, before.coverage[b : b + 1, :, STEPS - length :])
+        history = AttentionHistory(before.times, before.coverage[b : b + 1, :, STEPS - length :])
         mask = torch.ones(1, length, dtype=torch.bool)
-        context, weight = run(attention, query[b : b + 1], states[b : b + 1, STEPS - length :], mask, own)
+        context, weight = run(attention, query[b : b + 1], states[b : b + 1, STEPS - length :], mask, history)
         torch.testing.assert_close(contexts[b], context[0])
         torch.testing.assert_close(weights[b, :, STEPS - length :], weight[0])
 

@@ -1,10 +1,10 @@
-"""The cells without a kernel of torch's: against their equations and torch's cells, and under padding."""
+"""Cells without a PyTorch kernel, against their equations, against PyTorch's cells, and under padding."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import Cell, ModelConfig
+from nmt.config import CellKind, ModelConfig
 from nmt.models.layers.cells import DeepTransition, LayerNormLSTM, ReferenceGRU, ReferenceLSTM, build_layer
 from nmt.models.layers.fused import LSTM, MaskedLayer
 from nmt.models.layers.recurrent import RecurrentLayer
@@ -13,7 +13,7 @@ INPUT, HIDDEN = 5, 4
 LENGTHS = [3, 6, 1]
 STEPS = max(LENGTHS)
 MASK = torch.tensor([[t >= STEPS - length for length in LENGTHS] for t in range(STEPS)])
-EVERY = pytest.mark.parametrize("cell", list(Cell))
+EVERY = pytest.mark.parametrize("cell", list(CellKind))
 TRANSITIONS = pytest.mark.parametrize("transitions", [1, 3])
 
 
@@ -21,7 +21,7 @@ def inputs(steps: int = STEPS) -> Tensor:
     return torch.randn(steps, len(LENGTHS), INPUT, generator=torch.Generator().manual_seed(1))
 
 
-def build(cell: Cell, masked: bool = False, transitions: int = 1) -> RecurrentLayer:
+def build(cell: CellKind, masked: bool = False, transitions: int = 1) -> RecurrentLayer:
     torch.manual_seed(0)
     layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN, masked, transitions)
     for parameter in layer.parameters():
@@ -29,13 +29,13 @@ def build(cell: Cell, masked: bool = False, transitions: int = 1) -> RecurrentLa
     return layer
 
 
-def assert_close(found: Tensor | None, expected: Tensor | None, atol: float = 1e-6) -> None:
-    torch.testing.assert_close(found, expected, atol=atol, rtol=1e-5)
+def assert_close(actual: Tensor | None, expected: Tensor | None, atol: float = 1e-6) -> None:
+    torch.testing.assert_close(actual, expected, atol=atol, rtol=1e-5)
 
 
 @EVERY
 @TRANSITIONS
-def test_a_padded_sentence_is_read_as_if_alone_and_its_padding_is_zero(cell: Cell, transitions: int) -> None:
+def test_a_padded_sentence_is_read_as_if_alone_and_its_padding_is_zero(cell: CellKind, transitions: int) -> None:
     layer = build(cell, masked=True, transitions=transitions)
     x = inputs()
     outputs, last = layer(torch.where(MASK.unsqueeze(-1), x, 1e6), mask=MASK)
@@ -43,13 +43,13 @@ def test_a_padded_sentence_is_read_as_if_alone_and_its_padding_is_zero(cell: Cel
         expected, state = layer(x[STEPS - length :, b : b + 1])
         assert_close(outputs[STEPS - length :, b : b + 1], expected)
         assert (outputs[: STEPS - length, b] == 0).all()
-        for found, part in zip(last, state, strict=True):
-            assert_close(found[b], part[0])
+        for actual, part in zip(last, state, strict=True):
+            assert_close(actual[b], part[0])
 
 
 @EVERY
 @TRANSITIONS
-def test_the_gradient_is_that_of_finite_differences_and_none_on_padding(cell: Cell, transitions: int) -> None:
+def test_the_gradient_is_that_of_finite_differences_and_none_on_padding(cell: CellKind, transitions: int) -> None:
     layer = build(cell, masked=True, transitions=transitions).double()
     x = inputs().double().requires_grad_()
 
@@ -65,7 +65,7 @@ def test_the_gradient_is_that_of_finite_differences_and_none_on_padding(cell: Ce
 
 @EVERY
 @TRANSITIONS
-def test_steps_in_a_row_are_the_sequence(cell: Cell, transitions: int) -> None:
+def test_steps_in_a_row_are_the_sequence(cell: CellKind, transitions: int) -> None:
     layer = build(cell, transitions=transitions)
     x = inputs()
     state = tuple(torch.randn(len(LENGTHS), HIDDEN) for _ in range(layer.states))
@@ -73,19 +73,19 @@ def test_steps_in_a_row_are_the_sequence(cell: Cell, transitions: int) -> None:
     for t in range(STEPS):
         state = layer.step(x[t], state)
         assert_close(outputs[t], state[0])
-    for found, expected in zip(last, state, strict=True):
-        assert_close(found, expected)
+    for actual, expected in zip(last, state, strict=True):
+        assert_close(actual, expected)
 
 
 @EVERY
-def test_a_sequence_in_bfloat16_is_near_that_in_float32(cell: Cell) -> None:
+def test_a_sequence_in_bfloat16_is_near_that_in_float32(cell: CellKind) -> None:
     layer, x = build(cell, masked=True), inputs()
     expected, _ = layer(x, mask=MASK)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         outputs, _ = layer(x, mask=MASK)
     assert_close(outputs.float(), expected, atol=0.1)
     assert not outputs[~MASK].any()
-    assert (outputs[MASK] != 0).all() or cell == Cell.ssru  # whose output is a relu
+    assert (outputs[MASK] != 0).all() or cell == CellKind.ssru  # whose output is a relu
 
 
 def test_the_reference_is_torchs_lstm_in_values_and_gradients() -> None:
@@ -109,9 +109,11 @@ def test_the_reference_is_torchs_lstm_in_values_and_gradients() -> None:
 
 @pytest.mark.parametrize(
     ("cell", "of", "kind"),
-    [(Cell.reference_lstm, Cell.lstm, ReferenceLSTM), (Cell.reference_gru, Cell.gru, ReferenceGRU)],
+    [(CellKind.reference_lstm, CellKind.lstm, ReferenceLSTM), (CellKind.reference_gru, CellKind.gru, ReferenceGRU)],
 )
-def test_a_reference_reads_the_weights_of_an_encoders_layer(cell: Cell, of: Cell, kind: type[RecurrentLayer]) -> None:
+def test_a_reference_reads_the_weights_of_an_encoders_layer(
+    cell: CellKind, of: CellKind, kind: type[RecurrentLayer]
+) -> None:
     reference, usual = build(cell, masked=True), build(of, masked=True)
     assert isinstance(reference, MaskedLayer)
     assert isinstance(reference.layer, kind)
@@ -121,7 +123,7 @@ def test_a_reference_reads_the_weights_of_an_encoders_layer(cell: Cell, of: Cell
 
 
 def test_recorded_gates_are_those_that_make_the_outputs() -> None:
-    layer = build(Cell.reference_lstm)
+    layer = build(CellKind.reference_lstm)
     assert isinstance(layer, ReferenceLSTM)
     outputs, x = [], inputs()
     gates = layer.record(lambda: outputs.append(layer(x)[0]))
@@ -132,15 +134,15 @@ def test_recorded_gates_are_those_that_make_the_outputs() -> None:
     w, bias = layer.weight_ih_l0, layer.bias_ih_l0 + layer.bias_hh_l0  # at the first step h is zero
     rows = [torch.sigmoid, torch.sigmoid, torch.tanh, torch.sigmoid]
     first = [gates.input[0], gates.forget[0], gates.candidate[0], gates.output[0]]
-    for gate, (function, found) in enumerate(zip(rows, first, strict=True)):
+    for gate, (function, actual) in enumerate(zip(rows, first, strict=True)):
         part = slice(gate * HIDDEN, (gate + 1) * HIDDEN)
-        assert_close(found, function(x[0] @ w[part].T + bias[part]))
+        assert_close(actual, function(x[0] @ w[part].T + bias[part]))
     layer(x)
     assert layer.recorded is None
 
 
 def test_a_recording_ends_when_what_it_runs_fails() -> None:
-    layer = build(Cell.reference_lstm)
+    layer = build(CellKind.reference_lstm)
     assert isinstance(layer, ReferenceLSTM)
     with pytest.raises(ZeroDivisionError):
         layer.record(lambda: 1 // 0)
@@ -148,11 +150,11 @@ def test_a_recording_ends_when_what_it_runs_fails() -> None:
 
 
 def test_layer_normalisation_is_its_equations() -> None:
-    layer = build(Cell.layer_norm_lstm).double()
+    layer = build(CellKind.layer_norm_lstm).double()
     assert isinstance(layer, LayerNormLSTM)
     random = torch.Generator().manual_seed(2)
     x, h, c = (torch.randn(size, generator=random).double() for size in (INPUT, HIDDEN, HIDDEN))
-    found_h, found_c = layer.step(x[None], (h[None], c[None]))
+    actual_h, actual_c = layer.step(x[None], (h[None], c[None]))
 
     def norm(values: Tensor) -> Tensor:
         mean = values.sum() / HIDDEN
@@ -166,8 +168,8 @@ def test_layer_normalisation_is_its_equations() -> None:
         read.append(of_x + of_h + layer.bias[gate])
     i, f, o = (1 / (1 + (-read[gate]).exp()) for gate in (0, 1, 3))
     c = f * c + i * read[2].tanh()
-    assert_close(found_c[0], c, atol=1e-10)
-    assert_close(found_h[0], o * (norm(c) * layer.norm.weight + layer.norm.bias).tanh(), atol=1e-10)
+    assert_close(actual_c[0], c, atol=1e-10)
+    assert_close(actual_h[0], o * (norm(c) * layer.norm.weight + layer.norm.bias).tanh(), atol=1e-10)
 
 
 def test_a_new_layer_norm_lstm_remembers() -> None:
@@ -176,7 +178,7 @@ def test_a_new_layer_norm_lstm_remembers() -> None:
 
 
 def test_a_deep_transition_is_torchs_cells_in_a_row() -> None:
-    layer = build(Cell.gru, transitions=3)
+    layer = build(CellKind.gru, transitions=3)
     assert isinstance(layer, DeepTransition)
     first = nn.GRUCell(INPUT, HIDDEN)
     first.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.first.state_dict().items()})
@@ -200,6 +202,6 @@ def test_a_deep_transition_is_torchs_cells_in_a_row() -> None:
 
 
 def test_every_cell_is_built_as_itself() -> None:
-    kinds = {cell: type(build(cell)).__name__ for cell in Cell}
-    assert kinds[Cell.lstm] == LSTM.__name__
-    assert len(set(kinds.values())) == len(Cell)
+    kinds = {cell: type(build(cell)).__name__ for cell in CellKind}
+    assert kinds[CellKind.lstm] == LSTM.__name__
+    assert len(set(kinds.values())) == len(CellKind)

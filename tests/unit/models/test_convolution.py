@@ -1,4 +1,4 @@
-"""The convolutional encoder-decoder against its equations, sentence by sentence and position by position."""
+"""The convolutional encoder-decoder compared with its equations, sentence by sentence and position by position."""
 
 import itertools
 import math
@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Architecture, ModelConfig
-from nmt.data import source_tensors
-from nmt.models.convolution import Convolution, ConvolutionalDecoder, ConvolutionalEncoder
+from nmt.data import pad_source
+from nmt.models.decoders import ConvolutionalDecoder
 from nmt.models.embedding import Embedding
+from nmt.models.encoders.convolutional import ConvolutionalEncoder
+from nmt.models.layers.convolution import Convolution
 
 EMBED, HIDDEN, VOCABULARY = 6, 8, 20
 SENTENCES = [[5, 6, 7, 8, 9], [10], [], [11, 12, 13]]
@@ -45,7 +47,7 @@ def embedded(ids: list[int], part: ConvolutionalEncoder | ConvolutionalDecoder) 
 
 
 def convolved(layer: Convolution, x: list[Tensor], t: int, first: int) -> Tensor:
-    """Position t of the gated convolution, whose window begins at `first`; zeros outside of the sentence."""
+    """Compute position t of the gated convolution with a window from `first`; zeros outside the sentence."""
     window = [x[i] if 0 <= i < len(x) else torch.zeros(HIDDEN) for i in range(first, first + layer.kernel)]
     both = layer.linear.weight @ torch.cat(window) + layer.linear.bias
     return both[:HIDDEN] * torch.sigmoid(both[HIDDEN:])
@@ -56,7 +58,7 @@ def half(x: Tensor) -> Tensor:
 
 
 def encode_alone(encoder: ConvolutionalEncoder, ids: list[int]) -> tuple[list[Tensor], list[Tensor]]:
-    """Keys and values of one sentence."""
+    """Compute keys and values of one sentence."""
     words = embedded(ids, encoder)
     x = [encoder.inward(word) for word in words]
     for layer in encoder.layers:
@@ -66,7 +68,7 @@ def encode_alone(encoder: ConvolutionalEncoder, ids: list[int]) -> tuple[list[Te
 
 
 def decode_alone(decoder: ConvolutionalDecoder, ids: list[int], keys: list[Tensor], values: list[Tensor]) -> Tensor:
-    """Vectors (T, E) of one sentence."""
+    """Compute the vectors (T, E) of one sentence."""
     words = embedded(ids, decoder)
     x = [decoder.inward(word) for word in words]
     for layer in decoder.layers:
@@ -88,7 +90,7 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
 @VARIANTS
 def test_a_padded_batch_is_the_equations_of_each_sentence_alone(kernel: int, layers: int) -> None:
     encoder, decoder = build(kernel, layers)
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     source = encoder(src, mask)
     vectors, _ = decoder(TARGET, decoder.start(source, mask))
     for b, sentence in enumerate(SENTENCES):
@@ -100,8 +102,8 @@ def test_a_padded_batch_is_the_equations_of_each_sentence_alone(kernel: int, lay
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_a_convolution_neither_swells_nor_fades_whatever_is_dropped(dropout: float) -> None:
-    """Both halves are normal with four times the variance of the input that was dropped from; the paper reckons with
-    a gate of 1/2, and a varying one lets a little more through."""
+    """Check the variance of both halves: four times that of the input before dropout. The paper assumes a gate of 1/2;
+    a varying gate passes slightly more."""
     torch.manual_seed(1)
     layer = Convolution(256, 3, dropout)
     seen = nn.functional.dropout(torch.randn(400, 1, 256), dropout)

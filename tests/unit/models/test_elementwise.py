@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.config import Cell, ModelConfig
+from nmt.config import CellKind, ModelConfig
 from nmt.config.model import ELEMENTWISE_CELLS
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.elementwise import LinearRecurrence, positive
@@ -22,17 +22,17 @@ def candidate(x: float) -> float:
     return x + 0.5 if x >= 0 else sigmoid(x)
 
 
-def by_hand(cell: Cell, products: list[float], c: float, gates: list[float]) -> tuple[float, float]:
+def by_hand(cell: CellKind, products: list[float], c: float, gates: list[float]) -> tuple[float, float]:
     """Return h and c of one unit after a step, from its products and the state c before."""
-    if cell == Cell.ssru:
+    if cell == CellKind.ssru:
         f = sigmoid(products[0])
         c = f * c + (1 - f) * products[1]
         return max(c, 0.0), c
-    if cell == Cell.min_gru:
+    if cell == CellKind.min_gru:
         z = sigmoid(products[0])
         c = (1 - z) * c + z * candidate(products[1])
         return c, c
-    if cell == Cell.min_lstm:
+    if cell == CellKind.min_lstm:
         f, i = sigmoid(products[0]), sigmoid(products[1])
         c = f / (f + i) * c + i / (f + i) * candidate(products[2])
         return c, c
@@ -42,7 +42,7 @@ def by_hand(cell: Cell, products: list[float], c: float, gates: list[float]) -> 
 
 
 @pytest.mark.parametrize("cell", ELEMENTWISE_CELLS)
-def test_a_sequence_is_the_written_equations_unit_by_unit(cell: Cell) -> None:
+def test_a_sequence_is_the_written_equations_unit_by_unit(cell: CellKind) -> None:
     torch.manual_seed(0)
     layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN).double()
     weight, bias = layer.input_weights()
@@ -51,7 +51,7 @@ def test_a_sequence_is_the_written_equations_unit_by_unit(cell: Cell) -> None:
     x = torch.randn(STEPS, BATCH, INPUT, dtype=torch.float64)
     start = torch.rand(BATCH, HIDDEN, dtype=torch.float64)
     outputs, last = layer(x, (start,) * layer.states)
-    scale = layer.get_parameter("gate_state") if cell == Cell.sru else torch.zeros(2, HIDDEN)
+    scale = layer.get_parameter("gate_state") if cell == CellKind.sru else torch.zeros(2, HIDDEN)
     for row in range(BATCH):
         for unit in range(HIDDEN):
             c = start[row, unit].item()
@@ -72,8 +72,8 @@ def test_the_gradient_of_the_loop_is_that_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(LinearRecurrence.apply, inputs)
 
 
-@pytest.mark.parametrize("cell", [Cell.ssru, Cell.min_gru, Cell.min_lstm])
-def test_the_loop_and_its_gradients_are_those_of_single_steps(cell: Cell) -> None:
+@pytest.mark.parametrize("cell", [CellKind.ssru, CellKind.min_gru, CellKind.min_lstm])
+def test_the_loop_and_its_gradients_are_those_of_single_steps(cell: CellKind) -> None:
     torch.manual_seed(0)
     layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN).double()
     x = torch.randn(STEPS, BATCH, INPUT, dtype=torch.float64, requires_grad=True)
@@ -106,7 +106,7 @@ def test_the_candidate_of_minimal_cells_is_continuous_and_positive() -> None:
 
 @pytest.mark.parametrize("cell", ELEMENTWISE_CELLS)
 @pytest.mark.parametrize("key", ["weight_drop", "recurrent_dropout"])
-def test_what_needs_a_recurrent_matrix_is_refused(cell: Cell, key: str) -> None:
+def test_what_needs_a_recurrent_matrix_is_refused(cell: CellKind, key: str) -> None:
     config = ModelConfig(cell=cell)
     setattr(config, key, 0.2)
-    assert (key, f"is 0.2 and cell {cell}, which has no recurrent matrix; set it to 0") in list(config.problems())
+    assert (key, f"is 0.2 but the cell {cell} has no recurrent matrix; set it to 0") in list(config.problems())

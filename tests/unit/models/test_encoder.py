@@ -1,4 +1,4 @@
-"""The encoder as it is by default: a padded batch against torch's own LSTM on each sentence alone, without padding."""
+"""Default encoder on a padded batch, against PyTorch's LSTM on each sentence alone without padding."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.data import source_tensors
+from nmt.data import pad_source
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoder
 from nmt.models.layers.fused import MaskedLayer
@@ -28,12 +28,12 @@ def build(layers: int, bidirectional: bool, **settings: Any) -> Encoder:
     encoder = Encoder(config, Embedding(VOCABULARY, EMBED))
     for name, parameter in encoder.named_parameters():
         if name.startswith(("forwards", "backwards")):
-            nn.init.uniform_(parameter, -0.7, 0.7)  # another bias in each direction
+            nn.init.uniform_(parameter, -0.7, 0.7)  # a different bias in each direction
     return encoder
 
 
 def torch_layer(size: int, directions: list[MaskedLayer]) -> nn.LSTM:
-    """Torch's LSTM, in both directions if there are two, with the same weights."""
+    """Return PyTorch's LSTM with the same weights, bidirectional if the layer is."""
     width = HIDDEN // len(directions)
     layer = nn.LSTM(size, width, bidirectional=len(directions) == 2)
     with torch.no_grad():
@@ -46,7 +46,7 @@ def torch_layer(size: int, directions: list[MaskedLayer]) -> nn.LSTM:
 
 
 def alone(encoder: Encoder, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Outputs (S, H) and last state, h and c of (H,), of one sentence."""
+    """Return outputs (S, H) and last state, h and c of (H,), of one sentence."""
     x = encoder.embedding(ids)
     backwards = list(encoder.backwards) or [None] * len(encoder.forwards)
     for depth, pair in enumerate(zip(encoder.forwards, backwards, strict=True)):
@@ -60,7 +60,7 @@ def alone(encoder: Encoder, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_a_padded_batch_is_encoded_as_each_sentence_alone(layers: int, bidirectional: bool) -> None:
     encoder = build(layers, bidirectional)
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     encoded = encoder(src, mask)
     for b, sentence in enumerate(SENTENCES):
         start = len(src) - len(sentence) - 1
@@ -72,7 +72,7 @@ def test_a_padded_batch_is_encoded_as_each_sentence_alone(layers: int, bidirecti
 
 
 def test_a_bidirectional_word_sees_both_sides_and_a_unidirectional_one_only_the_left() -> None:
-    src, mask = source_tensors([[5, 6, 7]])
+    src, mask = pad_source([[5, 6, 7]])
     changed = src.clone()
     changed[2] = 9
     for bidirectional, seen in ((True, [True, True, True, True]), (False, [False, False, True, True])):
@@ -83,7 +83,7 @@ def test_a_bidirectional_word_sees_both_sides_and_a_unidirectional_one_only_the_
 
 def test_the_gradient_reaches_every_parameter_and_no_padding() -> None:
     encoder = build(2, bidirectional=True)
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     encoded = encoder(src, mask)
     h, c = encoded.state
     (encoded.outputs.square().sum() + h.sum() + c.sum()).backward()
@@ -93,11 +93,11 @@ def test_the_gradient_reaches_every_parameter_and_no_padding() -> None:
     assert encoder.embedding.weight.grad is not None
     used = {*src[mask].tolist()}
     touched = encoder.embedding.weight.grad.any(dim=-1).nonzero().flatten().tolist()
-    assert set(touched) == used  # the padding's embedding is not among them
+    assert set(touched) == used  # without the embedding of the padding
 
 
 def test_dropout_and_word_dropout_work_in_training_alone() -> None:
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     for settings in ({"dropout": 0.5}, {"word_dropout": 0.5}):
         encoder = build(2, True, **settings)
         assert not torch.equal(encoder(src, mask).outputs, encoder(src, mask).outputs)
@@ -106,7 +106,7 @@ def test_dropout_and_word_dropout_work_in_training_alone() -> None:
 
 
 def test_fixed_masks_drop_the_same_units_of_a_sentence_at_all_steps() -> None:
-    src, mask = source_tensors([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]])
+    src, mask = pad_source([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]])
     kept = build(1, True, dropout=0.5)(src, mask).outputs != 0  # (S, B, H)
     assert torch.equal(kept, kept[:1].expand_as(kept))
     assert not torch.equal(kept[0, 0], kept[0, 1])

@@ -1,4 +1,4 @@
-"""Encoders of the family: each stack against its layers called one by one, and what holds for all of them."""
+"""Encoder stacks against their layers called one by one, and properties of all stacks."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import Cell, ModelConfig
-from nmt.data import EOS_ID, PAD_ID, source_tensors
+from nmt.config import CellKind, ModelConfig
+from nmt.data import EOS_ID, PAD_ID, pad_source
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoded, Encoder, words_reversed
 
@@ -15,13 +15,13 @@ EMBED, HIDDEN, VOCABULARY = 6, 8, 20
 SENTENCES = [[5, 6, 7, 8, 9], [10], [], [11, 12, 13]]
 GNMT: dict[str, Any] = {"encoder_layers": 4, "bidirectional_layers": 1, "residual_from": 3}
 STACKS: list[dict[str, Any]] = [
-    *({"cell": cell, "encoder_layers": 2} for cell in Cell),
-    *({"cell": cell, "encoder_layers": 2, "bidirectional": False} for cell in Cell),
+    *({"cell": cell, "encoder_layers": 2} for cell in CellKind),
+    *({"cell": cell, "encoder_layers": 2, "bidirectional": False} for cell in CellKind),
     GNMT,
     GNMT | {"direction_size": 8},
     {"encoder_layers": 3, "residual_from": None},
     {"encoder_layers": 2, "direction_size": 7},
-    {"encoder_layers": 2, "encoder_transitions": 3, "cell": Cell.gru},
+    {"encoder_layers": 2, "encoder_transitions": 3, "cell": CellKind.gru},
     {"encoder_layers": 2, "encoder_feed_forward": 5},
     {"encoder_layers": 2, "bidirectional_layers": 1, "direction_size": 3, "residual_from": None},
     {"reverse_source": True, "bidirectional": False},
@@ -41,18 +41,18 @@ def build(**settings: Any) -> Encoder:
 
 
 def alone(encoder: Encoder, sentence: list[int]) -> Encoded:
-    result: Encoded = encoder(*source_tensors([sentence]))
+    result: Encoded = encoder(*pad_source([sentence]))
     return result
 
 
-def assert_close(found: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+def assert_close(actual: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(actual, expected, atol=1e-6, rtol=1e-5)
 
 
 @EVERY
 def test_a_sentence_in_a_batch_is_encoded_as_if_alone_and_its_padding_is_zero(settings: dict[str, Any]) -> None:
     encoder = build(**settings)
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     encoded = encoder(torch.where(mask, src, 19), mask)
     assert encoded.outputs.shape == (*src.shape, HIDDEN)
     for b, sentence in enumerate(SENTENCES):
@@ -60,14 +60,14 @@ def test_a_sentence_in_a_batch_is_encoded_as_if_alone_and_its_padding_is_zero(se
         expected = alone(encoder, sentence)
         assert_close(encoded.outputs[start:, b], expected.outputs[:, 0])
         assert (encoded.outputs[:start, b] == 0).all()
-        for found, part in zip(encoded.state, expected.state, strict=True):
-            assert_close(found[b], part[0])
+        for actual, part in zip(encoded.state, expected.state, strict=True):
+            assert_close(actual[b], part[0])
 
 
 @EVERY
 def test_the_gradient_reaches_every_parameter(settings: dict[str, Any]) -> None:
     encoder = build(**settings).train()
-    encoded = encoder(*source_tensors(SENTENCES))
+    encoded = encoder(*pad_source(SENTENCES))
     torch.cat([encoded.outputs.flatten(), *(part.flatten() for part in encoded.state)]).square().sum().backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
@@ -75,20 +75,20 @@ def test_the_gradient_reaches_every_parameter(settings: dict[str, Any]) -> None:
 
 
 def read(layer: nn.Module, x: Tensor) -> Tensor:
-    """A layer's outputs over one sentence, (S, I) -> (S, W)."""
+    """Return the outputs of a layer over one sentence, (S, I) -> (S, W)."""
     outputs: Tensor = layer(x.unsqueeze(1))[0]
     return outputs.squeeze(1)
 
 
 def both(encoder: Encoder, depth: int, x: Tensor) -> Tensor:
-    """The outputs of a bidirectional layer over one sentence."""
+    """Return the outputs of a bidirectional layer over one sentence."""
     return torch.cat([read(encoder.forwards[depth], x), read(encoder.backwards[depth], x.flip(0)).flip(0)], dim=-1)
 
 
 def test_gnmt_reads_in_both_directions_below_and_adds_from_the_third_layer_on() -> None:
-    """Wu et al. 2016, 3.1 and 3.2."""
+    """Compare with Wu et al. 2016, 3.1 and 3.2."""
     encoder = build(**GNMT, direction_size=HIDDEN)
-    src, _ = source_tensors([[5, 6, 7]])
+    src, _ = pad_source([[5, 6, 7]])
     below = both(encoder, 0, encoder.embedding(src[:, 0]))
     assert below.shape == (4, 2 * HIDDEN)
     second = read(encoder.forwards[1], below)
@@ -100,14 +100,14 @@ def test_gnmt_reads_in_both_directions_below_and_adds_from_the_third_layer_on() 
 
 def test_without_residual_connections_a_layer_reads_the_one_below_alone() -> None:
     encoder = build(encoder_layers=2, residual_from=None)
-    src, _ = source_tensors([[5, 6, 7]])
+    src, _ = pad_source([[5, 6, 7]])
     expected = both(encoder, 1, both(encoder, 0, encoder.embedding(src[:, 0])))
     assert_close(alone(encoder, [5, 6, 7]).outputs[:, 0], expected)
 
 
 def test_wide_directions_are_projected_to_what_the_decoder_reads() -> None:
     encoder = build(direction_size=7)
-    src, _ = source_tensors([[5, 6, 7]])
+    src, _ = pad_source([[5, 6, 7]])
     encoded = alone(encoder, [5, 6, 7])
     assert encoder.projection is not None
     expected = both(encoder, 0, encoder.embedding(src[:, 0])) @ encoder.projection.weight.T
@@ -117,7 +117,7 @@ def test_wide_directions_are_projected_to_what_the_decoder_reads() -> None:
 
 def test_a_feed_forward_block_is_added_to_what_it_reads() -> None:
     encoder = build(encoder_feed_forward=5, bidirectional=False)
-    src, _ = source_tensors([[5, 6, 7]])
+    src, _ = pad_source([[5, 6, 7]])
     x = read(encoder.forwards[0], encoder.embedding(src[:, 0]))
     block = encoder.blocks[0]
     normed = (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
@@ -127,20 +127,20 @@ def test_a_feed_forward_block_is_added_to_what_it_reads() -> None:
 
 
 def test_a_reversed_source_is_the_words_turned_round_before_eos() -> None:
-    src, mask = source_tensors(SENTENCES)
-    turned, _ = source_tensors([sentence[::-1] for sentence in SENTENCES])
+    src, mask = pad_source(SENTENCES)
+    turned, _ = pad_source([sentence[::-1] for sentence in SENTENCES])
     assert torch.equal(src.gather(0, words_reversed(mask)), turned)
     assert turned[-1].tolist() == [EOS_ID] * 4
     assert (turned[~mask] == PAD_ID).all()
 
 
 def test_outputs_of_a_reversed_source_stand_where_their_words_do() -> None:
-    """So that attention names the right pieces."""
+    """Check that attention weights refer to the right pieces."""
     reverse, forward = build(reverse_source=True, bidirectional=False), build(bidirectional=False)
-    found, expected = alone(reverse, [5, 6, 7, 8]), alone(forward, [8, 7, 6, 5])
-    assert_close(found.outputs[:4], expected.outputs[:4].flip(0))
-    assert_close(found.outputs[4], expected.outputs[4])
-    for part, other in zip(found.state, expected.state, strict=True):
+    actual, expected = alone(reverse, [5, 6, 7, 8]), alone(forward, [8, 7, 6, 5])
+    assert_close(actual.outputs[:4], expected.outputs[:4].flip(0))
+    assert_close(actual.outputs[4], expected.outputs[4])
+    for part, other in zip(actual.state, expected.state, strict=True):
         assert_close(part, other)
 
 
@@ -149,7 +149,10 @@ def test_outputs_of_a_reversed_source_stand_where_their_words_do() -> None:
     [
         ({"hidden_size": 7}, "hidden_size is 7; allowed: even numbers"),
         ({"bidirectional_layers": 2}, "bidirectional_layers is 2; allowed: from 1 to 1"),
-        ({"bidirectional": False, "direction_size": 4}, "direction_size is 4 and bidirectional false; allowed: null"),
+        (
+            {"bidirectional": False, "direction_size": 4},
+            "direction_size is 4 but bidirectional is false; allowed: null",
+        ),
         ({"residual_from": 1}, "residual_from is 1; allowed: at least 2"),
         ({"encoder_transitions": 0}, "encoder_transitions is 0; allowed: from 1 to 100"),
         ({"encoder_feed_forward": 0}, "encoder_feed_forward is 0; allowed: from 1 to 65536"),

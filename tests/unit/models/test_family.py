@@ -1,4 +1,4 @@
-"""What every member of the recurrent family must do, whole model by whole model."""
+"""Properties of every member of the recurrent family, tested on whole models."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ import torch
 from family import MEMBERS, assert_gradients_are_finite_differences, loss
 from torch import Tensor, nn
 
-from nmt.config import AttentionKind, Cell, ModelConfig, SearchConfig, SearchKind
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, make_batch, source_tensors
-from nmt.decoding import Symbols, search
+from nmt.config import AttentionKind, CellKind, ModelConfig, SearchConfig, SearchKind
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, make_batch, pad_source
+from nmt.decoding import SearchRequest, Symbols, beam_search
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.models.layers.cells import ReferenceLSTM
 from nmt.models.layers.fused import MaskedLayer
@@ -32,6 +32,7 @@ def build(settings: dict[str, Any], **more: Any) -> Seq2Seq:
 
 
 @EVERY
+@torch.no_grad()
 def test_a_sentence_in_a_batch_is_read_as_if_alone_without_padding(settings: dict[str, Any]) -> None:
     model, batch = build(settings), make_batch(SRC, TGT, range(4))
     together = model(batch.src, batch.src_mask, batch.tgt_in)
@@ -42,16 +43,18 @@ def test_a_sentence_in_a_batch_is_read_as_if_alone_without_padding(settings: dic
 
 
 @EVERY
+@torch.no_grad()
 def test_the_whole_sequence_is_the_steps_in_a_row(settings: dict[str, Any]) -> None:
     model, batch = build(settings), make_batch(SRC, TGT, range(4))
     expected = model(batch.src, batch.src_mask, batch.tgt_in).log_softmax(dim=-1)
     state = model.encode(batch.src, batch.src_mask)
     for t in range(len(batch.tgt_in)):
-        log_probs, state = model.step(batch.tgt_in[t], state)
+        log_probs, state, _ = model.step(batch.tgt_in[t], state)
         torch.testing.assert_close(log_probs, expected[t], atol=1e-5, rtol=1e-5)
 
 
 @EVERY
+@torch.no_grad()
 def test_every_source_word_matters(settings: dict[str, Any]) -> None:
     model = build(settings)
 
@@ -65,11 +68,12 @@ def test_every_source_word_matters(settings: dict[str, Any]) -> None:
 
 
 @EVERY
+@torch.no_grad()
 def test_greedy_and_beam_search_score_what_they_find_as_the_model_does(settings: dict[str, Any]) -> None:
     model = build(settings)
-    src, mask = source_tensors(SRC)
+    src, mask = pad_source(SRC)
     for config in (SearchConfig(kind=SearchKind.greedy, beam_size=1), SearchConfig(beam_size=3)):
-        found = search(model.step, model.encode(src, mask), mask.sum(dim=0) + 3, SYMBOLS, config)
+        found = beam_search(SearchRequest(model.step, model.encode(src, mask), mask.sum(dim=0) + 3, SYMBOLS, config))
         for source, (best, *_) in zip(SRC, found, strict=True):
             one = make_batch([source], [best.tokens], [0])
             log_probs = model(one.src, one.src_mask, one.tgt_in).log_softmax(dim=-1)
@@ -91,8 +95,8 @@ def test_attention_is_drawn_over_the_source_tokens_or_there_is_none(settings: di
 
 @EVERY
 def test_the_gradient_is_that_of_finite_differences(settings: dict[str, Any]) -> None:
-    """Along a random direction of each parameter, in float64; zoneout is a mean in evaluation."""
-    model, batch = build(settings).double(), make_batch(SRC, TGT, range(4))
+    """Check each parameter along a random direction, in float64; zoneout is a mean in evaluation."""
+    model, batch = build(settings).double(), make_batch([[5, 6, 7], [8]], [[6], [9, 8]], range(2))
     assert_gradients_are_finite_differences(model, batch)
 
 
@@ -111,7 +115,7 @@ def test_noise_on_the_recurrence_reaches_both_sides_in_training_alone(settings: 
 
 
 def test_the_gates_of_a_model_with_fused_cells_are_seen_through_the_reference() -> None:
-    model, reference = build({}), build({"cell": Cell.reference_lstm})
+    model, reference = build({}), build({"cell": CellKind.reference_lstm})
     reference.load_weights({name: parameter.detach() for name, parameter in model.named_parameters()})
     batch = make_batch(SRC, TGT, range(4))
     below = reference.encoder.forwards[0]

@@ -1,4 +1,4 @@
-"""The fused layers: against torch's own on each sentence alone, against the written equations, and how they start."""
+"""Fused layers against PyTorch's layers on each sentence alone, against their equations, and their initialisation."""
 
 import math
 
@@ -15,14 +15,14 @@ KINDS = pytest.mark.parametrize("kind", [LSTM, GRU, RNN])
 
 
 def left_padded(garbage: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Random inputs (T, B, I) and their mask; `garbage` stands on the padding."""
+    """Return random inputs (T, B, I), filled with `garbage` on the padding, and their mask."""
     x = torch.randn(STEPS, len(LENGTHS), INPUT, generator=torch.Generator().manual_seed(1))
     mask = torch.tensor([[t >= STEPS - length for length in LENGTHS] for t in range(STEPS)])
     return torch.where(mask.unsqueeze(-1), x, garbage), mask
 
 
 def masked(kind: type[FusedLayer]) -> MaskedLayer:
-    """A layer whose bias, too, is random."""
+    """Return a layer with random bias."""
     torch.manual_seed(0)
     layer = MaskedLayer(kind(INPUT + 1, HIDDEN, bias=False))
     nn.init.normal_(layer.layer.weight_ih_l0)
@@ -30,7 +30,7 @@ def masked(kind: type[FusedLayer]) -> MaskedLayer:
 
 
 def torchs(layer: MaskedLayer) -> nn.RNNBase:
-    """Torch's layer with the same weights: the mask's column is the bias."""
+    """Return PyTorch's layer with the same weights; the column of the mask is the bias."""
     plain = layer.layer.torch_layer(INPUT, HIDDEN)
     with torch.no_grad():
         plain.weight_ih_l0.copy_(layer.layer.weight_ih_l0[:, :-1])
@@ -41,12 +41,12 @@ def torchs(layer: MaskedLayer) -> nn.RNNBase:
 
 
 def parts(state: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Torch's last state as a tuple, for the cells without c too."""
+    """Return PyTorch's last state as a tuple, also for cells without c."""
     return state if isinstance(state, tuple) else (state,)
 
 
-def assert_close(found: Tensor | None, expected: Tensor | None, atol: float = 1e-6) -> None:
-    torch.testing.assert_close(found, expected, atol=atol, rtol=1e-5)
+def assert_close(actual: Tensor | None, expected: Tensor | None, atol: float = 1e-6) -> None:
+    torch.testing.assert_close(actual, expected, atol=atol, rtol=1e-5)
 
 
 @KINDS
@@ -58,8 +58,8 @@ def test_a_left_padded_batch_is_read_as_each_sentence_alone_by_torch(kind: type[
     for b, length in enumerate(LENGTHS):
         expected, state = plain(x[STEPS - length :, b])
         assert_close(outputs[STEPS - length :, b], expected)
-        for found, part in zip(last, parts(state), strict=True):
-            assert_close(found[b], part[0])
+        for actual, part in zip(last, parts(state), strict=True):
+            assert_close(actual[b], part[0])
 
 
 @KINDS
@@ -90,7 +90,7 @@ def test_what_stands_on_the_padding_changes_nothing(kind: type[FusedLayer]) -> N
     clean, clean_state = layer(left_padded()[0], mask=left_padded()[1])
     outputs, state = layer(left_padded(garbage=1e6)[0], mask=left_padded()[1])
     assert torch.equal(outputs, clean)
-    assert all(torch.equal(found, expected) for found, expected in zip(state, clean_state, strict=True))
+    assert all(torch.equal(actual, expected) for actual, expected in zip(state, clean_state, strict=True))
 
 
 @KINDS
@@ -106,7 +106,7 @@ def test_outputs_on_padding_are_exactly_zero_and_on_words_are_not(kind: type[Fus
 def test_without_a_kernel_in_bfloat16_it_computes_in_float32(
     kind: type[FusedLayer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a processor without AVX-512, whichever one this is: the same values rounded, the same gradients."""
+    """Simulate a processor without AVX-512: the same values rounded, the same gradients."""
     x, mask = left_padded()
 
     def run(autocast: bool) -> tuple[Tensor, Tensor]:
@@ -152,7 +152,7 @@ def test_looking_for_the_kernel_draws_no_random_numbers(kind: type[FusedLayer]) 
 
 
 def by_hand(kind: type[FusedLayer], x: list[float], u: list[float], h: float, c: float) -> tuple[float, ...]:
-    """One unit's state after a step, from what its gates read of the input, x, and of the state, u."""
+    """Compute the state of one unit after a step from the gate inputs of x and of the state u."""
 
     def sigmoid(value: float) -> float:
         return 1 / (1 + math.exp(-value))
@@ -202,8 +202,8 @@ def test_steps_in_a_row_are_the_kernel_over_the_sequence(kind: type[FusedLayer],
     for t in range(6):
         state = layer.step(x[t], state)
         assert_close(state[0], expected[t])
-    for found, part in zip(state, last, strict=True):
-        assert_close(found, part)
+    for actual, part in zip(state, last, strict=True):
+        assert_close(actual, part)
 
 
 @KINDS

@@ -1,4 +1,4 @@
-"""Rounded products against exact ones, within the error that the rounding allows."""
+"""Rounded products against exact ones, within the error bound of the rounding."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
     torch.manual_seed(0)
     layer = Int8Linear(torch.randn(64, 32), None, 1.0)
     x = torch.rand(100, 32) - 0.5
-    x[50:] *= 0.01  # a scale taken from these would be finer
+    x[50:] *= 0.01  # a scale derived from these rows would be finer
     whole = layer(x)
     for rows in (slice(0, 1), slice(20, 27), slice(60, 64)):
         assert torch.equal(layer(x[rows]), whole[rows])
@@ -59,12 +59,12 @@ def test_a_rounded_model_says_nearly_what_the_exact_one_says(settings: dict[str,
     tokens = torch.randint(4, 90, (5, 6))
     exact, state = [], model.encode(src, mask)
     for row in tokens:
-        log_probs, state = model.step(row, state)
+        log_probs, state, _ = model.step(row, state)
         exact.append(log_probs)
     model.lower_precision(Precision.int8)
     state = model.encode(src, mask)
     for row, expected in zip(tokens, exact, strict=True):
-        log_probs, state = model.step(row, state)
+        log_probs, state, _ = model.step(row, state)
         error = (log_probs - expected).abs()
         assert 0 < error.pow(2).mean().sqrt() < 0.08 * expected.std()
 
@@ -75,7 +75,7 @@ OTHERS = [{"architecture": Architecture.transformer}, {"architecture": Architect
 @pytest.mark.parametrize("settings", [*MEMBERS, *OTHERS], ids=str)
 @torch.inference_mode()
 def test_what_a_product_reads_keeps_within_its_bound_and_what_has_none_is_not_rounded(settings: dict[str, Any]) -> None:
-    """With weights so large that every layer is near its limits."""
+    """Use weights so large that every layer is near its limits."""
     torch.manual_seed(0)
     usual = {"embed_size": 8, "hidden_size": 8, "decoder_layers": 2}
     model = build_model(ModelConfig(**{**usual, **settings}), Vocabulary(20, 20, pad_id=0, bos_id=2)).eval()
@@ -93,7 +93,7 @@ def test_what_a_product_reads_keeps_within_its_bound_and_what_has_none_is_not_ro
     tokens, mask = torch.randint(4, 20, (9, 6)), torch.ones(9, 6, dtype=torch.bool)
     state = model.encode(tokens, mask)
     for row in tokens:
-        log_probs, state = model.step(row, state)
+        log_probs, state, _ = model.step(row, state)
         assert log_probs.isfinite().all()
     assert all(share <= 1.0001 for share in shares)
     assert (model.precision == Precision.int8) == bool(rounded)

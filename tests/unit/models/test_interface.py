@@ -1,4 +1,4 @@
-"""What search, training and drawing rely on, held for every kind of model there is."""
+"""Properties that search, training and attention maps rely on, tested for every kind of model."""
 
 import itertools
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ EVERY_MODEL = pytest.mark.parametrize("settings", MODELS, ids=lambda settings: "
 
 
 def build(settings: dict[str, Any], size: int = 20, std: float = 0.4) -> Seq2Seq:
-    """Weights large enough for the output to depend on all that it may depend on."""
+    """Build a model with weights so large that the output depends on every input."""
     torch.manual_seed(4)
     usual = {"embed_size": 8, "hidden_size": 12, "encoder_layers": 2, "decoder_layers": 2, "heads": 2}
     small = {"feed_forward_size": 16, "attention_window": 1, "max_positions": 4}
@@ -56,9 +56,9 @@ def start(model: Seq2Seq, src: list[list[int]]) -> AnyState:
 
 
 def follow(model: Seq2Seq, state: AnyState, tokens: Tensor) -> tuple[Tensor, AnyState]:
-    """The last log-probabilities and the state after tokens (T, B K)."""
+    """Return the last log-probabilities and the state after tokens (T, B K)."""
     for step in tokens:
-        log_probs, state = model.step(step, state)
+        log_probs, state, _ = model.step(step, state)
     return log_probs, state
 
 
@@ -73,7 +73,7 @@ def test_the_whole_sequence_is_the_steps_in_a_row(settings: dict[str, Any]) -> N
     expected = logits(model, SRC, TGT).log_softmax(dim=-1)
     state = start(model, SRC)
     for t, tokens in enumerate(make_batch(SRC, TGT, range(4)).tgt_in):
-        log_probs, state = model.step(tokens, state)
+        log_probs, state, _ = model.step(tokens, state)
         assert_close(log_probs, expected[t])
 
 
@@ -220,7 +220,7 @@ def test_search_finds_translations_with_the_probability_the_model_gives_them(
     for search in searches():
         found = Translator(model, tokenizer, tokenizer, search).search(sources, lambda lines: None)
         for source, hypotheses in zip(sources, found, strict=True):
-            # What two groups of a diverse beam both find is returned once.
+            # A hypothesis of two groups of a diverse beam is returned once.
             assert len(hypotheses) == search.n_best or (search.kind == SearchKind.diverse and hypotheses)
             for hypothesis in hypotheses:
                 assert not {PAD_ID, UNK_ID, BOS_ID, EOS_ID} & set(hypothesis.tokens)

@@ -1,4 +1,4 @@
-"""The fused end of the network against the plain one, in values and gradients."""
+"""Fused output layer against the plain computation, in values and gradients."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ WORDS, WIDTH = 37, 11
 
 
 def inputs(rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Vectors (N, E), weight (V, E), bias (V,), targets (N,)."""
+    """Return vectors (N, E), weight (V, E), bias (V,) and targets (N,)."""
     random = torch.Generator().manual_seed(rows)
     vectors = torch.randn(rows, WIDTH, generator=random).to(dtype).requires_grad_()
     weight, bias = torch.randn(WORDS, WIDTH, generator=random), torch.randn(WORDS, generator=random)
@@ -34,24 +34,24 @@ def inputs(rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tenso
 def test_fused_and_plain_agree_and_so_does_torch(rows: int, smoothing: float) -> None:
     vectors, weight, bias, target = inputs(rows, torch.float32)
     loss, nll = projected_cross_entropy(vectors, weight, bias, target, smoothing)
-    found = torch.autograd.grad(3 * loss, [vectors, weight, bias])
+    actual = torch.autograd.grad(3 * loss, [vectors, weight, bias])
     plain, plain_nll = smoothed_cross_entropy(linear(vectors, weight, bias), target, smoothing)
     expected = torch.autograd.grad(3 * plain, [vectors, weight, bias])
-    torch.testing.assert_close((loss, nll, *found), (plain, plain_nll, *expected), atol=1e-4, rtol=1e-5)
-    own = cross_entropy(linear(vectors, weight, bias), target, label_smoothing=smoothing, reduction="sum")
-    torch.testing.assert_close(plain, own)
+    torch.testing.assert_close((loss, nll, *actual), (plain, plain_nll, *expected), atol=1e-4, rtol=1e-5)
+    reference = cross_entropy(linear(vectors, weight, bias), target, label_smoothing=smoothing, reduction="sum")
+    torch.testing.assert_close(plain, reference)
     torch.testing.assert_close(nll, cross_entropy(linear(vectors, weight, bias), target, reduction="sum").detach())
 
 
 def test_bfloat16_vectors_are_projected_in_bfloat16_and_summed_in_float32() -> None:
     vectors, weight, bias, target = inputs(CHUNK + 3, torch.bfloat16)
     loss, _ = projected_cross_entropy(vectors, weight, bias, target, 0.1)
-    found = torch.autograd.grad(loss, [vectors, weight, bias])
+    actual = torch.autograd.grad(loss, [vectors, weight, bias])
     plain, _ = smoothed_cross_entropy(linear(vectors.float(), weight, bias), target, 0.1)
     expected = torch.autograd.grad(plain, [vectors, weight, bias])
     assert loss.dtype == torch.float32
-    assert [tensor.dtype for tensor in found] == [torch.bfloat16, torch.float32, torch.float32]
-    for mine, theirs in zip((loss, *found), (plain, *expected), strict=True):
+    assert [tensor.dtype for tensor in actual] == [torch.bfloat16, torch.float32, torch.float32]
+    for mine, theirs in zip((loss, *actual), (plain, *expected), strict=True):
         assert (mine.float() - theirs).norm() < 0.02 * theirs.norm()
 
 
@@ -68,7 +68,7 @@ def test_without_gradients_none_are_made() -> None:
 
 
 def test_under_autocast_every_large_product_is_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dropout's masks are in float32, and would turn the vectors back."""
+    """Check that the float32 dropout masks do not convert the vectors back."""
     torch.manual_seed(0)
     model = build_model(ModelConfig(embed_size=8, hidden_size=16, dropout=0.3), Vocabulary(40, 40, PAD_ID, BOS_ID))
     batch = make_batch([[5, 6, 7]], [[8, 9]], [0])
@@ -81,7 +81,7 @@ def test_under_autocast_every_large_product_is_in_bfloat16(monkeypatch: pytest.M
     forward = ProjectedCrossEntropy.apply
     monkeypatch.setattr(ProjectedCrossEntropy, "apply", recorded)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss, _, _ = likelihood.cross_entropy(0.1)(model, batch)
+        loss = likelihood.cross_entropy(0.1)(model, batch).loss
     loss.backward()
     assert kinds == [torch.bfloat16]
     assert loss.dtype == torch.float32

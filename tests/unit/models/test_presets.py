@@ -1,4 +1,4 @@
-"""The presets: built without memory, on torch's meta device, and counted."""
+"""Parameter counts of the presets, built without memory on PyTorch's meta device."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*20??.yaml"))
 
 
 def config(name: str) -> ModelConfig:
-    """As hydra composes it: a small one stands on the published one."""
+    """Compose a preset with Hydra; the small presets build on the published ones."""
     layers = [OmegaConf.load(FOLDER / f"{part}.yaml") for part in dict.fromkeys((name.removesuffix("_small"), name))]
     for layer in layers:
         layer.pop("defaults", None)
@@ -48,7 +48,7 @@ def test_a_small_one_is_the_same_model_in_another_size(name: str) -> None:
 
 
 def test_sutskever_2014_has_32_million_recurrent_weights_on_each_side() -> None:
-    """Section 3.4: 384 million parameters in all, with 160,000 source and 80,000 target words."""
+    """Compare with section 3.4: 384 million parameters in total, with 160,000 source and 80,000 target words."""
     model = build("sutskever2014", 160_000, 80_000)
     assert count(model.encoder.forwards) == pytest.approx(32e6, rel=0.002)
     assert count(model.decoder.layers) == pytest.approx(32e6, rel=0.002)
@@ -56,9 +56,9 @@ def test_sutskever_2014_has_32_million_recurrent_weights_on_each_side() -> None:
 
 
 def test_transformer_tiny_has_the_parameters_of_fairseqs() -> None:
-    """4 + 4 layers and the embeddings once; fairseq has biases of keys, which cancel out, and no bias of the output.
+    """Compare with fairseq, which has key biases (they cancel out) and no output bias: 4 + 4 layers, shared embeddings.
 
-    Wu et al. 2021 give 2.6 million.
+    Wu et al. 2021 report 2.6 million.
     """
     width, inner, words = 128, 256, 9712
     attention, feed_forward, norm = 4 * (width + 1) * width, 2 * width * inner + inner + width, 2 * width

@@ -1,10 +1,11 @@
-"""What recurrent layers share: zoneout, weight drop, input products in two parts, reversal; and dropout in time."""
+"""Zoneout, weight drop, recurrent dropout, split input products, reversal, and dropout over time."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import Cell, ModelConfig
+from nmt.config import CellKind, ModelConfig
+from nmt.config.model import CELLS_WITHOUT_C, ELEMENTWISE_CELLS
 from nmt.models.layers.cells import LayerNormLSTM, build_layer
 from nmt.models.layers.fused import LSTM, RNN
 from nmt.models.layers.recurrent import (
@@ -21,16 +22,17 @@ from nmt.models.layers.recurrent import (
 INPUT, HIDDEN = 5, 4
 LENGTHS = [3, 7, 1, 5]
 STEPS = max(LENGTHS)
-CELLS = pytest.mark.parametrize("cell", list(Cell))
+CELLS = pytest.mark.parametrize("cell", list(CellKind))
+WITH_MATRIX = pytest.mark.parametrize("cell", [cell for cell in CellKind if cell not in ELEMENTWISE_CELLS])
 
 
 def left_padded() -> tuple[Tensor, Tensor]:
-    """Random inputs (T, B, I) and their mask."""
+    """Return random inputs (T, B, I) and their mask."""
     x = torch.randn(STEPS, len(LENGTHS), INPUT, generator=torch.Generator().manual_seed(1))
     return x, torch.tensor([[t >= STEPS - length for length in LENGTHS] for t in range(STEPS)])
 
 
-def build(cell: Cell, hidden: int = HIDDEN, **settings: float) -> RecurrentLayer:
+def build(cell: CellKind, hidden: int = HIDDEN, **settings: float) -> RecurrentLayer:
     torch.manual_seed(0)
     layer = build_layer(ModelConfig(cell=cell, **settings), INPUT, hidden)
     for parameter in layer.parameters():
@@ -39,11 +41,11 @@ def build(cell: Cell, hidden: int = HIDDEN, **settings: float) -> RecurrentLayer
 
 
 @CELLS
-def test_an_input_product_in_two_parts_is_that_of_the_whole(cell: Cell) -> None:
+def test_an_input_product_in_two_parts_is_that_of_the_whole(cell: CellKind) -> None:
     layer = build(cell)
     x, _ = left_padded()
     for steps in (STEPS, 1):
-        read = layer.reader(x[:steps, :, :2])
+        read = layer.input_projection(x[:steps, :, :2])
         for t in range(steps):
             torch.testing.assert_close(read(t, x[t, :, 2:]), layer.input_product(x[t]))
 
@@ -53,30 +55,30 @@ def states(layer: RecurrentLayer, random: torch.Generator) -> tuple[Tensor, ...]
 
 
 @CELLS
-def test_zoneout_is_a_mean_of_old_and_new_in_evaluation(cell: Cell) -> None:
-    c = 0.0 if cell in (Cell.gru, Cell.reference_gru, Cell.rnn) else 0.6
+def test_zoneout_is_a_mean_of_old_and_new_in_evaluation(cell: CellKind) -> None:
+    c = 0.0 if cell in CELLS_WITHOUT_C else 0.6
     layer, plain = build(cell, zoneout_h=0.2, zoneout_c=c).eval(), build(cell)
     random = torch.Generator().manual_seed(2)
     x, before = torch.randn(60, INPUT, generator=random), states(layer, random)
-    for found, old, new, p in zip(layer.step(x, before), before, plain.step(x, before), (0.2, 0.6), strict=False):
-        torch.testing.assert_close(found, p * old + (1 - p) * new)
+    for actual, old, new, p in zip(layer.step(x, before), before, plain.step(x, before), (0.2, 0.6), strict=False):
+        torch.testing.assert_close(actual, p * old + (1 - p) * new)
 
 
 @CELLS
-def test_zoneout_keeps_its_share_of_units_in_training(cell: Cell) -> None:
-    c = 0.0 if cell in (Cell.gru, Cell.reference_gru, Cell.rnn) else 0.6
+def test_zoneout_keeps_its_share_of_units_in_training(cell: CellKind) -> None:
+    c = 0.0 if cell in CELLS_WITHOUT_C else 0.6
     layer, plain = build(cell, 100, zoneout_h=0.2, zoneout_c=c), build(cell, 100)
     random = torch.Generator().manual_seed(2)
     x, before = torch.randn(60, INPUT, generator=random), states(layer, random)
-    for found, old, new, p in zip(layer.step(x, before), before, plain.step(x, before), (0.2, 0.6), strict=False):
-        kept = found == old
-        torch.testing.assert_close(found[~kept], new[~kept])
+    for actual, old, new, p in zip(layer.step(x, before), before, plain.step(x, before), (0.2, 0.6), strict=False):
+        kept = actual == old
+        torch.testing.assert_close(actual[~kept], new[~kept])
         assert kept.float().mean().item() == pytest.approx(p, abs=0.02)
         assert not torch.equal(kept[0], kept[1])
 
 
 @CELLS
-def test_a_sequence_with_zoneout_is_its_steps_in_a_row_and_padding_stays_zero(cell: Cell) -> None:
+def test_a_sequence_with_zoneout_is_its_steps_in_a_row_and_padding_stays_zero(cell: CellKind) -> None:
     torch.manual_seed(0)
     layer = build_layer(ModelConfig(cell=cell, zoneout_h=0.3), INPUT, HIDDEN, masked=True)
     x, mask = left_padded()
@@ -89,34 +91,34 @@ def test_a_sequence_with_zoneout_is_its_steps_in_a_row_and_padding_stays_zero(ce
         for t in range(STEPS - length, STEPS):
             state = layer.step(x[t, b : b + 1], state)
             torch.testing.assert_close(outputs[t, b], state[0][0])
-        for found, expected in zip(last, state, strict=True):
-            torch.testing.assert_close(found[b], expected[0])
+        for actual, expected in zip(last, state, strict=True):
+            torch.testing.assert_close(actual[b], expected[0])
 
 
-@CELLS
-def test_weight_drop_is_the_layer_with_a_thinned_recurrent_matrix(cell: Cell) -> None:
+@WITH_MATRIX
+def test_weight_drop_is_the_layer_with_a_thinned_recurrent_matrix(cell: CellKind) -> None:
     layer, thinned = build(cell, 40), build(cell, 40)
     (name,) = layer.recurrent
     weight = layer.get_parameter(name)
     x, _ = left_padded()
     torch.manual_seed(3)
-    found, _ = with_weight_drop(layer, 0.3, x)
+    actual, _ = with_weight_drop(layer, 0.3, x)
     torch.manual_seed(3)
     kept = torch.empty_like(weight).bernoulli_(0.7)
     assert kept.mean().item() == pytest.approx(0.7, abs=0.04)
     with torch.no_grad():
         thinned.get_parameter(name).mul_(kept / 0.7)
     expected, _ = thinned(x)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(actual, expected)
 
-    found.sum().backward()
+    actual.sum().backward()
     assert weight.grad is not None
     assert (weight.grad[kept == 0] == 0).all()
     assert weight.grad[kept == 1].any()
 
 
-def test_weights_are_dropped_anew_at_each_call_and_in_training_alone() -> None:
-    layer, (x, _) = build(Cell.lstm), left_padded()
+def test_weights_are_dropped_at_each_call_and_only_in_training() -> None:
+    layer, (x, _) = build(CellKind.lstm), left_padded()
     assert not torch.equal(with_weight_drop(layer, 0.5, x)[0], with_weight_drop(layer, 0.5, x)[0])
     assert torch.equal(with_weight_drop(layer, 0.0, x)[0], layer(x)[0])
     layer.eval()
@@ -124,10 +126,10 @@ def test_weights_are_dropped_anew_at_each_call_and_in_training_alone() -> None:
 
 
 def masked_step(layer: RecurrentLayer, x: Tensor, state: LayerState, mask: Tensor) -> LayerState:
-    """Take a step of Gal and Ghahramani 2016, eq. 7, by torch's cells: only the matrix of h reads the masked h."""
+    """Take a step of Gal and Ghahramani 2016, eq. 7, by PyTorch's cells: only the recurrent matrix reads masked h."""
     h, *c = state
     weights = {name.removesuffix("_l0"): value for name, value in layer.state_dict().items()}
-    if isinstance(layer, LayerNormLSTM):  # which carries nothing of h over
+    if isinstance(layer, LayerNormLSTM):  # it does not carry h over
         return layer.step(x, (h * mask, *c))
     if isinstance(layer, LSTM):
         lstm = nn.LSTMCell(INPUT, HIDDEN)
@@ -145,8 +147,8 @@ def masked_step(layer: RecurrentLayer, x: Tensor, state: LayerState, mask: Tenso
     )  # torch.nn.GRUCell would carry z h mask
 
 
-@CELLS
-def test_recurrent_dropout_is_one_mask_on_h_at_every_step_in_front_of_the_matrix(cell: Cell) -> None:
+@WITH_MATRIX
+def test_recurrent_dropout_is_one_mask_on_h_at_every_step_in_front_of_the_matrix(cell: CellKind) -> None:
     layer, (x, _) = build(cell), left_padded()
     state: LayerState = tuple(torch.randn(len(LENGTHS), HIDDEN) for _ in range(layer.states))
     with recurrent_dropout(layer, 0.4, len(LENGTHS)):
@@ -162,12 +164,12 @@ def test_recurrent_dropout_is_one_mask_on_h_at_every_step_in_front_of_the_matrix
     for t in range(STEPS):
         state = masked_step(layer, x[t], state, mask)
         torch.testing.assert_close(outputs[t], state[0])
-    for found, expected in zip(last, state, strict=True):
-        torch.testing.assert_close(found, expected)
+    for actual, expected in zip(last, state, strict=True):
+        torch.testing.assert_close(actual, expected)
 
 
-@CELLS
-def test_recurrent_dropout_reads_a_padded_sentence_as_if_alone(cell: Cell) -> None:
+@WITH_MATRIX
+def test_recurrent_dropout_reads_a_padded_sentence_as_if_alone(cell: CellKind) -> None:
     torch.manual_seed(0)
     layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN, masked=True)
     (inner,) = [each for each in layer.modules() if isinstance(each, RecurrentLayer) and each.recurrent]
@@ -181,8 +183,8 @@ def test_recurrent_dropout_reads_a_padded_sentence_as_if_alone(cell: Cell) -> No
             inner.recurrent_mask = drawn[b : b + 1]
             alone, state = layer(x[STEPS - length :, b : b + 1])
             torch.testing.assert_close(outputs[STEPS - length :, b : b + 1], alone)
-            for found, expected in zip(last, state, strict=True):
-                torch.testing.assert_close(found[b], expected[0])
+            for actual, expected in zip(last, state, strict=True):
+                torch.testing.assert_close(actual[b], expected[0])
 
 
 def test_recurrent_dropout_draws_for_each_sentence_and_transition_and_in_training_alone() -> None:
@@ -201,17 +203,17 @@ def test_recurrent_dropout_draws_for_each_sentence_and_transition_and_in_trainin
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_neighbouring_rows_share_masks_of_every_kind_when_asked_to() -> None:
+def test_neighbouring_rows_share_all_kinds_of_masks_in_shared_masks() -> None:
     torch.manual_seed(0)
     x = torch.ones(5, 6, 40)
-    zoned = build(Cell.gru, 40, zoneout_h=0.5)
+    zoned = build(CellKind.gru, 40, zoneout_h=0.5)
     zoned_state = (torch.zeros(6, 40),)
     parts = nn.ModuleList([Dropout(0.5, True), Dropout(0.5, False), WordDropout(0.5), zoned])
     with shared_masks(parts, 3), recurrent_dropout(zoned, 0.5, 6):
-        found = [part(x) for part in list(parts)[:3]]
+        actual = [part(x) for part in list(parts)[:3]]
         assert zoned.recurrent_mask is not None
-        found += [zoned.recurrent_mask.unsqueeze(0), zoned.step(torch.ones(6, INPUT), zoned_state)[0].unsqueeze(0)]
-    for each in found:
+        actual += [zoned.recurrent_mask.unsqueeze(0), zoned.step(torch.ones(6, INPUT), zoned_state)[0].unsqueeze(0)]
+    for each in actual:
         assert torch.equal(each[:, :3], each[:, :1].expand_as(each[:, :3]))
         assert torch.equal(each[:, 3:], each[:, 3:4].expand_as(each[:, 3:]))
         assert not torch.equal(each[:, 0], each[:, 3])
@@ -238,7 +240,7 @@ def test_fixed_dropout_masks_are_the_same_at_all_steps_and_differ_between_senten
     assert not torch.equal(dropped[0, 1], dropped[0, 2])
 
 
-def test_plain_dropout_draws_anew_at_each_step() -> None:
+def test_plain_dropout_draws_a_mask_per_step() -> None:
     torch.manual_seed(0)
     dropped = Dropout(0.5, fixed_masks=False)(torch.ones(6, 3, 50))
     assert len({tuple(vector.tolist()) for vector in dropped.flatten(0, 1)}) == 6 * 3
@@ -258,7 +260,7 @@ def test_word_dropout_drops_whole_words_and_keeps_the_mean() -> None:
     assert torch.equal(words, words[:, :, :1].expand_as(words))
     assert sorted(words.unique().tolist()) == pytest.approx([0.0, 1 / 0.7])
     assert words.mean().item() == pytest.approx(1.0, abs=0.02)
-    shares = (words == 0).all(dim=-1).float().mean(dim=0)  # of each sentence: some words, not all or none
+    shares = (words == 0).all(dim=-1).float().mean(dim=0)  # per sentence: some words, but not all
     assert 0.1 < shares.min() < shares.max() < 0.5
 
 

@@ -1,4 +1,4 @@
-"""The whole model: which weights are shared, what its output depends on, its gradient, and that it learns."""
+"""The whole model: shared weights, dependencies of the output, gradient, and learning."""
 
 import pytest
 import torch
@@ -47,7 +47,7 @@ def greedy(model: Seq2Seq, src: list[int], most: int) -> list[int]:
     state = model.encode(batch.src, batch.src_mask)
     tokens = [BOS_ID]
     while tokens[-1] != EOS_ID and len(tokens) <= most:
-        log_probs, state = model.step(torch.tensor(tokens[-1:]), state)
+        log_probs, state, _ = model.step(torch.tensor(tokens[-1:]), state)
         tokens.append(int(log_probs.argmax()))
     return tokens[1:]
 
@@ -142,7 +142,7 @@ def test_a_step_gives_the_log_softmax_of_the_whole_sequences_logits(settings: di
     state = model.encode(batch.src, batch.src_mask)
     expected = logits(model, batch).log_softmax(dim=-1)
     for t in range(len(batch.tgt_in)):
-        log_probs, state = model.step(batch.tgt_in[t], state)
+        log_probs, state, _ = model.step(batch.tgt_in[t], state)
         torch.testing.assert_close(log_probs, expected[t], atol=1e-5, rtol=1e-5)
 
 
@@ -167,7 +167,7 @@ def test_attention_weights_are_none_without_attention_and_sum_to_one_with_it() -
 @MODELS
 @pytest.mark.parametrize("tying", [Tying.none, Tying.three_way])
 def test_the_gradient_is_that_of_finite_differences(settings: dict[str, object], tying: Tying) -> None:
-    """Along a random direction of each parameter, in float64."""
+    """Compare gradients along a random direction of each parameter, in float64."""
     model = build(tying=tying, **settings).double()
     batch = make_batch(SRC, TGT, range(4))
     assert_gradients_are_finite_differences(model, batch)

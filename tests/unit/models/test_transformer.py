@@ -1,4 +1,4 @@
-"""The Transformer against torch's own layers with the same weights, and against its equations in a loop."""
+"""The Transformer compared with PyTorch's layers of the same weights, and with its equations in a loop."""
 
 import itertools
 import math
@@ -8,16 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Architecture, ModelConfig, PositionKind
-from nmt.data import source_tensors
+from nmt.data import pad_source
+from nmt.models.decoders.transformer import TransformerDecoder, TransformerDecoderLayer
 from nmt.models.embedding import Embedding, Positions
-from nmt.models.transformer import (
-    DecoderLayer,
-    EncoderLayer,
-    MultiHead,
-    Residual,
-    TransformerDecoder,
-    TransformerEncoder,
-)
+from nmt.models.encoders.transformer import TransformerEncoder, TransformerEncoderLayer
+from nmt.models.layers.transformer import MultiHead, Residual
 
 WIDTH, HEADS, INNER, VOCABULARY, ROWS = 8, 2, 12, 20, 4
 SENTENCES = [[5, 6, 7, 8, 9], [10], [], [11, 12, 13]]
@@ -44,7 +39,7 @@ def config(pre_norm: bool = False, positions: PositionKind = PositionKind.sinuso
 
 
 def build(shape: ModelConfig) -> tuple[TransformerEncoder, TransformerDecoder]:
-    """Every parameter random, the norms' too."""
+    """Initialise every parameter randomly, those of the norms too."""
     torch.manual_seed(2)
     embedding = Embedding(VOCABULARY, WIDTH, exponent=0.5)
     encoder, decoder = TransformerEncoder(shape, embedding), TransformerDecoder(shape, embedding)
@@ -60,7 +55,7 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
 
 
 def vector_of(position: int, positions: Positions) -> Tensor:
-    """Vaswani et al. 2017, 3.5, or the row of the learned table."""
+    """Return the encoding of a position: Vaswani et al. 2017, 3.5, or the row of the learned table."""
     if positions.table is not None:
         return positions.table.weight[min(position, ROWS - 1)]
     angles = [position / 10_000 ** (2 * i / WIDTH) for i in range(WIDTH // 2)]
@@ -68,7 +63,7 @@ def vector_of(position: int, positions: Positions) -> Tensor:
 
 
 def embedded(ids: list[int], embedding: Embedding, positions: Positions) -> Tensor:
-    """(T, 1, E) of one sentence."""
+    """Return the embeddings of one sentence, (T, 1, E)."""
     rows = [embedding.weight[word] * WIDTH**0.5 + vector_of(t, positions) for t, word in enumerate(ids)]
     return torch.stack(rows).unsqueeze(1)
 
@@ -80,7 +75,9 @@ def copy_attention(theirs: nn.MultiheadAttention, ours: MultiHead) -> None:
     theirs.out_proj.bias.copy_(ours.output.bias)
 
 
-def copy_feed_forward(theirs: nn.Module, ours: EncoderLayer | DecoderLayer, arounds: list[Residual]) -> None:
+def copy_feed_forward(
+    theirs: nn.Module, ours: TransformerEncoderLayer | TransformerDecoderLayer, arounds: list[Residual]
+) -> None:
     for linear, own in (("linear1", ours.feed_forward.inner), ("linear2", ours.feed_forward.outer)):
         getattr(theirs, linear).load_state_dict(own.state_dict())
     for number, around in enumerate(arounds, 1):
@@ -88,7 +85,7 @@ def copy_feed_forward(theirs: nn.Module, ours: EncoderLayer | DecoderLayer, arou
 
 
 @torch.no_grad()
-def torch_encoder_layer(ours: EncoderLayer) -> nn.TransformerEncoderLayer:
+def torch_encoder_layer(ours: TransformerEncoderLayer) -> nn.TransformerEncoderLayer:
     pre_norm = ours.around_attention.pre_norm
     theirs = nn.TransformerEncoderLayer(WIDTH, HEADS, INNER, 0.0, norm_first=pre_norm)
     copy_attention(theirs.self_attn, ours.attention)
@@ -97,7 +94,7 @@ def torch_encoder_layer(ours: EncoderLayer) -> nn.TransformerEncoderLayer:
 
 
 @torch.no_grad()
-def torch_decoder_layer(ours: DecoderLayer) -> nn.TransformerDecoderLayer:
+def torch_decoder_layer(ours: TransformerDecoderLayer) -> nn.TransformerDecoderLayer:
     pre_norm = ours.around_attention.pre_norm
     theirs = nn.TransformerDecoderLayer(WIDTH, HEADS, INNER, 0.0, norm_first=pre_norm)
     copy_attention(theirs.self_attn, ours.attention)
@@ -107,7 +104,7 @@ def torch_decoder_layer(ours: DecoderLayer) -> nn.TransformerDecoderLayer:
 
 
 def encode_alone(encoder: TransformerEncoder, ids: list[int]) -> Tensor:
-    """One sentence without padding through torch's layers, (S, 1, E)."""
+    """Encode one sentence without padding by PyTorch's layers, (S, 1, E)."""
     x = embedded(ids, encoder.embedding, encoder.positions)
     for layer in encoder.layers:
         x = torch_encoder_layer(layer)(x)
@@ -119,7 +116,7 @@ def test_a_padded_batch_is_encoded_as_by_torchs_layers_each_sentence_alone(
     pre_norm: bool, positions: PositionKind
 ) -> None:
     encoder, _ = build(config(pre_norm, positions))
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     encoded = encoder(src, mask)
     for b, sentence in enumerate(SENTENCES):
         alone = encode_alone(encoder, [*sentence, int(src[-1, b])])
@@ -131,7 +128,7 @@ def test_a_padded_batch_is_decoded_as_by_torchs_layers_each_sentence_alone(
     pre_norm: bool, positions: PositionKind
 ) -> None:
     encoder, decoder = build(config(pre_norm, positions))
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     vectors, weights = decoder(TARGET, decoder.start(encoder(src, mask), mask))
     steps = len(TARGET)
     for b, sentence in enumerate(SENTENCES):
@@ -189,7 +186,7 @@ def test_dropout_stands_on_the_embedding_and_on_each_sublayers_output(fixed_mask
     for name, module in [*encoder.named_modules(), *decoder.named_modules()]:
         if name.endswith("dropout") and name != "word_dropout":
             module.register_forward_hook(lambda _, ins, out, name=name: drawn.append((name, out / ins[0])))
-    src, mask = source_tensors(SENTENCES)
+    src, mask = pad_source(SENTENCES)
     decoder(TARGET, decoder.start(encoder(src, mask), mask))
     assert len(drawn) == 1 + 2 * 2 + 1 + 3 * 2
     for name, share in drawn:
@@ -199,7 +196,7 @@ def test_dropout_stands_on_the_embedding_and_on_each_sublayers_output(fixed_mask
 
 
 def test_projections_start_as_torchs_and_fairseqs_attention_does() -> None:
-    """Queries, keys and values uniform within sqrt(6 / (E + 3E)), the output within sqrt(6 / 2E)."""
+    """Check that queries, keys and values are uniform within sqrt(6 / (E + 3E)), the output within sqrt(6 / 2E)."""
     encoder, decoder = build(ModelConfig(**{**vars(config()), "embed_size": 128}))
     theirs = nn.MultiheadAttention(128, HEADS)
     expected = theirs.in_proj_weight.detach().abs().max().item()

@@ -1,4 +1,4 @@
-"""The set against Python's own, also where numbers fall into one slot, and what it takes."""
+"""Digest set compared with Python's set, including collisions of slots, and its memory."""
 
 import random
 import sys
@@ -10,40 +10,40 @@ from hypothesis import strategies as st
 
 from nmt.digests import DigestSet, digest
 
-# Numbers whose lowest bits are equal fall into one slot, and those with all bits set into the last, before the first.
+# Numbers with equal lowest bits collide in one slot; numbers with all bits set collide in the last slot.
 NUMBERS = st.integers(1, 2**64 - 1) | st.builds(lambda high: high << 40 | 1023, st.integers(0, 9))
 
 
 @given(st.lists(NUMBERS, max_size=60))
 def test_it_holds_what_a_set_holds(numbers: list[int]) -> None:
-    found, expected = DigestSet(), set[int]()
+    digests, expected = DigestSet(), set[int]()
     for number in numbers:
-        assert (number in found) == (number in expected)
-        assert found.add(number) == (number not in expected)
+        assert (number in digests) == (number in expected)
+        assert digests.add(number) == (number not in expected)
         expected.add(number)
-        assert number in found
-        assert len(found) == len(expected)
+        assert number in digests
+        assert len(digests) == len(expected)
 
 
 def test_it_grows_and_stays_small() -> None:
     source = random.Random(1)
     numbers = [source.getrandbits(64) for _ in range(20_000)]
-    found = DigestSet()
+    digests = DigestSet()
     for count, number in enumerate(numbers, start=1):
-        assert found.add(number)
+        assert digests.add(number)
         if count > 700:  # the smallest table is full by then
-            assert 12 <= sys.getsizeof(found.slots) / count < 24.5
-    assert all(number in found for number in numbers)
-    assert not any(found.add(number) for number in numbers)
-    assert not any(source.getrandbits(64) in found for _ in range(20_000))
+            assert 12 <= sys.getsizeof(digests.slots) / count < 24.5
+    assert all(number in digests for number in numbers)
+    assert not any(digests.add(number) for number in numbers)
+    assert not any(source.getrandbits(64) in digests for _ in range(20_000))
 
 
 def test_zero_is_one() -> None:
-    found = DigestSet()
-    assert 0 not in found
-    assert found.add(0)
-    assert 0 in found
-    assert not found.add(1)
+    digests = DigestSet()
+    assert 0 not in digests
+    assert digests.add(0)
+    assert 0 in digests
+    assert not digests.add(1)
 
 
 @pytest.mark.parametrize(("text", "kind"), [("the house", b""), ("größer", b"de"), ("", b"en")])

@@ -1,4 +1,4 @@
-"""The phrasebook as a corpus: agreement, determinism, disjoint splits, one translation each, nesting."""
+"""Corpus of the phrasebook: agreement, determinism, disjoint splits, unique translations, nesting."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from nmt.phrasebook import Pair, german, pairs, splits, stream
 from nmt.phrasebook.events import RELATIVE_FRAMES_OF, RELATIVIZABLE
 from nmt.phrasebook.grammar import NO_TEXT, Clause, Form, NounPhrase, Sentence
 from nmt.phrasebook.nouns import GROUPS
-from nmt.phrasebook.sentences import Sentences
+from nmt.phrasebook.sentences import SentenceSampler
 
 GOLDEN = "63ad5181dac7eede18902515e8f222195a3b274dae296277241cac774939ed59"
 DIGEST = """
@@ -28,8 +28,8 @@ for pair in islice(stream(7), 1000):
 print(digest.hexdigest())
 """
 
-# An independent little grammar. Determiner form -> the columns it may stand in (masculine, feminine, neuter,
-# plural), and for each the adjective endings that may follow it.
+# An independent small grammar. Determiner form -> its possible columns (masculine, feminine, neuter, plural), and for
+# each column the possible adjective endings.
 EIN = ["mein", "unser", "Ihr", "sein", "ihr", "kein"]
 AGREEMENT: dict[str, dict[str, set[str]]] = {
     "der": {"m": {"e"}, "f": {"en"}},
@@ -64,7 +64,7 @@ NOUNS = {
 COLUMN = {noun: {column} for column, line in NOUNS.items() for noun in line.split()}
 for unchanged in ("Kellner", "Koffer", "Fenster", "Zimmer", "Schlüssel"):
     COLUMN[unchanged].add("p")
-# Not after a comma, where "der" is a relative pronoun, nor "ihr" alone, which is a pronoun as well.
+# Not after a comma, where "der" is a relative pronoun, and not "ihr" alone, which can be a pronoun.
 PHRASE = re.compile(
     rf"(?<!, )\b({'|'.join(sorted(AGREEMENT.keys() - {'Ihr', 'ihr'}))})"
     r"(?: ([a-zäöüß]+(?:e|en|er|es|em)))? ([A-ZÄÖÜ]\w+)"
@@ -101,7 +101,7 @@ def test_a_seed_gives_the_same_pairs_in_every_process() -> None:
 def test_distinct_pairs_have_one_translation_each(count: int) -> None:
     translations: dict[str, str] = {}
     back: dict[str, str] = {}
-    # The stream repeats sentences, so a second translation of one would show.
+    # The stream repeats sentences, so a second translation of a sentence would be detected.
     for pair in islice(stream(3), count):
         assert translations.setdefault(pair.en, pair.de) == pair.de
         assert back.setdefault(pair.de, pair.en) == pair.en
@@ -159,24 +159,24 @@ def test_sizes_that_cannot_be_had_are_refused() -> None:
 
 
 def test_an_exhausted_grammar_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = [Sentences(seed).price(NO_TEXT) for seed in (1, 2, 3)]
+    few = [SentenceSampler(seed).price(NO_TEXT) for seed in (1, 2, 3)]
 
-    def monotonous(self: Sentences, depth: int) -> Sentence:
+    def monotonous(self: SentenceSampler, depth: int) -> Sentence:
         return self.pick(few)
 
-    monkeypatch.setattr(Sentences, "sentence", monotonous)
+    monkeypatch.setattr(SentenceSampler, "sentence", monotonous)
     monkeypatch.setattr("nmt.phrasebook._PATIENCE", 100)
-    with pytest.raises(UserError, match="no more than 3 of 10 pairs at depth 1"):
+    with pytest.raises(UserError, match="the grammar has only 3 of 10 pairs at depth 1"):
         list(pairs(10, seed=1))
 
 
 def nested(clause: Clause) -> list[Clause]:
-    """The subordinate clauses directly inside the clause."""
-    found = [clause.subordinate.clause] if clause.subordinate else []
+    """Return the subordinate clauses directly inside the clause."""
+    clauses = [clause.subordinate.clause] if clause.subordinate else []
     for nominal in (clause.subject, clause.direct, clause.indirect):
         if isinstance(nominal, NounPhrase) and nominal.relative is not None:
-            found.append(nominal.relative)
-    return found
+            clauses.append(nominal.relative)
+    return clauses
 
 
 def depth_of(clause: Clause) -> int:
@@ -184,15 +184,15 @@ def depth_of(clause: Clause) -> int:
 
 
 def distance(clause: Clause) -> int:
-    """German words from the start of a verb-final clause to its verb, the largest in the sentence."""
-    own = [len(german.clause(inner, Form.SUBORDINATE).split()) for inner in nested(clause)]
-    return max([*own, *(distance(inner) for inner in nested(clause))], default=0)
+    """Return the largest number of German words from the start of a verb-final clause to its verb."""
+    lengths = [len(german.clause(inner, Form.SUBORDINATE).split()) for inner in nested(clause)]
+    return max([*lengths, *(distance(inner) for inner in nested(clause))], default=0)
 
 
 def test_depth_bounds_the_nesting_and_lengthens_the_distance() -> None:
     means = []
     for depth in (0, 1, 2, 4):
-        source = Sentences(13)
+        source = SentenceSampler(13)
         clauses = [source.sentence(depth).clause for _ in range(3000)]
         assert max(depth_of(clause) for clause in clauses) == depth
         assert all(len(nested(clause)) <= 1 for clause in clauses)
@@ -208,7 +208,7 @@ def test_depth_zero_has_no_subordinate_clause() -> None:
 
 
 def test_a_relative_clause_can_always_avoid_the_verb_of_its_main_clause() -> None:
-    # Otherwise drawing one would never end.
+    # Otherwise drawing a relative clause would not terminate.
     for group in RELATIVIZABLE:
         for noun in GROUPS[group]:
             assert len({frame.verb.base for frame in RELATIVE_FRAMES_OF[noun]}) > 1

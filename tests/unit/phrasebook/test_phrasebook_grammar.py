@@ -1,4 +1,4 @@
-"""The grammar of the phrasebook against hand-written tables and sentences known to be right."""
+"""Grammar of the phrasebook compared with hand-written tables and sentences."""
 
 import pytest
 
@@ -215,7 +215,7 @@ KNOWN: list[tuple[Sentence, str, str]] = [
         "Wer hat Herrn Weber angerufen?",
     ),
     (
-        Sentence(Clause(np("sister", YOUR), verbs.GO, PAST, asked=Text("when", "wann")), Q),
+        Sentence(Clause(np("sister", YOUR), verbs.GO, PAST, question_word=Text("when", "wann")), Q),
         "When did your sister go?",
         "Wann ist Ihre Schwester gegangen?",
     ),

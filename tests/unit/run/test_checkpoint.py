@@ -1,4 +1,4 @@
-"""Checkpoints: exact, never half, and refused in one line whatever has happened to them on the disk."""
+"""Checkpoints: exact, atomic, and refused in one line after any damage on the disk."""
 
 import json
 import os
@@ -25,7 +25,7 @@ OLD, NEW = 7, 8
 
 
 def made(step: int) -> Checkpoint:
-    """A checkpoint whose every part depends on its step."""
+    """Return a checkpoint whose parts all depend on its step."""
     generator = torch.Generator().manual_seed(step)
     weights = {
         "embedding": torch.randn(5, 3, generator=generator),
@@ -41,9 +41,9 @@ def bits(tensor: torch.Tensor) -> bytes:
     return bytes(tensor.detach().contiguous().flatten().view(torch.uint8).numpy())
 
 
-def assert_equal(found: Checkpoint, expected: Checkpoint) -> None:
-    assert (found.step, found.state) == (expected.step, expected.state)
-    for mine, theirs in ((found.weights, expected.weights), (found.tensors, expected.tensors)):
+def assert_equal(actual: Checkpoint, expected: Checkpoint) -> None:
+    assert (actual.step, actual.state) == (expected.step, expected.state)
+    for mine, theirs in ((actual.weights, expected.weights), (actual.tensors, expected.tensors)):
         assert mine.keys() == theirs.keys()
         for name in theirs:
             assert (mine[name].dtype, mine[name].shape) == (theirs[name].dtype, theirs[name].shape)
@@ -60,7 +60,7 @@ def target(folder: Path, link: str = "last") -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with one checkpoint, to which both links point."""
+    """Return a folder with one checkpoint, to which both links point."""
     save_checkpoint(tmp_path / "checkpoints", made(OLD), ["last", "best"])
     return tmp_path / "checkpoints"
 
@@ -121,12 +121,12 @@ def test_a_checkpoint_is_flushed_to_the_disk_before_it_gets_its_name(
 
 
 class Killed(BaseException):
-    """No `except` of the code under test may catch it, as none catches a SIGKILL."""
+    """Stand-in for SIGKILL that no `except` of the tested code catches."""
 
 
 @contextmanager
 def killed_at_line(number: int) -> Iterator[None]:
-    """Raises `Killed` when checkpoint.py is about to run its line `number`, counted as they are run."""
+    """Raise `Killed` before checkpoint.py executes its line `number`, counted in order of execution."""
     left = number
 
     def trace(frame: FrameType, event: str, _: Any) -> Callable[..., Any] | None:
@@ -150,8 +150,8 @@ def killed_at_line(number: int) -> Iterator[None]:
 def test_killed_at_any_line_of_a_save_a_whole_checkpoint_is_left(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, expected: set[tuple[int, int]]
 ) -> None:
-    """Old or new, never half; and the next save goes through whatever the last one left lying about."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # slow, and nothing to a process that is killed
+    """Check that the old or the new checkpoint is intact, and that the next save works with any leftovers."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # slow, and without effect when a process is killed
     outcomes = set()
     for number in range(1000):
         copy = tmp_path / str(number)
@@ -160,10 +160,10 @@ def test_killed_at_any_line_of_a_save_a_whole_checkpoint_is_left(
             with killed_at_line(number):
                 save_checkpoint(copy, made(step), ["best", "last"])
         except Killed:
-            found = {link: load_checkpoint(copy, link) for link in ("last", "best")}
-            for read in found.values():
+            actual = {link: load_checkpoint(copy, link) for link in ("last", "best")}
+            for read in actual.values():
                 assert_equal(read, made(read.step))
-            outcomes.add((found["last"].step, found["best"].step))
+            outcomes.add((actual["last"].step, actual["best"].step))
             save_checkpoint(copy, made(NEW + 1), ["last", "best"])
             assert_equal(load_checkpoint(copy, "last"), made(NEW + 1))
             assert names(copy) == ["best", "last", f"step-{NEW + 1:08d}"]
@@ -175,7 +175,7 @@ def test_killed_at_any_line_of_a_save_a_whole_checkpoint_is_left(
 
 @contextmanager
 def disk_of(size: int) -> Iterator[None]:
-    """No file may grow over `size` bytes: writing fails for real, as on a full disk."""
+    """Limit the size of files, so that writing really fails, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -185,7 +185,7 @@ def disk_of(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("size", [0, 100, 400, 1000])
-def test_a_full_disk_is_told_in_one_line_and_leaves_the_old_checkpoint(folder: Path, size: int) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_leaves_the_old_checkpoint(folder: Path, size: int) -> None:
     with disk_of(size), pytest.raises(UserError) as error:
         save_checkpoint(folder, made(NEW), ["last", "best"])
     assert_one_line(error.value, str(folder))
@@ -212,7 +212,7 @@ def test_every_flipped_byte_is_noticed(folder: Path, name: str) -> None:
     random_source = random.Random(1)
     for position in range(0, len(whole), max(1, len(whole) // 150)):
         if name == "manifest.json" and whole[position] in b" \n":
-            continue  # white space means nothing there, and no checksum guards it
+            continue  # white space has no meaning there, and no checksum covers it
         flipped = bytearray(whole)
         flipped[position] ^= 1 << random_source.randrange(8)
         file.write_bytes(flipped)
@@ -239,7 +239,7 @@ def test_a_missing_file_is_noticed(folder: Path, name: str) -> None:
 
 
 def rewrite(folder: Path, name: str, content: bytes) -> None:
-    """Puts other content under a right checksum, as another program could."""
+    """Replace content and update its checksum, as another program could."""
     (folder / "last" / name).write_bytes(content)
     manifest = json.loads((folder / "last" / "manifest.json").read_text())
     manifest["sha256"][name] = sha256(content).hexdigest()
@@ -247,7 +247,7 @@ def rewrite(folder: Path, name: str, content: bytes) -> None:
 
 
 def seal(folder: Path, manifest: Any) -> None:
-    """Writes a manifest with a right checksum of its own."""
+    """Write a manifest with a correct checksum."""
     if isinstance(manifest, dict):
         manifest = {key: value for key, value in manifest.items() if key != "checksum"}
         manifest["checksum"] = checkpoint.checksum(manifest)
@@ -281,5 +281,5 @@ def test_a_link_out_of_the_folder_to_itself_or_to_nothing_is_refused(folder: Pat
     assert_refused(folder)
 
 
-def test_a_run_without_checkpoint_is_told_so(tmp_path: Path) -> None:
+def test_a_run_without_checkpoint_is_reported(tmp_path: Path) -> None:
     assert_refused(tmp_path / "checkpoints", named="no checkpoint yet")

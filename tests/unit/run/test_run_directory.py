@@ -1,4 +1,4 @@
-"""A run directory holds all that is needed to use the run, and says in one line what is wrong with it."""
+"""Run directories: complete for use elsewhere, and refused in one line if damaged."""
 
 import json
 import mmap
@@ -33,14 +33,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 @pytest.fixture
 def run(tmp_path: Path, prepared: Prepared) -> RunDirectory:
-    """A run that was created, and nothing more."""
+    """Return a run that was only created."""
     made = RunDirectory(tmp_path / "run")
     made.create(config(tmp_path / "cache"), prepared)
     return made
 
 
 def assert_refused(path: Path, *parts: str) -> None:
-    """Opening the run and reading its configuration must end with one line that has these parts."""
+    """Check that opening the run and reading its configuration fails with one line that has these parts."""
     with pytest.raises(UserError) as error:
         RunDirectory.open(str(path)).config()
     assert_one_line(error.value, *parts)
@@ -95,11 +95,11 @@ def test_a_change_of_the_wrong_kind_is_refused(run: RunDirectory) -> None:
 
 
 def test_a_run_without_best_has_its_last_checkpoint(run: RunDirectory) -> None:
-    assert run.checkpoint_link("best") == "best"  # there is none at all
+    assert run.checkpoint_link("best") == "best"  # there is no record
     run.folder("checkpoints")
     (run.checkpoints / "last").symlink_to("step-00000005")
     assert [run.checkpoint_link(asked) for asked in ("best", "last", "average:2")] == ["last", "last", "average:2"]
-    (run.checkpoints / "best").symlink_to("step-00000004")  # damaged is not the same as not there yet
+    (run.checkpoints / "best").symlink_to("step-00000004")  # a damaged file differs from a missing one
     assert run.checkpoint_link("best") == "best"
 
 
@@ -133,12 +133,12 @@ def test_the_cost_of_training_is_recorded_over_all_starts(run: RunDirectory) -> 
     assert run.facts == {}
     run.add_facts(parameters=900, seconds=10.5, peak_memory_bytes=7_000)
     run.add_facts(parameters=900, seconds=31.0, peak_memory_bytes=5_000)
-    found = RunDirectory.open(str(run.path)).facts
-    assert found == {"parameters": 900, "seconds": 31.0, "peak_memory_bytes": 7_000}
+    actual = RunDirectory.open(str(run.path)).facts
+    assert actual == {"parameters": 900, "seconds": 31.0, "peak_memory_bytes": 7_000}
 
 
-def test_the_peak_of_memory_can_begin_anew() -> None:
-    with mmap.mmap(-1, 100_000_000) as block:  # which goes back at once, where an allocator may keep it
+def test_the_peak_of_memory_can_be_reset() -> None:
+    with mmap.mmap(-1, 100_000_000) as block:  # memory that is returned at once; an allocator may keep it
         for _ in range(100):
             block.write(bytes(1_000_000))
         high = peak_memory()
@@ -148,7 +148,7 @@ def test_the_peak_of_memory_can_begin_anew() -> None:
         assert peak_memory() < high - 50_000_000
 
 
-def test_folders_are_made_when_asked_for(run: RunDirectory) -> None:
+def test_folders_are_created_on_demand(run: RunDirectory) -> None:
     assert not (run.path / "plots").exists()
     assert run.folder("plots") == run.folder("plots") == run.path / "plots"
     assert (run.path / "plots").is_dir()
@@ -185,10 +185,10 @@ def test_creation_that_broke_off_leaves_no_run(
     assert not RunDirectory(tmp_path / "run").exists
 
 
-@pytest.mark.parametrize("found", [2, 0, "1.0", None])
-def test_a_run_of_another_format_is_refused(run: RunDirectory, found: object) -> None:
-    run.write_record({"format": found, "starts": []})
-    assert_refused(run.path, str(run.path), f"format {found}", "reads 1")
+@pytest.mark.parametrize("version", [2, 0, "1.0", None])
+def test_a_run_of_another_format_is_refused(run: RunDirectory, version: object) -> None:
+    run.write_record({"format": version, "starts": []})
+    assert_refused(run.path, str(run.path), f"format {version}", "reads 1")
 
 
 @pytest.mark.parametrize(
@@ -258,16 +258,16 @@ def test_a_split_that_the_run_has_not_is_named_with_the_remedy(run: RunDirectory
 
 
 def test_provenance_says_what_a_start_ran_on() -> None:
-    found = provenance(["seed=3"])
-    assert json.loads(json.dumps(found)) == found
-    assert found["overrides"] == ["seed=3"]
-    assert found["nmt"] == nmt.__version__
-    assert found["libraries"]["torch"] == torch.__version__
-    assert found["threads"] == 1
+    actual = provenance(["seed=3"])
+    assert json.loads(json.dumps(actual)) == actual
+    assert actual["overrides"] == ["seed=3"]
+    assert actual["nmt"] == nmt.__version__
+    assert actual["libraries"]["torch"] == torch.__version__
+    assert actual["threads"] == 1
     root = Path(nmt.__file__).parent.parent
     if (root / ".git").exists():
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
-        assert found["commit"].rstrip("+") == head.stdout.strip()
+        assert actual["commit"].rstrip("+") == head.stdout.strip()
 
 
 def test_the_newest_unfinished_run_of_a_configuration_is_found(tmp_path: Path, prepared: Prepared) -> None:
@@ -278,20 +278,20 @@ def test_the_newest_unfinished_run_of_a_configuration_is_found(tmp_path: Path, p
         os.utime(tmp_path / name / "run.json", ns=(0, int(name)))
     records = list(tmp_path.glob("*/run.json"))
 
-    def found(wanted: Config) -> str | None:
+    def actual(wanted: Config) -> str | None:
         run = newest_unfinished(records, wanted)
         return None if run is None else run.path.name
 
-    elsewhere = replace(same.data, cache=str(cache), workers=3, shard_pairs=9)  # where and how it is prepared
+    elsewhere = replace(same.data, cache=str(cache), workers=3, shard_pairs=9)  # locations and ways of preparation
     moved = replace(same, data=elsewhere, train=replace(same.train, resume="auto"))
-    assert (found(same), found(moved), found(slower), found(replace(same, seed=9))) == ("3", "3", "4", None)
+    assert (actual(same), actual(moved), actual(slower), actual(replace(same, seed=9))) == ("3", "3", "4", None)
     with RunDirectory(tmp_path / "3").locked():
-        assert found(same) == "2"
-    assert found(same) == "3"
+        assert actual(same) == "2"
+    assert actual(same) == "3"
     (tmp_path / "3" / "config.yaml").write_text("seed: 1\n")
-    assert found(same) == "2"
+    assert actual(same) == "2"
     RunDirectory(tmp_path / "2").finish()
-    assert found(same) == "1"
+    assert actual(same) == "1"
 
 
 def test_a_run_is_locked_once(run: RunDirectory) -> None:

@@ -1,4 +1,4 @@
-"""The average of the weights against its recurrence in plain numbers; what is validated and kept is the average."""
+"""Weight average against its recurrence in plain numbers; validation and checkpoints use the average."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,25 +15,25 @@ AVERAGED = replace(SHORT, max_steps=6, accumulate=1, validate_every=2, patience=
 
 
 def history(trainer: Trainer, steps: int) -> list[dict[str, Tensor]]:
-    """The weights before the first step and after each."""
-    found = [weights(trainer.model)]
+    """Return the weights before the first step and after each step."""
+    actual = [weights(trainer.model)]
     for _ in range(steps):
         trainer.update([trainer.batches.next()])
         trainer.progress.step += 1
-        found.append(weights(trainer.model))
-    return found
+        actual.append(weights(trainer.model))
+    return actual
 
 
 @pytest.mark.parametrize("decay", [0.15, 0.25, 0.999])
 def test_it_follows_its_recurrence(tmp_path: Path, decay: float) -> None:
     trainer = build(tmp_path, replace(AVERAGED, ema_decay=decay))
     seen = history(trainer, 8)
-    for name, found in trainer.average.average.items():
+    for name, actual in trainer.average.average.items():
         expected = seen[0][name].double()
         for step in range(1, 9):
             share = min(decay, (1 + step) / (10 + step))
             expected = share * expected + (1 - share) * seen[step][name].double()
-        torch.testing.assert_close(found.double(), expected, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(actual.double(), expected, atol=1e-6, rtol=1e-5)
 
 
 def test_the_average_leaves_the_training_as_it_is(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_without_decay_nothing_is_kept(tmp_path: Path) -> None:
     trainer = build(tmp_path, replace(AVERAGED, ema_decay=0.0))
     history(trainer, 2)
     assert trainer.average.average == {}
-    assert not [name for name in trainer.checkpoint().tensors if name.startswith("weights.")]
+    assert not trainer.state_dict()["average"]
     before = weights(trainer.model)
     with WeightAverage(trainer.model, 0.0).in_place():
         assert_same(weights(trainer.model), before)
@@ -86,7 +86,7 @@ def test_a_skipped_step_is_not_averaged(tmp_path: Path) -> None:
     history(trainer, 1)
     before = {name: value.clone() for name, value in trainer.average.average.items()}
     usual = trainer.objective
-    trainer.objective = lambda model, batch: (usual(model, batch)[0] * float("nan"), *usual(model, batch)[1:])
+    trainer.objective = lambda model, batch: replace(output := usual(model, batch), loss=output.loss * float("nan"))
     trainer.update([batches().next()])
     assert_same(trainer.average.average, before)
 
@@ -98,7 +98,7 @@ def test_an_average_can_be_begun_and_given_up_where_a_training_is_continued(
     first = build(tmp_path, replace(AVERAGED, ema_decay=before))
     first.train()
     then = build(tmp_path, replace(AVERAGED, ema_decay=after))
-    then.restore(load_checkpoint(first.checkpoints, "last"))
+    then.load_checkpoint(load_checkpoint(first.checkpoints, "last"))
     assert_same(weights(then.model), weights(first.model))
     if after:
         assert_same(then.average.average, weights(first.model))

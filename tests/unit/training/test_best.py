@@ -1,4 +1,4 @@
-"""Which validation is the best and which counts as progress, for sequences of BLEU and perplexity."""
+"""Rule of the best validation and of progress, for sequences of BLEU and perplexity."""
 
 import math
 from dataclasses import replace
@@ -24,19 +24,19 @@ def measured(bleu: float, perplexity: float) -> dict[str, float]:
 
 
 UNSPACED: Sequence = [(0.0, 10.9), (0.0, 6.2), (0.0, 4.0), (0.0, 3.1), (0.0, 2.5), (0.0, 2.1), (0.0, 1.9), (0.0, 1.8)]
-"""English to a target without spaces, BLEU by words between spaces: perplexity alone says that the model learns."""
+"""English to a target without spaces, BLEU by words between spaces: only perplexity shows that the model learns."""
 SPACED: Sequence = [(2.1, 60.0), (9.7, 25.0), (21.0, 12.0), (19.5, 10.0), (24.0, 9.0), (23.9, 8.5), (24.0, 9.5)]
 
 
 def marks(sequence: Sequence, metric: Metric = Metric.bleu) -> tuple[str, int]:
-    """For each validation b (best), p (progress alone) or a dot, and the number of the best one, from 1."""
-    progress, found = Progress(), ""
+    """For each validation b (best), p (only progress) or a dot, and the number of the best one, from 1."""
+    progress, actual = Progress(), ""
     for step, (bleu, perplexity) in enumerate(sequence, 1):
         progress.step = step
         verdict = record_validation(measured(bleu, perplexity), progress, metric)
-        found += "b" if verdict.best else "p" if verdict.progress else "."
+        actual += "b" if verdict.best else "p" if verdict.progress else "."
         assert verdict.progress == (progress.since_best == 0)
-    return found, progress.best_step
+    return actual, progress.best_step
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_perplexity_and_loss_know_no_bleu(metric: Metric) -> None:
 
 @pytest.mark.parametrize("sequence", [SPACED, [(LEAST_BLEU + x, 50 - x) for x in (0.1, 0.3, 0.2, 9, 8, 9.5, 9.4)]])
 def test_where_bleu_means_something_and_no_two_are_equal_the_highest_is_best(sequence: Sequence) -> None:
-    """As it was before perplexity had a say: default trainings keep their best checkpoint."""
+    """Check the earlier rule without perplexity: default trainings keep their best checkpoint."""
     bleus = [bleu for bleu, _ in sequence]
     assert marks(sequence)[1] == bleus.index(max(bleus)) + 1
 
@@ -87,14 +87,14 @@ def scripted(folder: Path, sequence: Sequence, patience: int, optim: OptimConfig
     return trainer
 
 
-def test_a_training_at_bleu_zero_goes_on_while_perplexity_falls_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+def test_a_training_at_bleu_zero_continues_while_perplexity_falls_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     trainer = scripted(tmp_path, UNSPACED, patience=1)
     trainer.train()
     assert (trainer.progress.step, trainer.progress.stopped) == (len(UNSPACED), False)
     step, kept = load_weights(trainer.checkpoints, "best")
     assert step == len(UNSPACED)
     assert all((kept[name] == weight).all() for name, weight in weights(trainer.model).items())
-    assert trainer.schedule.lowered == 1.0  # the plateau schedule, which waits for no validation
+    assert trainer.schedule.lowered == 1.0  # the plateau schedule with a patience of 0
 
 
 def test_a_training_at_bleu_zero_stops_when_perplexity_rises(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_rule_is_the_same_after_an_interruption(tmp_path: Path) -> None:
     for end in range(1, len(sequence) + 1):
         part = scripted(tmp_path / "parts", sequence, patience=0)
         if part.checkpoints.exists():
-            part.restore(load_checkpoint(part.checkpoints, "last"))
+            part.load_checkpoint(load_checkpoint(part.checkpoints, "last"))
         part.config = replace(part.config, max_steps=end)
         part.train()
     expected = {
@@ -137,7 +137,7 @@ def test_a_checkpoint_of_a_version_without_this_rule_is_continued(
     for name in ("best_perplexity", "bleu_means_something", "highest_bleu"):
         del checkpoint.state["progress"][name]
     again = scripted(tmp_path, sequence, patience=0)
-    again.restore(checkpoint)
+    again.load_checkpoint(checkpoint)
     again.train()
     assert again.progress.best_step == best
 

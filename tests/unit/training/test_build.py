@@ -1,4 +1,4 @@
-"""What build_trainer puts together: the objective that was asked for, and the weights and tokenizers of another run."""
+"""build_trainer: the configured objective, and the weights and tokenizers of another run."""
 
 import shutil
 from dataclasses import replace
@@ -9,7 +9,6 @@ import torch
 from test_objectives import TGT, WHOLE, tiny_model
 from tiny_training import assert_same, weights
 
-from nmt.cli.train import create_run, fine_tuned
 from nmt.config import (
     Config,
     DataConfig,
@@ -27,9 +26,10 @@ from nmt.config import (
 )
 from nmt.config.data import CleaningConfig, TextFiles
 from nmt.data import UNK_ID, prepare
-from nmt.data.sampling import BPEDropout, UnigramSampler
+from nmt.data.subword_sampling import BPEDropout, UnigramSampler
 from nmt.errors import UserError
 from nmt.metrics import sentence_scores
+from nmt.pipeline import create_run, prepare_corpus, with_base_tokenizer
 from nmt.run import Checkpoint, RunDirectory, identity, save_checkpoint
 from nmt.training import Tracker, Trainer, build_trainer
 from nmt.training.build import build_objective
@@ -42,19 +42,19 @@ CPU = torch.device("cpu")
 
 
 class Letters:
-    """In place of a tokenizer."""
+    """Stand-in for a tokenizer."""
 
     def decode(self, ids: list[list[int]]) -> list[str]:
         return [" ".join("abcdefghijklmnop"[i] for i in line) for line in ids]
 
 
 def built(train: TrainConfig, optim: OptimConfig | None = None, step: int = 0) -> float:
-    """The loss of the objective that is built for a seeded model."""
+    """Return the loss of the built objective for a seeded model."""
     model = tiny_model()
     for part in (model.encoder, model.decoder):
         part.dropout.probability = 0.3
     torch.manual_seed(2)
-    return build_objective(train, optim or OptimConfig(), Letters(), "none", lambda: step)(model, WHOLE)[0].item()
+    return build_objective(train, optim or OptimConfig(), Letters(), "none", lambda: step)(model, WHOLE).loss.item()
 
 
 def expected(objective: object) -> float:
@@ -62,7 +62,7 @@ def expected(objective: object) -> float:
     for part in (model.encoder, model.decoder):
         part.dropout.probability = 0.3
     torch.manual_seed(2)
-    return objective(model, WHOLE)[0].item()
+    return objective(model, WHOLE).loss.item()
 
 
 def test_every_key_has_its_part_in_the_objective() -> None:
@@ -81,13 +81,13 @@ def test_every_key_has_its_part_in_the_objective() -> None:
 
 @pytest.mark.parametrize("metric", list(SentenceMetric))
 def test_the_risk_is_in_points_of_the_metric(metric: SentenceMetric, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an alpha of 0 all candidates count the same."""
+    """Use an alpha of 0, with which all candidates have the same weight."""
     drawn = [[[8, 9, 4]], [[10, 11, 4, 7, 6], [5]], [[]], [[8], [7]]]
     monkeypatch.setattr(risk, "sample", lambda *given: drawn)
     train = TrainConfig(objective=ObjectiveKind.risk, risk_metric=metric, risk_samples=2, risk_alpha=0.0)
     total = 0.0
     for reference, own in zip(TGT, drawn, strict=True):
-        candidates = [reference] + [each for each in own if each != reference]
+        candidates = [reference] + [ids for ids in own if ids != reference]
         texts = Letters().decode(candidates), Letters().decode([reference] * len(candidates))
         total += sum(100 - score for score in sentence_scores(*texts, metric, "none")) / len(candidates)
     assert built(train) == pytest.approx(total, rel=1e-5)
@@ -107,12 +107,12 @@ def config(folder: Path, **train: object) -> Config:
 
 
 def trainer_of(config: Config, run: RunDirectory) -> Trainer:
-    return build_trainer(config, run, Tracker(run.path, config.tracking, {}), CPU, False)
+    return build_trainer(config, run, prepare_corpus(config, run), Tracker(run.path, config.tracking, {}), CPU, False)
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    """A run with a best checkpoint of an untrained model."""
+    """Return a run with a best checkpoint of an untrained model."""
     folder = tmp_path_factory.mktemp("base")
     made, settings = RunDirectory(folder / "run"), config(folder)
     made.create(settings, prepare(settings.data))
@@ -122,7 +122,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 
 def tuning(base: RunDirectory, folder: Path) -> tuple[Config, RunDirectory]:
-    """A new run on other sentences that starts from the base."""
+    """Return a new run on other sentences that starts from the base."""
     settings = config(folder, init_from=str(base.path))
     settings.data.phrasebook = PhrasebookConfig(train=100, valid=4, test=6, seed=9)
     settings.seed = 5
@@ -162,24 +162,26 @@ def test_a_fine_tuning_that_is_continued_needs_the_base_no_more(base: RunDirecto
 
 def test_the_configuration_takes_over_the_tokenizer_and_only_probabilities_may_differ(base: RunDirectory) -> None:
     own = Config(model=ModelConfig(embed_size=8, hidden_size=8, dropout=0.7))
-    taken = fine_tuned(own, str(base.path))
+    taken = with_base_tokenizer(own, str(base.path))
     assert taken.data.tokenizer == base.config().data.tokenizer != own.data.tokenizer
     assert taken.model == own.model
     own.model.hidden_size, own.model.embed_size = 10, 12
     said = r"^train\.init_from=.* has model\.embed_size=8 \(here 12\), model\.hidden_size=8 \(here 10\); give the same$"
     with pytest.raises(UserError, match=said):
-        fine_tuned(own, str(base.path))
+        with_base_tokenizer(own, str(base.path))
 
 
 def test_a_vocabulary_of_ones_own_beside_that_of_the_base_is_refused(base: RunDirectory, tmp_path: Path) -> None:
     own = config(tmp_path, init_from=str(base.path))
     same = own.data.tokenizer.vocab_size
-    assert fine_tuned(own, str(base.path), ["data.tokenizer.vocab_size", "data.name"]).data.tokenizer
+    assert with_base_tokenizer(own, str(base.path), ["data.tokenizer.vocab_size", "data.name"]).data.tokenizer
     own.data.tokenizer.vocab_size = 777
     said = rf"^data\.tokenizer\.vocab_size=777 has no effect: .* with vocab_size={same}; leave the key out$"
     with pytest.raises(UserError, match=said):
-        fine_tuned(own, str(base.path), ["data.tokenizer.vocab_size"])
-    assert fine_tuned(own, str(base.path)).data.tokenizer.vocab_size == same  # of a file, which is for other trainings
+        with_base_tokenizer(own, str(base.path), ["data.tokenizer.vocab_size"])
+    assert (
+        with_base_tokenizer(own, str(base.path)).data.tokenizer.vocab_size == same
+    )  # the value of a file, which also serves other trainings
 
 
 def test_text_that_the_vocabulary_of_the_base_cannot_write_is_refused(
@@ -249,7 +251,7 @@ def test_the_sampler_is_that_of_the_tokenizer(tmp_path: Path, kind: SubwordType,
     run = RunDirectory(tmp_path / "run")
     run.create(settings, prepare(settings.data))
     trainer = trainer_of(settings, run)
-    assert {type(each) for each in trainer.batches.sampling.samplers} == {sampler}
+    assert set(map(type, trainer.batches.sampling.samplers)) == {sampler}
     stored = trainer.batches.store
     batch = trainer.batches.next()
     assert any(

@@ -1,4 +1,4 @@
-"""Validations, checkpoints and patience counted in epochs, and what an interruption within an epoch leaves behind."""
+"""Validations, checkpoints and patience counted in epochs, and interruptions within an epoch."""
 
 import signal
 from dataclasses import replace
@@ -12,7 +12,7 @@ from nmt.errors import Interrupted
 from nmt.run import load_average, load_checkpoint
 from nmt.run.checkpoint import steps
 
-BATCHES = -(-len(SRC) // SHORT.batch_size)  # of an epoch: 6
+BATCHES = -(-len(SRC) // SHORT.batch_size)  # per epoch: 6
 EPOCHS = replace(
     SHORT,
     max_steps=14,
@@ -31,11 +31,11 @@ def validated(folder: Path) -> list[float]:
 
 def test_an_epoch_ends_with_its_last_batch_and_not_with_the_next_ones_first() -> None:
     source = batches()
-    found = []
+    actual = []
     for _ in range(2 * BATCHES + 1):
         source.next()
-        found.append(source.finished_epochs)
-    assert found == [0] * (BATCHES - 1) + [1] * BATCHES + [2] * 2
+        actual.append(source.finished_epochs)
+    assert actual == [0] * (BATCHES - 1) + [1] * BATCHES + [2] * 2
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,12 @@ def test_an_epoch_ends_with_its_last_batch_and_not_with_the_next_ones_first() ->
     [
         (1, 1, [6, 12, 14]),
         (1, 2, [12, 14]),
-        (4, 1, [2, 3, 5, 6, 8, 9, 11, 12, 14]),  # step 2 reads batches 5 to 8, the last of the first epoch among them
-        (12, 3, [2, 3, 5, 6, 8, 9, 11, 12, 14]),  # two epochs a step: a multiple of three is reached in or before it
+        (
+            4,
+            1,
+            [2, 3, 5, 6, 8, 9, 11, 12, 14],
+        ),  # step 2 reads batches 5 to 8, which include the last one of the first epoch
+        (12, 3, [2, 3, 5, 6, 8, 9, 11, 12, 14]),  # two epochs per step: a multiple of three is reached in or before it
     ],
 )
 def test_it_validates_after_the_step_that_reads_the_last_batch_of_an_epoch(
@@ -80,7 +84,7 @@ def test_an_interruption_within_an_epoch_does_not_change_what_is_averaged(tmp_pa
         build(interrupted, EPOCHS, PLAIN, objective=stop).train()
     trainer = build(interrupted, EPOCHS, PLAIN)
     assert load_checkpoint(trainer.checkpoints, "last").step == step
-    trainer.restore(load_checkpoint(trainer.checkpoints, "last"))
+    trainer.load_checkpoint(load_checkpoint(trainer.checkpoints, "last"))
     trainer.train()
     assert lines(interrupted) == lines(whole)
     assert steps(interrupted / "checkpoints") == steps(whole / "checkpoints") == [14, 12, 6][: 2 + (step < 0)]
@@ -92,7 +96,7 @@ def test_two_interruptions_in_one_epoch_leave_the_checkpoints_of_epochs_alone(tm
     for calls in (8, 1):  # in steps 8 and 9
         trainer = build(tmp_path, EPOCHS, objective=calling(lambda: signal.raise_signal(signal.SIGTERM), call=calls))
         if trainer.checkpoints.exists():
-            trainer.restore(load_checkpoint(trainer.checkpoints, "last"))
+            trainer.load_checkpoint(load_checkpoint(trainer.checkpoints, "last"))
         with pytest.raises(Interrupted):
             trainer.train()
     assert steps(tmp_path / "checkpoints") == [9, 6]

@@ -73,18 +73,18 @@ def test_cosine_is_torchs_and_ends_at_its_last_ratio() -> None:
 
 def test_halving_follows_its_timetable() -> None:
     rates = schedule("halving", warmup=0, halve_after=6, halve_every=3)
-    found = [rates.learning_rate(step) / PEAK for step in range(1, 15)]
-    assert found == [1] * 6 + [1 / 2] * 3 + [1 / 4] * 3 + [1 / 8] * 2
+    actual = [rates.learning_rate(step) / PEAK for step in range(1, 15)]
+    assert actual == [1] * 6 + [1 / 2] * 3 + [1 / 4] * 3 + [1 / 8] * 2
     assert [key for key, _ in OptimConfig(schedule=ScheduleKind.halving).problems()] == ["halve_every"]
 
 
 def test_plateau_halves_after_one_validation_more_than_its_patience() -> None:
     rates = schedule("plateau", plateau_patience=2)
-    found = []
+    actual = []
     for improved in (True, False, False, True, False, False, False, False, False, False):
-        rates.validated(improved)
-        found.append(rates.learning_rate(50) / PEAK)
-    assert found == [1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+        rates.update_plateau(improved)
+        actual.append(rates.learning_rate(50) / PEAK)
+    assert actual == [1, 1, 1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25]
 
 
 @pytest.mark.parametrize("patience", [0, 1, 3])
@@ -97,21 +97,21 @@ def test_plateau_lowers_when_torchs_scheduler_does(patience: int) -> None:
         improved = validation == 0 or random_source.random() < 0.3
         score += improved
         theirs.step(score if improved else -1)
-        rates.validated(improved)
+        rates.update_plateau(improved)
         assert rates.learning_rate(50) == pytest.approx(dummy.param_groups[0]["lr"])
 
 
-def test_a_schedule_put_back_from_its_state_goes_on_the_same() -> None:
+def test_a_schedule_restored_from_its_state_continues_the_same() -> None:
     whole, first = (schedule("plateau", plateau_patience=1) for _ in range(2))
     history = [True, False, False, False, True, False, False, False, False]
     for improved in history:
-        whole.validated(improved)
+        whole.update_plateau(improved)
     for improved in history[:4]:
-        first.validated(improved)
+        first.update_plateau(improved)
     second = schedule("plateau", plateau_patience=1)
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     for improved in history[4:]:
-        second.validated(improved)
+        second.update_plateau(improved)
     assert second.learning_rate(50) == whole.learning_rate(50) == PEAK / 8
     assert second.state_dict() == whole.state_dict()
 
@@ -176,7 +176,7 @@ def take_steps(model: nn.Module, optimizer: Optimizer, steps: range) -> None:
 
 @pytest.mark.parametrize("kind", list(OptimizerKind))
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_an_optimizer_put_back_from_its_tensors_goes_on_bit_for_bit(kind: OptimizerKind, momentum: float) -> None:
+def test_an_optimizer_restored_from_its_tensors_continues_bit_for_bit(kind: OptimizerKind, momentum: float) -> None:
     config = OptimConfig(kind, 0.01, weight_decay=0.1, momentum=momentum)
     torch.manual_seed(0)
     model, other = nn.Linear(3, 2), nn.Linear(3, 2)
@@ -190,9 +190,9 @@ def test_an_optimizer_put_back_from_its_tensors_goes_on_bit_for_bit(kind: Optimi
         take_steps(trained, trained_optimizer, range(5, 9))
     assert torch.equal(other.weight, model.weight)
     assert torch.equal(other.bias, model.bias)
-    found, expected = optimizer_tensors(other_optimizer), optimizer_tensors(optimizer)
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    actual, expected = optimizer_tensors(other_optimizer), optimizer_tensors(optimizer)
+    assert actual.keys() == expected.keys()
+    assert all(torch.equal(actual[name], expected[name]) for name in expected)
 
 
 def test_tensors_are_named_by_parameter_and_moment() -> None:
@@ -215,8 +215,8 @@ def with_gradients() -> nn.ParameterList:
 def test_gradients_are_scaled_down_to_the_norm_and_never_up(max_norm: float, expected: list[float]) -> None:
     parameters = with_gradients()
     assert clip_gradients(parameters, max_norm).item() == pytest.approx(5.0)
-    found = [*parameters[0].grad.tolist(), *parameters[1].grad.tolist()]
-    assert found == pytest.approx(expected, rel=1e-5)
+    actual = [*parameters[0].grad.tolist(), *parameters[1].grad.tolist()]
+    assert actual == pytest.approx(expected, rel=1e-5)
     assert parameters[2].grad is None
 
 

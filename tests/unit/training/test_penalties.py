@@ -1,4 +1,4 @@
-"""AR, TAR, L1 and L2 against their formulas written out; without them the loss is what it was."""
+"""AR, TAR, L1 and L2 against their formulas written out; without them the loss is unchanged."""
 
 import itertools
 from dataclasses import replace
@@ -16,7 +16,7 @@ from nmt.training.objectives.likelihood import activation_penalty, cross_entropy
 
 
 def by_hand(vectors: Tensor, ar: float, tar: float) -> float:
-    """The two sums, sentence by sentence and step by step."""
+    """Compute the two sums sentence by sentence and step by step."""
     size = change = 0.0
     for column, line in enumerate(TGT):
         steps = vectors[: len(line) + 1, column].tolist()
@@ -39,11 +39,10 @@ def test_activations_are_penalised_by_the_formula_and_padding_is_not(ar: float, 
 
 def test_the_objective_adds_the_penalties_of_its_activations() -> None:
     vectors = torch.randn(*WHOLE.tgt_out.shape, 12, generator=torch.Generator().manual_seed(1))
-    plain, _, plain_logs = cross_entropy(0.1)(giving(vectors), WHOLE)
-    loss, tokens, logs = cross_entropy(0.1, ar=2.0, tar=0.5)(giving(vectors), WHOLE)
-    assert loss.item() - plain.item() == pytest.approx(by_hand(vectors, 2.0, 0.5), rel=1e-4)
-    assert tokens == WHOLE.tokens
-    assert logs["nll"].item() == plain_logs["nll"].item()
+    plain = cross_entropy(0.1)(giving(vectors), WHOLE)
+    output = cross_entropy(0.1, ar=2.0, tar=0.5)(giving(vectors), WHOLE)
+    assert output.loss.item() - plain.loss.item() == pytest.approx(by_hand(vectors, 2.0, 0.5), rel=1e-4)
+    assert output.nll.item() == plain.nll.item()
 
 
 def test_the_weights_are_all_matrices_and_no_bias() -> None:
@@ -62,15 +61,16 @@ def test_the_weights_are_all_matrices_and_no_bias() -> None:
 @pytest.mark.parametrize(("l1", "l2"), [(0.01, 0.0), (0.0, 0.02), (0.01, 0.02)])
 def test_weights_are_penalised_by_the_formula(l1: float, l2: float) -> None:
     model = tiny_model()
-    plain, tokens, _ = cross_entropy(0.1)(model, WHOLE)
-    loss, _, _ = with_weight_penalty(cross_entropy(0.1), l1, l2)(model, WHOLE)
+    tokens = WHOLE.tokens
+    plain = cross_entropy(0.1)(model, WHOLE).loss
+    loss = with_weight_penalty(cross_entropy(0.1), l1, l2)(model, WHOLE).loss
     flat = [weight for matrix in penalised_weights(model) for weight in matrix.detach().flatten().tolist()]
     penalty = l1 * sum(map(abs, flat)) + l2 / 2 * sum(weight * weight for weight in flat)
     assert (loss - plain).item() / tokens == pytest.approx(penalty, rel=1e-3)
-    expected = gradients(model, cross_entropy(0.1)(model, WHOLE)[0])
-    found = gradients(model, loss)
+    expected = gradients(model, cross_entropy(0.1)(model, WHOLE).loss)
+    actual = gradients(model, loss)
     for parameter, one, other, name in zip(
-        model.parameters(), found, expected, dict(model.named_parameters()), strict=True
+        model.parameters(), actual, expected, dict(model.named_parameters()), strict=True
     ):
         by_formula = other + tokens * (l1 * parameter.sign() + l2 * parameter)
         if parameter.dim() == 1:
@@ -83,7 +83,7 @@ def test_weights_are_penalised_by_the_formula(l1: float, l2: float) -> None:
 
 
 def test_a_step_of_several_batches_is_penalised_once(tmp_path: Path) -> None:
-    """l2 on the weights is what weight decay of plain descent does, but for the biases."""
+    """Compare l2 with weight decay of plain gradient descent, to which it is equal except for the biases."""
     batches = [make_batch(SRC[part], TINY_TGT[part], range(8)[part]) for part in (slice(0, 3), slice(3, 8))]
     before = {}
     moved = []

@@ -1,4 +1,4 @@
-"""A training is the same to the bit each time: run again, or interrupted at any step and continued."""
+"""Bitwise reproducibility of training: repeated, or interrupted at any step and continued."""
 
 import os
 import signal
@@ -16,14 +16,14 @@ from nmt.errors import Interrupted
 from nmt.run import load_checkpoint, load_weights
 from nmt.training import Trainer
 
-END = 12  # where patience ends it
+END = 12  # step at which patience ends the training
 
 
-def assert_same_run(found: Path, expected: Path) -> None:
-    """Weights, optimizer, random generators, position, counts and metrics are equal to the bit."""
-    assert lines(found) == lines(expected)
+def assert_same_run(actual: Path, expected: Path) -> None:
+    """Check that weights, optimizer, random states, position, counts and metrics are equal to the bit."""
+    assert lines(actual) == lines(expected)
     for link in ("last", "best"):
-        mine, theirs = (load_checkpoint(folder / "checkpoints", link) for folder in (found, expected))
+        mine, theirs = (load_checkpoint(folder / "checkpoints", link) for folder in (actual, expected))
         assert mine.step == theirs.step
         assert_same(mine.weights, theirs.weights)
         assert_same(mine.tensors, theirs.tensors)
@@ -32,7 +32,7 @@ def assert_same_run(found: Path, expected: Path) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training that was never interrupted."""
+    """Run a training without interruption."""
     folder = tmp_path_factory.mktemp("whole")
     build(folder).train()
     return folder
@@ -40,19 +40,19 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a disk keeps when the power fails is not tested here, and takes half the time."""
+    """Disable fsync: power failures are not tested here, and it takes half the time."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def restored(folder: Path, **options: Any) -> Trainer:
-    """As another process would: everything is built anew, and then restored."""
+    """Build everything again, as another process would, and load the last checkpoint."""
     trainer = build(folder, **options)
     torch.manual_seed(99)
-    trainer.restore(load_checkpoint(trainer.checkpoints, "last"))
+    trainer.load_checkpoint(load_checkpoint(trainer.checkpoints, "last"))
     return trainer
 
 
-def go_on(folder: Path, **options: Any) -> None:
+def continue_training(folder: Path, **options: Any) -> None:
     restored(folder, **options).train()
 
 
@@ -81,19 +81,19 @@ def test_stopped_by_a_signal_and_continued_it_is_the_same_to_the_bit(whole: Path
     with pytest.raises(Interrupted, match="SIGTERM"):
         build(tmp_path, objective=stop).train()
     assert load_checkpoint(tmp_path / "checkpoints", "last").step == step
-    go_on(tmp_path)
+    continue_training(tmp_path)
     assert_same_run(tmp_path, whole)
 
 
 def test_stopped_after_every_step_it_is_the_same_to_the_bit(whole: Path, tmp_path: Path) -> None:
-    """Many times, so that nothing which is lost a little at a time goes unseen."""
+    """Interrupt after every step, so that small losses add up and are detected."""
     stop = calling(lambda: signal.raise_signal(signal.SIGINT), call=1)
     with pytest.raises(Interrupted):
         build(tmp_path, objective=stop).train()
     for _ in range(END - 1):
         stop = calling(lambda: signal.raise_signal(signal.SIGINT), call=1)
         with pytest.raises(Interrupted):
-            go_on(tmp_path, objective=stop)
+            continue_training(tmp_path, objective=stop)
     assert_same_run(tmp_path, whole)
 
 
@@ -115,7 +115,7 @@ def test_broken_off_between_checkpoints_and_continued_it_is_the_same_to_the_bit(
     with (tmp_path / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"step": 99, "train/loss": 1.0}\n{"step": 9')
     (tmp_path / "checkpoints" / "step-00000008.tmp").mkdir()
-    go_on(tmp_path)
+    continue_training(tmp_path)
     assert_same_run(tmp_path, whole)
 
 
@@ -135,19 +135,19 @@ def test_broken_off_while_it_saves_its_best_and_continued_it_is_the_same_to_the_
         with pytest.raises(PowerCut):
             trainer.train()
     assert load_checkpoint(tmp_path / "checkpoints", "last").step == 6
-    go_on(tmp_path)
+    continue_training(tmp_path)
     assert_same_run(tmp_path, whole)
 
 
 @pytest.mark.parametrize("kind", list(OptimizerKind))
-def test_every_optimizer_goes_on_to_the_bit_in_bfloat16_too(tmp_path: Path, kind: OptimizerKind) -> None:
+def test_every_optimizer_continues_to_the_bit_in_bfloat16_too(tmp_path: Path, kind: OptimizerKind) -> None:
     optim = OptimConfig(kind, 0.01, momentum=0.9, warmup_steps=2)
     options: dict[str, Any] = {"config": replace(SHORT, max_steps=5), "optim": optim, "bfloat16": True}
     build(tmp_path / "whole", **options).train()
     stop = calling(lambda: signal.raise_signal(signal.SIGINT), call=7)
     with pytest.raises(Interrupted, match="SIGINT"):
         build(tmp_path / "parts", objective=stop, **options).train()
-    go_on(tmp_path / "parts", **options)
+    continue_training(tmp_path / "parts", **options)
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
     _, kept = load_weights(tmp_path / "parts" / "checkpoints", "last")
     assert {tensor.dtype for tensor in kept.values()} == {torch.float32}
@@ -172,12 +172,12 @@ def test_every_model_gives_the_same_bits_when_it_is_continued(tmp_path: Path, sh
     stop = calling(lambda: signal.raise_signal(signal.SIGINT), call=3)
     with pytest.raises(Interrupted):
         build(tmp_path / "parts", objective=stop, **options).train()
-    go_on(tmp_path / "parts", **options)
+    continue_training(tmp_path / "parts", **options)
     assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
-def test_every_way_of_training_goes_on_to_the_bit(tmp_path: Path, way: dict[str, Any]) -> None:
+def test_every_way_of_training_continues_to_the_bit(tmp_path: Path, way: dict[str, Any]) -> None:
     config = replace(SHORT, max_steps=7, **way)
     build(tmp_path / "whole", config).train()
     stopped = build(tmp_path / "parts", config)
@@ -192,5 +192,5 @@ def test_every_way_of_training_goes_on_to_the_bit(tmp_path: Path, way: dict[str,
 
 def test_a_finished_training_that_is_continued_does_nothing(whole: Path, tmp_path: Path) -> None:
     build(tmp_path).train()
-    go_on(tmp_path, objective=calling(cut_power, call=1))
+    continue_training(tmp_path, objective=calling(cut_power, call=1))
     assert_same_run(tmp_path, whole)

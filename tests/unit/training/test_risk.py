@@ -25,14 +25,14 @@ DRAWN = [[[8, 9], [8], [], [8, 8, 8]], [[11], [10, 4], [11], [11]]]
 
 
 def log_prob(model: Seq2Seq, src: list[int], tgt: list[int]) -> Tensor:
-    """log P(tgt | src), word by word, of a sentence alone."""
+    """Compute log P(tgt | src) of a single sentence word by word."""
     batch = make_batch([src], [tgt], [0])
     log_probs = model(batch.src, batch.src_mask, batch.tgt_in).log_softmax(-1)
     return sum(log_probs[t, 0, word] for t, word in enumerate([*tgt, EOS_ID]))
 
 
 def differences(hypotheses: list[list[int]], references: list[list[int]]) -> list[float]:
-    """A loss that can be followed: words that are not at their place, and 10 for the wrong length."""
+    """Return the number of words in the wrong place, plus 10 for the wrong length."""
     return [
         sum(a != b for a, b in zip(one, other, strict=False)) + 10.0 * (len(one) != len(other))
         for one, other in zip(hypotheses, references, strict=True)
@@ -42,10 +42,10 @@ def differences(hypotheses: list[list[int]], references: list[list[int]]) -> lis
 def test_log_probabilities_of_candidates_are_those_of_each_pair_alone() -> None:
     model = tiny_model()
     candidates = [DRAWN[0], [[11], [10, 4]]]
-    found = sequence_log_probs(model, BATCH, candidates)
-    assert list(map(len, found)) == [4, 2]
+    actual = sequence_log_probs(model, BATCH, candidates)
+    assert list(map(len, actual)) == [4, 2]
     alone = [log_prob(model, src, ids) for src, drawn in zip(SRC, candidates, strict=True) for ids in drawn]
-    torch.testing.assert_close(torch.cat(found), torch.stack(alone))
+    torch.testing.assert_close(torch.cat(actual), torch.stack(alone))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_log_probabilities_of_candidates_are_those_of_each_pair_alone() -> None:
     ids=str,
 )
 def test_candidates_are_scored_with_one_dropout_in_encoder_and_decoder(settings: dict[str, Any]) -> None:
-    """Equal candidates have equal probabilities, and those of another pass are others."""
+    """Compare equal candidates within a pass, which have equal probabilities, and between passes, which do not."""
     torch.manual_seed(1)
     config = ModelConfig(embed_size=8, hidden_size=8, decoder_layers=2, **{"dropout": 0.0, **settings})
     model = build_model(config, Vocabulary(12, 12, PAD_ID, BOS_ID)).train()
@@ -80,47 +80,46 @@ def test_candidates_are_scored_with_one_dropout_in_encoder_and_decoder(settings:
 def test_loss_and_gradient_follow_the_equation(alpha: float, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
     monkeypatch.setattr(module, "sample", lambda *given: DRAWN)
-    loss, tokens, logs = risk(differences, 4, alpha, 1.0, with_reference=True)(model, BATCH)
+    output = risk(differences, 4, alpha, 1.0, with_reference=True)(model, BATCH)
     expected = torch.zeros(())
     for src, tgt, drawn in zip(SRC, TGT, DRAWN, strict=True):
         space = [list(ids) for ids in {tuple(ids) for ids in [tgt, *drawn]}]
         weights = [(alpha * log_prob(model, src, ids)).exp() for ids in space]
         costs = differences(space, [tgt] * len(space))
         expected = expected + sum(w * cost for w, cost in zip(weights, costs, strict=True)) / sum(weights)
-    torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(gradients(model, loss), gradients(model, expected), atol=1e-5, rtol=1e-4)
-    assert tokens == BATCH.tokens
+    torch.testing.assert_close(output.loss, expected)
+    torch.testing.assert_close(gradients(model, output.loss), gradients(model, expected), atol=1e-5, rtol=1e-4)
     likelihood = sum(log_prob(model, *pair) for pair in zip(SRC, TGT, strict=True))
-    torch.testing.assert_close(logs["nll"], -likelihood.detach())
+    torch.testing.assert_close(output.nll, -likelihood.detach())
 
 
 def test_without_the_reference_it_counts_where_it_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is in the first sentence's samples, and not in the second's."""
+    """Use samples that contain the reference of the first sentence and not of the second."""
     model = tiny_model()
     monkeypatch.setattr(module, "sample", lambda *given: DRAWN)
-    loss, _, logs = risk(differences, 4, 0.5, 1.0, with_reference=False)(model, BATCH)
+    output = risk(differences, 4, 0.5, 1.0, with_reference=False)(model, BATCH)
     expected = torch.zeros(())
     for src, tgt, drawn in zip(SRC, TGT, DRAWN, strict=True):
         space = [list(ids) for ids in {tuple(ids) for ids in drawn}]
         weights = [(0.5 * log_prob(model, src, ids)).exp() for ids in space]
         costs = differences(space, [tgt] * len(space))
         expected = expected + sum(w * cost for w, cost in zip(weights, costs, strict=True)) / sum(weights)
-    torch.testing.assert_close(loss, expected)
-    torch.testing.assert_close(gradients(model, loss), gradients(model, expected), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(output.loss, expected)
+    torch.testing.assert_close(gradients(model, output.loss), gradients(model, expected), atol=1e-5, rtol=1e-4)
     likelihood = sum(log_prob(model, *pair) for pair in zip(SRC, TGT, strict=True))
-    torch.testing.assert_close(logs["nll"], -likelihood.detach())
+    torch.testing.assert_close(output.nll, -likelihood.detach())
 
 
 def test_a_step_against_the_gradient_lowers_the_risk(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
     monkeypatch.setattr(module, "sample", lambda *given: DRAWN)
     objective = risk(differences, 4, 1.0, 1.0, with_reference=True)
-    before = objective(model, BATCH)[0]
+    before = objective(model, BATCH).loss
     before.backward()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter -= 0.05 * parameter.grad
-    assert objective(model, BATCH)[0] < before
+    assert objective(model, BATCH).loss < before
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
@@ -130,10 +129,10 @@ def test_samples_are_drawn_from_the_model(temperature: float) -> None:
         model.output_bias[EOS_ID] = 2.0
         model.output_bias[10:] = -1e9
     torch.manual_seed(1)
-    (found,) = sample(model, make_batch([[4, 5]], [[6]], [0]), 6000, temperature)
-    assert len(found) == 6000
+    (actual,) = sample(model, make_batch([[4, 5]], [[6]], [0]), 6000, temperature)
+    assert len(actual) == 6000
     banned = [PAD_ID, UNK_ID, BOS_ID]
-    counts = Counter(map(tuple, found))
+    counts = Counter(map(tuple, actual))
 
     def exact(ids: list[int]) -> float:
         batch = make_batch([[4, 5]], [ids], [0])
@@ -156,14 +155,14 @@ def test_every_sentence_has_its_own_samples_without_dropout() -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter)
-        model.output_weight.mul_(50)  # so sure that sampling is greedy search
+        model.output_weight.mul_(50)  # logits so large that sampling is greedy search
         model.output_bias[EOS_ID] = -1e9
-    found = sample(model, BATCH, 3, 1.0)
+    actual = sample(model, BATCH, 3, 1.0)
     assert model.training
-    for source, drawn in zip(SRC, found, strict=True):
+    for source, drawn in zip(SRC, actual, strict=True):
         alone = make_batch([source], [[8, 9]], [0])
         assert drawn == sample(model, alone, 1, 1.0)[0] * 3
-    assert found[0] != found[1]
+    assert actual[0] != actual[1]
 
 
 def test_the_mode_is_given_back_when_sampling_fails(monkeypatch: pytest.MonkeyPatch) -> None:

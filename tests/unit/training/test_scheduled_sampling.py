@@ -1,4 +1,4 @@
-"""The decay by the paper's formulas, and what the decoder reads: true words, and draws from the model itself."""
+"""Decay against the paper's formulas, and the decoder's input: true words and draws from the model."""
 
 import math
 from dataclasses import replace
@@ -11,7 +11,7 @@ from nmt.config import SamplingDecay, TrainConfig
 from nmt.data import BOS_ID, Batch, make_batch
 from nmt.models import Seq2Seq
 from nmt.training.objectives.likelihood import cross_entropy
-from nmt.training.objectives.scheduled_sampling import mixture, scheduled_sampling, share_of_truth
+from nmt.training.objectives.scheduled_sampling import mix_in_samples, scheduled_sampling, teacher_forcing_probability
 
 STEPS = [0, 1, 10, 1000, 10**7]
 
@@ -20,7 +20,7 @@ STEPS = [0, 1, 10, 1000, 10**7]
 def test_the_share_of_true_words_falls_by_the_formulas(step: int) -> None:
     def share(decay: SamplingDecay | None, k: float, c: float = 0.0, least: float = 0.0) -> float:
         config = TrainConfig(scheduled_sampling=decay, sampling_k=k, sampling_c=c, sampling_least=least)
-        return share_of_truth(config, step)
+        return teacher_forcing_probability(config, step)
 
     assert share(SamplingDecay.linear, 1.0, 1e-3, 0.25) == pytest.approx(max(0.25, 1 - 1e-3 * step))
     assert share(SamplingDecay.exponential, 0.999) == pytest.approx(0.999**step)
@@ -31,7 +31,7 @@ def test_the_share_of_true_words_falls_by_the_formulas(step: int) -> None:
 
 
 def certain(words: list[list[int]]) -> object:
-    """In place of a model: it is certain of these words, a list for each sentence, at each step."""
+    """Return a stand-in for a model that is certain of these words, one list per sentence."""
     logits = torch.full((*WHOLE.tgt_out.shape, WORDS), -1e4)
     for column, line in enumerate(words):
         for t, word in enumerate(line):
@@ -44,11 +44,11 @@ def certain(words: list[list[int]]) -> object:
 def test_a_word_drawn_at_a_step_is_read_at_the_next() -> None:
     own = [[11, 10], [9, 8, 7, 6, 5], [], [4]]
     model = certain([[*line, 4, 4, 4, 4, 4, 4][:6] for line in own])
-    found = mixture(model, WHOLE, 0.0)
+    actual = mix_in_samples(model, WHOLE, 0.0)
     for column, line in enumerate(own):
-        assert found[: len(TGT[column]) + 1, column].tolist() == [BOS_ID, *line]
-    assert found[~WHOLE.tgt_mask].equal(WHOLE.tgt_in[~WHOLE.tgt_mask])
-    assert mixture(model, WHOLE, 1.0).equal(WHOLE.tgt_in)
+        assert actual[: len(TGT[column]) + 1, column].tolist() == [BOS_ID, *line]
+    assert actual[~WHOLE.tgt_mask].equal(WHOLE.tgt_in[~WHOLE.tgt_mask])
+    assert mix_in_samples(model, WHOLE, 1.0).equal(WHOLE.tgt_in)
 
 
 def many(count: int) -> Batch:
@@ -62,7 +62,7 @@ def test_true_words_are_kept_with_their_probability() -> None:
     model = giving(logits)
     model.project = lambda vectors: vectors
     torch.manual_seed(1)
-    true = (mixture(model, batch, 0.3)[1:] != 11).float()
+    true = (mix_in_samples(model, batch, 0.3)[1:] != 11).float()
     assert true.mean().item() == pytest.approx(0.3, abs=5 * math.sqrt(0.3 * 0.7 / 8000))
     both = (true[0] * true[1]).mean().item()
     assert both == pytest.approx(0.09, abs=5 * math.sqrt(0.09 / 4000))
@@ -71,7 +71,7 @@ def test_true_words_are_kept_with_their_probability() -> None:
 def test_words_are_drawn_from_the_models_distribution() -> None:
     batch, model = many(3000), tiny_model().eval()
     torch.manual_seed(1)
-    drawn = mixture(model, batch, 0.0)
+    drawn = mix_in_samples(model, batch, 0.0)
     probabilities = model(batch.src[:, :1], batch.src_mask[:, :1], batch.tgt_in[:, :1]).softmax(-1)
     for t in (1, 2):
         counts = drawn[t].bincount(minlength=WORDS) / 3000
@@ -89,25 +89,24 @@ def test_the_objective_sees_the_mixture_and_the_true_words_to_predict() -> None:
     model = tiny_model()
     shares = iter([1.0, 0.0])
     objective = scheduled_sampling(looking, lambda: next(shares))
-    torch.testing.assert_close(objective(model, WHOLE)[0], usual(model, WHOLE)[0])
-    loss, tokens, _ = objective(model, WHOLE)
+    torch.testing.assert_close(objective(model, WHOLE).loss, usual(model, WHOLE).loss)
+    loss = objective(model, WHOLE).loss
     assert not seen[1].tgt_in.equal(WHOLE.tgt_in)
     assert seen[1].tgt_out is WHOLE.tgt_out
-    assert tokens == WHOLE.tokens
-    torch.testing.assert_close(loss, usual(model, replace(WHOLE, tgt_in=seen[1].tgt_in))[0])
+    torch.testing.assert_close(loss, usual(model, replace(WHOLE, tgt_in=seen[1].tgt_in)).loss)
     assert loss.requires_grad
 
 
 def test_a_batch_of_empty_targets_has_nothing_to_draw() -> None:
     batch = make_batch([[4]], [[]], [0])
-    assert mixture(tiny_model(), batch, 0.0).equal(batch.tgt_in)
+    assert mix_in_samples(tiny_model(), batch, 0.0).equal(batch.tgt_in)
 
 
 def test_a_pass_without_gradient_takes_none_from_the_next_in_bfloat16() -> None:
-    """Autocast keeps weights that it has cast; those of the first pass must not stand in for the second's."""
+    """Check the cache of autocast: weights cast in the first pass must not be used in the second."""
     model = tiny_model()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = scheduled_sampling(cross_entropy(0.1), lambda: 1.0)(model, WHOLE)[0]
+        actual = scheduled_sampling(cross_entropy(0.1), lambda: 1.0)(model, WHOLE).loss
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        expected = cross_entropy(0.1)(model, WHOLE)[0]
-    torch.testing.assert_close(gradients(model, found), gradients(model, expected))
+        expected = cross_entropy(0.1)(model, WHOLE).loss
+    torch.testing.assert_close(gradients(model, actual), gradients(model, expected))

@@ -1,4 +1,4 @@
-"""Signals are raised for real: the first is a wish, the second acts as it would have without us."""
+"""Stop signals, which are really raised: the first is deferred, the second acts as usual."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ EACH = pytest.mark.parametrize("number", ALL)
 
 
 class Usual(Exception):
-    """What the handlers of these tests raise, in place of the usual ones."""
+    """Exception that the handlers of these tests raise."""
 
 
 def usual(number: int, frame: object) -> None:
@@ -53,22 +53,22 @@ def test_after_a_first_signal_a_second_one_acts_as_usual(first: int, number: int
 
 @pytest.mark.parametrize("first", ALL)
 def test_a_queue_may_say_twice_that_the_time_is_over(first: int) -> None:
-    """Slurm sends SIGTERM and SIGUSR2 together; the checkpoint must not be cut short by the second."""
+    """Raise SIGTERM and SIGUSR2 together, as Slurm does; the second must not interrupt the checkpoint."""
     with StopSignals() as signals:
         signal.raise_signal(first)
         signal.raise_signal(signal.SIGUSR2)
         assert signals.received == signal.SIGUSR2
 
 
-def test_a_closed_terminal_is_heard_where_that_was_asked_for() -> None:
-    """It is told more than once, by the kernel and by the shell."""
+def test_a_closed_terminal_is_deferred_with_hangup() -> None:
+    """Raise SIGHUP twice, as the kernel and the shell do."""
     before = signal.signal(signal.SIGHUP, usual)
     try:
         with StopSignals(hangup=True) as signals:
             signal.raise_signal(signal.SIGHUP)
             signal.raise_signal(signal.SIGHUP)
             assert signals.received == signal.SIGHUP
-            signal.raise_signal(signal.SIGTERM)  # of whoever ends what the terminal has left; there is work to end
+            signal.raise_signal(signal.SIGTERM)  # a later request to stop must still work
             assert signals.received == signal.SIGTERM
         with StopSignals(), pytest.raises(Usual):
             signal.raise_signal(signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""Numbers of a run on disk and in wandb, which may fail in any way and ends no training."""
+"""Metrics on disk and in wandb; no failure of wandb ends a training."""
 
 import json
 import logging
@@ -91,7 +91,7 @@ def test_disabled_tracking_never_imports_wandb_and_still_writes_lines(
 
 
 class FakeWandb(SimpleNamespace):
-    """Stands in for the module and for its run; methods named in `broken` raise."""
+    """Stand-in for the module wandb and its run; methods named in `broken` raise."""
 
     def __init__(self, broken: str = "") -> None:
         super().__init__(broken=broken, calls=[])
@@ -125,7 +125,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, broken: str = "") -> FakeWandb:
 
 
 def use(folder: Path) -> None:
-    """A whole training's worth of calls."""
+    """Make all calls of a training."""
     tracker = Tracker(folder, OFFLINE, {"seed": 1})
     for step in (1, 2, 3):
         tracker.log(step, NUMBERS)
@@ -146,7 +146,7 @@ def test_wandb_gets_every_number_with_its_step(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("broken", ["init", "log", "summary", "finish"])
-def test_whatever_wandb_raises_is_one_warning_of_one_line_and_training_goes_on(
+def test_any_error_of_wandb_is_one_warning_of_one_line_and_training_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
 ) -> None:
     wandb = fake(monkeypatch, broken)
@@ -184,7 +184,7 @@ def test_ctrl_c_inside_wandb_is_not_swallowed(tmp_path: Path, monkeypatch: pytes
 def test_wandb_itself_keeps_a_run_offline_under_one_identity_and_prints_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    import wandb  # imported here, because it takes most of a second
+    import wandb  # imported here because it takes most of a second
 
     folder = tmp_path / "run"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""What the training loop computes, keeps, skips and stops at, on a tiny model."""
+"""Training loop on a tiny model: updates, checkpoints, skipped steps and stopping."""
 
 import itertools
 import logging
@@ -18,7 +18,7 @@ from nmt.data import Batch, make_batch
 from nmt.models import Seq2Seq
 from nmt.run import load_checkpoint, load_weights
 from nmt.training import Trainer, cross_entropy
-from nmt.training.objectives.likelihood import Objective, negative_log_likelihood
+from nmt.training.objectives.likelihood import Objective, ObjectiveOutput, negative_log_likelihood
 from nmt.training.optim import optimizer_tensors
 
 NO_VALIDATION = replace(SHORT, max_steps=3, accumulate=1, validate_every=50, checkpoint_every=50, log_every=1)
@@ -32,7 +32,7 @@ def test_parts_of_a_batch_accumulated_move_the_weights_as_the_whole_does(tmp_pat
     ends = list(itertools.accumulate(parts))
     slices = [slice(end - size, end) for end, size in zip(ends, parts, strict=True)]
     several.update([make_batch(SRC[part], TGT[part], range(8)[part]) for part in slices])
-    # Plain descent with a rate of one: what a weight moved by is its gradient.
+    # Plain gradient descent with a learning rate of one moves a weight by its gradient.
     moved, expected = (
         {name: new - before[name] for name, new in weights(trainer.model).items()} for trainer in (several, one)
     )
@@ -66,11 +66,11 @@ def test_a_window_of_metrics_is_the_mean_over_its_tokens(tmp_path: Path) -> None
     results = [cross_entropy(SHORT.label_smoothing)(trainer.model, batch) for batch in seen]
     tokens = sum(batch.tokens for batch in seen)
     trainer.train()
-    found = lines(tmp_path)[0]
-    assert found["step"] == 3
-    assert found["train/loss"] == pytest.approx(sum(loss.item() for loss, _, _ in results) / tokens, rel=1e-5)
-    mean = sum(logs["nll"].item() for _, _, logs in results) / tokens
-    assert found["train/perplexity"] == pytest.approx(math.exp(mean), rel=1e-5)
+    actual = lines(tmp_path)[0]
+    assert actual["step"] == 3
+    assert actual["train/loss"] == pytest.approx(sum(output.loss.item() for output in results) / tokens, rel=1e-5)
+    mean = sum(output.nll.item() for output in results) / tokens
+    assert actual["train/perplexity"] == pytest.approx(math.exp(mean), rel=1e-5)
     assert trainer.progress.window.steps == 0
 
 
@@ -89,7 +89,7 @@ def test_it_takes_exactly_its_steps_and_validates_at_the_end(
     calls: list[int] = []
     usual = cross_entropy(0.0)
 
-    def counting(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
+    def counting(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
         calls.append(batch.tokens)
         return usual(model, batch)
 
@@ -103,7 +103,7 @@ def test_it_takes_exactly_its_steps_and_validates_at_the_end(
 
 
 def scripted(trainer: Trainer, perplexities: Sequence[float], bleus: Sequence[float]) -> list[dict[str, Tensor]]:
-    """Lets validation find these numbers, one after the other; returns the weights that it sees each time."""
+    """Replace validation by these values in turn; return the list of weights at each validation."""
     seen: list[dict[str, Tensor]] = []
 
     def validate() -> dict[str, float]:
@@ -141,7 +141,7 @@ def test_patience_counts_validations_without_improvement(tmp_path: Path, patienc
     assert trainer.finished
 
 
-def test_a_validation_that_overflowed_is_no_record_that_stays(tmp_path: Path) -> None:
+def test_a_validation_that_overflowed_is_not_a_lasting_record(tmp_path: Path) -> None:
     trainer = build(tmp_path, replace(EACH, max_steps=3))
     scripted(trainer, perplexities=[math.inf, math.inf, 7.0], bleus=[0.0] * 3)
     trainer.train()
@@ -149,12 +149,12 @@ def test_a_validation_that_overflowed_is_no_record_that_stays(tmp_path: Path) ->
 
 
 def spoiled(bad: float, calls: set[int]) -> Objective:
-    """Cross-entropy, but at these calls the loss and with it every gradient is `bad`."""
+    """Return cross-entropy whose loss, and with it every gradient, is `bad` at these calls."""
     count, usual = itertools.count(1), cross_entropy(0.1)
 
-    def objective(model: Seq2Seq, batch: Batch) -> tuple[Tensor, int, dict[str, Tensor]]:
-        loss, tokens, logs = usual(model, batch)
-        return loss * bad if next(count) in calls else loss, tokens, logs
+    def objective(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
+        output = usual(model, batch)
+        return replace(output, loss=output.loss * bad) if next(count) in calls else output
 
     return objective
 
@@ -164,7 +164,7 @@ def spoiled(bad: float, calls: set[int]) -> Objective:
 def test_a_step_whose_loss_is_not_finite_is_skipped_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, bad: float, call: int
 ) -> None:
-    """The second of three steps, each of two batches."""
+    """Spoil the second of three steps with two batches each."""
     trainer = build(tmp_path, replace(NO_VALIDATION, accumulate=2), objective=spoiled(bad, {call}))
     source, states = batches(), []
     for step in (1, 2, 3):
@@ -180,7 +180,7 @@ def test_a_step_whose_loss_is_not_finite_is_skipped_and_counted(
     assert warning.startswith("step 2 skipped")
 
 
-def test_a_training_goes_on_after_skipped_steps_and_remembers_them(tmp_path: Path) -> None:
+def test_a_training_continues_after_skipped_steps_and_counts_them(tmp_path: Path) -> None:
     trainer = build(tmp_path, replace(NO_VALIDATION, max_steps=6), objective=spoiled(math.nan, {1, 4}))
     trainer.train()
     checkpoint = load_checkpoint(trainer.checkpoints, "last")
@@ -207,7 +207,7 @@ def test_without_a_terminal_the_numbers_are_logged_now_and_then(
 @pytest.mark.commands
 @pytest.mark.parametrize("way", [{}, *WAYS], ids=str)
 def test_every_way_of_training_learns(tmp_path: Path, way: dict[str, Any]) -> None:
-    """Known pairs become likelier with each; risk training, which knows no single true word, lowers its own loss."""
+    """Check that training pairs become more likely; risk training has no true word and lowers its own loss."""
     config = TrainConfig(max_steps=80, batch_size=8, pool_batches=2, log_every=20, validate_every=99, **way)
     trainer = build(tmp_path, config, OptimConfig(learning_rate=0.03, warmup_steps=5), dropout=0.1)
     batch = make_batch(SRC, TGT, range(len(SRC)))
@@ -222,9 +222,9 @@ def test_every_way_of_training_learns(tmp_path: Path, way: dict[str, Any]) -> No
 
 
 def test_the_loss_falls_along_a_known_curve(tmp_path: Path) -> None:
-    """Frozen numbers: a change that moves them changes what every training computes, and must be meant."""
+    """Compare with frozen numbers: a change of these changes every training, and must be intended."""
     config = TrainConfig(max_steps=60, batch_size=8, pool_batches=2, log_every=10, validate_every=60)
     optim = OptimConfig(learning_rate=0.02, warmup_steps=5)
     build(tmp_path, config, optim).train()
-    found = [line["train/loss"] for line in lines(tmp_path) if "train/loss" in line]
-    assert found == pytest.approx([2.645048, 2.543947, 2.465822, 2.378308, 2.436822, 2.386990], rel=1e-4)
+    actual = [line["train/loss"] for line in lines(tmp_path) if "train/loss" in line]
+    assert actual == pytest.approx([2.645048, 2.543947, 2.465822, 2.378308, 2.436822, 2.386990], rel=1e-4)

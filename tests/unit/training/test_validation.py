@@ -1,4 +1,4 @@
-"""Validation measures what one sentence at a time would, and leaves no trace in the training."""
+"""Validation against one sentence at a time; it has no effect on training."""
 
 import math
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def text(phrases: list[Pair]) -> Sides:
 
 @pytest.fixture
 def model(tokenizer: Tokenizer) -> Seq2Seq:
-    """A model in training, with dropout."""
+    """Return a model in training mode with dropout."""
     torch.manual_seed(1)
     config = ModelConfig(embed_size=8, hidden_size=8, dropout=0.5, word_dropout=0.5)
     return build_model(config, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID)).train()
@@ -44,27 +44,27 @@ def validator(model: Seq2Seq, text: Sides, tokenizer: Tokenizer) -> Validator:
 
 
 def nll_of_each(model: Seq2Seq, text: Sides, tokenizer: Tokenizer) -> list[Tensor]:
-    """Negative log-likelihoods of the words of each sentence, which is alone in its batch."""
-    found = []
+    """Compute the words' negative log-likelihoods of each sentence in a batch of its own."""
+    actual = []
     for src, tgt in zip(*(tokenizer.encode(lines) for lines in text), strict=True):
         batch = make_batch([src], [tgt], [0])
         logits = model(batch.src, batch.src_mask, batch.tgt_in)
-        found.append(cross_entropy(logits.squeeze(1), batch.tgt_out.squeeze(1), reduction="none"))
-    return found
+        actual.append(cross_entropy(logits.squeeze(1), batch.tgt_out.squeeze(1), reduction="none"))
+    return actual
 
 
 def test_perplexity_is_that_of_all_words_one_sentence_at_a_time(
     validator: Validator, model: Seq2Seq, text: Sides, tokenizer: Tokenizer
 ) -> None:
-    found = validator()
+    actual = validator()
     words = torch.cat(nll_of_each(model.eval(), text, tokenizer))
-    assert found["valid/loss"] == pytest.approx(words.mean().item(), rel=1e-5)
-    assert found["valid/perplexity"] == pytest.approx(words.mean().exp().item(), rel=1e-5)
+    assert actual["valid/loss"] == pytest.approx(words.mean().item(), rel=1e-5)
+    assert actual["valid/perplexity"] == pytest.approx(words.mean().exp().item(), rel=1e-5)
 
 
 def test_loss_is_that_of_training_with_its_label_smoothing(model: Seq2Seq, text: Sides, tokenizer: Tokenizer) -> None:
     src, tgt = (tokenizer.encode(lines) for lines in text)
-    found = Validator(model, PairStore.of(src, tgt), text, (tokenizer, tokenizer), BEAM, "13a", 0.2)()
+    actual = Validator(model, PairStore.of(src, tgt), text, (tokenizer, tokenizer), BEAM, "13a", 0.2)()
     loss, tokens = 0.0, 0
     for one, other in zip(src, tgt, strict=True):
         batch = make_batch([one], [other], [0])
@@ -72,17 +72,17 @@ def test_loss_is_that_of_training_with_its_label_smoothing(model: Seq2Seq, text:
             logits = model.eval()(batch.src, batch.src_mask, batch.tgt_in).flatten(0, 1)
         loss += cross_entropy(logits, batch.tgt_out.flatten(), reduction="sum", label_smoothing=0.2).item()
         tokens += batch.tokens
-    assert found["valid/loss"] == pytest.approx(loss / tokens, rel=1e-5)
-    assert found["valid/perplexity"] != pytest.approx(math.exp(found["valid/loss"]), rel=1e-3)
+    assert actual["valid/loss"] == pytest.approx(loss / tokens, rel=1e-5)
+    assert actual["valid/perplexity"] != pytest.approx(math.exp(actual["valid/loss"]), rel=1e-3)
 
 
 def test_bleu_is_sacrebleus_of_greedy_translations(
     validator: Validator, model: Seq2Seq, text: Sides, tokenizer: Tokenizer
 ) -> None:
-    found = validator()
+    actual = validator()
     translations = [best.text for best, *_ in Translator(model, tokenizer, tokenizer, GREEDY).translate(text[0])]
     expected = sacrebleu.corpus_bleu(translations, [text[1]], tokenize="13a")
-    assert (found["valid/bleu"], found["valid/matching_4grams"]) == (expected.score, expected.counts[3])
+    assert (actual["valid/bleu"], actual["valid/matching_4grams"]) == (expected.score, expected.counts[3])
 
 
 def test_a_model_that_writes_the_references_has_a_bleu_of_a_hundred(
@@ -126,7 +126,7 @@ def test_the_check_before_training_reads_two_batches_and_decodes_four_sentences(
     monkeypatch.setattr(validator.translator, "translate", lambda lines: decoded.append(len(lines)) or translate(lines))
     validator.check()
     assert decoded == [4]
-    assert validator.likelihood(most_batches=1)[2] < validator.likelihood(most_batches=2)[2]
+    assert validator.likelihood(max_batches=1)[2] < validator.likelihood(max_batches=2)[2]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Benchmarks measure the real classes; what they measure is checked here, not how fast it is."""
+"""Benchmarks: consistency of the figures, which does not depend on the speed of the machine."""
 
 import os
 from collections.abc import Callable
@@ -88,20 +88,20 @@ def test_an_untrained_model_writes_as_many_pieces_as_the_references_have(config:
     positive(benchmark, "sentences_per_second", "milliseconds_per_sentence")
     translator = benchmark.translator
     references = list(read_lines(prepare(config.data).text("test").with_suffix(".tgt")))
-    found = translator.search(translator.src.encode(benchmark.lines), lambda count: None)
-    wanted = [len(ids) for ids in translator.tgt.encode(references)]
-    assert [len(best.tokens) for best, *_ in found] == wanted
+    hypotheses = translator.search(translator.src.encode(benchmark.lines), lambda count: None)
+    expected = [len(ids) for ids in translator.tgt.encode(references)]
+    assert [len(best.tokens) for best, *_ in hypotheses] == expected
 
 
 @pytest.mark.commands
 def test_preparation_reads_every_line(config: Config) -> None:
-    odd = Path(config.data.cache or "") / "a folder, {odd}"  # a path that the command line has to be told in quotes
+    odd = Path(config.data.cache or "") / "a folder, {odd}"  # a path that the command line must quote
     figures = positive(
         PreparationBenchmark(replace(config, data=replace(config.data, cache=str(odd)))),
         *("lines_per_second", "mib_per_second", "seconds_second_time"),
     )
     assert figures["lines_per_second"] * figures["seconds"] == pytest.approx(300)
-    assert 20e6 < figures["peak_rss_bytes"] < 200e6  # its own, not those of this process with torch in it
+    assert 20e6 < figures["peak_rss_bytes"] < 200e6  # of the command alone, not of this process, which imports torch
 
 
 @pytest.mark.commands
@@ -123,8 +123,8 @@ def test_the_peak_is_above_what_a_small_product_reaches() -> None:
     ("seconds_at_64", "size"),
     [(1e-6, 2048), (2.5e-4, 512), (1e-2, 128), (2.0, 64)],
 )
-def test_the_peak_is_of_the_largest_product_that_is_soon_done(seconds_at_64: float, size: int) -> None:
-    """With a clock on which a product takes time by the cube of its size, as where bfloat16 is emulated."""
+def test_the_peak_uses_the_largest_product_within_the_time_limit(seconds_at_64: float, size: int) -> None:
+    """Use a clock on which the time of a product grows with the cube of its size, as for emulated bfloat16."""
     seen: list[float] = []
 
     def clock(action: Callable[[], object]) -> float:
@@ -146,7 +146,7 @@ def test_a_type_without_products_has_no_peak() -> None:
     assert matmul_peak(torch.float32, clock=clock) == 0.0
 
 
-def test_neighbours_are_there_for_a_block_alone() -> None:
+def test_neighbours_run_only_within_the_block() -> None:
     def children() -> set[str]:
         return set(Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text(encoding="utf-8").split())
 

@@ -1,4 +1,4 @@
-"""The formula for a model's work against torch's own counter of matrix products."""
+"""Formulas for the operations of a model, compared with PyTorch's counter of matrix products."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ SHAPES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_formula_counts_what_torch_counts(shape: dict[str, Any]) -> None:
-    """Without the fused LSTM and the fused attention, which the counter does not see."""
+    """Turn off the fused LSTM and the fused attention, which the counter does not count."""
     usual = {"embed_size": 12, "hidden_size": 16, "heads": 2, "max_positions": 7, "dropout": 0.0}
     config = ModelConfig(**{**usual, **shape})
     torch.manual_seed(1)
@@ -46,7 +46,7 @@ def test_the_formula_counts_what_torch_counts(shape: dict[str, Any]) -> None:
     assert training_flops(config, WORDS, work) == 3 * forward_flops(config, WORDS, work)
 
 
-def test_padding_is_no_work() -> None:
+def test_padding_is_not_counted() -> None:
     work = Work()
     work.add(make_batch([[5], [5, 6, 7, 8]], [[5, 6, 7], [5]], range(2)))
     assert (work.src_tokens, work.tgt_tokens, work.tokens_squared) == (7, 6, 2 * 4 + 5 * 2)

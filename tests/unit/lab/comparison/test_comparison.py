@@ -1,4 +1,4 @@
-"""Systems side by side: what the tables, the files and the picture say is what the scores and sentences are."""
+"""Tests of comparisons: tables, files and picture against the recorded scores and sentences."""
 
 import json
 import struct
@@ -15,33 +15,32 @@ from rich.console import Console
 from scored_run import SENTENCES, scored_run, settings
 
 from nmt.cli.compare import with_runs_as_key
-from nmt.config import Cell, ModelConfig
-from nmt.data.words import words_of
+from nmt.config import CellKind, ModelConfig
+from nmt.data.words import split_words
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet
-from nmt.lab.comparison import Comparison, gather, grids, show_grids, write_comparison
+from nmt.lab.comparison import Comparison, comparison_tables, gather, show_tables, write_comparison
 from nmt.lab.comparison import report as comparison_report
-from nmt.lab.comparison.compare import Cell as Score
-from nmt.lab.comparison.compare import ComparisonVerdict
-from nmt.lab.comparison.report import cell_text, markdown, p_text
-from nmt.lab.comparison.systems import ScoredRun, System, TestSet
+from nmt.lab.comparison.cells import ComparisonVerdict, ScoreCell
+from nmt.lab.comparison.report import markdown, p_text, score_columns
+from nmt.lab.comparison.systems import ScoredRun, System, split_set
 from nmt.lab.plots import draw_comparison
 from nmt.metrics import all_scores, holm, paired_bootstrap, resample, significance
 from nmt.run import RunDirectory
 
-LSTM, GRU, RNN = (ModelConfig(cell=cell) for cell in (Cell.lstm, Cell.gru, Cell.rnn))
+LSTM, GRU, RNN = (ModelConfig(cell=cell) for cell in (CellKind.lstm, CellKind.gru, CellKind.rnn))
 
 
 @pytest.fixture(autouse=True)
 def few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests themselves are tested elsewhere."""
+    """Speed up the significance tests, which have tests of their own."""
     monkeypatch.setattr(significance, "TRIALS", 200)
     monkeypatch.setattr(significance, "RESAMPLES", 80)
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunDirectory]:
-    """A good system of two seeds, a bad one of two, and one run that translated as the first run of the good one."""
+    """Two seeds of a good and of a bad system, a run with the translations of the first run, and a middling run."""
     folder = tmp_path_factory.mktemp("runs")
 
     def made(name: str, model: ModelConfig, seed: int, broken: Callable[[int], bool]) -> RunDirectory:
@@ -53,7 +52,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunDirectory]:
         made("bad1", GRU, 1, lambda at: at != 5),
         made("bad2", GRU, 2, lambda at: at % 4 != 0),
         made("twin", RNN, 1, lambda at: at % 7 == 0),
-        made("middling", ModelConfig(cell=Cell.gru, encoder_layers=2), 1, lambda at: at % 3 == 0),
+        made("middling", ModelConfig(cell=CellKind.gru, encoder_layers=2), 1, lambda at: at % 3 == 0),
     ]
 
 
@@ -82,15 +81,15 @@ def test_a_system_has_the_mean_and_the_deviation_of_its_runs(runs: list[RunDirec
         assert (good.bootstrap_p, good.randomisation_p, good.pairs) == (None, None, 0)
         assert bad.randomisation_p is not None
         assert bad.bootstrap_p is not None
-        assert bad.randomisation_p < 0.05 < bad.bootstrap_p  # two seeds that are not alike prove nothing
-        assert bad.corrected_p == bad.bootstrap_p  # the larger of two, and one row is tested
+        assert bad.randomisation_p < 0.05 < bad.bootstrap_p  # two seeds that differ a lot show nothing
+        assert bad.corrected_p == bad.bootstrap_p  # the larger p; one row is tested
         assert (good.verdict, bad.verdict) == (None, "undecided")
         assert bad.detectable is not None
         assert bad.detectable > abs(bad.mean - good.mean)
         assert bad.pairs == 2
         alone = compared(runs[0], runs[2]).cells[name][1]
         assert alone is not None
-        assert alone.verdict == "worse"  # of TER too, where a bad system has the higher score
+        assert alone.verdict == "worse"  # also for TER, of which a bad system has the higher score
         assert alone.detectable is not None
         back = compared(runs[2], runs[0]).cells[name][1]
         assert back is not None
@@ -98,15 +97,15 @@ def test_a_system_has_the_mean_and_the_deviation_of_its_runs(runs: list[RunDirec
 
 
 def test_no_test_is_made_where_chance_has_no_part(runs: list[RunDirectory]) -> None:
-    """sacrebleu's formula has the smallest p for two systems that translate alike."""
+    """sacrebleu's formula gives its smallest p to two systems with the same translations."""
     good, twin = compared(runs[0], runs[4]).cells["bleu"]
     assert good is not None
     assert twin == replace(good, verdict="undecided")
-    assert cell_text(twin).split("\n")[2:] == ["undecided, same translations"]
+    assert score_columns(twin)[2:] == ["", "", "", "undecided, same translations", ""]
 
 
 def test_p_is_corrected_for_the_rows_of_the_table_that_are_tested(runs: list[RunDirectory]) -> None:
-    """Against the first row stand two that are tested, and one of the same translations, which is not."""
+    """Two rows are tested against the first; a third has the same translations as the first and is not."""
     column = compared(runs[0], runs[4], runs[2], runs[5]).cells["bleu"]
     tested = [cell for cell in column if cell is not None and cell.corrected_p is not None]
     raw = [max(cell.bootstrap_p or 0, cell.randomisation_p or 0) for cell in tested]
@@ -121,20 +120,20 @@ def test_p_is_corrected_for_the_rows_of_the_table_that_are_tested(runs: list[Run
 
 
 def test_translations_by_the_same_models_are_tested_by_what_changed(runs: list[RunDirectory]) -> None:
-    """A bad run and a good one against another such pair, once as another search of the same two would leave them."""
+    """Test two systems of a bad and a good run, once as trained apart and once as two searches with the same models."""
     good, _, bad, bad2, twin = (ScoredRun.open(run, "test") for run in runs[:5])
     first, apart = System([bad, good], "first"), System([bad2, twin], "apart")
     search = System([replace(bad2, run=bad.run), replace(twin, run=good.run)], "search")
-    test = TestSet("test", *runs[0].text("test"))
-    found = [Comparison([first, system], test, "chrf") for system in (apart, search)]
-    sides = [resample(found[0].scorers["chrf"], tables or []) for tables in found[0].tables["chrf"]]
+    test = split_set(runs[0], "test")
+    comparisons = [Comparison([first, system], test, "chrf") for system in (apart, search)]
+    sides = [resample(comparisons[0].scorers["chrf"], tables or []) for tables in comparisons[0].tables["chrf"]]
     expected = [paired_bootstrap(*sides, same_models=same_models) for same_models in (False, True)]
-    cells = [comparison.cells["chrf"][1] for comparison in found]
+    cells = [comparison.cells["chrf"][1] for comparison in comparisons]
     assert [cell and cell.bootstrap_p for cell in cells] == expected
     assert expected[1] < expected[0]
 
 
-def test_a_score_that_a_run_lacks_or_that_is_none_of_sentences_is_shown_without_tests(
+def test_a_score_that_a_run_lacks_or_that_has_no_sentence_statistics_is_shown_without_tests(
     runs: list[RunDirectory], tmp_path: Path
 ) -> None:
     folder = tmp_path / "runs"
@@ -145,11 +144,11 @@ def test_a_score_that_a_run_lacks_or_that_is_none_of_sentences_is_shown_without_
         path = run.path / "scores" / "test.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | extra))
     comparison = compared(*made)
-    assert comparison.cells["perplexity"] == [Score(4.5, None, (4, 5)), None]
+    assert comparison.cells["perplexity"] == [ScoreCell(4.5, None, (4, 5)), None]
     assert comparison.metric == "bleu"
     only = compared(made[0], metric="perplexity")
-    assert [each.missing for each in only.breakdowns(4)] == [
-        "perplexity cannot be computed of some sentences alone"
+    assert [breakdown.missing for breakdown in only.breakdowns(4)] == [
+        "perplexity cannot be computed on a subset of the sentences"
     ] * 3
     with pytest.raises(UserError, match="has no score metric=perplexity"):
         compared(*made, metric="perplexity")
@@ -158,7 +157,7 @@ def test_a_score_that_a_run_lacks_or_that_is_none_of_sentences_is_shown_without_
 def test_translations_that_do_not_have_the_recorded_score_are_refused(runs: list[RunDirectory], tmp_path: Path) -> None:
     run = scored_run(tmp_path / "run", runs[0].config(), lambda at: False)
     (run.path / "scores" / "test.hyp").write_text("Etwas anderes .\n" * SENTENCES)
-    with pytest.raises(UserError, match=r"has bleu \d.* and 100\.00 was recorded; .*nmt-evaluate run=.* split=test$"):
+    with pytest.raises(UserError, match=r"has bleu \d.* but 100\.00 was recorded; .*nmt-evaluate run=.* split=test$"):
         compared(run)
 
 
@@ -170,7 +169,9 @@ def test_systems_are_tested_against_several_references(
     named = EvaluationSet("wmt99", src, [references, others], {"test": "wmt99", "lang": "en-de"})
     monkeypatch.setattr(EvaluationSet, "of_sacrebleu", lambda name, pair: named)
     made = [scored_run(tmp_path / str(at), runs[at].config(), lambda at: True) for at in (0, 2)]
-    with pytest.raises(UserError, match=r"has no scores of testset=wmt99; they are made by: nmt-evaluate run=\S+ test"):
+    with pytest.raises(
+        UserError, match=r"has no scores of testset=wmt99; compute them with: nmt-evaluate run=\S+ test"
+    ):
         gather([str(run.path) for run in made], "test", None, "wmt99")
     for run, lines in zip(made, (references[1:] + references[:1], references), strict=True):
         scores = all_scores(lines, references, "13a", [others], named.labels)
@@ -186,9 +187,9 @@ def test_systems_are_tested_against_several_references(
         assert cell is not None
         assert cell.verdict == "better"
         assert cell.mean == pytest.approx(0 if name == "ter" else 100)
-    assert "wmt99 set, 24 sentences, 2 references" in str(grids(comparison, [], []))
+    assert "wmt99 set, 24 sentences, 2 references" in str(comparison_tables(comparison, [], []))
     named.references[1][0] = "other"
-    with pytest.raises(UserError, match="is not about the sentences of testset=wmt99 for en-de; score it again"):
+    with pytest.raises(UserError, match="has scores of other sentences than testset=wmt99 for en-de; score it again"):
         gather([str(run.path) for run in made], "test", None, "wmt99")
 
 
@@ -196,7 +197,7 @@ def test_a_score_of_more_references_than_the_split_has_is_refused(runs: list[Run
     run = scored_run(tmp_path / "run", runs[0].config(), lambda at: False)
     path = run.path / "scores" / "test.json"
     path.write_text(path.read_text().replace("nrefs:1", "nrefs:2"))
-    with pytest.raises(UserError, match=r"bleu was computed with 2 references .* and the test set has 1; score it"):
+    with pytest.raises(UserError, match=r"bleu was computed with 2 references .* but the test set has 1; score it"):
         compared(run)
 
 
@@ -211,10 +212,10 @@ def test_a_script_without_spaces_is_grouped_by_characters(
     by_length, by_source, by_reference = comparison.breakdowns(2)
     assert (by_length.title, by_length.groups) == ("characters of the source", ["3", "8"])
     assert (by_source.title, by_source.groups) == (
-        "the rarest character of the source, times in the training data",
+        "training frequency of the rarest source character",
         ["2", "7"],
     )
-    assert by_reference.title == "the rarest word of the reference, times in the training data"
+    assert by_reference.title == "training frequency of the rarest reference word"
     counts.clear()
     assert "has no characters" in comparison.breakdowns(2)[1].missing
 
@@ -236,21 +237,21 @@ def test_scores_by_length_are_those_of_the_sentences_of_that_length(runs: list[R
             assert by_length.cells[row][group].mean == pytest.approx(mean(scores))
 
 
-def test_the_rarest_word_is_the_one_with_the_fewest_places_in_the_training_data(runs: list[RunDirectory]) -> None:
+def test_the_rarest_word_is_the_one_with_the_lowest_training_frequency(runs: list[RunDirectory]) -> None:
     _, by_source, by_reference = compared(runs[0]).breakdowns(1)
     for breakdown, side, lines in zip((by_source, by_reference), ("src", "tgt"), runs[0].text("test"), strict=True):
         counts = runs[0].word_counts(side)
         assert counts is not None
-        rarest = sorted(min(counts[word] for word in words_of(line)) for line in lines)
+        rarest = sorted(min(counts[word] for word in split_words(line)) for line in lines)
         assert breakdown.groups == [f"{rarest[0]:,}–{rarest[-1]:,}"]
         assert side == "tgt" or "source" in breakdown.title
 
 
-def test_an_older_run_says_what_it_lacks(runs: list[RunDirectory], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_run_names_its_missing_file(runs: list[RunDirectory], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunDirectory, "word_counts", lambda self, side: None)
-    found = compared(runs[0]).breakdowns(2)
-    assert [bool(each.cells) for each in found] == [True, False, False]
-    assert "data/words.json" in found[1].missing
+    breakdowns = compared(runs[0]).breakdowns(2)
+    assert [bool(breakdown.cells) for breakdown in breakdowns] == [True, False, False]
+    assert "data/words.json" in breakdowns[1].missing
 
 
 @pytest.mark.parametrize("metric", ["bleu", "chrf", "ter"])
@@ -258,34 +259,35 @@ def test_the_sentences_that_differ_most_come_first_with_both_translations(
     runs: list[RunDirectory], metric: str
 ) -> None:
     comparison = compared(*runs[:4], metric=metric)
-    found = comparison.differences(SENTENCES)
-    gaps = [abs(one - other) for one, other in (each.scores for each in found)]
+    differences = comparison.differences(SENTENCES)
+    gaps = [abs(one - other) for one, other in (difference.scores for difference in differences)]
     assert gaps == sorted(gaps, reverse=True)
     assert min(gaps) > 0
     src, references = runs[0].text("test")
     translations = [(run.path / "scores" / "test.hyp").read_text(encoding="utf-8").split("\n") for run in runs]
-    for each in found:
-        at = each.line - 1
-        assert (each.src, each.reference) == (src[at], references[at])
-        assert each.translations == (translations[0][at], translations[2][at])
-    assert [each.line for each in comparison.differences(2)] == [each.line for each in found[:2]]
+    for difference in differences:
+        at = difference.line - 1
+        assert (difference.src, difference.reference) == (src[at], references[at])
+        assert difference.translations == (translations[0][at], translations[2][at])
+    assert comparison.differences(2) == differences[:2]
 
 
 def test_sentences_are_shown_of_two_systems_alone(runs: list[RunDirectory]) -> None:
-    with pytest.raises(UserError, match=r"^sentences=5 shows two systems side by side, and here are 3$"):
+    with pytest.raises(UserError, match=r"^sentences=5 needs exactly two systems, not 3$"):
         compared(runs[0], runs[2], runs[4]).differences(5)
 
 
-def test_a_cell_says_mean_deviation_interval_both_tests_the_correction_and_the_verdict() -> None:
-    told = Score(36.416, 0.27, (34.81, 38.0), 0.0123, 0.0004, 3, 0.0246, 1.26, ComparisonVerdict.better)
-    lines = ["36.42 ± 0.27", "[34.8, 38.0]", "p .012 <.001, corrected .025", "better, detectable 1.3"]
-    assert cell_text(told).split("\n") == lines
-    not_told = Score(36.416, None, (34.81, 38.0), 0.2, 0.01, 1, 0.4, 2.0, ComparisonVerdict.undecided)
-    lines = ["36.42", "[34.8, 38.0]", "p .200 .010, corrected .400", "undecided, detectable 2.0"]
-    assert cell_text(not_told).split("\n") == lines
-    assert cell_text(Score(4.5, None)) == "4.50"
-    assert cell_text(Score(0.81234, 0.00126, (0.80881, 0.81999)), 4) == "0.8123 ± 0.0013\n[0.809, 0.820]"
-    assert cell_text(None) == "-"
+def test_the_columns_of_a_score_are_mean_interval_p_values_verdict_and_detectable_difference() -> None:
+    better = ScoreCell(36.416, 0.27, (34.81, 38.0), 0.0123, 0.0004, 3, 0.0246, 1.26, ComparisonVerdict.better)
+    assert score_columns(better) == ["36.42 ± 0.27", "[34.8, 38.0]", ".012", "<.001", ".025", "better", "1.3"]
+    undecided = ScoreCell(36.416, None, (34.81, 38.0), 0.2, 0.01, 1, 0.4, 2.0, ComparisonVerdict.undecided)
+    assert score_columns(undecided) == ["36.42", "[34.8, 38.0]", ".200", ".010", ".400", "undecided", "2.0"]
+    assert score_columns(ScoreCell(4.5, None)) == ["4.50", *[""] * 6]
+    assert score_columns(ScoreCell(0.81234, 0.00126, (0.80881, 0.81999)), 4)[:2] == [
+        "0.8123 ± 0.0013",
+        "[0.809, 0.820]",
+    ]
+    assert score_columns(None) == ["-", *[""] * 6]
     assert [p_text(p) for p in (0.00099, 0.001, 0.05, 0.9999)] == ["<.001", ".001", ".050", "1.000"]
 
 
@@ -294,23 +296,23 @@ def test_the_table_on_standard_output_has_every_system_signature_and_note(
 ) -> None:
     runs[0].add_facts(parameters=8_900_000, seconds=90, peak_memory_bytes=3 * 2**29)
     comparison = compared(*runs[:4])
-    show_grids(grids(comparison, comparison.breakdowns(2), comparison.differences(3)))
+    show_tables(comparison_tables(comparison, comparison.breakdowns(2), comparison.differences(3)))
     printed = capsys.readouterr().out
     for part in ("model.cell=lstm", "model.cell=gru", "1 2", "BLEU by words of the source", "standard deviation"):
         assert part in printed
     for signature in comparison.signatures.values():
         assert printed.count(signature) == 1
     assert str(runs[3].path) in printed
-    assert "8.90 M" not in printed  # the other seed's parameters are not known
-    assert "8.90 M" in str(grids(compared(runs[0]), [], []))
-    assert "1.50 GiB" in str(grids(compared(runs[0]), [], []))
+    assert "8.90 M" not in printed  # the other seed's run did not record its parameters
+    assert "8.90 M" in str(comparison_tables(compared(runs[0]), [], []))
+    assert "1.50 GiB" in str(comparison_tables(compared(runs[0]), [], []))
 
 
 def test_text_with_signs_of_markup_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    grid = comparison_report.Grid("a [b]", ["[bold]"], [["<unk> | *x* [red]y\nz"]], ["[1.0] _n_"])
+    grid = comparison_report.TitledTable("a [b]", ["[bold]"], [["<unk> | *x* [red]y\nz"]], ["[1.0] _n_"])
     out = StringIO()
     monkeypatch.setattr(comparison_report, "Console", lambda width=60: Console(file=out, width=width))
-    show_grids([grid])
+    show_tables([grid])
     for part in ("a [b]", "[bold]", "<unk> | *x* [red]y", "[1.0] _n_"):
         assert part in out.getvalue()
     assert markdown(grid).split("\n") == [
@@ -333,25 +335,26 @@ def test_the_files_hold_what_was_compared(runs: list[RunDirectory], tmp_path: Pa
         warnings.simplefilter("error")
         draw_comparison(comparison, breakdowns, tmp_path / "compare.png")
 
-    found = json.loads((tmp_path / "compare.json").read_text(encoding="utf-8"))
-    assert [system["seeds"] for system in found["systems"]] == [[1, 2], [1, 2]]
-    assert found["systems"][1]["runs"] == [str(run.path) for run in runs[2:4]]
+    record = json.loads((tmp_path / "compare.json").read_text(encoding="utf-8"))
+    assert [system["seeds"] for system in record["systems"]] == [[1, 2], [1, 2]]
+    assert record["systems"][1]["runs"] == [str(run.path) for run in runs[2:4]]
     cell = comparison.cells["ter"][1]
     assert cell is not None
-    assert found["systems"][1]["scores"]["ter"]["bootstrap_p"] == cell.bootstrap_p
-    assert found["breakdowns"][0]["sizes"] == breakdowns[0].sizes
-    assert found["signatures"] == comparison.signatures
+    assert record["systems"][1]["scores"]["ter"]["bootstrap_p"] == cell.bootstrap_p
+    assert record["breakdowns"][0]["sizes"] == breakdowns[0].sizes
+    assert record["signatures"] == comparison.signatures
 
     page = (tmp_path / "compare.md").read_text(encoding="utf-8")
     tables = [line for line in page.split("\n") if line.startswith("|")]
-    assert {line.count("|") - line.count(r"\|") for line in tables if "chrF" in line} == {
-        len(comparison.signatures) + 7
-    }
-    assert page.count("\n## ") == 5
+    assert {line.count("|") - line.count(r"\|") for line in tables if "chrF" in line} == {10}
+    assert sum(line.startswith("| chrF |") for line in tables) == 2  # one row per score and system
+    assert page.count("\n## ") == 6
+    numbers = [line for line in page.partition("\n## Sentences with")[0].split("\n") if line.startswith("|")]
+    assert max(map(len, numbers)) <= 140
 
     rows = [line.split("\t") for line in (tmp_path / "sentences.tsv").read_text(encoding="utf-8").split("\n")[:-1]]
     assert rows[0][0] == "line"
-    assert [int(row[0]) for row in rows[1:]] == [each.line for each in differences]
+    assert [int(row[0]) for row in rows[1:]] == [difference.line for difference in differences]
     assert {len(row) for row in rows} == {7}
     assert rows[1][5:] == list(differences[0].translations)
 

@@ -1,10 +1,11 @@
-"""Rules of a comparison that need no run: verdicts, headings and groups of sentences."""
+"""Tests of verdicts, headings and groups of sentences."""
 
 import numpy as np
 import pytest
 
 from nmt.evaluation.table import title_of
-from nmt.lab.comparison.compare import alike, verdict_of
+from nmt.lab.comparison.cells import verdict_of
+from nmt.lab.comparison.compare import group_ranges
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_the_verdict_is_one_of_three(
         ("bleu", "nrefs:1|case:mixed|eff:no|tok:zh|smooth:exp|version:2.6.0", "BLEU"),
     ],
 )
-def test_a_heading_says_which_units_were_counted(name: str, signature: str, expected: str) -> None:
+def test_a_heading_names_the_counted_unit(name: str, signature: str, expected: str) -> None:
     assert title_of(name, signature) == expected
 
 
@@ -52,7 +53,7 @@ def test_a_heading_says_which_units_were_counted(name: str, signature: str, expe
         ([0, 0, 3, 10, 11, 12, 40], 2, [(0, 3), (10, 40)]),
     ],
 )
-def test_groups_have_about_as_many_members_and_like_values_stay_together(
+def test_groups_have_about_equal_sizes_and_equal_values_stay_together(
     values: list[int], buckets: int, expected: list[tuple[int, int]]
 ) -> None:
-    assert alike(np.array(values), buckets) == expected
+    assert group_ranges(np.array(values), buckets) == expected

@@ -1,4 +1,4 @@
-"""Which runs are one system, what a system is called, what it cost, and what cannot be compared."""
+"""Tests of the systems of a comparison: grouping of runs, labels, costs, and refusals."""
 
 import hashlib
 import json
@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from scored_run import SENTENCES, scored_run, settings
 
-from nmt.config import Cell, MachineConfig, ModelConfig, OptimConfig, PhrasebookConfig, TrainConfig
+from nmt.config import CellKind, MachineConfig, ModelConfig, OptimConfig, PhrasebookConfig, TrainConfig
 from nmt.errors import UserError
+from nmt.evaluation import EvaluationSet
 from nmt.lab.comparison import gather
+from nmt.lab.comparison.systems import sha256_of_set
 from nmt.run import RunDirectory
 
-LSTM, GRU = (ModelConfig(cell=cell) for cell in (Cell.lstm, Cell.gru))
+LSTM, GRU = (ModelConfig(cell=cell) for cell in (CellKind.lstm, CellKind.gru))
 Make = Callable[..., RunDirectory]
 
 
@@ -34,9 +36,9 @@ def make(tmp_path: Path, cache: Path) -> Make:
 
 
 def gathered(*runs: RunDirectory | Path) -> list[tuple[str, list[str]]]:
-    """The label of each system and the names of its runs."""
+    """Return the label of each system and the names of its runs."""
     systems, _ = gather([str(getattr(run, "path", run)) for run in runs], "test")
-    return [(system.label, [each.run.path.name for each in system.runs]) for system in systems]
+    return [(system.label, [run.run.path.name for run in system.runs]) for system in systems]
 
 
 def refusal(*runs: RunDirectory | Path, metric: str | None = None) -> str:
@@ -51,7 +53,7 @@ def test_runs_that_differ_by_their_seed_alone_are_one_system(make: Make) -> None
     assert gathered(*runs) == [("model.cell=lstm", ["lstm1", "lstm3"]), ("model.cell=gru", ["gru1", "gru3"])]
 
 
-def test_where_files_are_and_what_a_run_was_computed_on_make_no_other_system(make: Make, tmp_path: Path) -> None:
+def test_paths_and_hardware_do_not_make_another_system(make: Make, tmp_path: Path) -> None:
     one = make("one", seed=1)
     data = replace(one.config().data, cache=str(tmp_path / "another"))
     train = TrainConfig(log_every=3, resume="auto")
@@ -76,19 +78,19 @@ def test_how_the_scores_were_made_belongs_to_the_system(make: Make) -> None:
     assert [label for label, _ in gathered(runs[0], runs[2])] == ["precision=float32", "precision=int8"]
 
 
-def test_many_differences_are_told_by_the_command_or_the_name(make: Make) -> None:
+def test_a_system_with_many_differences_is_labelled_by_its_overrides_or_its_name(make: Make) -> None:
     changes = {
-        "model": ModelConfig(cell=Cell.gru, hidden_size=8, attention=None),
+        "model": ModelConfig(cell=CellKind.gru, hidden_size=8, attention=None),
         "optim": OptimConfig(learning_rate=0.5),
     }
     first = make("first", ("experiment=phrasebook", "seed=1"))
-    told = make("told", ("model=tiny", "seed=4", "data.cache=x", "experiment=phrasebook"), **changes)
-    untold = make("untold", **changes, seed=2)
-    assert gathered(first, told) == [("first", ["first"]), ("model=tiny", ["told"])]
-    assert gathered(first, untold) == [("first", ["first"]), ("untold", ["untold"])]
+    labelled = make("labelled", ("model=tiny", "seed=4", "data.cache=x", "experiment=phrasebook"), **changes)
+    unlabelled = make("unlabelled", **changes, seed=2)
+    assert gathered(first, labelled) == [("first", ["first"]), ("model=tiny", ["labelled"])]
+    assert gathered(first, unlabelled) == [("first", ["first"]), ("unlabelled", ["unlabelled"])]
 
 
-def test_nothing_is_written_as_null(make: Make) -> None:
+def test_a_missing_value_is_labelled_null(make: Make) -> None:
     runs = [make("with", model=ModelConfig()), make("without", model=ModelConfig(attention=None))]
     assert gathered(*runs)[1][0] == "model.attention=null"
 
@@ -99,11 +101,11 @@ def test_a_folder_of_runs_stands_for_them_in_the_order_of_their_numbers(make: Ma
     (tmp_path / "sweep" / "multirun.yaml").write_text("")
     systems, _ = gather([str(tmp_path / "sweep")], "test")
     assert [system.seeds for system in systems] == [[10, 18, 20]]
-    found = [make(f"more/{number}", model=ModelConfig(hidden_size=8 + 2 * number)).path.name for number in (10, 9)]
-    assert [names for _, names in gathered(tmp_path / "more")] == [[name] for name in sorted(found, key=int)]
+    names = [make(f"more/{number}", model=ModelConfig(hidden_size=8 + 2 * number)).path.name for number in (10, 9)]
+    assert [members for _, members in gathered(tmp_path / "more")] == [[name] for name in sorted(names, key=int)]
 
 
-def test_costs_are_means_over_the_seeds_and_of_memory_the_most(make: Make) -> None:
+def test_costs_are_means_over_the_seeds_and_memory_is_the_maximum(make: Make) -> None:
     runs = [make("one", seed=1), make("two", seed=2)]
     for run, seconds, memory, speeds in zip(runs, (60.0, 120.0), (700, 300), ((1, 5, 90), (7, 8)), strict=True):
         run.add_facts(parameters=50, seconds=seconds, peak_memory_bytes=memory)
@@ -114,7 +116,7 @@ def test_costs_are_means_over_the_seeds_and_of_memory_the_most(make: Make) -> No
     assert systems[0].cost == cost
 
 
-def test_of_an_older_run_only_what_it_recorded_is_known(make: Make) -> None:
+def test_the_cost_of_an_older_run_has_only_recorded_quantities(make: Make) -> None:
     run = make("old")
     run.metrics_path.write_text('{"step": 1, "valid/seconds": 30.5}\n{"step": 2, "valid/seconds": 61.0}\n')
     systems, _ = gather([str(run.path)], "test")
@@ -126,14 +128,14 @@ def test_of_an_older_run_only_what_it_recorded_is_known(make: Make) -> None:
 def test_the_test_set_is_that_of_the_runs(make: Make) -> None:
     run = make("one")
     _, test = gather([str(run.path)], "test")
-    assert (test.src, test.references) == run.text("test")
+    assert (test.src, test.references[0]) == run.text("test")
     assert len(test.src) == SENTENCES
     src, references = (f"{side}\n".encode() for side in ("a\nb", "c\nd"))
-    small = type(test)("test", ["a", "b"], ["c", "d"])
-    assert small.sha256 == hashlib.sha256(src + references).hexdigest()
+    small = EvaluationSet("test", ["a", "b"], [["c", "d"]])
+    assert sha256_of_set(small) == hashlib.sha256(src + references).hexdigest()
 
 
-def test_scores_of_another_signature_are_refused_unless_another_score_is_asked_for(make: Make) -> None:
+def test_scores_of_another_signature_are_refused_unless_another_metric_is_chosen(make: Make) -> None:
     one, other = make("one"), make("other", made_by={"tokenize": "none"}, seed=2)
     line = refusal(one, other)
     for part in ("bleu", "tok:13a", "tok:none", str(one.path), str(other.path), "metric="):
@@ -150,7 +152,7 @@ def test_scores_of_other_sentences_are_refused(make: Make, cache: Path) -> None:
     assert f"{other.path} has another test set than {one.path}" in refusal(one, other)
 
 
-def test_a_run_without_scores_says_which_command_makes_them(make: Make) -> None:
+def test_a_run_without_scores_is_refused_with_the_command_that_computes_them(make: Make) -> None:
     one, other = make("one"), make("other", seed=2)
     (other.path / "scores" / "test.hyp").unlink()
     assert refusal(one, other).endswith(f"nmt-evaluate run={other.path} split=test")
@@ -166,22 +168,22 @@ def test_a_damaged_record_is_refused(make: Make, content: str) -> None:
     assert "test.json is damaged" in refusal(run)
 
 
-def test_translations_of_another_number_are_refused(make: Make) -> None:
+def test_another_number_of_translations_is_refused(make: Make) -> None:
     run = make("one")
     with (run.path / "scores" / "test.hyp").open("a") as file:
         file.write("one more\n")
     assert f"has {SENTENCES + 1} lines for {SENTENCES} sentences" in refusal(run)
 
 
-def test_a_run_that_is_named_twice_or_is_none_is_refused(make: Make, tmp_path: Path) -> None:
+def test_a_path_that_is_given_twice_or_is_not_a_run_is_refused(make: Make, tmp_path: Path) -> None:
     run = make("sweep/0")
-    assert "named twice" in refusal(run, tmp_path / "sweep")
+    assert "given twice" in refusal(run, tmp_path / "sweep")
     assert "does not exist" in refusal(run, tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     assert "not a run directory" in refusal(tmp_path / "empty")
 
 
-def test_a_score_that_only_some_runs_have_is_no_reason_to_refuse(make: Make) -> None:
+def test_a_score_that_only_some_runs_have_is_kept(make: Make) -> None:
     one, other = make("one"), make("other", seed=2)
     path = other.path / "scores" / "test.json"
     path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "ter"}))

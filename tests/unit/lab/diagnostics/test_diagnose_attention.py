@@ -1,4 +1,4 @@
-"""The maps of the n best: of the pieces that the search chose, each as if it were alone."""
+"""Attention maps of the n best translations, compared with the attention of each hypothesis alone."""
 
 import pytest
 import torch
@@ -37,21 +37,21 @@ SEARCH = SearchConfig(beam_size=4, n_best=4, max_length_ratio=1.0)
 def test_each_map_is_that_of_its_own_pieces_read_alone(tokenizer: Tokenizer) -> None:
     one = model(tokenizer, 1)
     translator = Translator(one, tokenizer, tokenizer, SEARCH)
-    found = attend(translator, f"  {SENTENCE} ")
+    attended = attend(translator, f"  {SENTENCE} ")
     (candidates,) = translator.translate([SENTENCE])
-    assert [(each.text, each.score, each.log_prob) for each in found] == [
+    assert [(best.text, best.score, best.log_prob) for best in attended] == [
         (candidate.text, candidate.score, candidate.log_prob) for candidate in candidates
     ]
     (src,) = tokenizer.encode([SENTENCE])
     (hypotheses,) = translator.search([src], lambda count: None)
-    assert len(found) == 4
-    assert len({len(each.attention.tgt) for each in found}) > 1
-    for each, hypothesis in zip(found, hypotheses, strict=True):
+    assert len(attended) == 4
+    assert len({len(best.attention.tgt) for best in attended}) > 1
+    for best, hypothesis in zip(attended, hypotheses, strict=True):
         batch = make_batch([src], [hypothesis.tokens], [0])
         alone = one.attention(batch.src, batch.src_mask, batch.tgt_in)
-        torch.testing.assert_close(torch.tensor(each.attention.weights), alone[0], atol=1e-6, rtol=1e-5)
-        assert each.attention.src == [*tokenizer.pieces(src), "</s>"]
-        assert each.attention.tgt == [*tokenizer.pieces(hypothesis.tokens), "</s>"]
+        torch.testing.assert_close(torch.tensor(best.attention.weights), alone[0], atol=1e-6, rtol=1e-5)
+        assert best.attention.src == [*tokenizer.pieces(src), "</s>"]
+        assert best.attention.tgt == [*tokenizer.pieces(hypothesis.tokens), "</s>"]
 
 
 def test_an_ensembles_map_is_the_mean_of_those_that_attend(tokenizer: Tokenizer) -> None:
@@ -59,10 +59,10 @@ def test_an_ensembles_map_is_the_mean_of_those_that_attend(tokenizer: Tokenizer)
     translator = Translator(Ensemble(members), tokenizer, tokenizer, SEARCH)
     (src,) = tokenizer.encode([SENTENCE])
     (hypotheses,) = translator.search([src], lambda count: None)
-    for each, hypothesis in zip(attend(translator, SENTENCE), hypotheses, strict=True):
+    for best, hypothesis in zip(attend(translator, SENTENCE), hypotheses, strict=True):
         batch = make_batch([src], [hypothesis.tokens], [0])
         alone = [member.attention(batch.src, batch.src_mask, batch.tgt_in)[0] for member in members[:2]]
-        torch.testing.assert_close(torch.tensor(each.attention.weights), sum(alone) / 2, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(torch.tensor(best.attention.weights), sum(alone) / 2, atol=1e-6, rtol=1e-5)
 
 
 def test_greedy_search_has_one_map(tokenizer: Tokenizer) -> None:

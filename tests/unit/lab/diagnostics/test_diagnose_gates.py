@@ -1,4 +1,4 @@
-"""Recorded gates make, by the equations of torch's layers, the hidden states of the fused kernel, on either side."""
+"""Recorded gates: by the equations of PyTorch's layers they give the hidden states of the fused kernel."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from family import GNMT
 from torch import Tensor
 
 from nmt.cli.diagnose import finding
-from nmt.config import AttentionKind, Cell, DecoderKind, ModelConfig, Side
+from nmt.config import AttentionKind, CellKind, DecoderKind, ModelConfig, ModelSide
 from nmt.data import BOS_ID, PAD_ID, make_batch
 from nmt.errors import UserError
 from nmt.lab.diagnostics import Recording, record_gates
@@ -29,7 +29,7 @@ def shape(**settings: Any) -> ModelConfig:
 
 
 def replayed(gates: dict[str, Tensor], h: Tensor, c: Tensor | None) -> Tensor:
-    """The hidden states (T, H) that gates (T, H) of one sentence make (torch's documentation of nn.LSTM and nn.GRU)."""
+    """Compute the hidden states (T, H) of one sentence from its gates (T, H), as documented for nn.LSTM and nn.GRU."""
     states = []
     for t in range(len(next(iter(gates.values())))):
         at = {name: gate[t] for name, gate in gates.items()}
@@ -42,12 +42,15 @@ def replayed(gates: dict[str, Tensor], h: Tensor, c: Tensor | None) -> Tensor:
     return torch.stack(states)
 
 
-@pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru, Cell.reference_lstm, Cell.reference_gru])
+@pytest.mark.parametrize("cell", [CellKind.lstm, CellKind.gru, CellKind.reference_lstm, CellKind.reference_gru])
 @pytest.mark.parametrize("reverse_source", [False, True])
-def test_an_encoders_gates_make_the_states_of_the_fused_layer(cell: Cell, reverse_source: bool) -> None:
+def test_an_encoders_gates_make_the_states_of_the_fused_layer(cell: CellKind, reverse_source: bool) -> None:
     config = shape(cell=cell, reverse_source=reverse_source)
     model, batch = build(config), make_batch(SRC, TGT, range(3))
-    for side, layers in ((Side.encoder, model.encoder.forwards), (Side.encoder_backward, model.encoder.backwards)):
+    for side, layers in (
+        (ModelSide.encoder, model.encoder.forwards),
+        (ModelSide.encoder_backward, model.encoder.backwards),
+    ):
         outputs: list[Tensor] = []
         hook = layers[0].register_forward_hook(lambda *given, to=outputs: to.append(given[-1][0].detach()))
         recording = record_gates(model, config, side, 1, batch)
@@ -58,36 +61,36 @@ def test_an_encoders_gates_make_the_states_of_the_fused_layer(cell: Cell, revers
             length = len(line) + 1
             gates = {gate: values[-length:, b] for gate, values in recording.gates.items()}
             order = torch.arange(length)
-            if reverse_source:  # the order of the text is that of the words, which were read from the last, eos last
+            if reverse_source:  # the words were read in reverse order, with eos last
                 order = torch.tensor([*range(length - 2, -1, -1), length - 1])
-            if side == Side.encoder_backward:
+            if side == ModelSide.encoder_backward:
                 order = order.flip(0)
-            read = {gate: values[order] for gate, values in gates.items()}
+            in_reading_order = {gate: values[order] for gate, values in gates.items()}
             start = torch.zeros(4).double()
-            made = replayed(read, start, start if "forget" in read else None)
-            torch.testing.assert_close(made, captured[-length:, b], atol=1e-5, rtol=0)
+            states = replayed(in_reading_order, start, start if "forget" in in_reading_order else None)
+            torch.testing.assert_close(states, captured[-length:, b], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru])
+@pytest.mark.parametrize("cell", [CellKind.lstm, CellKind.gru])
 @pytest.mark.parametrize(
     "settings", [{}, {"attention": None}, {"decoder": DecoderKind.bahdanau}, {"input_feeding": True}], ids=str
 )
 @pytest.mark.parametrize("layer", [1, 2])
-def test_a_decoders_gates_make_the_states_of_its_steps(cell: Cell, settings: dict[str, Any], layer: int) -> None:
+def test_a_decoders_gates_make_the_states_of_its_steps(cell: CellKind, settings: dict[str, Any], layer: int) -> None:
     config = shape(cell=cell, **settings)
     model, batch = build(config), make_batch(SRC, TGT, range(3))
-    recording = record_gates(model, config, Side.decoder, layer, batch)
+    recording = record_gates(model, config, ModelSide.decoder, layer, batch)
     assert torch.equal(recording.mask, batch.tgt_mask)
     with torch.no_grad():
         state = model.encode(batch.src, batch.src_mask)
         start, states = state.hidden[layer - 1], []
         for tokens in batch.tgt_in:
-            _, state = model.decoder.step(tokens, state)
+            _, state, _ = model.decoder.step(tokens, state)
             states.append(state.hidden[layer - 1][0])
     for b in range(3):
         gates = {name: gate[:, b] for name, gate in recording.gates.items()}
-        made = replayed(gates, start[0][b], start[1][b] if len(start) == 2 else None)
-        torch.testing.assert_close(made, torch.stack(states)[:, b], atol=1e-5, rtol=0)
+        computed = replayed(gates, start[0][b], start[1][b] if len(start) == 2 else None)
+        torch.testing.assert_close(computed, torch.stack(states)[:, b], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -104,26 +107,31 @@ def test_a_decoders_gates_make_the_states_of_its_steps(cell: Cell, settings: dic
 def test_other_members_of_the_family_are_recorded_as_they_compute(settings: dict[str, Any]) -> None:
     config = shape(**settings)
     model, batch = build(config), make_batch(SRC, TGT, range(3))
-    for side in Side:
+    for side in ModelSide:
         recording = record_gates(model, config, side, 1, batch)
         assert recording.difference < 1e-10
         assert {gate.shape[:2] for gate in recording.gates.values()} == {recording.mask.shape}
 
 
 @pytest.mark.parametrize(
-    ("settings", "side", "layer", "said"),
+    ("settings", "side", "layer", "message"),
     [
-        ({"cell": Cell.rnn}, Side.encoder, 1, "the model is of rnn, whose gates are not shown; allowed: lstm"),
-        ({"architecture": "transformer"}, Side.encoder, 1, "the model is of transformer"),
-        ({}, Side.encoder, 3, "layer=3 side=encoder: the model has 2 such layers"),
-        ({"bidirectional_layers": 1}, Side.encoder_backward, 2, "side=encoder_backward: the model has 1 such layers"),
-        ({"bidirectional": False}, Side.encoder_backward, 1, "the model has 0 such layers"),
-        ({"decoder_layers": 1}, Side.decoder, 2, "the model has 1 such layers"),
+        ({"cell": CellKind.rnn}, ModelSide.encoder, 1, "gates of model.cell=rnn cannot be recorded; allowed: lstm"),
+        ({"architecture": "transformer"}, ModelSide.encoder, 1, "model.architecture=transformer has no gates"),
+        ({}, ModelSide.encoder, 3, "side=encoder layer=3: the model has 2 layer"),
+        (
+            {"bidirectional_layers": 1},
+            ModelSide.encoder_backward,
+            2,
+            "side=encoder_backward layer=2: the model has 1 layer",
+        ),
+        ({"bidirectional": False}, ModelSide.encoder_backward, 1, "the model has 0 layer.s. on this side"),
+        ({"decoder_layers": 1}, ModelSide.decoder, 2, "the model has 1 layer.s. on this side"),
     ],
 )
-def test_what_is_not_there_is_refused(settings: dict[str, Any], side: Side, layer: int, said: str) -> None:
+def test_a_missing_layer_is_refused(settings: dict[str, Any], side: ModelSide, layer: int, message: str) -> None:
     config = shape(**settings)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         record_gates(build(shape()), config, side, layer, make_batch(SRC, TGT, range(3)))
 
 
@@ -139,9 +147,9 @@ def test_the_title_names_where_the_most_is_kept_and_forgotten() -> None:
     gate = torch.tensor([[[0.4, 0.6]], [[0.8, 1.0]], [[0.1, 0.3]]])
     recording = Recording({"reset": 1 - gate, "update": gate}, torch.ones(3, 1, dtype=torch.bool), 0.0)
     found = finding(recording, ["▁a", "▁b", "</s>"])
-    assert found == "it forgets the most at '</s>' (mean gate 0.20) and keeps the most at '▁b' (0.90)"
+    assert found == "it forgets most at '</s>' (mean gate 0.20) and keeps most at '▁b' (0.90)"
 
 
 def test_attention_kinds_do_not_matter() -> None:
     config = shape(attention=AttentionKind.coverage)
-    assert record_gates(build(config), config, Side.decoder, 2, make_batch(SRC, TGT, range(3))).difference < 1e-10
+    assert record_gates(build(config), config, ModelSide.decoder, 2, make_batch(SRC, TGT, range(3))).difference < 1e-10

@@ -1,4 +1,4 @@
-"""The norms of gradients through time, against cells written out by hand; and what clipping does to them."""
+"""Gradient norms through time, compared with cells written out by hand, and clipped training."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt.cli.diagnosis.gradients import long_pairs
-from nmt.config import AttentionKind, BatchUnit, Cell, DecoderKind, ModelConfig, OptimConfig, OptimizerKind
+from nmt.config import AttentionKind, BatchUnit, CellKind, DecoderKind, ModelConfig, OptimConfig, OptimizerKind
 from nmt.data import BOS_ID, PAD_ID, PairStore, TrainingBatches, make_batch
 from nmt.errors import UserError
 from nmt.lab.diagnostics import Decay, measure_decay, scale_recurrent, train_clipped
@@ -23,7 +23,7 @@ State = list[Tensor]
 Step = Callable[[FusedLayer, Tensor, State], State]
 
 
-def build(cell: Cell, **settings: object) -> Seq2Seq:
+def build(cell: CellKind, **settings: object) -> Seq2Seq:
     torch.manual_seed(3)
     shape = {"embed_size": 6, "hidden_size": HIDDEN, "attention": None, **settings}
     return build_model(ModelConfig(cell=cell, **shape), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
@@ -36,9 +36,9 @@ def rnn(layer: FusedLayer, x: Tensor, state: State) -> State:
 
 def gru(layer: FusedLayer, x: Tensor, state: State) -> State:
     (h,) = state
-    read, own = layer.weight_ih_l0 @ x + layer.bias_ih_l0, layer.weight_hh_l0 @ h + layer.bias_hh_l0
-    r, z = (torch.sigmoid(read[at : at + HIDDEN] + own[at : at + HIDDEN]) for at in (0, HIDDEN))
-    return [(1 - z) * torch.tanh(read[2 * HIDDEN :] + r * own[2 * HIDDEN :]) + z * h]
+    inputs, hidden = layer.weight_ih_l0 @ x + layer.bias_ih_l0, layer.weight_hh_l0 @ h + layer.bias_hh_l0
+    r, z = (torch.sigmoid(inputs[at : at + HIDDEN] + hidden[at : at + HIDDEN]) for at in (0, HIDDEN))
+    return [(1 - z) * torch.tanh(inputs[2 * HIDDEN :] + r * hidden[2 * HIDDEN :]) + z * h]
 
 
 def lstm(layer: FusedLayer, x: Tensor, state: State) -> State:
@@ -53,13 +53,15 @@ WHOLE = -1
 
 
 def by_hand(model: Seq2Seq, step: Step, part: int) -> list[Tensor]:
-    """|dL_t / d state_{t-k}| for k = 0 to K, of every sentence and every t >= K, each by a graph of its own.
+    """Compute |dL_t / d state_{t-k}| for k = 0 to K, every sentence and every t >= K, each with a separate graph.
 
     Args:
-        part: of the state; 1 is an LSTM's c, of which h = o tanh(c) is made, so that c counts through h too. WHOLE is
-            the state as one vector of independent numbers.
+        model: model with a recurrent decoder.
+        step: the cell, written out.
+        part: index of the tensor of the state. Part 1 is c of an LSTM, whose gradient includes the path through
+            h = o tanh(c). WHOLE is the state as one vector of independent numbers.
     """
-    decoder, found = model.decoder, [[] for _ in range(K + 1)]
+    decoder, collected = model.decoder, [[] for _ in range(K + 1)]
     for src, tgt in zip(SRC, TGT, strict=True):
         batch = make_batch([src], [tgt], [0])
         first = decoder.start(model.encoder(batch.src, batch.src_mask), batch.src_mask).hidden[0]
@@ -79,28 +81,28 @@ def by_hand(model: Seq2Seq, step: Step, part: int) -> list[Tensor]:
                     state[part] = marked
             logits = model.output_weight @ torch.tanh(decoder.readout(state[0])) + model.output_bias
             loss = logits.logsumexp(0) - logits[batch.tgt_out[t, 0]]
-            found[k].append(torch.autograd.grad(loss, marked)[0].norm())
-    return [torch.stack(norms) for norms in found]
+            collected[k].append(torch.autograd.grad(loss, marked)[0].norm())
+    return [torch.stack(norms) for norms in collected]
 
 
-@pytest.mark.parametrize(("cell", "step"), [(Cell.rnn, rnn), (Cell.gru, gru), (Cell.lstm, lstm)])
-def test_norms_are_those_of_cells_written_out_by_hand(cell: Cell, step: Step) -> None:
+@pytest.mark.parametrize(("cell", "step"), [(CellKind.rnn, rnn), (CellKind.gru, gru), (CellKind.lstm, lstm)])
+def test_norms_are_those_of_cells_written_out_by_hand(cell: CellKind, step: Step) -> None:
     model = build(cell)
     decay = measure_decay(model, make_batch(SRC, TGT, range(2)), K)
-    assert (decay.state == decay.hidden) == (cell != Cell.lstm)
-    parts = {WHOLE: decay.state, 0: decay.hidden, **({1: decay.memory} if cell == Cell.lstm else {})}
-    for part, found in parts.items():
-        for norms, (low, middle, high) in zip(by_hand(model, step, part), found, strict=True):
-            assert len(norms) == 4 + 2  # the steps from K on, eos counted
+    assert (decay.state == decay.hidden) == (cell != CellKind.lstm)
+    parts = {WHOLE: decay.state, 0: decay.hidden, **({1: decay.memory} if cell == CellKind.lstm else {})}
+    for part, quartiles in parts.items():
+        for norms, (low, middle, high) in zip(by_hand(model, step, part), quartiles, strict=True):
+            assert len(norms) == 4 + 2  # steps t >= K, including eos
             assert middle == pytest.approx(norms.quantile(0.5).item(), rel=1e-9)
             assert low <= middle <= high
             assert (low, high) == pytest.approx(norms.quantile(torch.tensor([0.25, 0.75]).double()).tolist(), rel=1e-9)
-    assert (decay.memory is None) == (cell != Cell.lstm)
+    assert (decay.memory is None) == (cell != CellKind.lstm)
 
 
 @pytest.mark.parametrize("decoder", list(DecoderKind))
-def test_the_whole_norm_is_that_of_training_whatever_the_decoder(decoder: DecoderKind) -> None:
-    model = build(Cell.gru, decoder=decoder, attention=AttentionKind.additive, decoder_layers=2)
+def test_the_whole_norm_is_that_of_training_for_every_decoder(decoder: DecoderKind) -> None:
+    model = build(CellKind.gru, decoder=decoder, attention=AttentionKind.additive, decoder_layers=2)
     batch = make_batch(SRC, TGT, range(2))
     decay = measure_decay(model, batch, K)
     model.zero_grad()
@@ -111,7 +113,7 @@ def test_the_whole_norm_is_that_of_training_whatever_the_decoder(decoder: Decode
 
 
 def test_a_linear_recurrence_changes_by_its_scale_a_step() -> None:
-    model = build(Cell.rnn)
+    model = build(CellKind.rnn)
     with torch.no_grad():
         for weight in model.decoder.parameters():
             weight.mul_(1e-6)  # so that tanh is the identity
@@ -124,7 +126,7 @@ def test_a_linear_recurrence_changes_by_its_scale_a_step() -> None:
 
 
 def test_scaling_is_of_the_decoders_recurrent_matrices_alone() -> None:
-    model, usual = build(Cell.layer_norm_lstm, decoder_layers=2), build(Cell.layer_norm_lstm, decoder_layers=2)
+    model, usual = build(CellKind.layer_norm_lstm, decoder_layers=2), build(CellKind.layer_norm_lstm, decoder_layers=2)
     scale_recurrent(model, 4.0)
     changed = {name for name, weight in model.named_parameters() if not torch.equal(weight, usual.get_parameter(name))}
     assert changed == {"decoder.layers.0.state.weight", "decoder.layers.1.state.weight"}
@@ -144,9 +146,9 @@ def test_the_verdict_looks_at_the_change_after_the_first_step(last: float, verdi
 
 
 def test_a_clipped_step_is_as_long_as_allowed_and_an_unclipped_one_as_its_norm() -> None:
-    before = torch.cat([weight.flatten() for weight in build(Cell.rnn).parameters()])
+    before = torch.cat([weight.flatten() for weight in build(CellKind.rnn).parameters()])
     for clip_norm in (0.01, 0.0):
-        model = build(Cell.rnn, dropout=0.0)
+        model = build(CellKind.rnn, dropout=0.0)
         batches = TrainingBatches(PairStore.of(SRC, TGT), BatchUnit.sentences, 2, 1, seed=1)
         optim = OptimConfig(kind=OptimizerKind.sgd, learning_rate=0.5, clip_norm=clip_norm)
         (norm,) = train_clipped(model, batches, optim, steps=1).norms
@@ -156,7 +158,7 @@ def test_a_clipped_step_is_as_long_as_allowed_and_an_unclipped_one_as_its_norm()
 
 
 def test_a_training_ends_where_its_numbers_do() -> None:
-    model = build(Cell.rnn, dropout=0.0)
+    model = build(CellKind.rnn, dropout=0.0)
     with torch.no_grad():
         model.output_bias[5] = float("nan")
     batches = TrainingBatches(PairStore.of(SRC, TGT), BatchUnit.sentences, 2, 1, seed=1)
@@ -167,5 +169,5 @@ def test_a_training_ends_where_its_numbers_do() -> None:
 def test_pairs_are_long_enough_and_no_longer_than_needed() -> None:
     store = PairStore.of([[5]] * 5, [[6] * length for length in (3, 9, 4, 10, 7)])
     assert long_pairs(store, 4).indices == [1, 4, 2]  # 10, 8 and 5 steps; 11 are more than twice 5
-    with pytest.raises(UserError, match="distance=40: the validation set has no target so long; 10 is the most"):
+    with pytest.raises(UserError, match="distance=40: the longest target of the validation set allows at most 10"):
         long_pairs(store, 40)

@@ -1,4 +1,4 @@
-"""Verbs at the end of German clauses: where they are, how far they are, and whether a translation has them there."""
+"""Verbs at the end of German clauses: position, distance, and their detection in a translation."""
 
 import re
 from dataclasses import replace
@@ -8,12 +8,21 @@ from pathlib import Path
 import pytest
 
 from nmt.cli.diagnosis.memory import depth, training_sentences
-from nmt.config import Cell, Config, DataConfig, MachineConfig, ModelConfig, OptimConfig, PhrasebookConfig, TrainConfig
+from nmt.config import (
+    CellKind,
+    Config,
+    DataConfig,
+    MachineConfig,
+    ModelConfig,
+    OptimConfig,
+    PhrasebookConfig,
+    TrainConfig,
+)
 from nmt.errors import UserError
 from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
 from nmt.lab.diagnostics.memory import CLASSES, right
 from nmt.phrasebook import german, stream
-from nmt.phrasebook.sentences import Sentences
+from nmt.phrasebook.sentences import SentenceSampler
 from nmt.phrasebook.verbs_last import VerbsLast, subordinate_clauses, verbs_last
 from nmt.run import RunDirectory
 
@@ -59,13 +68,13 @@ def test_chance_says_the_commonest_verb_everywhere() -> None:
     ("hits", "of", "low", "high"), [(81, 263, 0.2553, 0.3662), (0, 20, 0.0, 0.1611), (15, 15, 0.7961, 1.0)]
 )
 def test_the_interval_is_wilsons(hits: int, of: int, low: float, high: float) -> None:
-    """The first and the last as in Newcombe 1998, table I; the second from z^2 / (n + z^2)."""
+    """Take the first and the last row from Newcombe 1998, table I, and the second from z^2 / (n + z^2)."""
     assert Accuracy(hits, of).interval == pytest.approx((low, high), abs=5e-5)
 
 
 def test_clauses_found_by_the_grammar_are_those_that_the_commas_show() -> None:
-    """Verbs end what stands between two punctuation marks, and their clause begins within the sentence."""
-    draw, clauses = Sentences(5).sentence, 0
+    """Check that verbs end the text between two punctuation marks and that their clause begins in the sentence."""
+    draw, clauses = SentenceSampler(5).sentence, 0
     for _ in range(2000):
         sentence = draw(4)
         text = german.sentence(sentence)
@@ -82,7 +91,7 @@ def test_clauses_found_by_the_grammar_are_those_that_the_commas_show() -> None:
     assert clauses > 800
 
 
-COUNTED = {  # by hand: words of the clause before its verbs, those of clauses inside it too, without the conjunction
+COUNTED = {  # by hand: words of the clause before its verbs, including nested clauses, without the conjunction
     "Mein Chef weiß, dass der freundliche Zahnarzt, der in Köln arbeitet, seinen guten Stadtplan hat.": [
         ("arbeitet", 3, 2),  # der in Köln
         ("hat", 10, 3),  # der freundliche Zahnarzt, der in Köln arbeitet, seinen guten Stadtplan
@@ -101,19 +110,19 @@ COUNTED = {  # by hand: words of the clause before its verbs, those of clauses i
 
 
 def test_distances_are_those_counted_by_hand() -> None:
-    draw, found = Sentences(21).sentence, {}
-    while len(found) < len(COUNTED):
+    draw, clauses = SentenceSampler(21).sentence, {}
+    while len(clauses) < len(COUNTED):
         sentence = draw(3)
         if (text := german.sentence(sentence)) in COUNTED:
-            found[text] = [(each.verbs, each.distance, each.part) for each in subordinate_clauses(sentence)]
-    assert found == COUNTED
+            clauses[text] = [(clause.verbs, clause.distance, clause.part) for clause in subordinate_clauses(sentence)]
+    assert clauses == COUNTED
 
 
-def test_of_each_sentence_the_longest_wait_is_asked_for() -> None:
+def test_the_clause_with_the_longest_distance_is_drawn_from_each_sentence() -> None:
     for clause in islice(verbs_last(3, 4), 50):
         assert right(clause, clause.de)
         assert clause.en[-1] == clause.de[-1]
-    draw = Sentences(3).sentence
+    draw = SentenceSampler(3).sentence
     expected = (list(subordinate_clauses(draw(4))) for _ in range(300))
     waits = [max(each.distance for each in clauses) for clauses in expected if clauses]
     assert waits == [clause.distance for clause in islice(verbs_last(3, 4), len(waits))]
@@ -137,8 +146,8 @@ def test_a_class_that_cannot_be_filled_is_left_out(
     found = draw_clauses(5, 1, 1, ())
     assert list(found) == [(1, 3), (4, 6), (7, 9)]
     assert {len(members) for members in found.values()} == {5}
-    assert "verbs that wait 14 to 17 words are left out: only 0 were found" in caplog.text
-    with pytest.raises(UserError, match=r"no distance has 500 new sentences at depth 0, the most are 0"):
+    assert "distances of 14 to 17 words are omitted: they have only 0 clauses" in caplog.text
+    with pytest.raises(UserError, match=r"no class of distances has 500 new sentences at depth 0, the largest has 0"):
         draw_clauses(500, 1, 0, ())
 
 
@@ -150,17 +159,17 @@ TINY = Config(
 
 
 def test_each_cell_competes_without_and_with_attention() -> None:
-    found = contestants(TINY, [Cell.rnn, Cell.lstm])
+    found = contestants(TINY, [CellKind.rnn, CellKind.lstm])
     assert [each.name for each in found] == [
         f"{cell} {word} attention" for cell in ("rnn", "lstm") for word in ("without", "with")
     ]
     assert [each.config.model.attention for each in found] == [None, TINY.model.attention] * 2
-    assert [each.config.model.cell for each in found] == [Cell.rnn, Cell.rnn, Cell.lstm, Cell.lstm]
+    assert [each.config.model.cell for each in found] == [CellKind.rnn, CellKind.rnn, CellKind.lstm, CellKind.lstm]
 
 
 def test_a_training_is_used_again_for_the_same_configuration_alone() -> None:
     def folder(config: Config) -> str:
-        return contestants(config, [Cell.gru])[0].folder
+        return contestants(config, [CellKind.gru])[0].folder
 
     assert folder(TINY) == folder(replace(TINY, machine=MachineConfig(threads=1)))
     assert folder(TINY) == folder(replace(TINY, data=replace(TINY.data, cache="elsewhere")))
@@ -173,7 +182,7 @@ def test_a_training_is_used_again_for_the_same_configuration_alone() -> None:
     assert len({folder(config) for config in (TINY, *others)}) == 5
 
 
-def test_no_model_is_asked_for_what_any_was_trained_on(tmp_path: Path) -> None:
+def test_training_sentences_of_all_runs_are_excluded(tmp_path: Path) -> None:
     data = replace(TINY.data, cache=str(tmp_path))
     configs = [replace(TINY, data=replace(data, phrasebook=PhrasebookConfig(30, 4, 5, 2, seed))) for seed in (1, 2)]
     found = training_sentences({str(number): Saved(tmp_path, config) for number, config in enumerate(configs)})
@@ -183,7 +192,7 @@ def test_no_model_is_asked_for_what_any_was_trained_on(tmp_path: Path) -> None:
 
 
 class Saved(RunDirectory):
-    """A run of which nothing but the configuration is there."""
+    """Run with a configuration only."""
 
     def __init__(self, path: Path, config: Config) -> None:
         super().__init__(path)
@@ -193,7 +202,7 @@ class Saved(RunDirectory):
         return self.saved
 
 
-def test_the_depth_is_one_that_all_runs_know(tmp_path: Path) -> None:
+def test_the_depth_is_the_smallest_of_all_runs(tmp_path: Path) -> None:
     deeper = replace(TINY, data=replace(TINY.data, phrasebook=PhrasebookConfig(depth=4)))
     runs = {"two": Saved(tmp_path, TINY), "four": Saved(tmp_path, deeper)}
     assert depth(runs) == 2

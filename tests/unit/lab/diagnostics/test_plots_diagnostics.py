@@ -1,4 +1,4 @@
-"""The pictures of the diagnostics show the numbers that they are given, and name their axes."""
+"""Pictures of the diagnostics: their data and axis labels."""
 
 import warnings
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def strict() -> Iterator[None]:
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that would have been saved."""
+    """Collect the figures instead of saving them."""
     found: list[Figure] = []
     monkeypatch.setattr(plots_diagnostics, "save", lambda figure, picture: found.append(figure))
     return found

@@ -1,4 +1,4 @@
-"""Corpora that were damaged on purpose: each damage is found, where it is, and a clean corpus gets no `bad`."""
+"""Checks of deliberately damaged corpora: each finding names the damage and its lines; a clean corpus has none."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ def test_a_clean_corpus_has_nothing_bad_and_every_check_has_a_row(tmp_path: Path
 
 
 def every(step: int, change: Callable[[str, str], tuple[str, str]]) -> Lines:
-    """The training set with each so many-th pair changed, from line 10 on."""
+    """Return the training set with every `step`-th pair changed, from line 10."""
     return [change(*pair) if (i + 1) % step == 0 and i >= 9 else pair for i, pair in enumerate(TRAIN)]
 
 
@@ -61,33 +61,33 @@ def test_leaks_equal_loose_and_near(tmp_path: Path) -> None:
     leaks = [(src.upper(), tgt.replace(".", " !")) for src, tgt in TEST[:30]]
     sources = [(src, f"Nein {i}") for i, (src, _) in enumerate(VALID[:45])]
     near = [(f"{src[:-1]} as well.", f"{tgt} auch") for src, tgt in TEST[50:] if len(src.split()) > 12]
-    found = cheap(config(tmp_path, [*TRAIN, *TEST[30:40], *leaks, *sources, *near]))
-    assert found["leakage: pairs"].measured.startswith("test: 27 % ")  # 30 and 10 of 150
-    assert found["leakage: pairs"].verdict == Verdict.bad
-    assert found["leakage: pairs"].lines == ["test:1", "test:2", "test:3"]
-    assert found["leakage: sources"].measured.startswith("valid: 30 % ")
-    assert found["leakage: sources"].verdict == Verdict.bad
-    assert found["leakage: near"].verdict == Verdict.look
-    assert found["held-out pairs in train"].measured.endswith("(10 of 300)")
-    assert found["held-out pairs in train"].verdict == Verdict.look  # preparation drops them
-    assert found["held-out pairs in train"].lines == ["train:1001", "train:1002", "train:1003"]
+    findings = cheap(config(tmp_path, [*TRAIN, *TEST[30:40], *leaks, *sources, *near]))
+    assert findings["leakage: pairs"].measured.startswith("test: 27 % ")  # 30 and 10 of 150
+    assert findings["leakage: pairs"].verdict == Verdict.bad
+    assert findings["leakage: pairs"].lines == ["test:1", "test:2", "test:3"]
+    assert findings["leakage: sources"].measured.startswith("valid: 30 % ")
+    assert findings["leakage: sources"].verdict == Verdict.bad
+    assert findings["leakage: near"].verdict == Verdict.look
+    assert findings["held-out pairs in train"].measured.endswith("(10 of 300)")
+    assert findings["held-out pairs in train"].verdict == Verdict.look  # preparation drops them
+    assert findings["held-out pairs in train"].lines == ["train:1001", "train:1002", "train:1003"]
 
 
 def test_the_remedy_of_leaked_sources_removes_them(tmp_path: Path) -> None:
     leaked = [(src.upper(), f"Nein {i}") for i, (src, _) in enumerate(VALID[:45])]
     leaked += [(src, tgt.lower()) for src, tgt in VALID[45:60]]
-    asked = config(tmp_path, [*TRAIN, *leaked])
+    doctor = config(tmp_path, [*TRAIN, *leaked])
     for name in ("leakage: pairs", "leakage: sources"):
-        assert "data.cleaning.drop_test_sources=true" in cheap(asked)[name].remedy
-    assert cheap(asked)["leakage: sources"].verdict == Verdict.bad
-    asked.data.cleaning.drop_test_sources = True
-    found = cheap(asked)["leakage: sources"]
-    assert found.verdict == Verdict.look
-    assert found.remedy == "preparation drops them: leave data.cleaning.drop_test_sources on"
+        assert "data.cleaning.drop_test_sources=true" in cheap(doctor)[name].remedy
+    assert cheap(doctor)["leakage: sources"].verdict == Verdict.bad
+    doctor.data.cleaning.drop_test_sources = True
+    finding = cheap(doctor)["leakage: sources"]
+    assert finding.verdict == Verdict.look
+    assert finding.remedy == "preparation drops them: leave data.cleaning.drop_test_sources on"
     pairs = list(
         zip(*((tmp_path / f"train.{side}").read_text().split("\n")[:-1] for side in ("en", "de")), strict=True)
     )
-    kept = list(clean(pairs, asked.data.cleaning, digests([*VALID, *TEST]), CleaningReport()))
+    kept = list(clean(pairs, doctor.data.cleaning, digests([*VALID, *TEST]), CleaningReport()))
     known = Leakage({"valid": VALID, "test": TEST})
     for line, pair in enumerate(kept, start=1):
         known.add(line, *pair)
@@ -98,11 +98,11 @@ def test_what_the_splits_do_not_share(tmp_path: Path) -> None:
     lowered = [(src.lower(), tgt.lower()) for src, tgt in TRAIN]
     assert cheap(config(tmp_path, lowered))["case"].verdict == Verdict.bad
     russian = [(src, "Привет всем") for src, _ in VALID]
-    found = cheap(config(tmp_path, valid=russian, test=[*VALID[:100], *TEST]))
-    assert found["characters"].verdict == Verdict.bad
-    assert found["characters"].lines[0] == "valid.tgt:1"
-    assert found["words"].value == 1.0
-    assert found["duplicates"].verdict == Verdict.ok
+    findings = cheap(config(tmp_path, valid=russian, test=[*VALID[:100], *TEST]))
+    assert findings["characters"].verdict == Verdict.bad
+    assert findings["characters"].lines[0] == "valid.tgt:1"
+    assert findings["words"].value == 1.0
+    assert findings["duplicates"].verdict == Verdict.ok
     overlapping = cheap(config(tmp_path, valid=VALID, test=[*VALID[:100], *TEST]))
     assert overlapping["valid and test"].verdict == Verdict.bad
     assert cheap(config(tmp_path, TRAIN[:100] * 10))["duplicates"].verdict == Verdict.bad
@@ -117,18 +117,18 @@ def test_a_side_without_spaces_has_characters_to_look_for_and_no_words(tmp_path:
         ]
         for both in (False, True)
     )
-    found = cheap(config(tmp_path, *one_side))
-    assert found["alignment"].verdict == found["words"].verdict == Verdict.ok
-    assert ".src" in found["words"].measured
-    found = cheap(config(tmp_path, *both_sides))
-    assert found["alignment"].verdict == found["words"].verdict == Verdict.ok
-    assert found["words"].value is None
+    findings = cheap(config(tmp_path, *one_side), alignment=True)
+    assert findings["alignment"].verdict == findings["words"].verdict == Verdict.ok
+    assert ".src" in findings["words"].measured
+    findings = cheap(config(tmp_path, *both_sides), alignment=True)
+    assert findings["alignment"].verdict == findings["words"].verdict == Verdict.ok
+    assert findings["words"].value is None
     assert cheap(config(tmp_path, both_sides[0]))["characters"].verdict == Verdict.bad
 
 
 @pytest.mark.parametrize("damage", ["cut", "bytes", "shorter"])
 def test_damaged_files_are_bad_and_what_comes_before_is_examined(tmp_path: Path, damage: str) -> None:
-    asked = config(tmp_path)
+    doctor = config(tmp_path)
     path = tmp_path / "train.de"
     content = path.read_bytes()
     match damage:
@@ -138,10 +138,10 @@ def test_damaged_files_are_bad_and_what_comes_before_is_examined(tmp_path: Path,
             path.write_bytes(content[:30_000] + b"\xff" + content[30_000:])
         case "shorter":
             path.write_bytes(b"".join(content.splitlines(keepends=True)[:900]))
-    found = cheap(asked)
-    assert found["files"].verdict == Verdict.bad
-    assert "train.de" in found["files"].remedy
-    assert found["alignment"].verdict == Verdict.ok
+    findings = cheap(doctor, alignment=True)
+    assert findings["files"].verdict == Verdict.bad
+    assert "train.de" in findings["files"].remedy
+    assert findings["alignment"].verdict == Verdict.ok
     path.unlink()
     with pytest.raises(UserError, match=r"train\.de does not exist"):
-        examine(asked, torch.device("cpu"))
+        examine(doctor, torch.device("cpu"))

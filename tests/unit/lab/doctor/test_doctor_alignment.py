@@ -1,4 +1,4 @@
-"""Whether the sides belong together: shifts and where they begin, strangers, swapped sides, other languages."""
+"""Alignment and language checks: shifts and their first lines, unrelated sides, swapped sides, other languages."""
 
 from pathlib import Path
 
@@ -11,32 +11,32 @@ from nmt.lab.doctor.scan import Entry
 
 
 @pytest.mark.parametrize(("shift", "line"), [(1, 400), (-1, 400), (2, 700)])
-def test_where_the_sides_go_apart(tmp_path: Path, shift: int, line: int) -> None:
+def test_a_shift_is_located(tmp_path: Path, shift: int, line: int) -> None:
     src, tgt = [pair[0] for pair in TRAIN], [pair[1] for pair in TRAIN]
     if shift > 0:
-        tgt[line - 1 : line - 1] = ["x"] * shift  # lines that only the target has
+        tgt[line - 1 : line - 1] = ["x"] * shift  # lines that exist in the target only
     else:
         del tgt[line - 1 : line - 1 - shift]
-    finding = cheap(config(tmp_path, list(zip(src, tgt, strict=False))))["alignment"]
+    finding = cheap(config(tmp_path, list(zip(src, tgt, strict=False))), alignment=True)["alignment"]
     assert finding.verdict == Verdict.bad
-    assert f"{shift:+d} lines on" in finding.measured
+    assert f"shifted by {shift:+d} lines" in finding.measured
     found = int(finding.lines[0].partition(":")[2])
     assert abs(found - line) <= 3
 
 
-def test_a_corpus_shifted_from_its_first_line_and_one_of_strangers(tmp_path: Path) -> None:
+def test_a_corpus_shifted_from_its_first_line_and_one_of_unrelated_sides(tmp_path: Path) -> None:
     later = [(src, tgt) for (src, _), (_, tgt) in zip(TRAIN[1:], TRAIN, strict=False)]
-    found = cheap(config(tmp_path, TRAIN))["alignment"]
+    found = cheap(config(tmp_path, TRAIN), alignment=True)["alignment"]
     assert found.value is not None
     assert found.value > 0.95
-    finding = cheap(config(tmp_path, later))["alignment"]
+    finding = cheap(config(tmp_path, later), alignment=True)["alignment"]
     assert finding.verdict == Verdict.bad
     assert "lines 1 to" in finding.measured
-    assert "+1 lines on" in finding.measured
-    strangers = [(src, TRAIN[(i * 379 + 50) % 1000][1]) for i, (src, _) in enumerate(TRAIN)]
-    finding = cheap(config(tmp_path, strangers))["alignment"]
+    assert "shifted by +1 lines" in finding.measured
+    unrelated = [(src, TRAIN[(i * 379 + 50) % 1000][1]) for i, (src, _) in enumerate(TRAIN)]
+    finding = cheap(config(tmp_path, unrelated), alignment=True)["alignment"]
     assert finding.verdict == Verdict.bad
-    assert "no line near" in finding.measured
+    assert "match no nearby line" in finding.measured
     assert finding.value is not None
     assert finding.value < 0.65
 

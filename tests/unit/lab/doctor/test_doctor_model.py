@@ -1,4 +1,4 @@
-"""The checks that train: a vocabulary, and a model that learns one batch by heart."""
+"""Checks that train: the vocabulary and the overfitting test."""
 
 import math
 from pathlib import Path
@@ -8,32 +8,32 @@ import torch
 from damaged_corpus import PAIRS, TRAIN, config
 
 from nmt.data.preprocessing.sources import locate
-from nmt.data.words import WordCounts, words_of
+from nmt.data.words import WordCounts, split_words
 from nmt.lab.doctor import Verdict
 from nmt.lab.doctor.examine import examine_sample
 from nmt.lab.doctor.scan import Readable, scan
 
 
 def test_a_vocabulary_that_the_corpus_cannot_fill_and_one_batch(tmp_path: Path) -> None:
-    asked = config(tmp_path, TRAIN[:300])
-    asked.overfit_steps = 40
-    asked.model.hidden_size = asked.model.embed_size = 32
+    doctor = config(tmp_path, TRAIN[:300])
+    doctor.overfit_steps = 40
+    doctor.model.hidden_size = doctor.model.embed_size = 32
     scans = {}
-    for split, source in locate(asked.data).items():
-        scans[split] = scan(split, Readable(source), asked.data.cleaning, set(), (2000, 1), lambda count: None)
+    for split, source in locate(doctor.data).items():
+        scans[split] = scan(split, Readable(source), doctor.data.cleaning, set(), (2000, 1), lambda count: None)
     words = (WordCounts([]), WordCounts([]))
     for side in words:
-        side.counts = dict.fromkeys({w for pair in PAIRS for line in pair for w in words_of(line)}, 1)
-    found = {f.check: f for f in examine_sample(asked, scans, words, torch.device("cpu"))}
-    assert found["vocabulary"].verdict == Verdict.ok
-    assert found["one batch"].value is not None
-    assert found["one batch"].value < 4
-    asked.overfit_steps = 1
-    one_step = {f.check: f for f in examine_sample(asked, scans, words, torch.device("cpu"))}["one batch"]
+        side.counts = dict.fromkeys({w for pair in PAIRS for line in pair for w in split_words(line)}, 1)
+    findings = {f.check: f for f in examine_sample(doctor, scans, words, torch.device("cpu"))}
+    assert findings["vocabulary"].verdict == Verdict.ok
+    assert findings["one batch"].value is not None
+    assert findings["one batch"].value < 4
+    doctor.overfit_steps = 1
+    one_step = {f.check: f for f in examine_sample(doctor, scans, words, torch.device("cpu"))}["one batch"]
     assert one_step.verdict == Verdict.bad
-    assert one_step.value == pytest.approx(math.log(300), abs=0.3)  # knows nothing yet: as good as equal chances
+    assert one_step.value == pytest.approx(math.log(300), abs=0.3)  # untrained: close to a uniform distribution
     assert "overfit_steps" in one_step.remedy
-    asked.data.tokenizer.vocab_size = 20_000
-    found = {f.check: f for f in examine_sample(asked, scans, words, torch.device("cpu"))}
-    assert found["vocabulary"].verdict == Verdict.bad
-    assert "data.tokenizer.vocab_size=20000" in found["vocabulary"].remedy
+    doctor.data.tokenizer.vocab_size = 20_000
+    findings = {f.check: f for f in examine_sample(doctor, scans, words, torch.device("cpu"))}
+    assert findings["vocabulary"].verdict == Verdict.bad
+    assert "data.tokenizer.vocab_size=20000" in findings["vocabulary"].remedy

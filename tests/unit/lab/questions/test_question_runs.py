@@ -1,15 +1,27 @@
-"""What questions are made of: files that are checked, runs that are known again, and how long the rest will take."""
+"""Tests of question files, of the recognition of existing runs, and of the estimated time of missing ones."""
 
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from asked import BAD, BY_BOTH, GOOD, HOLDS, Trainer, ask, few_trials, make_trainer, quick, trainings, write_question  # noqa: F401
+from fake_trainings import (  # noqa: F401
+    BAD,
+    BY_BOTH,
+    GOOD,
+    HOLDS,
+    Trainer,
+    answer_questions,
+    few_trials,
+    make_trainer,
+    quick,
+    trainings,
+    write_question,
+)
 
 from nmt.cli import questions
 from nmt.cli.questioning.runs import Runs, rows_of, tables_of, training_job, trainings_of
-from nmt.cli.questions import load_questions, plan
+from nmt.cli.questions import describe_missing, load_questions
 from nmt.config import Question, conf_dir, load_config
 from nmt.data import prepare, sha256_of
 from nmt.errors import UserError
@@ -22,13 +34,13 @@ from nmt.run import RunDirectory
         ({"rows": [GOOD]}, r"parts\.0\.rows has 1 rows"),
         ({"rows": [GOOD, GOOD]}, r"parts\.0\.rows has the label 'LSTM' twice"),
         ({"rows": [GOOD, BAD | {"minutes": 9}]}, r"rows\.1\.minutes is 9.0; allowed: from 0 to 4"),
-        ({"literature": [BY_BOTH | {"worse": "RNN"}]}, r"literature speaks of .*; allowed: the first row, 'LSTM'"),
-        ({"claim": HOLDS | {"bleu": {"LSTM": 3}}}, r"claim\.bleu has LSTM; allowed: every row"),
+        ({"literature": [BY_BOTH | {"worse": "RNN"}]}, r"literature compares .*; allowed: the first row, 'LSTM'"),
+        ({"claim": HOLDS | {"bleu": {"LSTM": 3}}}, r"claim\.bleu has LSTM; allowed: exactly the rows"),
         (
             {"claim": {"best": None, "verdicts": {"GRU": "equal"}, "bleu": {"LSTM": 3, "GRU": 2}}},
             "'equal'; allowed: bet",
         ),
-        ({"answer": "Yes."}, r"parts\.0\.claim is null and there is an answer"),
+        ({"answer": "Yes."}, r"parts\.0\.claim is null but there is an answer"),
         ({"seeds": [1, 1]}, r"seeds is \[1, 1\]"),
     ],
 )
@@ -39,32 +51,32 @@ def test_a_question_that_cannot_be_answered_is_refused(tmp_path: Path, changes: 
         load_config(Question, tmp_path / "cells.yaml")
 
 
-def test_missing_trainings_are_estimated_by_what_others_took(trainer: Trainer, tmp_path: Path) -> None:
-    """Of two minutes of a core estimated, the LSTM's first seed took one."""
-    write_question(tmp_path / "asked", "cells", GOOD, BAD)
-    found, runs = trainings(tmp_path), Runs(tmp_path / "runs")
-    assert list(runs.seconds(found).values()) == [140] * 4
-    trainer([training_job(found[0], runs, 1, None)], 1, tmp_path)
-    seconds = Runs(tmp_path / "runs").seconds(found)
-    assert [seconds[each.key] for each in found[1:]] == [80, 80, 80]
-    trainer([training_job(found[3], runs, 1, None)], 1, tmp_path)
-    seconds = Runs(tmp_path / "runs").seconds(found)  # now 60 s of the LSTM, 120 s of the GRU
-    assert [seconds[each.key] for each in found[1:3]] == [80, 140]
+def test_the_time_of_missing_trainings_is_estimated_from_finished_ones(trainer: Trainer, tmp_path: Path) -> None:
+    """The estimate is two core minutes; the LSTM's first seed took one."""
+    write_question(tmp_path / "questions", "cells", GOOD, BAD)
+    made, runs = trainings(tmp_path), Runs(tmp_path / "runs")
+    assert list(runs.seconds(made).values()) == [140] * 4
+    trainer([training_job(made[0], runs, 1, None)], 1, tmp_path)
+    seconds = Runs(tmp_path / "runs").seconds(made)
+    assert [seconds[each.key] for each in made[1:]] == [80, 80, 80]
+    trainer([training_job(made[3], runs, 1, None)], 1, tmp_path)
+    seconds = Runs(tmp_path / "runs").seconds(made)  # 60 s for the LSTM, 120 s for the GRU
+    assert [seconds[each.key] for each in made[1:3]] == [80, 140]
 
 
-def test_a_run_is_known_by_what_decides_its_numbers(trainer: Trainer, tmp_path: Path) -> None:
-    write_question(tmp_path / "asked", "cells", GOOD, BAD)
-    found = trainings(tmp_path)
-    assert len({each.key for each in found}) == 4
+def test_a_run_is_identified_by_the_settings_that_decide_its_results(trainer: Trainer, tmp_path: Path) -> None:
+    write_question(tmp_path / "questions", "cells", GOOD, BAD)
+    made = trainings(tmp_path)
+    assert len({each.key for each in made}) == 4
     where = ["data.mirror=null", "data.cache=elsewhere", "data.workers=3", "data.shard_pairs=9"]
     for words in ([*where, "machine.threads=2", "tracking.mode=disabled", "train.resume=auto"], []):
-        write_question(tmp_path / "asked", "cells", GOOD | {"overrides": words}, BAD)
-        assert trainings(tmp_path)[0].key == found[0].key
-    write_question(tmp_path / "asked", "cells", GOOD | {"overrides": ["train.max_steps=7"]}, BAD)
-    assert trainings(tmp_path)[0].key != found[0].key
-    # A run of a version that did not have one of the settings, under the name of that version's hash.
+        write_question(tmp_path / "questions", "cells", GOOD | {"overrides": words}, BAD)
+        assert trainings(tmp_path)[0].key == made[0].key
+    write_question(tmp_path / "questions", "cells", GOOD | {"overrides": ["train.max_steps=7"]}, BAD)
+    assert trainings(tmp_path)[0].key != made[0].key
+    # A run of an older version without one of the settings, in a folder named after another hash.
     run = RunDirectory(tmp_path / "runs" / "older")
-    config = found[0].config
+    config = made[0].config
     run.create(config, prepare(config.data))
     text = run.config_path.read_text(encoding="utf-8")
     run.config_path.write_text(text.replace("  most_pairs: null\n", ""), encoding="utf-8")
@@ -72,12 +84,12 @@ def test_a_run_is_known_by_what_decides_its_numbers(trainer: Trainer, tmp_path: 
     record = run.record()
     record["sha256"]["config.yaml"] = sha256_of(run.config_path)
     run.write_record(record)
-    assert Runs(tmp_path / "runs").run(found[0]).path == run.path
+    assert Runs(tmp_path / "runs").run(made[0]).path == run.path
 
 
 @pytest.mark.parametrize("damaged", ["config.yaml", "run.json"])
-def test_a_damaged_run_is_not_trained_and_has_taken_no_time(trainer: Trainer, tmp_path: Path, damaged: str) -> None:
-    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+def test_a_damaged_run_counts_as_not_trained_and_as_no_time(trainer: Trainer, tmp_path: Path, damaged: str) -> None:
+    write_question(tmp_path / "questions", "cells", GOOD, BAD)
     training = trainings(tmp_path)[0]
     trainer([training_job(training, Runs(tmp_path / "runs"), 1, None)], 1, tmp_path)
     runs = Runs(tmp_path / "runs")
@@ -93,7 +105,7 @@ def test_a_damaged_run_is_not_trained_and_has_taken_no_time(trainer: Trainer, tm
 
 @pytest.mark.parametrize("other", ["a", "z"])
 def test_of_two_folders_of_one_training_the_finished_one_counts(trainer: Trainer, tmp_path: Path, other: str) -> None:
-    write_question(tmp_path / "asked", "cells", GOOD, BAD)
+    write_question(tmp_path / "questions", "cells", GOOD, BAD)
     training, runs = trainings(tmp_path)[0], Runs(tmp_path / "runs")
     trainer([training_job(training, runs, 1, None)], 1, tmp_path)
     unfinished = RunDirectory(tmp_path / "runs" / other)
@@ -103,9 +115,9 @@ def test_of_two_folders_of_one_training_the_finished_one_counts(trainer: Trainer
 
 
 def test_each_finding_of_the_literature_names_its_paper() -> None:
-    """On the page it stands beside a table, not below the finding before."""
-    parts = [part for each in load_questions(Path(conf_dir()) / "questions").values() for part in each.parts]
-    says = [found.says for part in parts for found in part.literature]
+    """The page shows each finding below a table, without the finding before it."""
+    parts = [part for question in load_questions(Path(conf_dir()) / "questions").values() for part in question.parts]
+    says = [finding.says for part in parts for finding in part.literature]
     assert len(says) > 5
     assert [
         text for text in says if re.match(r"[A-Z][a-z]+ (et al\.|and [A-Z][a-z]+) (19|20)\d\d ", text) is None
@@ -114,33 +126,33 @@ def test_each_finding_of_the_literature_names_its_paper() -> None:
 
 @pytest.mark.commands
 def test_the_shipped_questions_compose_and_fit_into_an_afternoon(tmp_path: Path) -> None:
-    asked = load_questions(Path(conf_dir()) / "questions")
-    tables = [table for name, each in asked.items() for table in tables_of(each, name)]
+    shipped = load_questions(Path(conf_dir()) / "questions")
+    tables = [table for name, question in shipped.items() for table in tables_of(question, name)]
     everything = trainings_of(tables)
     assert len(everything) <= 180
     seconds = sum(Runs(tmp_path).seconds(everything).values())
     assert seconds <= 2 * 4 * 3600  # two cores
-    assert all(each.seeds == [1, 2, 3] for each in asked.values())
+    assert all(each.seeds == [1, 2, 3] for each in shipped.values())
     assert {each.config.data.name for each in everything} == {"phrasebook", "multi30k"}
-    assert "are missing: about" in plan(tables, Runs(tmp_path))
+    assert "are missing: about" in describe_missing(tables, Runs(tmp_path))
     searched = [each for each in rows_of(tables) if each.search]
     assert len({(each.overrides, each.search) for each in searched}) == len(searched) / 3
 
 
-def test_what_was_trained_is_measured_though_a_training_failed(
+def test_finished_trainings_are_measured_although_another_training_failed(
     trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_question(tmp_path / "asked", "cell", GOOD, BAD)
+    write_question(tmp_path / "questions", "cell", GOOD, BAD)
     trainer.failing = [each.key for each in trainings(tmp_path)[3:]]
     measured: list[int] = []
-    monkeypatch.setattr(questions, "measure_speeds", lambda tables, runs: measured.append(len(runs.found)))
+    monkeypatch.setattr(questions, "measure_speeds", lambda tables, runs: measured.append(len(runs.by_key)))
     with pytest.raises(UserError, match="1 of the runs failed"):
-        ask(tmp_path, then_measure=True)
+        answer_questions(tmp_path, then_measure=True)
     assert measured == [3]
 
 
 @pytest.mark.parametrize("key", ["overrides", "search"])
-def test_a_list_in_the_place_of_a_word_is_named(tmp_path: Path, key: str) -> None:
-    write_question(tmp_path / "asked", "cell", GOOD, BAD | {key: [["a", "b"]]})
+def test_a_list_instead_of_a_word_is_refused_by_name(tmp_path: Path, key: str) -> None:
+    write_question(tmp_path / "questions", "cell", GOOD, BAD | {key: [["a", "b"]]})
     with pytest.raises(UserError, match=rf"parts\.0\.rows\.1\.{key} holds a list"):
-        ask(tmp_path, dry=True)
+        answer_questions(tmp_path, dry=True)

@@ -1,4 +1,4 @@
-"""The page and the card of a run that is made here: what they say, what they lack, and what no user's text can do."""
+"""Tests of the report page and the model card: their content, missing items, and escaping of hostile text."""
 
 import base64
 import json
@@ -14,9 +14,9 @@ import torch
 
 from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare
-from nmt.decoding import AttentionMap
-from nmt.evaluation import evaluate_split, load_translator
-from nmt.lab.report.facts import Facts, differences, facts_of
+from nmt.decoding import AttentionMap, load_translator
+from nmt.evaluation import evaluate_split
+from nmt.lab.report.facts import RunFacts, collect_facts, differences
 from nmt.lab.report.page import heat_map, model_card, page, write_report
 from nmt.metrics import sentence_scores, significance
 from nmt.models import Vocabulary, build_model
@@ -40,7 +40,7 @@ VOID = {"meta", "img", "rect", "br"}
 
 
 class Reader(HTMLParser):
-    """Notes tags and text, and that every tag is closed where it should be."""
+    """HTML parser that collects tags and text and checks that tags are nested correctly."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    """An untrained model's run, scored; a sentence, a setting and the command are hostile."""
+    """Return a scored run of an untrained model with hostile text in a sentence, a setting and the command."""
     folder = tmp_path_factory.mktemp("run")
     data = DataConfig(
         name=EVIL,
@@ -96,23 +96,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 
 @pytest.fixture(scope="module")
-def facts(made: RunDirectory) -> Facts:
-    return facts_of(made, "test", CPU)
+def facts(made: RunDirectory) -> RunFacts:
+    return collect_facts(made, "test", CPU)
 
 
 @pytest.fixture(scope="module")
-def html(facts: Facts) -> str:
+def html(facts: RunFacts) -> str:
     return page(facts)
 
 
 @pytest.fixture
 def run(made: RunDirectory, tmp_path: Path) -> RunDirectory:
-    """A copy that a test may damage."""
+    """Return a copy of the run that a test can damage."""
     shutil.copytree(made.path, tmp_path / "run", symlinks=True)
     return RunDirectory(tmp_path / "run")
 
 
-def test_the_page_is_whole_and_needs_nothing_else(html: str) -> None:
+def test_the_page_is_complete_and_self_contained(html: str) -> None:
     read = Reader(html)
     for tag, attributes in read.tags:
         assert tag not in ("script", "link", "iframe", "object")
@@ -128,32 +128,32 @@ def test_the_page_is_whole_and_needs_nothing_else(html: str) -> None:
     assert base64.b64decode(picture, validate=True).startswith(b"\x89PNG")
 
 
-def test_what_a_user_gave_is_text_and_nothing_else(facts: Facts, html: str) -> None:
+def test_text_from_users_is_escaped(facts: RunFacts, html: str) -> None:
     assert "<script" not in html.lower()
     read = Reader(html)
-    assert read.text.count(EVIL) >= 5  # the name, the command, the whole configuration; source and reference
+    assert read.text.count(EVIL) >= 5  # the name, the command, the configuration, source and reference
     assert any(example.sentence.src == EVIL for example in facts.examples)
     card = model_card(facts)
-    before, _, command = card.partition("## How to repeat it")
+    before, _, command = card.partition("## Reproduction")
     assert "<" not in before
     assert "&lt;script&gt;" in before
     assert "\\`\\*\\_\\|" in before
     block = [line for line in command.split("\n") if "<script>" in line]
-    assert all(line.startswith("    ") for line in block), "in an indented block it is shown as it is"
+    assert all(line.startswith("    ") for line in block), "an indented block shows the text unchanged"
     assert len(block) == 1
 
 
-def test_a_name_with_line_feeds_begins_no_heading(facts: Facts) -> None:
+def test_a_name_with_line_feeds_cannot_start_a_heading(facts: RunFacts) -> None:
     starts = [replace(facts.starts[0], command="train\n# z")]
     hostile = replace(facts, name="a\n# b\n\n| c", missing=["x\n\n## y"], starts=starts)
     lines = model_card(hostile).split("\n")
     assert [line for line in lines if line.startswith("#")] == [
         "# Model card: a # b \\| c",
-        *(f"## {heading}" for heading in (*HEADINGS, "How to repeat it")),
+        *(f"## {heading}" for heading in (*HEADINGS, "Reproduction")),
     ]
 
 
-def test_scores_are_those_of_the_record(made: RunDirectory, facts: Facts, html: str) -> None:
+def test_scores_are_those_of_the_record(made: RunDirectory, facts: RunFacts, html: str) -> None:
     record = json.loads((made.path / "scores" / "test.json").read_text())
     (shown,) = facts.scores
     assert [score.signature for score in shown.scores] == [
@@ -170,15 +170,18 @@ def test_scores_are_those_of_the_record(made: RunDirectory, facts: Facts, html: 
         assert score.signature.replace("|", "\\|").replace("_", "\\_") in card
 
 
-def test_the_card_has_the_headings_and_the_numbers_of_the_page(facts: Facts, html: str) -> None:
+def test_the_card_has_the_headings_and_the_numbers_of_the_page(facts: RunFacts, html: str) -> None:
     card, text = model_card(facts), Reader(html).text
     for heading in HEADINGS:
         assert f"## {heading}\n" in card
-    told = [fact for pairs in (facts.corpus, facts.progress, facts.cost) for _, fact in pairs]
-    assert {"1.5 min", "1.00 GiB", "0.00 M", "2.00 at step 2", "150"} <= set(told)
-    for fact in told:
+    values = [fact for pairs in (facts.corpus, facts.progress, facts.cost) for _, fact in pairs]
+    assert {"1.5 min", "1.00 GiB", "0.00 M", "2.00 at step 2", "150"} <= set(values)
+    for fact in values:
         assert fact in text
         assert fact in card
+    rows = [line for line in card.split("\n") if line.startswith("|")]
+    assert max(map(len, rows)) <= 140
+    assert max(len(cell.strip()) for row in rows for cell in row.split("|")) <= 80
     for name in ("abc123+", "torch 2"):
         assert name in card
         assert name in text
@@ -187,28 +190,28 @@ def test_the_card_has_the_headings_and_the_numbers_of_the_page(facts: Facts, htm
     assert str(facts.terms) in card
 
 
-def test_a_run_that_has_everything_lacks_nothing_but_its_speed(facts: Facts) -> None:
+def test_only_the_training_speed_of_a_complete_run_is_missing(facts: RunFacts) -> None:
     (speed,) = facts.missing
-    assert speed.startswith("Costs: target tokens in training, median; nmt-train")
+    assert speed.startswith("Costs: training speed in target tokens, median; nmt-train")
     assert len(facts.mistakes) == 8
     assert facts.judged == 12
     assert len(facts.breakdowns) == 3
     assert all(example.attention for example in facts.examples)
 
 
-def test_differences_are_what_was_set() -> None:
+def test_differences_are_the_changed_settings() -> None:
     set_by_user = Config(model=ModelConfig(hidden_size=7, attention=None), seed=4)
-    found = {key: (value, default) for key, value, default in differences(set_by_user)}
-    assert found.keys() == {"model.hidden_size", "model.attention", "seed"}
-    assert found["model.attention"] == ("null", "additive")
-    assert found["seed"] == ("4", "1")
+    changed = {key: (value, default) for key, value, default in differences(set_by_user)}
+    assert changed.keys() == {"model.hidden_size", "model.attention", "seed"}
+    assert changed["model.attention"] == ("null", "additive")
+    assert changed["seed"] == ("4", "1")
 
 
 def test_the_same_run_gives_the_same_bytes_and_both_files_are_rewritten(
-    made: RunDirectory, facts: Facts, html: str, tmp_path: Path
+    made: RunDirectory, facts: RunFacts, html: str, tmp_path: Path
 ) -> None:
     (tmp_path / "report.html").write_text("old" * 9999)
-    files = write_report(facts_of(made, "test", CPU), tmp_path)
+    files = write_report(collect_facts(made, "test", CPU), tmp_path)
     assert [path.read_text(encoding="utf-8") for path in files] == [html, model_card(facts)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model_card.md", "report.html"]
 
@@ -231,43 +234,43 @@ def unfinished(run: RunDirectory) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
-        (without("scores"), "has no scores of its test set; they are made by: nmt-evaluate run="),
+        (without("scores"), "has no scores of its test set; compute them with: nmt-evaluate run="),
         (without("checkpoints"), "no checkpoint yet"),
-        (without("metrics.jsonl"), "metrics.jsonl has no line; it is made by: nmt-train train.resume="),
+        (without("metrics.jsonl"), "metrics.jsonl has no line; write it with: nmt-train train.resume="),
         (without("data/report.json"), "data/report.json"),
         (without("data/words.json"), "has no data/words.json"),
         (without("data/test.src", "data/test.tgt"), "has no test set"),
-        (with_text("scores/test.json", "{"), "scores/test.json is damaged; it is made anew by: nmt-evaluate run="),
+        (with_text("scores/test.json", "{"), "scores/test.json is damaged; write it again with: nmt-evaluate run="),
         (with_text("scores/test.json", '{"made_by": {"search": {}, "seed": 1}}'), "has no score"),
         (with_text("scores/test.json", SCORE_OF_WORDS), "scores/test.json is damaged"),
         (with_text("scores/other.json", "[]"), "scores/other.json is damaged"),
         (with_text("scores/test.hyp", "a\n"), "scores/test.hyp has 1 lines for 12 sentences"),
         (with_text("scores/test.hyp", "a\n" * 12), "was recorded; score it again: nmt-evaluate run="),
         (with_text("metrics.jsonl", "[1]\n\nnull\n"), "metrics.jsonl has no line"),
-        (unfinished, "The training has not ended; it goes on by: nmt-train train.resume="),
+        (unfinished, "The training is not finished; continue it with: nmt-train train.resume="),
     ],
 )
-def test_what_is_missing_is_said_and_nothing_fails(
-    run: RunDirectory, damage: Callable[[RunDirectory], None], said: str, monkeypatch: pytest.MonkeyPatch
+def test_missing_items_are_listed_and_nothing_fails(
+    run: RunDirectory, damage: Callable[[RunDirectory], None], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nmt.lab.report.page.curves", lambda facts: "")
     monkeypatch.setattr(significance, "RESAMPLES", 80)
     damage(run)
-    found = facts_of(run, "test", CPU)
-    assert any(said in sentence for sentence in found.missing), found.missing
-    assert said in Reader(page(found)).text
-    assert set(HEADINGS) <= {line[3:] for line in model_card(found).split("\n") if line.startswith("## ")}
+    incomplete = collect_facts(run, "test", CPU)
+    assert any(message in sentence for sentence in incomplete.missing), incomplete.missing
+    assert message in Reader(page(incomplete)).text
+    assert set(HEADINGS) <= {line[3:] for line in model_card(incomplete).split("\n") if line.startswith("## ")}
 
 
-def test_examples_have_their_own_score(facts: Facts) -> None:
+def test_examples_have_their_sentence_score(facts: RunFacts) -> None:
     for example in facts.examples:
         shown = example.sentence
         assert [shown.chrf] == sentence_scores([shown.translation], [shown.reference], "chrf", "13a")
 
 
-def test_a_heat_map_has_a_cell_for_each_weight_in_its_place() -> None:
+def test_a_heat_map_has_a_cell_at_the_position_of_each_weight() -> None:
     weights = [[0.9, 0.1, 0.0], [0.0, 0.25, 0.75]]
     drawn = heat_map(AttentionMap(["a", "bb", "</s>"], ["x", "</s>"], weights))
     columns, rows = [x for x, _ in drawn.columns], [y for y, _ in drawn.rows]

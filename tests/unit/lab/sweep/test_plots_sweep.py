@@ -1,4 +1,4 @@
-"""Pictures of a sweep: what stands in them is read back from the figures."""
+"""Pictures of a sweep: their data, read back from the figures."""
 
 from pathlib import Path
 from typing import Any

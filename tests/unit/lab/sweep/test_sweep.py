@@ -1,4 +1,4 @@
-"""A sweep of tiny trainings: interrupted anywhere it ends as one that was not; poor trials stop; the best is told."""
+"""Sweeps of tiny trainings: interruption, pruning, and the report of the best trial."""
 
 import json
 import os
@@ -17,7 +17,6 @@ from tiny_training import SHORT, SRC, TGT, build, calling
 
 from nmt.cli import app
 from nmt.cli import sweep as cli
-from nmt.cli import train as train_cli
 from nmt.cli.app.best_experiment import write_experiment
 from nmt.config import (
     Config,
@@ -38,6 +37,7 @@ from nmt.config import (
 from nmt.data import make_batch
 from nmt.errors import Interrupted, UserError
 from nmt.lab.sweep import SweepDirectory, Trial, TrialState, best_trial, search_space, trials_of, write_report
+from nmt.pipeline import with_multirun_group
 from nmt.run import RunDirectory, load_checkpoint
 from nmt.runtime import Runtime
 from nmt.training import Trainer
@@ -53,7 +53,7 @@ TREE = {
 STEPS, EVERY = 12, 3
 
 
-def asked(**changes: Any) -> SweepCommandConfig:
+def sweep_config(**changes: Any) -> SweepCommandConfig:
     sweep = SweepConfig(parameters=TREE, trials=5, startup=3, prune_after_trials=2)
     return SweepCommandConfig(
         data=DataConfig(phrasebook=PhrasebookConfig()),
@@ -64,7 +64,7 @@ def asked(**changes: Any) -> SweepCommandConfig:
 
 
 def validated(trainer: Trainer) -> dict[str, float]:
-    """The perplexity of known pairs."""
+    """Return the perplexity of the training pairs."""
     batch = make_batch(SRC, TGT, range(len(SRC)))
     nll = negative_log_likelihood(trainer.model.eval(), batch) / batch.tokens
     trainer.model.train()
@@ -72,28 +72,34 @@ def validated(trainer: Trainer) -> dict[str, float]:
 
 
 class TinyTraining:
-    """In place of `train_run`: goes on from the last checkpoint if there is one, as the real one does."""
+    """Fake of `train_run`, which also continues from the last checkpoint if there is one."""
 
     def __init__(self, action: Callable[[], object] = lambda: None, call: int = -1) -> None:
         self.objective = calling(action, call)
-        """At its call number `call`, counted over all trials, the action is done."""
+        """Objective that performs the action at its call number `call`, counted over all trials."""
 
     def __call__(self, config: Config, run: RunDirectory, machine: Runtime, poor: Callable[[], bool]) -> float:
-        trainer = build(run.path, config.train, config.optim, self.objective, dropout=config.model.dropout)
-        trainer.validate = lambda: validated(trainer)
-        trainer.poor = poor
+        trainer = build(
+            run.path,
+            config.train,
+            config.optim,
+            self.objective,
+            validate=lambda: validated(trainer),
+            dropout=config.model.dropout,
+            should_prune=poor,
+        )
         if (run.checkpoints / "last").is_symlink():
-            trainer.restore(load_checkpoint(run.checkpoints, "last"))
+            trainer.load_checkpoint(load_checkpoint(run.checkpoints, "last"))
         trainer.train()
         return trainer.progress.seconds
 
 
 def go(folder: Path, config: SweepCommandConfig, training: Callable[..., float]) -> SweepDirectory:
-    """What the command does, without hydra."""
+    """Run the sweep as the command does, without Hydra."""
     sweep = SweepDirectory(folder)
     space = search_space(config.sweep, config.base())
     groups = {"data": "phrasebook", "model": "lstm", "optim": "adam", "search": "beam", "tracking": "wandb"}
-    with pytest.MonkeyPatch.context() as patch, sweep.locked(), app.stopping(cli.REMEDY):
+    with pytest.MonkeyPatch.context() as patch, sweep.locked(), app.interruptible(cli.REMEDY):
         patch.setattr(cli, "train_run", training)
         sweep.begin(config, groups)
         cli.train_all(sweep, config, space, trials_of(config.sweep, space), MACHINE)
@@ -106,24 +112,24 @@ def records(sweep: SweepDirectory) -> list[Trial]:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> SweepDirectory:
-    """An uninterrupted sweep."""
-    return go(tmp_path_factory.mktemp("plain") / "one", asked(), TinyTraining())
+    """Run an uninterrupted sweep."""
+    return go(tmp_path_factory.mktemp("plain") / "one", sweep_config(), TinyTraining())
 
 
 @pytest.fixture(scope="module")
 def halved(tmp_path_factory: pytest.TempPathFactory) -> SweepDirectory:
-    """The same with another pruner."""
-    return go(tmp_path_factory.mktemp("halved") / "one", asked(pruner=PrunerKind.hyperband), TinyTraining())
+    """Run an uninterrupted sweep with the hyperband pruner."""
+    return go(tmp_path_factory.mktemp("halved") / "one", sweep_config(pruner=PrunerKind.hyperband), TinyTraining())
 
 
 @pytest.fixture(autouse=True)
 def no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a disk keeps when the power fails is tested elsewhere."""
+    """Do not flush files: durability is tested elsewhere."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def stop() -> None:
-    raise KeyboardInterrupt  # the checkpoint of this step is never written, as after a kill
+    raise KeyboardInterrupt  # the checkpoint of this step is not written, as after a kill
 
 
 def test_poor_trials_are_stopped_and_the_others_are_not(plain: SweepDirectory) -> None:
@@ -146,7 +152,7 @@ def test_the_weights_of_the_best_trial_alone_are_kept(plain: SweepDirectory, tmp
     kept = [path.parent.parent.name for path in plain.path.glob("trials/*/checkpoints/best")]
     best = min((trial for trial in records(plain) if trial.state == TrialState.complete), key=lambda each: each.score)
     assert kept == [f"{best.number:03d}"]
-    everything = go(tmp_path / "all", asked(trials=2, keep_checkpoints=True), TinyTraining())
+    everything = go(tmp_path / "all", sweep_config(trials=2, keep_checkpoints=True), TinyTraining())
     assert len(list(everything.path.glob("trials/*/checkpoints/best"))) == 2
 
 
@@ -164,8 +170,8 @@ def test_interrupted_anywhere_and_started_again_it_finds_the_same(
     config = expected.config()
     with pytest.raises(Interrupted, match="SIGINT") as error:
         go(tmp_path / "one", config, TinyTraining(stop, call))
-    assert (error.value.exit_code, error.value.remedy) == (130, "the same command goes on")
-    with pytest.raises(Interrupted):  # and once more, soon after
+    assert (error.value.exit_code, error.value.remedy) == (130, "the same command continues")
+    with pytest.raises(Interrupted):  # interrupt it again soon after
         go(tmp_path / "one", config, TinyTraining(stop, 2))
     assert records(go(tmp_path / "one", config, TinyTraining())) == records(expected)
 
@@ -178,10 +184,10 @@ def test_a_signal_ends_the_step_keeps_a_checkpoint_and_says_how_to_go_on(
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with pytest.raises(Interrupted) as error:
         go(tmp_path / "one", config, TinyTraining(lambda: signal.raise_signal(number), 17))
-    assert (error.value.exit_code, error.value.remedy) == (128 + number, "the same command goes on")
+    assert (error.value.exit_code, error.value.remedy) == (128 + number, "the same command continues")
     assert load_checkpoint(tmp_path / "one" / "trials" / "002" / "checkpoints", "last").step == 5
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
-    with pytest.raises(Interrupted, match="SIGTERM"):  # between two trainings too
+    with pytest.raises(Interrupted, match="SIGTERM"):  # also between two trainings
         go(tmp_path / "one", config, lambda *_: signal.raise_signal(signal.SIGTERM))
     assert records(go(tmp_path / "one", config, TinyTraining())) == records(plain)
 
@@ -223,17 +229,17 @@ def failing(*numbers: str) -> Callable[..., float]:
 
 
 def test_a_training_that_fails_is_a_failed_trial_and_three_in_a_row_end_the_sweep(tmp_path: Path) -> None:
-    sweep = go(tmp_path / "one", asked(trials=5), failing("001", "002", "004"))
+    sweep = go(tmp_path / "one", sweep_config(trials=5), failing("001", "002", "004"))
     states = [trial.state for trial in records(sweep)]
     assert [state == TrialState.failed for state in states] == [True, True, False, True, False]
     assert records(sweep)[0].reason == "the loss was not finite"
     assert "| failed: the loss was not finite |" in write_report(sweep)
     with pytest.raises(UserError, match="3 trials in a row failed, the last one: the loss was not finite"):
-        go(tmp_path / "two", asked(), failing("001", "002", "003"))
+        go(tmp_path / "two", sweep_config(), failing("001", "002", "003"))
 
 
 def test_a_damaged_record_is_named(plain: SweepDirectory, tmp_path: Path) -> None:
-    sweep = go(tmp_path / "one", asked(trials=1), TinyTraining())
+    sweep = go(tmp_path / "one", sweep_config(trials=1), TinyTraining())
     path = sweep.run_path(1) / "trial.json"
     path.write_text(path.read_text(encoding="utf-8")[:40], encoding="utf-8")
     with pytest.raises(UserError, match="001 to train this trial again"):
@@ -242,7 +248,7 @@ def test_a_damaged_record_is_named(plain: SweepDirectory, tmp_path: Path) -> Non
 
 def test_the_group_in_wandb_is_the_sweeps_name_unless_another_is_given(tmp_path: Path) -> None:
     sweep = SweepDirectory(tmp_path / "nine")
-    config = asked()
+    config = sweep_config()
     made = cli.trial_config(config, sweep, {"model.dropout": 0.1})
     assert (made.tracking.group, made.model.dropout) == ("nine", 0.1)
     config.tracking.group = "own"
@@ -250,18 +256,15 @@ def test_the_group_in_wandb_is_the_sweeps_name_unless_another_is_given(tmp_path:
 
 
 @pytest.mark.parametrize(("given", "multirun", "group"), [(None, None, None), (None, "m", "m"), ("own", "m", "own")])
-def test_the_jobs_of_a_multirun_are_one_group(
-    monkeypatch: pytest.MonkeyPatch, given: str | None, multirun: str | None, group: str | None
-) -> None:
-    monkeypatch.setattr(train_cli.app, "multirun_name", lambda: multirun)
-    config = asked().base()
+def test_the_jobs_of_a_multirun_are_one_group(given: str | None, multirun: str | None, group: str | None) -> None:
+    config = sweep_config().base()
     config.tracking.group = given
-    assert train_cli.with_multirun_group(config).tracking.group == group
+    assert with_multirun_group(config, multirun).tracking.group == group
 
 
 @pytest.fixture
 def conf(tmp_path: Path) -> Iterator[Path]:
-    """A copy of the configuration's folder, to which a file can be added."""
+    """Set up Hydra with a copy of the configuration folder, to which files can be added."""
     folder = Path(shutil.copytree(conf_dir(), tmp_path / "conf"))
     with composing_in(str(folder)):
         yield folder
@@ -289,26 +292,26 @@ def test_the_report_names_the_best_and_its_experiment_file_composes_to_it(plain:
 @pytest.mark.parametrize(("score", "noise"), [(0.4, True), (0.0, True), (30.0, False)])
 def test_a_report_says_so_if_the_best_bleu_is_noise(tmp_path: Path, score: float, noise: bool) -> None:
     tree = {"model": {"dropout": {"choices": [0.1, 0.2]}}}
-    config = asked(sampler=SamplerKind.grid, parameters=tree, trials=None)
+    config = sweep_config(sampler=SamplerKind.grid, parameters=tree, trials=None)
     config = replace(config, train=replace(config.train, metric=Metric.bleu))
     sweep = SweepDirectory(tmp_path / "one")
     sweep.begin(config, {})
     sweep.write(Trial(1, {"model.dropout": 0.1}, TrialState.complete, [(2, score)], score))
-    assert ("is noise: no trial is known to be better" in write_report(sweep)) == noise
+    assert ("is noise; these trials are ranked by validation perplexity" in write_report(sweep)) == noise
 
 
 def test_hyperband_counts_steps_alone() -> None:
-    train = replace(asked().train, interval_unit=IntervalUnit.epochs)
+    train = replace(sweep_config().train, interval_unit=IntervalUnit.epochs)
     for kind, problems in ((PrunerKind.median, 0), (PrunerKind.hyperband, 1)):
-        config = replace(asked(pruner=kind), train=train)
+        config = replace(sweep_config(pruner=kind), train=train)
         assert sum(name == "sweep.pruner" for name, _ in config.problems()) == problems
 
 
 def test_a_grid_is_reported_before_it_has_begun(tmp_path: Path) -> None:
     tree = {"model": {"dropout": {"choices": [0.1, 0.2]}}}
-    config = asked(sampler=SamplerKind.grid, parameters=tree, trials=None)
+    config = sweep_config(sampler=SamplerKind.grid, parameters=tree, trials=None)
     sweep = SweepDirectory(tmp_path / "one")
     sweep.begin(config, {})
     assert "0 of 2 trials" in write_report(sweep)
-    with pytest.raises(UserError, match="is no sweep"):
+    with pytest.raises(UserError, match="is not a sweep"):
         SweepDirectory.open(str(tmp_path))

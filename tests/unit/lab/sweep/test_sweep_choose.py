@@ -1,4 +1,4 @@
-"""What a sweep tries next and whom it stops, against the rules in plain loops, and on scores whose best is known."""
+"""Choice of trials and pruning, compared with the rules in plain loops, and on scores with a known optimum."""
 
 import math
 from collections import Counter
@@ -19,7 +19,7 @@ TRAIN = TrainConfig(max_steps=100, validate_every=10)
 
 
 def hill(values: dict[str, Value]) -> float:
-    """Best at a rate of 0.003, whatever the cell; the width counts a little."""
+    """Return a score that is highest at a rate of 0.003, rises slightly with the width and ignores the cell."""
     rate, width = values[RATE.key], values[WIDTH.key]
     assert isinstance(rate, float)
     assert isinstance(width, int)
@@ -58,13 +58,13 @@ def test_random_values_are_even_over_each_range_and_do_not_depend_on_the_trials_
 
 
 def distance(trials: Sequence[Trial]) -> float:
-    """Decades from the best rate, in the mean."""
+    """Return the mean distance from the best rate, in decades."""
     return sum(abs(math.log10(rate / 3e-3)) for rate in rates(trials)) / len(trials)
 
 
 @pytest.mark.parametrize("metric", list(Metric))
-def test_a_bayesian_search_stays_near_the_best_whether_more_or_less_is_better(metric: Metric) -> None:
-    """Random rates are 0.75 decades away in the mean: the range has 1.5 on either side."""
+def test_a_bayesian_search_stays_near_the_best_for_every_metric(metric: Metric) -> None:
+    """Compare with random rates, whose mean distance is 0.75 decades: the range has 1.5 decades on either side."""
     sign = 1 if metric == Metric.bleu else -1
     train, done = TrainConfig(max_steps=100, metric=metric), []
     for number in range(1, 36):
@@ -104,7 +104,7 @@ def test_the_median_pruner_stops_a_trial_whose_best_is_below_the_median_at_that_
 ) -> None:
     sweep = SweepConfig(pruner=PrunerKind.median, prune_after_trials=4, prune_after_steps=warmup)
     before = [curve(number, line) for number, line in enumerate(CURVES, start=1)]
-    before.append(curve(5, [0, 0], TrialState.pruned))  # of such the median takes no notice
+    before.append(curve(5, [0, 0], TrialState.pruned))  # the median ignores pruned trials
     pruning = Pruning(sweep, TRAIN, SPACE, before, curve(6, scores, TrialState.running))
     for place in range(4):
         step = 10 * (place + 1)
@@ -113,7 +113,7 @@ def test_the_median_pruner_stops_a_trial_whose_best_is_below_the_median_at_that_
         assert pruning.poor(curve(6, scores).scores[: place + 1]) == expected, step
 
 
-def test_nobody_is_stopped_while_too_few_are_known_or_at_the_last_step() -> None:
+def test_no_trial_is_pruned_before_enough_trials_are_complete_or_at_the_last_step() -> None:
     before = [curve(number, line) for number, line in enumerate(CURVES, start=1)]
     poor = curve(5, [0, 0, 0, 0], TrialState.running)
     assert not Pruning(SweepConfig(prune_after_trials=5), TRAIN, SPACE, before, poor).poor(poor.scores)
@@ -126,7 +126,7 @@ def test_nobody_is_stopped_while_too_few_are_known_or_at_the_last_step() -> None
 
 @pytest.mark.parametrize("pruner", list(PrunerKind))
 def test_a_trial_that_is_continued_is_judged_as_one_that_was_not(pruner: PrunerKind) -> None:
-    """Whether the pruner saw its validations one by one, or all again after a restart."""
+    """Report the validations one by one, and all again after a restart."""
     sweep = SweepConfig(pruner=pruner, prune_after_trials=2)
     done: list[Trial] = []
     for number in range(1, 13):

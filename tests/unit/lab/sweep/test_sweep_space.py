@@ -1,4 +1,4 @@
-"""The space of a sweep: what may be tried, and what is refused before anything is trained."""
+"""Search space of a sweep: allowed values, and errors before the first training."""
 
 import math
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nmt.config import (
-    Cell,
+    CellKind,
     Config,
     DataConfig,
     Metric,
@@ -32,7 +32,7 @@ def space(tree: dict[str, Any], base: Config = BASE) -> list[Parameter]:
 
 
 def one(key: str, **node: Any) -> Parameter:
-    """The parameter of one key, from the tree that a file would have."""
+    """Return the parameter of one key, from the tree of a configuration file."""
     tree: dict[str, Any] = node
     for name in reversed(key.split(".")):
         tree = {name: tree}
@@ -60,8 +60,8 @@ def test_choices_keep_their_order_and_may_be_of_any_kind() -> None:
 
 def test_a_grid_is_every_combination_and_the_last_key_changes_fastest() -> None:
     tree = {"model": {"cell": {"choices": ["gru", "lstm"]}, "encoder_layers": {"low": 1, "high": 2}}, "seed": None}
-    found = [tuple(values.values()) for values in grid(space(tree))]
-    assert found == [("gru", 1), ("gru", 2), ("lstm", 1), ("lstm", 2)]
+    combinations = [tuple(values.values()) for values in grid(space(tree))]
+    assert combinations == [("gru", 1), ("gru", 2), ("lstm", 1), ("lstm", 2)]
     sweep = SweepConfig(sampler=SamplerKind.grid, parameters=tree, trials=None)
     assert trials_of(sweep, space(tree)) == 4
     assert trials_of(replace(sweep, trials=3), space(tree)) == 3
@@ -74,8 +74,8 @@ def test_a_drawn_number_has_six_digits_and_stays_within_its_range() -> None:
     assert rate.number(9.87654321e-3) == 9.87654e-3
     assert rate.number(9.876539e-3) == 9.87654e-3
     narrow = one("optim.learning_rate", low=1.2345614e-4, high=1.2345676e-4)
-    assert narrow.number(narrow.low) == narrow.low  # six digits of it would be less,
-    assert narrow.number(narrow.high) == narrow.high  # and of this more
+    assert narrow.number(narrow.low) == narrow.low  # six digits of `low` are less,
+    assert narrow.number(narrow.high) == narrow.high  # and those of `high` are more
     whole = one("data.tokenizer.vocab_size", low=1_234_561 - 500_000, high=1_000_000)
     assert whole.number(734_563) == 734_563
 
@@ -86,38 +86,41 @@ def test_a_drawn_number_has_six_digits_and_stays_within_its_range() -> None:
         ({}, "sweep.parameters is empty"),
         (
             {"model": {"hiden_size": {"low": 1, "high": 2}}},
-            "hiden_size is no key of a training; did you mean model.hid",
+            "hiden_size is not a key of the training configuration; did you mean model.hid",
         ),
-        ({"model": {"low": 1, "high": 2}}, "sweep.parameters.model is no key"),
+        ({"model": {"low": 1, "high": 2}}, "sweep.parameters.model is not a key of the training"),
         ({"model": {"dropout": 0.3}}, "sweep.parameters.model.dropout is 0.3; give low and high, or choices"),
         ({"model": {"dropout": {"low": 0.1}}}, "model.dropout.high is missing"),
-        ({"model": {"dropout": {"low": 0.3, "high": 0.1}}}, "model.dropout.low is 0.3 and high 0.1"),
-        ({"model": {"dropout": {"low": 0.0, "high": 0.3, "log": True}}}, "low is 0 and log true; allowed: above 0"),
-        ({"model": {"dropout": {"low": 0.1, "high": 0.3, "log": True, "step": 0.1}}}, "step stands beside log"),
+        ({"model": {"dropout": {"low": 0.3, "high": 0.1}}}, "model.dropout.low is 0.3 but high is 0.1"),
+        ({"model": {"dropout": {"low": 0.0, "high": 0.3, "log": True}}}, "low is 0 but log is true; allowed: above 0"),
+        (
+            {"model": {"dropout": {"low": 0.1, "high": 0.3, "log": True, "step": 0.1}}},
+            "step is given together with log",
+        ),
         ({"model": {"dropout": {"low": 0.1, "high": 0.3, "step": 0}}}, "step is 0; allowed: above 0"),
-        ({"model": {"dropout": {"low": 0.1, "high": 0.3, "choices": [1]}}}, "choices stands beside a range"),
+        ({"model": {"dropout": {"low": 0.1, "high": 0.3, "choices": [1]}}}, "choices is given together with a range"),
         ({"model": {"dropout": {"choices": []}}}, "choices is empty"),
         ({"model": {"dropout": {"low": 0.1, "hihg": 0.3}}}, "hihg"),
         ({"model": {"dropout": {"low": 0.1, "high": 0.99}}}, "model.dropout is 0.99; allowed: from 0 to 0.95"),
         ({"optim": {"learning_rate": {"choices": [0.1, "fast"]}}}, "'fast' .* could not be converted to Float"),
         ({"model": {"cell": {"choices": ["lstm", "elman"]}}}, "Invalid value 'elman'"),
-        ({"model": {"cell": {"low": 1, "high": 2}}}, "its values are no numbers; give choices"),
+        ({"model": {"cell": {"low": 1, "high": 2}}}, "its values are not numbers; give choices"),
         ({"optim": {"betas": {"choices": [[0.9, 0.98]]}}}, r"choices has \[0.9, 0.98\]"),
         ({"model": {"hidden_size": {"low": 64, "high": 128}}}, "model.hidden_size is 65; allowed: even numbers"),
         ({"model": {"hidden_size": {"low": 0.5, "high": 128}}}, "hidden_size.low is 0.5; allowed: whole numbers"),
         ({"tracking": {"project": {"choices": ["a", "b"]}}}, "tracking.project cannot be searched"),
         ({"train": {"metric": {"choices": ["bleu", "perplexity"]}}}, "train.metric cannot be searched"),
-        ({"sweep": {"seed": {"choices": [1]}}}, "sweep.seed is no key of a training"),
+        ({"sweep": {"seed": {"choices": [1]}}}, "sweep.seed is not a key of the training configuration"),
     ],
 )
-def test_what_cannot_be_tried_is_refused_in_one_line_that_names_it(tree: dict[str, Any], message: str) -> None:
+def test_a_value_that_is_not_allowed_is_refused_in_one_line_that_names_it(tree: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         space(tree)
     assert "\n" not in str(error.value)
 
 
 def test_values_that_are_wrong_with_others_alone_are_left_to_the_trials() -> None:
-    """Tied vocabularies have to be joint: a combination that is not is another's business."""
+    """Check that a combination with tied but separate vocabularies is left to its trial."""
     tree = {"data": {"tokenizer": {"joint": {"choices": [True, False]}}}, "model": {"tying": {"choices": ["none"]}}}
     apart, joint = (
         with_values(BASE, {"data.tokenizer.joint": value, "model.tying": "none"}) for value in (False, True)
@@ -135,30 +138,30 @@ def test_perplexities_of_other_tokenizers_are_not_compared() -> None:
         space(tree, replace(BASE, train=TrainConfig(metric=Metric.perplexity)))
     with pytest.raises(UserError, match=r"train.metric is loss"):
         space(tree, replace(BASE, train=TrainConfig(metric=Metric.loss)))
-    with pytest.raises(UserError, match="init_from brings its own"):
+    with pytest.raises(UserError, match="init_from fixes the tokenizer"):
         space(tree, replace(BASE, train=TrainConfig(init_from="runs/one")))
 
 
-def test_a_grid_of_a_range_without_steps_has_no_end() -> None:
-    with pytest.raises(UserError, match=r"optim.learning_rate has no end"):
+def test_a_grid_of_a_continuous_range_is_refused() -> None:
+    with pytest.raises(UserError, match=r"optim.learning_rate is continuous"):
         one("optim.learning_rate", low=0.1, high=0.2).grid()
 
 
 def test_every_key_of_a_saved_configuration_has_a_kind(tmp_path: Path) -> None:
-    """Against the file that a run keeps: whatever stands there may be asked for."""
+    """Compare with the configuration file of a run: every key in it can be searched."""
     save_config(BASE, tmp_path / "config.yaml")
     kinds = kinds_of_keys(Config)
     assert load_config(Config, tmp_path / "config.yaml") == BASE
     assert kinds["train.max_steps"] is kinds["model.direction_size"] is kinds["data.phrasebook.depth"] is int
     assert kinds["optim.learning_rate"] is kinds["train.subword_sampling"] is float
-    assert kinds["model.cell"] is Cell
+    assert kinds["model.cell"] is CellKind
     assert "model" not in kinds
 
 
 def test_changed_values_are_those_of_the_new_configuration_alone() -> None:
     new = with_values(BASE, {"model.cell": "gru", "optim.learning_rate": 0.5, "model.attention": None})
-    assert (new.model.cell, new.optim.learning_rate, new.model.attention) == (Cell.gru, 0.5, None)
-    assert BASE.model.cell == Cell.lstm
+    assert (new.model.cell, new.optim.learning_rate, new.model.attention) == (CellKind.gru, 0.5, None)
+    assert BASE.model.cell == CellKind.lstm
     assert math.isclose(BASE.optim.learning_rate, 2e-3)
     with pytest.raises(UserError, match=r"configuration key model.cel: "):
         with_values(BASE, {"model.cel": "gru"})

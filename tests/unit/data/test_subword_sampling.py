@@ -1,4 +1,4 @@
-"""Subword sampling against enumeration of all segmentations; without chance it is SentencePiece's own segmentation."""
+"""Subword sampling compared with enumeration of all segmentations, and in the limit with SentencePiece."""
 
 import itertools
 import math
@@ -12,7 +12,7 @@ import pytest
 from nmt import phrasebook
 from nmt.config import BatchUnit, SubwordType, TokenizerConfig
 from nmt.data import UNK_ID, PairStore, Tokenizer, TrainingBatches, build_sampling
-from nmt.data.sampling import BPEDropout, SubwordSampling, UnigramSampler, WordSampler, resample, uniforms
+from nmt.data.subword_sampling import BPEDropout, SubwordSampling, UnigramSampler, WordSampler, resample, uniforms
 from nmt.data.tokenizer import train_tokenizer
 
 SPECIALS = ["<pad>", "<unk>", "<s>", "</s>"]
@@ -36,7 +36,7 @@ def tokenizer(kind: SubwordType) -> Tokenizer:
 
 
 def assert_drawn_as(sampler: WordSampler, expected: dict[tuple[str, ...], float]) -> None:
-    """Each segmentation's frequency lies within five standard deviations, and two draws, of its probability."""
+    """Check that each frequency is within five standard deviations, and two draws, of its probability."""
     assert sum(expected.values()) == pytest.approx(1)
     uniform = numbers()
     drawn = Counter(tuple(PIECES[i] for i in sampler.sample(WORD, uniform)) for _ in range(DRAWS))
@@ -57,15 +57,15 @@ def segmentations(word: str) -> Iterator[tuple[str, ...]]:
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_the_unigram_model_draws_every_segmentation_by_its_probability(alpha: float) -> None:
     logs = dict(zip(PIECES, LOG_PROBS, strict=True))
-    weights = {each: math.exp(alpha * sum(logs[piece] for piece in each)) for each in segmentations(WORD)}
+    weights = {split: math.exp(alpha * sum(logs[piece] for piece in split)) for split in segmentations(WORD)}
     assert len(weights) > 20
     total = sum(weights.values())
-    expected = {each: weight / total for each, weight in weights.items()}
+    expected = {split: weight / total for split, weight in weights.items()}
     assert_drawn_as(UnigramSampler(PIECES, LOG_PROBS, alpha), expected)
 
 
 def dropout(symbols: tuple[str, ...], probability: float) -> dict[tuple[str, ...], float]:
-    """Exact probabilities: the merge is the first, in the order of ranks and places, that is not dropped."""
+    """Return exact probabilities: each step applies the first merge, by rank and position, that is not dropped."""
     ranks = dict(zip(PIECES, RANKS, strict=True))
     pairs = [
         (-ranks[left + right], i)
@@ -84,7 +84,7 @@ def dropout(symbols: tuple[str, ...], probability: float) -> dict[tuple[str, ...
 def test_dropped_merges_give_every_segmentation_its_probability(probability: float) -> None:
     expected = dropout(tuple(WORD), probability)
     assert_drawn_as(BPEDropout(PIECES, RANKS, probability), expected)
-    possible = [each for each, share in expected.items() if share > 0]
+    possible = [split for split, share in expected.items() if share > 0]
     assert (len(possible) == 1) == (probability in (0.0, 1.0))
 
 
@@ -110,12 +110,12 @@ def test_every_sample_spells_the_text_and_keeps_what_is_unknown(kind: SubwordTyp
     pieces = tokenizer(kind).pieces
     changed = 0
     for epoch, index in itertools.product(range(3), range(len(lines))):
-        for found, side in zip(drawn.pair(epoch, index), (drawn.store.src, drawn.store.tgt), strict=True):
+        for sampled, side in zip(drawn.pair(epoch, index), (drawn.store.src, drawn.store.tgt), strict=True):
             stored = side[index].tolist()
-            assert "".join(pieces(found)) == "".join(pieces(stored))
-            assert found.count(UNK_ID) == stored.count(UNK_ID)
-            assert min(found, default=4) > 3 or UNK_ID in stored
-            changed += found != stored
+            assert "".join(pieces(sampled)) == "".join(pieces(stored))
+            assert sampled.count(UNK_ID) == stored.count(UNK_ID)
+            assert min(sampled, default=4) > 3 or UNK_ID in stored
+            changed += sampled != stored
     assert changed > 3 * len(lines)
 
 
@@ -153,11 +153,11 @@ def test_batches_that_are_continued_are_those_that_would_have_come() -> None:
     for number in (7, 20, 41):
         per_epoch = len(TEXT) // 16 + (len(TEXT) % 16 > 0)
         later.seek(number // per_epoch, number % per_epoch)
-        found = later.next()
-        assert found.indices == seen[number].indices
-        assert found.src.equal(seen[number].src)
-        assert found.tgt_out.equal(seen[number].tgt_out)
-        for column, index in enumerate(found.indices):
+        batch = later.next()
+        assert batch.indices == seen[number].indices
+        assert batch.src.equal(seen[number].src)
+        assert batch.tgt_out.equal(seen[number].tgt_out)
+        for column, index in enumerate(batch.indices):
             src, tgt = drawn.pair(number // per_epoch, index)
-            assert found.src[found.src_mask[:, column], column].tolist()[:-1] == src
-            assert found.tgt_out[found.tgt_mask[:, column], column].tolist()[:-1] == tgt
+            assert batch.src[batch.src_mask[:, column], column].tolist()[:-1] == src
+            assert batch.tgt_out[batch.tgt_mask[:, column], column].tolist()[:-1] == tgt

@@ -1,9 +1,9 @@
-"""Subword sampling: each epoch reads each sentence in other pieces (Kudo 2018; Provilkov et al. 2020).
+"""Subword sampling: a new random segmentation of each sentence in each epoch (Kudo 2018; Provilkov et al. 2020).
 
-SentencePiece samples too, but from one generator that cannot be set back, and a training that is continued must see
-the pieces it would have seen. So these are samplers of our own over its vocabulary. They need no text: the stored
-pieces spell it, unknown characters stand for themselves, and no piece reaches across a space, so that a sentence is
-sampled word by word.
+SentencePiece samples from one generator whose state cannot be restored, but a resumed training must see the same
+segmentations as an uninterrupted one. Therefore these samplers are implemented here, over SentencePiece's vocabulary.
+They do not need the text, because the stored pieces spell it. An unknown piece is kept, and no piece reaches across a
+space, so a sentence is sampled word by word.
 """
 
 import math
@@ -26,15 +26,17 @@ CACHED_WORDS = 50_000
 
 
 class WordSampler(Protocol):
+    """Sampler of segmentations of a word."""
+
     def sample(self, word: str, uniform: Iterator[float]) -> list[int]:
-        """Pieces that spell the word; `uniform` gives random numbers from 0 to below 1."""
+        """Return ids of pieces that spell the word; `uniform` yields random numbers in [0, 1)."""
 
 
 class UnigramSampler:
-    """p(x_1 ... x_n) in proportion to (p(x_1) ... p(x_n))^alpha, over all segmentations of a word (Kudo 2018, 3.3).
+    """Sampler with p(x_1 ... x_n) proportional to (p(x_1) ... p(x_n))^alpha over all segmentations (Kudo 2018, 3.3).
 
-    Exact, by filtering forward and sampling backward, which is the limit of Kudo's n-best lists. alpha = 0 makes all
-    segmentations equally likely, a large one leaves the best.
+    Sampling is exact, by forward filtering and backward sampling, the limit of Kudo's n-best lists. With alpha = 0 all
+    segmentations are equally likely; with a large alpha only the best one is sampled.
     """
 
     def __init__(self, pieces: Sequence[str], log_probs: Sequence[float], alpha: float) -> None:
@@ -44,8 +46,8 @@ class UnigramSampler:
         self.lattice = lru_cache(CACHED_WORDS)(self.make_lattice)
 
     def make_lattice(self, word: str) -> list[tuple[list[float], list[tuple[int, int]]]]:
-        """For each end in the word: the last pieces there as (start, id), and their cumulative probabilities."""
-        total = [0.0]  # log of the summed weight of all ways to reach each position; every character is a piece
+        """Return cumulative weights and (start, id) of the pieces that end at each position of the word."""
+        total = [0.0]  # log of the summed weight of all segmentations up to each position; every character is a piece
         lattice: list[tuple[list[float], list[tuple[int, int]]]] = [([], [])]
         for end in range(1, len(word) + 1):
             starts = range(max(0, end - self.longest), end)
@@ -57,6 +59,7 @@ class UnigramSampler:
         return lattice
 
     def sample(self, word: str, uniform: Iterator[float]) -> list[int]:
+        """Return the ids of a sampled segmentation, drawn from the end of the word to its start."""
         lattice, end, reverse = self.lattice(word), len(word), []
         while end > 0:
             cumulative, steps = lattice[end]
@@ -66,7 +69,7 @@ class UnigramSampler:
 
 
 class BPEDropout:
-    """Byte-pair merges, each dropped with a probability, anew at every merge (Provilkov et al. 2020, alg. 1)."""
+    """Sampler that drops possible byte-pair merges at random at each step (Provilkov et al. 2020, alg. 1)."""
 
     def __init__(self, pieces: Sequence[str], scores: Sequence[float], probability: float) -> None:
         self.ids = {piece: i for i, piece in enumerate(pieces) if i > EOS_ID}
@@ -74,19 +77,20 @@ class BPEDropout:
         self.probability = probability
 
     def sample(self, word: str, uniform: Iterator[float]) -> list[int]:
+        """Return the ids of a sampled segmentation, merged from the characters of the word."""
         symbols = list(word)
         while True:
-            merges = [(self.ids.get(left + right), i) for i, (left, right) in enumerate(pairwise(symbols))]
+            merges = [(self.ids.get(first + second), i) for i, (first, second) in enumerate(pairwise(symbols))]
             possible = [(self.scores[piece], -i) for piece, i in merges if piece is not None]
             kept = [merge for merge in possible if next(uniform) >= self.probability]
             if not kept:
                 return [self.ids[symbol] for symbol in symbols]
-            place = -max(kept)[1]  # the merge learnt first, and of equal ones the leftmost
-            symbols[place : place + 2] = [symbols[place] + symbols[place + 1]]
+            left = -max(kept)[1]  # position of the merge learnt first; among equal merges the leftmost
+            symbols[left : left + 2] = [symbols[left] + symbols[left + 1]]
 
 
 class SubwordSampling:
-    """The pairs of a store, segmented by (seed, epoch, number of the pair) alone."""
+    """Sampled segmentations of the pairs of a store, determined by (seed, epoch, index of the pair) alone."""
 
     def __init__(
         self,
@@ -98,9 +102,9 @@ class SubwordSampling:
         """
         Args:
             store: pairs of ids.
-            pieces: both vocabularies, source and target.
-            samplers: of source and target.
-            seed: the run's.
+            pieces: vocabularies of source and target.
+            samplers: samplers of source and target.
+            seed: seed of the run.
         """
         self.store = store
         self.pieces = pieces
@@ -108,7 +112,7 @@ class SubwordSampling:
         self.seed = seed
 
     def pair(self, epoch: int, index: int) -> tuple[list[int], list[int]]:
-        """Source and target ids."""
+        """Return sampled source and target ids of the pair `index` in this epoch."""
         uniform = uniforms(np.random.default_rng((self.seed, epoch, index)))
         src, tgt = (
             resample(side[index].tolist(), pieces, sampler, uniform)
@@ -118,22 +122,22 @@ class SubwordSampling:
 
 
 def resample(ids: Sequence[int], pieces: Sequence[str], sampler: WordSampler, uniform: Iterator[float]) -> list[int]:
-    """The same text in other pieces; what is unknown stays where it is."""
-    found: list[int] = []
-    known = ""
+    """Return a sampled segmentation of the text that `ids` spell; unknown pieces are kept."""
+    sampled: list[int] = []
+    text = ""
     for piece in [*ids, UNK_ID]:
         if piece != UNK_ID:
-            known += pieces[piece]
+            text += pieces[piece]
             continue
-        for word in WORDS.findall(known):
-            found += sampler.sample(word, uniform)
-        found.append(UNK_ID)
-        known = ""
-    return found[:-1]
+        for word in WORDS.findall(text):
+            sampled += sampler.sample(word, uniform)
+        sampled.append(UNK_ID)
+        text = ""
+    return sampled[:-1]
 
 
 def uniforms(generator: np.random.Generator) -> Iterator[float]:
-    """Random numbers from 0 to below 1 without end, drawn in blocks, which is faster."""
+    """Yield random numbers in [0, 1) endlessly; drawing them in blocks is faster."""
     while True:
         yield from generator.random(256).tolist()
 
@@ -141,15 +145,19 @@ def uniforms(generator: np.random.Generator) -> Iterator[float]:
 def build_sampling(
     store: PairStore, tokenizers: tuple[Tokenizer, Tokenizer], kind: SubwordType, strength: float, seed: int
 ) -> SubwordSampling:
-    """
+    """Build the sampling of the training pairs.
+
     Args:
         store: the training pairs.
-        tokenizers: those that made its ids.
-        kind: of these tokenizers.
-        strength: alpha of the unigram model, the probability of dropping a merge in byte-pair encoding.
-        seed: the run's.
+        tokenizers: source and target tokenizers that encoded the store.
+        kind: subword type of these tokenizers.
+        strength: alpha of the unigram model, or the probability of dropping a merge in byte-pair encoding.
+        seed: seed of the run.
     """
     build = UnigramSampler if kind == SubwordType.unigram else BPEDropout
     pieces = [tokenizer.pieces(range(tokenizer.size)) for tokenizer in tokenizers]
-    samplers = [build(own, each.scores(), strength) for own, each in zip(pieces, tokenizers, strict=True)]
+    samplers = [
+        build(vocabulary, tokenizer.scores(), strength)
+        for vocabulary, tokenizer in zip(pieces, tokenizers, strict=True)
+    ]
     return SubwordSampling(store, (pieces[0], pieces[1]), tuple(samplers), seed)

@@ -1,4 +1,4 @@
-"""The decoder: both ways through it against each other and against the equations written out; states of a search."""
+"""The GNMT decoder: whole sequence, single steps and equations compared with one another; states in search."""
 
 import itertools
 from dataclasses import replace
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from nmt.config import AttentionKind, ModelConfig
 from nmt.models.attention import AttentionHistory
-from nmt.models.decoders.recurrent import Decoder, DecoderState
+from nmt.models.decoders import GnmtDecoder
+from nmt.models.decoders.base import DecoderState
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoded
 
@@ -33,7 +34,7 @@ def build(
     layers: int = 2,
     dropout: float = 0.0,
     fixed_masks: bool = True,
-) -> Decoder:
+) -> GnmtDecoder:
     torch.manual_seed(layers)
     config = ModelConfig(
         embed_size=EMBED,
@@ -47,7 +48,7 @@ def build(
         dropout=dropout,
         fixed_masks=fixed_masks,
     )
-    decoder = Decoder(config, Embedding(VOCABULARY, EMBED))
+    decoder = GnmtDecoder(config, Embedding(VOCABULARY, EMBED))
     for name, weight in decoder.named_parameters():
         if "bias" in name:
             nn.init.normal_(weight)
@@ -62,7 +63,7 @@ def encoded() -> Encoded:
 
 
 def one_sentence(b: int) -> tuple[Encoded, Tensor]:
-    """What the encoder gives for sentence b alone, without padding, and its mask."""
+    """Return the encoder's output for sentence b alone, without padding, and its mask."""
     whole = encoded()
     start = SOURCE - LENGTHS[b]
     state = (whole.state[0][b : b + 1], whole.state[1][b : b + 1])
@@ -78,15 +79,15 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
 
 
 def cell(layer: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """The equations of one step of one sentence."""
+    """Compute the LSTM equations for one step of one sentence."""
     w, u = layer.get_parameter("weight_ih_l0"), layer.get_parameter("weight_hh_l0")
     i, f, g, o = (w @ x + u @ h + layer.get_parameter("bias_ih_l0") + layer.get_parameter("bias_hh_l0")).view(4, HIDDEN)
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
-def by_hand(decoder: Decoder, b: int, tokens: Tensor, masks: list[Tensor] | None = None) -> Tensor:
-    """Attentional vectors (T, E) of sentence b alone, step by step, without padding or batch.
+def by_hand(decoder: GnmtDecoder, b: int, tokens: Tensor, masks: list[Tensor] | None = None) -> Tensor:
+    """Compute the attentional vectors (T, E) of sentence b alone, step by step, without padding or batch.
 
     masks: dropout on the embedding, after each layer, on the context, on the vector, each (T, B, F).
     """
@@ -126,7 +127,7 @@ def test_the_whole_sequence_is_the_steps_in_a_row(
     tokens = targets()
     vectors, _ = decoder(tokens, state)
     for t in range(len(tokens)):
-        vector, state = decoder.step(tokens[t], state)
+        vector, state, _ = decoder.step(tokens[t], state)
         assert_close(vector, vectors[t])
 
 
@@ -211,10 +212,10 @@ def test_no_vector_depends_on_a_later_token(layers: int, input_feeding: bool) ->
     assert (vectors[3:] != others[3:]).any(dim=-1).all()
 
 
-def follow(decoder: Decoder, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
-    """The last vectors and the state after tokens (T, B K)."""
+def follow(decoder: GnmtDecoder, state: DecoderState, tokens: Tensor) -> tuple[Tensor, DecoderState]:
+    """Return the last vectors and the state after tokens (T, B K)."""
     for step in tokens:
-        vectors, state = decoder.step(step, state)
+        vectors, state, _ = decoder.step(step, state)
     return vectors, state
 
 
@@ -264,7 +265,7 @@ def test_a_selected_state_is_as_if_it_had_always_been_so(
 
 def test_selecting_leaves_the_old_state_as_it_was() -> None:
     decoder = build(input_feeding=True)
-    _, state = decoder.step(targets()[0], decoder.start(encoded(), MASK))
+    _, state, _ = decoder.step(targets()[0], decoder.start(encoded(), MASK))
     before = replace(state, hidden=[(h.clone(), c.clone()) for h, c in state.hidden], feed=state.feed.clone())
     decoder.step(targets()[1], state.select(torch.tensor([[2], [1], [0]])))
     assert torch.equal(state.feed, before.feed)

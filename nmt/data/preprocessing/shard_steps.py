@@ -1,7 +1,7 @@
-"""The steps of preparation that are done shard by shard, in any order and by any process, with the same bytes.
+"""Steps of preparation that run per shard, in any order and in any process, with byte-identical results.
 
-A step that is finished leaves a mark: a file with the checksums of what it wrote and with its result. So whoever is
-stopped and starts again does only what has no mark, or whose files are not as the mark says.
+A finished step writes a mark: a file with the checksums of its output files and its result. A preparation that
+continues after an interruption repeats only steps without a mark, or whose files do not match their mark.
 """
 
 import hashlib
@@ -19,36 +19,36 @@ from numpy.typing import NDArray
 
 from nmt.config.data import CleaningConfig
 from nmt.data.preprocessing.cleaning import CleaningReport, Reason, clean, digests, pair_digest
-from nmt.data.preprocessing.corpora import read_shard
-from nmt.data.preprocessing.cutting import WORK, Result, cut
 from nmt.data.preprocessing.duplicates import read_repeated, write_digests
 from nmt.data.preprocessing.fetch import sha256_of
-from nmt.data.preprocessing.sources import stopped
+from nmt.data.preprocessing.parallel_text import read_shard
+from nmt.data.preprocessing.shard_boundaries import WORK, Result, cut
+from nmt.data.preprocessing.sources import write_error
 from nmt.data.store import SIDES, StoreWriter, shard_name, store_files
-from nmt.data.text_files import Stretch, read_lines
+from nmt.data.text_files import LineRange, read_lines
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.words import WordCounts
 
-BLOCK = 10_000  # sentence pairs that are in memory at once, and after which is told how far it is
+BLOCK = 10_000  # number of sentence pairs in memory together, and between two reports of progress
 
 Advance = Callable[[int], None]
-"""Told how much more is done: bytes of a file that is cut, else pairs."""
+"""Progress callback, called with the number of bytes (step cut) or pairs (other steps) done since the last call."""
 T = TypeVar("T")
 
 
 def perform(folder: Path, step: str, number: int, given: dict[str, Any], advance: Advance) -> Result:
-    """Does a step for one shard or file, unless that was done before.
+    """Run a step for one shard or file, or return its result if it is finished.
 
     Args:
-        folder: of the corpus.
+        folder: folder of the corpus.
         step: cut, clean or encode.
-        number: of the shard, or of the file to cut.
-        given: what else the step takes, as JSON can hold it.
-        advance: told how far it is.
+        number: number of the shard, or of the file to cut.
+        given: further arguments of the step, serialisable as JSON.
+        advance: progress callback.
 
     Raises:
-        UserError: what is read is wrong.
-        Unfinished: it cannot be written.
+        UserError: the input is not valid.
+        Unfinished: the output cannot be written.
     """
     name = f"{step}-{number:05d}"
     try:
@@ -64,11 +64,11 @@ def perform(folder: Path, step: str, number: int, given: dict[str, Any], advance
             finish(folder, name, files, result)
         return result
     except OSError as error:
-        raise stopped(error, folder) from error
+        raise write_error(error, folder) from error
 
 
 def finish(folder: Path, name: str, files: Iterable[Path], result: Result) -> None:
-    """Marks a step as done: a line with the checksum of the next, which has those of the files."""
+    """Mark a step as finished: the first line is the checksum of the second, which has the checksums of the files."""
     mark = {"sha256": {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}, "result": result}
     line = json.dumps(mark).encode()
     temporary = folder / WORK / f"{name}.tmp"
@@ -77,7 +77,7 @@ def finish(folder: Path, name: str, files: Iterable[Path], result: Result) -> No
 
 
 def finished(folder: Path, name: str) -> Result | None:
-    """The result of a step, if it was done and all that it wrote is there and whole."""
+    """Return the result of a step if its mark is valid and its files match their checksums, otherwise None."""
     try:
         digest, line = (folder / WORK / f"{name}.mark").read_bytes().split(b"\n")
         if hashlib.sha256(line).hexdigest().encode() != digest:
@@ -100,65 +100,67 @@ def clean_shard(
     compared: bool,
     advance: Advance,
 ) -> tuple[list[Path], Result]:
-    """Reads and cleans a shard, duplicates within it included.
+    """Read and clean a shard, and drop duplicates within it.
 
     Args:
-        folder: of the corpus.
-        number: of the shard.
-        src: its `Stretch` of the source side, or of a tab-separated file.
-        tgt: its `Stretch` of the target side.
-        cleaning: the `CleaningConfig`.
+        folder: folder of the corpus.
+        number: number of the shard.
+        src: fields of the `LineRange` of the source side, or of a tab-separated file.
+        tgt: fields of the `LineRange` of the target side.
+        cleaning: fields of the `CleaningConfig`.
         held_out: names of the splits whose pairs are dropped.
-        compared: whether to write what `find_repeated` looks at.
-        advance: told how far it is.
+        compared: whether to write digests for `find_repeated`.
+        advance: progress callback.
 
     Returns:
-        The files written: the kept text and, if compared, its digests and where each pair stood. And the report.
+        The files written (the kept text and, if compared, digests and line numbers of the pairs), and the fields of the
+        report.
     """
     stem = folder / WORK / f"clean-{number:05d}"
     files = text_files(folder, number)
     report = CleaningReport()
-    sides = Stretch(**src), Stretch(**tgt) if tgt is not None else None
+    sides = LineRange(**src), LineRange(**tgt) if tgt is not None else None
     dropped = digests(pair for split in held_out for pair in held_out_pairs(folder, split))
-    found, origins, altered = array("Q"), array("Q"), 0
+    kept_digests, origins, altered = array("Q"), array("Q"), 0
     with (
         files[0].open("w", encoding="utf-8", newline="\n") as src_file,
         files[1].open("w", encoding="utf-8", newline="\n") as tgt_file,
     ):
-        pairs = counted(read_shard(*sides), advance)
+        pairs = report_progress(read_shard(*sides), advance)
         for pair in clean(pairs, CleaningConfig(**cleaning), dropped, report):
             src_file.write(f"{pair[0]}\n")
             tgt_file.write(f"{pair[1]}\n")
             if compared:
-                found.append(pair_digest(*pair))
+                kept_digests.append(pair_digest(*pair))
                 origins.append(2 * report.read + (report.altered > altered))
                 altered = report.altered
     if compared:
         Path(f"{stem}.origins").write_bytes(origins.tobytes())
-        files += [Path(f"{stem}.origins"), *write_digests(stem, np.asarray(found))]
+        files += [Path(f"{stem}.origins"), *write_digests(stem, np.asarray(kept_digests))]
     return files, asdict(report)
 
 
 def encode_shard(
     folder: Path, number: int, report: Result, held_out: list[str], max_pieces: int, advance: Advance
 ) -> tuple[list[Path], Result]:
-    """Writes a cleaned shard as ids, without the pairs that an earlier shard has.
+    """Write a cleaned shard as ids, without pairs that occur in an earlier shard.
 
     Args:
-        folder: of the corpus, with both tokenizers.
-        number: of the shard.
-        report: of cleaning it.
+        folder: folder of the corpus, with both tokenizers.
+        number: number of the shard.
+        report: fields of the report of `clean_shard`.
         held_out: names of the splits whose words are counted.
-        max_pieces: a pair with a side of more is dropped.
-        advance: told how far it is.
+        max_pieces: maximum number of pieces per side; longer pairs are dropped.
+        advance: progress callback.
 
     Returns:
-        The files written, with the words counted on each side. And the final `report`, and how many are `too_long`.
+        The files written, including the word counts, and a result: the final `report` and the number of pairs dropped
+        as `too_long`.
     """
     tokenizers = {side: Tokenizer.load(folder / f"{side}.model") for side in SIDES}
     final, too_long = CleaningReport.of(report), 0
     text = [pair for split in held_out for pair in held_out_pairs(folder, split)]
-    words = {side: WordCounts(pair[at] for pair in text) for at, side in enumerate(SIDES)}
+    words = {side: WordCounts(pair[column] for pair in text) for column, side in enumerate(SIDES)}
     name = shard_name("train", number)
     with StoreWriter(folder, name, tokenizers["src"].size, tokenizers["tgt"].size) as store:
         for block in blocks(without_repeated(folder, number, final)):
@@ -169,14 +171,14 @@ def encode_shard(
             too_long += len(encoded) - len(fitting)
             store.append([src for src, _ in fitting], [tgt for _, tgt in fitting])
             advance(len(block))
-    counts = {side: counted.counts for side, counted in words.items()}
+    counts = {side: word_counts.counts for side, word_counts in words.items()}
     words_file(folder, number).write_text(json.dumps(counts), encoding="utf-8")
     files = [*store_files(folder, name), words_file(folder, number)]
     return files, {"report": asdict(final), "too_long": too_long}
 
 
 def without_repeated(folder: Path, number: int, report: CleaningReport) -> Iterator[tuple[str, str]]:
-    """The kept text of a shard but for the pairs that an earlier shard has, which are counted in its report."""
+    """Yield the kept pairs of a shard that occur in no earlier shard; count the other pairs in the report."""
     repeated = repeated_in(folder, number, report.kept)
     pairs = zip(*map(read_lines, text_files(folder, number)), strict=True)
     if not repeated.any():
@@ -192,35 +194,37 @@ def without_repeated(folder: Path, number: int, report: CleaningReport) -> Itera
 
 
 def repeated_in(folder: Path, number: int, kept: int) -> NDArray[np.bool]:
-    """Which of the kept pairs of a shard an earlier shard has."""
+    """Return a mask of the kept pairs of a shard, True on pairs that occur in an earlier shard."""
     repeated = np.zeros(kept, dtype=bool)
     repeated[read_repeated(folder / WORK / f"clean-{number:05d}")] = True
     return repeated
 
 
 def text_files(folder: Path, number: int) -> list[Path]:
-    """Both sides of what cleaning kept of a shard."""
+    """Return the paths of the cleaned source and target text of a shard."""
     return [folder / WORK / f"clean-{number:05d}.{side}.txt" for side in SIDES]
 
 
 def words_file(folder: Path, number: int) -> Path:
-    """How often the held-out sets' words stand in a shard."""
+    """Return the path of the counts of held-out words in a shard."""
     return folder / WORK / f"encode-{number:05d}.words.json"
 
 
 def held_out_pairs(folder: Path, split: str) -> Iterator[tuple[str, str]]:
+    """Yield the raw pairs of a held-out split."""
     return zip(*(read_lines(folder / f"{split}.{side}") for side in SIDES), strict=True)
 
 
 def encode(
     tokenizers: dict[str, Tokenizer], pairs: list[tuple[str, str]], threads: int = -1
 ) -> list[tuple[list[int], list[int]]]:
+    """Return the source and target ids of each pair."""
     src, tgt = ([pair[column] for pair in pairs] for column in (0, 1))
     return list(zip(tokenizers["src"].encode(src, threads), tokenizers["tgt"].encode(tgt, threads), strict=True))
 
 
-def counted(pairs: Iterable[T], advance: Advance) -> Iterator[T]:
-    """Passes pairs on, and tells of each block of them."""
+def report_progress(pairs: Iterable[T], advance: Advance) -> Iterator[T]:
+    """Yield the pairs and call `advance` after each block."""
     for number, pair in enumerate(pairs, start=1):
         yield pair
         if number % BLOCK == 0:
@@ -228,6 +232,7 @@ def counted(pairs: Iterable[T], advance: Advance) -> Iterator[T]:
 
 
 def blocks(pairs: Iterable[T]) -> Iterator[list[T]]:
+    """Yield the pairs in lists of `BLOCK` pairs; the last list may be shorter."""
     iterator = iter(pairs)
     while block := list(itertools.islice(iterator, BLOCK)):
         yield block

@@ -1,4 +1,4 @@
-"""Demands from text to text: what a user asks a translation to begin with and to hold is there, byte for byte."""
+"""Constraints from text to text: translations begin with the prefix and contain the phrases, byte for byte."""
 
 import logging
 import re
@@ -7,46 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from test_ensemble import members
+from toy_translator import EVERY_SEARCH, members
+from toy_translator import build_long as build
 
+from nmt.cli.app.file_translation import translate_file
 from nmt.cli.app.prompt import Prompt
-from nmt.cli.translate import translate_file
-from nmt.config import AttentionKind, LengthPenalty, ModelConfig, SearchConfig, SearchKind, TranslateConfig
-from nmt.data import BOS_ID, PAD_ID, Tokenizer, normalise, normalise_characters
-from nmt.decoding import Candidate, Demand, Demands, Ensemble, Translator
-from nmt.decoding.constraint_files import read_demands
+from nmt.config import LengthPenalty, SearchConfig, SearchKind, TranslateConfig
+from nmt.data import Tokenizer, normalise, normalise_characters
+from nmt.decoding import Candidate, ConstraintBuilder, Ensemble, TargetConstraints, Translator
+from nmt.decoding.constraint_files import read_constraints
 from nmt.decoding.rules import Prefix
 from nmt.errors import UserError
-from nmt.models import Vocabulary, build_model
 from nmt.phrasebook import Pair
 
 PREFIXES = ["Der", "Der ", "Wo ist d", "Das Haus", "Di", "Die  Suppe ", "zz Zz", "Ich möchte", ".", "Wo?"]
 PHRASES = [["Haus"], ["die Suppe", "das"], ["Bahnhof", "Wo ist", "Wo"], [], ["kalt", "Kaffee kalt"]]
-EVERY_SEARCH = pytest.mark.parametrize(
-    "search",
-    [
-        {"kind": SearchKind.greedy},
-        {"kind": SearchKind.beam},
-        {"kind": SearchKind.diverse, "groups": 2},
-        {"kind": SearchKind.beam, "block_ngrams": 2, "coverage_penalty": 0.2},
-        {"kind": SearchKind.diverse, "groups": 4, "block_ngrams": 1, "coverage_penalty": 0.2},
-    ],
-    ids=["greedy", "beam", "diverse", "beam_all", "diverse_all"],
-)
-
-
-def build(
-    tokenizer: Tokenizer, attention: AttentionKind | None = AttentionKind.general, **search: object
-) -> Translator:
-    """A model that knows nothing, and would end anywhere."""
-    torch.manual_seed(0)
-    config = ModelConfig(embed_size=12, hidden_size=16, attention=attention)
-    model = build_model(config, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID))
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.7)
-    shape: dict[str, object] = {"beam_size": 4, "max_length_ratio": 0.0, "max_length_offset": 16, **search}
-    return Translator(model, tokenizer, tokenizer, SearchConfig(**shape))  # type: ignore[arg-type]
 
 
 def holds(text: str, phrase: str) -> bool:
@@ -64,8 +39,8 @@ def test_a_translation_begins_with_its_prefix_to_the_byte(
 ) -> None:
     ready = build(tokenizer, batch_size=batch_size, n_best=1 if search["kind"] == "greedy" else 4, **search)
     lines = [pair.en for pair in phrases[: len(PREFIXES)]] + ["", phrases[0].en]
-    make = Demands(tokenizer).make
-    found = texts(ready.translate(lines, demands=[make(prefix) for prefix in [*PREFIXES, "Der", ""]]))
+    make = ConstraintBuilder(tokenizer).make
+    found = texts(ready.translate(lines, constraints=[make(prefix) for prefix in [*PREFIXES, "Der", ""]]))
     for prefix, candidates in zip(PREFIXES, found, strict=False):
         expected = " ".join(prefix.split())
         assert candidates
@@ -87,7 +62,7 @@ def spellings(prefix: Prefix, state: int = 0) -> Iterator[list[int]]:
 
 def test_the_last_word_of_a_prefix_is_written_in_any_pieces_and_may_go_on(tokenizer: Tokenizer) -> None:
     begun = tokenizer.encode(["Wo ist"])[0]
-    ways = list(spellings(Demands(tokenizer).make("Wo ist di").prefix))
+    ways = list(spellings(ConstraintBuilder(tokenizer).make("Wo ist di").prefix))
     found = {"".join(tokenizer.pieces(way[len(begun) :])) for way in ways}
     assert all(way[: len(begun)] == begun for way in ways)
     assert all(written.startswith("▁di") for written in found)
@@ -101,9 +76,9 @@ def test_the_last_word_of_a_prefix_is_written_in_any_pieces_and_may_go_on(tokeni
 def test_a_prefix_longer_than_the_longest_translation_is_whole(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
     short = build(tokenizer, max_length_offset=1)
     long = " ".join(pair.de for pair in phrases[:4])
-    demand = Demands(tokenizer).make(long)
+    demand = ConstraintBuilder(tokenizer).make(long)
     assert len(demand.prefix) > 20
-    [[candidate]] = short.translate([phrases[0].en], demands=[demand])
+    [[candidate]] = short.translate([phrases[0].en], constraints=[demand])
     assert candidate.text.startswith(long)
 
 
@@ -112,16 +87,17 @@ def test_every_hypothesis_holds_all_constraints_as_whole_words(
     tokenizer: Tokenizer, phrases: list[Pair], search: dict[str, object]
 ) -> None:
     ready = build(tokenizer, max_length_offset=30, **{"n_best": search.get("beam_size", 4), **search})
-    make = Demands(tokenizer).make
+    make = ConstraintBuilder(tokenizer).make
     lines = [pair.en for pair in phrases[: len(PHRASES)]]
-    found = texts(ready.translate(lines, demands=[make("Das ist", given) for given in PHRASES]))
+    found = texts(ready.translate(lines, constraints=[make("Das ist", given) for given in PHRASES]))
     for given, candidates in zip(PHRASES, found, strict=True):
         assert candidates
         for text in candidates:
             assert text.startswith("Das ist")
             assert all(holds(text, phrase) for phrase in given), (text, given)
     alone = [
-        texts(ready.translate([line], demands=[make("Das ist", g)]))[0] for line, g in zip(lines, PHRASES, strict=True)
+        texts(ready.translate([line], constraints=[make("Das ist", g)]))[0]
+        for line, g in zip(lines, PHRASES, strict=True)
     ]
     assert alone == found
 
@@ -129,8 +105,8 @@ def test_every_hypothesis_holds_all_constraints_as_whole_words(
 def test_an_ensemble_keeps_to_prefix_constraints_and_coverage(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
     search = SearchConfig(beam_size=3, max_length_ratio=0.0, max_length_offset=16, coverage_penalty=0.2)
     together = Translator(Ensemble(members(tokenizer.size)), tokenizer, tokenizer, search)
-    demand = Demands(tokenizer).make("Das ", ["Haus", "kalt"])
-    for [candidate] in together.translate([pair.en for pair in phrases[:3]], demands=[demand] * 3):
+    demand = ConstraintBuilder(tokenizer).make("Das ", ["Haus", "kalt"])
+    for [candidate] in together.translate([pair.en for pair in phrases[:3]], constraints=[demand] * 3):
         assert candidate.text.startswith("Das ")
         assert holds(candidate.text, "Haus")
         assert holds(candidate.text, "kalt")
@@ -140,13 +116,13 @@ def test_constraints_that_do_not_fit_are_told_and_left_out(
     tokenizer: Tokenizer, phrases: list[Pair], caplog: pytest.LogCaptureFixture
 ) -> None:
     short = build(tokenizer, max_length_offset=3)
-    demand = Demands(tokenizer).make("", ["Bahnhof Museum Kaffee"], "words.txt, line 7")
+    demand = ConstraintBuilder(tokenizer).make("", ["Bahnhof Museum Kaffee"], "words.txt, line 7")
     with caplog.at_level(logging.WARNING):
-        found = short.translate([phrases[0].en], demands=[demand])
+        found = short.translate([phrases[0].en], constraints=[demand])
     assert texts(found) == texts(short.translate([phrases[0].en]))
     assert re.fullmatch(
-        r"words.txt, line 7: its constraints need \d+ pieces, more than the 3 of the longest translation, and are left "
-        "out; raise search.max_length_offset",
+        r"words.txt, line 7: its constraints need \d+ pieces, and the longest translation has 3; they are left out\. "
+        r"Raise search\.max_length_offset",
         caplog.messages[-1],
     )
 
@@ -155,18 +131,18 @@ def test_constraints_that_blocking_makes_impossible_are_told_and_left_out(
     tokenizer: Tokenizer, phrases: list[Pair], caplog: pytest.LogCaptureFixture
 ) -> None:
     ready = build(tokenizer, block_ngrams=1)
-    demand = Demands(tokenizer).make("", ["Haus Haus"], "words.txt, line 2")
+    demand = ConstraintBuilder(tokenizer).make("", ["Haus Haus"], "words.txt, line 2")
     lines = [pair.en for pair in phrases[:2]]
     with caplog.at_level(logging.WARNING):
-        found = ready.translate(lines, demands=[Demand(), demand])
+        found = ready.translate(lines, constraints=[TargetConstraints(), demand])
     assert texts(found) == texts(ready.translate(lines))
-    assert "words.txt, line 2: no translation holds all constraints" in caplog.text
+    assert "words.txt, line 2: no translation contains all constraints" in caplog.text
 
 
 def test_the_first_part_of_a_long_line_takes_its_demand(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
     line = " ".join(pair.en for pair in phrases[:4])
     [[candidate]] = build(tokenizer, max_source_pieces=12).translate(
-        [line], demands=[Demands(tokenizer).make("Wo", ["Haus"])]
+        [line], constraints=[ConstraintBuilder(tokenizer).make("Wo", ["Haus"])]
     )
     assert candidate.text.startswith("Wo")
     assert holds(candidate.text, "Haus")
@@ -175,8 +151,8 @@ def test_the_first_part_of_a_long_line_takes_its_demand(tokenizer: Tokenizer, ph
 @pytest.mark.parametrize("kind", [SearchKind.greedy, SearchKind.diverse])
 def test_constraints_in_another_search_than_a_beam_are_refused(tokenizer: Tokenizer, kind: SearchKind) -> None:
     ready = build(tokenizer, kind=kind, groups=2)
-    with pytest.raises(UserError, match=f"^search.kind={kind} knows no constraints; use search=beam"):
-        ready.translate(["a line"], demands=[Demands(tokenizer).make("", ["Haus"])])
+    with pytest.raises(UserError, match=f"^search.kind={kind} does not support lexical constraints; use search=beam"):
+        ready.translate(["a line"], constraints=[ConstraintBuilder(tokenizer).make("", ["Haus"])])
 
 
 def test_a_coverage_penalty_without_attention_is_refused(tokenizer: Tokenizer) -> None:
@@ -188,7 +164,7 @@ def test_a_coverage_penalty_without_attention_is_refused(tokenizer: Tokenizer) -
 def test_what_the_vocabulary_cannot_write_is_refused_by_name(tokenizer: Tokenizer, text: str) -> None:
     for prefix, phrases in ((text, []), ("", [text])):
         with pytest.raises(UserError, match=r"^f.txt, line 3: the model's vocabulary cannot write '.+'; leave it out$"):
-            Demands(tokenizer).make(prefix, phrases, "f.txt, line 3")
+            ConstraintBuilder(tokenizer).make(prefix, phrases, "f.txt, line 3")
 
 
 def ask(folder: Path, **files: str) -> TranslateConfig:
@@ -198,29 +174,35 @@ def ask(folder: Path, **files: str) -> TranslateConfig:
 
 
 def test_files_give_each_line_its_own_demand(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    make = Demands(tokenizer).make
+    make = ConstraintBuilder(tokenizer).make
     asked = ask(tmp_path, prefixes="Der\n\nDas \n", constraints="\nHaus\tWo ist\n\u2028kalt")
-    demands = read_demands(asked, tokenizer)
+    demands = read_constraints(asked, tokenizer)
     assert demands is not None
     assert demands.count == 3
     expected = [make("Der", []), make("", ["Haus", "Wo ist"]), make("Das ", ["kalt"])]
     for found, wanted in zip(demands.take(0, 3, "input"), expected, strict=True):
         assert found.prefix == wanted.prefix
         assert found.phrases.phrases == wanted.phrases.phrases
-    with pytest.raises(UserError, match="has 3 lines, and input has more; give as many"):
+    with pytest.raises(UserError, match="has 3 lines, and input has more; give one per line of the input"):
         demands.take(2, 2, "input")
-    assert read_demands(TranslateConfig(run="run"), tokenizer) is None
+    assert read_constraints(TranslateConfig(run="run"), tokenizer) is None
     both = ask(tmp_path, constraints="Haus\n")
     both.prefix = "Der"
-    [found] = read_demands(both, tokenizer).take(0, 1, "input")
+    [found] = read_constraints(both, tokenizer).take(0, 1, "input")
     assert (len(found.prefix), len(found.phrases.phrases)) == (len(make("Der").prefix), 1)
 
 
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"input": "a\nb\n", "prefixes": "Der\n"}, r"prefixes=\S+ has 1 lines, input=\S+ has 2 lines; give as many"),
-        ({"input": "a\n", "prefixes": "Der\n\n"}, r"prefixes=\S+ has 2 lines, input=\S+ has 1 lines; give as many"),
+        (
+            {"input": "a\nb\n", "prefixes": "Der\n"},
+            r"prefixes=\S+ has 1 lines, input=\S+ has 2 lines; give one per line",
+        ),
+        (
+            {"input": "a\n", "prefixes": "Der\n\n"},
+            r"prefixes=\S+ has 2 lines, input=\S+ has 1 lines; give one per line",
+        ),
         ({"prefixes": "Der\n", "constraints": "a\n\n"}, r"prefixes=\S+ has 1 lines, constraints=\S+ has 2 lines"),
         ({"constraints": "Haus\n家\n"}, "constraints, line 2: the model's vocabulary cannot write '家'"),
     ],
@@ -231,7 +213,7 @@ def test_files_that_do_not_go_together_are_refused(
     asked = ask(tmp_path, **files)
 
     def translate() -> None:
-        demands = read_demands(asked, tokenizer)
+        demands = read_constraints(asked, tokenizer)
         translate_file(build(tokenizer), Path(asked.input or "-"), str(tmp_path / "out"), None, demands)
 
     with pytest.raises(UserError, match=said):
@@ -241,10 +223,10 @@ def test_files_that_do_not_go_together_are_refused(
 
 def test_missing_files_and_other_encodings_are_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere: cannot be read \(No such file"):
-        read_demands(TranslateConfig(run="run", prefixes=str(tmp_path / "nowhere")), tokenizer)
+        read_constraints(TranslateConfig(run="run", prefixes=str(tmp_path / "nowhere")), tokenizer)
     (tmp_path / "latin").write_bytes("gut\nmöchte\n".encode("latin-1"))
     with pytest.raises(UserError, match="latin: line 2 is not UTF-8"):
-        read_demands(TranslateConfig(run="run", prefixes=str(tmp_path / "latin")), tokenizer)
+        read_constraints(TranslateConfig(run="run", prefixes=str(tmp_path / "latin")), tokenizer)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +240,7 @@ def test_missing_files_and_other_encodings_are_refused(tokenizer: Tokenizer, tmp
     ],
 )
 def test_demands_are_normalised_as_sources_are(tokenizer: Tokenizer, prefix: str, phrase: str) -> None:
-    make = Demands(tokenizer).make
+    make = ConstraintBuilder(tokenizer).make
     ended = " " * normalise_characters(prefix).endswith((" ", "\u00a0"))
     found, expected = make(prefix, [phrase]), make(f"Tür{ended}", [normalise(phrase)])
     assert found.prefix == expected.prefix
@@ -268,8 +250,8 @@ def test_demands_are_normalised_as_sources_are(tokenizer: Tokenizer, prefix: str
 def test_line_ends_and_marks_of_windows_are_no_part_of_a_prefix(tokenizer: Tokenizer, tmp_path: Path) -> None:
     text = "\ufeffDas\r\nDie \r\n"
     asked = ask(tmp_path, prefixes=text)
-    make = Demands(tokenizer).make
-    found = read_demands(asked, tokenizer).take(0, 2, "input")
+    make = ConstraintBuilder(tokenizer).make
+    found = read_constraints(asked, tokenizer).take(0, 2, "input")
     assert [each.prefix for each in found] == [make("Das").prefix, make("Die ").prefix]
 
 
@@ -333,4 +315,4 @@ def test_a_fault_of_the_program_does_not_end_the_prompt_either(
     prompt = Prompt(build(tokenizer))
     monkeypatch.setattr(prompt.translator, "translate", lambda *_, **__: 1 / 0)
     prompt.loop()
-    assert "this cannot be answered: ZeroDivisionError" in capsys.readouterr().err
+    assert "this line cannot be answered: ZeroDivisionError" in capsys.readouterr().err

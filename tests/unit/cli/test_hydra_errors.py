@@ -1,4 +1,4 @@
-"""Hydra's own complaints about real mistakes, told in one line with the key and the remedy."""
+"""Tests of the one-line messages for Hydra's errors, with the key and the remedy."""
 
 import pytest
 from hydra import compose
@@ -6,7 +6,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.app import SCHEMAS
-from nmt.cli.app.hydra_errors import explain, keys
+from nmt.cli.app.hydra_errors import dotted_keys, explain
 from nmt.config import Config, EvaluateConfig
 
 pytestmark = pytest.mark.usefixtures("composing")
@@ -99,6 +99,6 @@ def test_deleting_what_is_not_there() -> None:
 
 
 def test_keys_are_those_of_the_whole_tree() -> None:
-    assert {"seed", "model", "model.hidden_size", "data.train.src", "data.phrasebook.depth"} <= set(keys(Config))
-    assert {"run", "machine.threads", "search", "search.alpha"} <= set(keys(EvaluateConfig))
-    assert all("." not in key or key.rpartition(".")[0] in keys(Config) for key in keys(Config))
+    assert {"seed", "model", "model.hidden_size", "data.train.src", "data.phrasebook.depth"} <= set(dotted_keys(Config))
+    assert {"run", "machine.threads", "search", "search.alpha"} <= set(dotted_keys(EvaluateConfig))
+    assert all("." not in key or key.rpartition(".")[0] in dotted_keys(Config) for key in dotted_keys(Config))

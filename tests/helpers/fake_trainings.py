@@ -1,4 +1,4 @@
-"""Questions whose trainings take no time: what a command for one would leave is made up."""
+"""Questions with fake trainings: runs and scores are written without training or decoding."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from scored_run import SENTENCES, write_scores
 
 from nmt.cli import questions
-from nmt.cli.launch.local_jobs import Job
+from nmt.cli.launch.local_jobs import LocalJob
 from nmt.cli.questioning.runs import Training, tables_of, trainings_of
 from nmt.config import Config, EvaluateConfig, Question, QuestionsConfig, load_config, with_search
 from nmt.data import prepare
@@ -45,7 +45,7 @@ def read_config(text: str, folder: Path) -> Config:
 
 @pytest.fixture(autouse=True)
 def quick(composing: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A configuration is read once, which takes a tenth of a second; a picture is drawn where a test looks at it."""
+    """Cache the configurations of runs, and draw no pictures; both are slow."""
     folder = tmp_path_factory.getbasetemp()
     read = lambda run: read_config(run.config_path.read_text(encoding="utf-8"), folder)  # noqa: E731
     monkeypatch.setattr(RunDirectory, "config", read)
@@ -57,15 +57,15 @@ def origin() -> dict[str, Any]:
     return provenance([]) | {"threads": 1, "cores": 2}
 
 
-def moved(line: str) -> str:
+def first_word_last(line: str) -> str:
     first, *others = line.split()
     return " ".join([*others, first])
 
 
 def translations(run: RunDirectory, config: Config, split: str = "test") -> list[str]:
-    """The references, of which a GRU gets two in three wrong, and other seeds other ones."""
+    """Return the references with errors: in two of three sentences for a GRU, in one of nine otherwise."""
     wrong: Callable[[int], bool] = (lambda at: at % 3 > 0) if config.model.cell == "gru" else (lambda at: at % 9 == 0)
-    return [moved(line) if wrong(at + config.seed) else line for at, line in enumerate(run.text(split)[1])]
+    return [first_word_last(line) if wrong(at + config.seed) else line for at, line in enumerate(run.text(split)[1])]
 
 
 def write_question(folder: Path, name: str, *rows: dict[str, Any], **changes: Any) -> None:
@@ -76,43 +76,45 @@ def write_question(folder: Path, name: str, *rows: dict[str, Any], **changes: An
     (folder / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
 
 
-def given_by(words: Sequence[str]) -> dict[str, str]:
-    """What hydra makes of the words of a command line."""
-    found = OverridesParser.create().parse_overrides(list(words))
-    return {each.key_or_group: str(each.value()) for each in found}
+def parse_overrides(words: Sequence[str]) -> dict[str, str]:
+    """Return the keys and values of Hydra overrides."""
+    overrides = OverridesParser.create().parse_overrides(list(words))
+    return {override.key_or_group: str(override.value()) for override in overrides}
 
 
 class Trainer:
-    """Makes the runs that commands ask for, without training, unless their name is among the `failing`."""
+    """Replacement for `run_jobs` that writes the runs and scores of the jobs; jobs named in `failing` fail."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.made: list[str] = []
         self.failing: list[str] = []
 
-    def __call__(self, jobs: Sequence[Job], at_once: int, logs: Path, ended: Callable[[Job], None] = print) -> Any:
+    def __call__(
+        self, jobs: Sequence[LocalJob], at_once: int, logs: Path, ended: Callable[[LocalJob], None] = print
+    ) -> Any:
         for job in jobs:
             if job.name in self.failing:
                 continue
             self.made.append(job.name)
-            given = given_by(job.command[3:])
+            overrides = parse_overrides(job.command[3:])
             if job.command[2] == "nmt.cli.evaluate":
                 search = [word for word in job.command[3:] if word.startswith("search")]
-                self.translate(RunDirectory.open(given["run"]), given["split"], given["name"], search)
+                self.translate(RunDirectory.open(overrides["run"]), overrides["split"], overrides["name"], search)
             else:
-                self.train(RunDirectory(Path(given["hydra.run.dir"])), int(given["seed"]))
+                self.train(RunDirectory(Path(overrides["hydra.run.dir"])), int(overrides["seed"]))
             ended(job)
         return dict.fromkeys(self.failing, "out of memory")
 
     def translate(self, run: RunDirectory, split: str, name: str, words: list[str]) -> None:
-        """Without a mistake by another search, as ever by the run's own."""
+        """Write translations: the references with another search, and the usual errors with the run's own search."""
         _, search = with_search(EvaluateConfig, compose("evaluate", ["run=any", *words]), run.config().search)
         config = run.config()
         lines = run.text(split)[1] if words else translations(run, config, split)
         write_scores(run, lines, config.seed, split=split, name=name, search=asdict(search))
 
     def train(self, run: RunDirectory, seed: int) -> None:
-        (config,) = (each.config for each in trainings(self.folder) if run.path.name == each.key)
+        (config,) = (training.config for training in trainings(self.folder) if run.path.name == training.key)
         assert config.seed == seed
         run.create(config, prepare(config.data))
         run.add_start(origin())
@@ -122,8 +124,9 @@ class Trainer:
 
 
 def trainings(folder: Path) -> list[Training]:
-    found = [load_config(Question, path) for path in sorted((folder / "asked").glob("*.yaml"))]
-    return trainings_of(table for question in found for table in tables_of(question, "a file"))
+    paths = sorted((folder / "questions").glob("*.yaml"))
+    loaded = [load_config(Question, path) for path in paths]
+    return trainings_of(table for question in loaded for table in tables_of(question, "a file"))
 
 
 @pytest.fixture(name="trainer")
@@ -133,14 +136,25 @@ def make_trainer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trainer:
     return made
 
 
-def ask(folder: Path, **settings: Any) -> str:
-    """Runs the command, and returns the page, if there is one."""
-    places = {"folder": str(folder / "asked"), "runs": str(folder / "runs"), "page": str(folder / "docs" / "page.md")}
+def answer_questions(folder: Path, **settings: Any) -> str:
+    """Run the command and return the page, or an empty string if there is none."""
+    places = {
+        "folder": str(folder / "questions"),
+        "runs": str(folder / "runs"),
+        "page": str(folder / "docs" / "page.md"),
+    }
     questions.command(OmegaConf.structured(QuestionsConfig(**places, **settings)))
     page = folder / "docs" / "page.md"
     return page.read_text(encoding="utf-8") if page.is_file() else ""
 
 
-def line_of(page: str, label: str) -> list[str]:
-    (line,) = (line for line in page.split("\n") if line.startswith(f"| {label} |") and line.count("|") == 10)
-    return [cell.strip() for cell in line.strip("|").split("|")]
+def line_of(page: str, label: str, table: str = "row") -> list[str]:
+    """Return the cells of a row, without its label, from the first table that has the row and this first heading."""
+    for block in page.split("\n\n"):
+        lines = block.split("\n")
+        if lines[0].startswith(f"| {table} |"):
+            for line in lines[2:]:
+                first, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+                if first == label:
+                    return cells
+    raise AssertionError(f"no table {table} with a row {label}")

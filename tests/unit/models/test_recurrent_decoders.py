@@ -1,4 +1,4 @@
-"""The decoders of the family: against their equations written out, step by step, and against themselves in a batch."""
+"""The recurrent decoders compared with their equations, step by step, and with themselves in a batch."""
 
 import itertools
 from collections.abc import Callable
@@ -8,9 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import AttentionKind, BridgeKind, Cell, DecoderKind, ModelConfig
-from nmt.models.decoders.recurrent import Decoder, DecoderState, build_bridge
-from nmt.models.decoders.variants import BahdanauDecoder, ConditionalDecoder, LuongDecoder, build_decoder
+from nmt.config import AttentionKind, BridgeKind, CellKind, DecoderKind, ModelConfig
+from nmt.models.decoders import (
+    BahdanauDecoder,
+    ConditionalDecoder,
+    GnmtDecoder,
+    LuongDecoder,
+    RecurrentDecoder,
+    build_decoder,
+)
+from nmt.models.decoders.base import DecoderState
+from nmt.models.decoders.bridge import build_bridge
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import Encoded
 
@@ -25,13 +33,13 @@ KINDS: list[dict[str, Any]] = [
     {"decoder": DecoderKind.conditional},
 ]
 PAST = (AttentionKind.coverage, AttentionKind.local_m)
-"""What looks at the steps before, or at their number."""
+"""Attentions that depend on the steps before, or on their number."""
 FAMILY: list[dict[str, Any]] = [
     *(kind | {"decoder_layers": layers} for kind, layers in itertools.product(KINDS, (1, 3))),
-    *(kind | {"cell": cell, "decoder_layers": 2} for kind, cell in itertools.product(KINDS, Cell)),
-    *({"cell": cell, "decoder_layers": 2} for cell in Cell),
-    *({"cell": cell, "decoder_layers": 2, "input_feeding": True} for cell in Cell),
-    {"attention": None, "cell": Cell.gru, "decoder_layers": 2},
+    *(kind | {"cell": cell, "decoder_layers": 2} for kind, cell in itertools.product(KINDS, CellKind)),
+    *({"cell": cell, "decoder_layers": 2} for cell in CellKind),
+    *({"cell": cell, "decoder_layers": 2, "input_feeding": True} for cell in CellKind),
+    {"attention": None, "cell": CellKind.gru, "decoder_layers": 2},
     *({"decoder": decoder, "lexicon": True} for decoder in DecoderKind),
     *(kind | {"attention": attention, "attention_window": 1} for kind, attention in itertools.product(KINDS, PAST)),
     {"decoder_layers": 3, "residual_from": None, "zoneout_h": 0.2, "zoneout_c": 0.1},
@@ -40,7 +48,7 @@ FAMILY: list[dict[str, Any]] = [
 EVERY = pytest.mark.parametrize("settings", FAMILY, ids=str)
 
 
-def build(**settings: Any) -> Decoder:
+def build(**settings: Any) -> RecurrentDecoder:
     torch.manual_seed(1)
     usual = {"embed_size": EMBED, "hidden_size": HIDDEN, "dropout": 0.0, "attention": AttentionKind.additive}
     config = ModelConfig(**{**usual, **settings})
@@ -51,7 +59,7 @@ def build(**settings: Any) -> Decoder:
     return decoder
 
 
-def encoded(decoder: Decoder) -> Encoded:
+def encoded(decoder: RecurrentDecoder) -> Encoded:
     random = torch.Generator().manual_seed(7)
     outputs = torch.randn(SOURCE, BATCH, HIDDEN, generator=random) * MASK.unsqueeze(-1)
     states = 1 if decoder.bridge.c is None else 2
@@ -59,8 +67,8 @@ def encoded(decoder: Decoder) -> Encoded:
     return Encoded(outputs, state, torch.randn(SOURCE, BATCH, EMBED, generator=random))
 
 
-def alone(decoder: Decoder, b: int) -> DecoderState:
-    """The start of sentence b without batch and padding."""
+def alone(decoder: RecurrentDecoder, b: int) -> DecoderState:
+    """Return the start state of sentence b without batch and padding."""
     whole = encoded(decoder)
     start = SOURCE - LENGTHS[b]
     own = (each[start:, b : b + 1] for each in (whole.outputs, whole.words))
@@ -82,7 +90,7 @@ def test_the_whole_sequence_is_the_steps_in_a_row(settings: dict[str, Any]) -> N
     state = decoder.start(encoded(decoder), MASK)
     vectors, _ = decoder(tokens, state)
     for t in range(len(tokens)):
-        vector, state = decoder.step(tokens[t], state)
+        vector, state, _ = decoder.step(tokens[t], state)
         assert_close(vector, vectors[t])
 
 
@@ -101,7 +109,7 @@ def test_a_sentence_in_a_batch_is_decoded_as_if_alone(settings: dict[str, Any]) 
 
 @pytest.mark.parametrize("kind", [{"decoder": DecoderKind.gnmt}, *KINDS], ids=str)
 def test_a_lexicon_is_its_equations(kind: dict[str, Any]) -> None:
-    """What it adds to the vectors that the same decoder gives without."""
+    """Compare the difference to the vectors of the same decoder without lexicon."""
     decoder, tokens = build(**kind, lexicon=True), targets()
     vectors, weights = decoder(tokens, decoder.start(encoded(decoder), MASK))
     words, w, u = encoded(decoder).words, decoder.lexicon.hidden.weight, decoder.lexicon.out.weight
@@ -118,12 +126,12 @@ def test_hypotheses_that_a_search_reorders_are_as_single_ones(settings: dict[str
     tokens = targets(4, BATCH * beam)
     state = decoder.start(encoded(decoder), MASK).select(torch.arange(BATCH).unsqueeze(1).expand(BATCH, beam))
     for step in tokens:
-        _, state = decoder.step(step, state)
+        _, state, _ = decoder.step(step, state)
     rows = torch.tensor([[8, 6, 7], [1, 1, 0]])  # of the last sentence and the first
     later = targets(2, rows.numel())
     state = state.select(rows)
     for step in later:
-        vectors, state = decoder.step(step, state)
+        vectors, state, _ = decoder.step(step, state)
     for i, row in enumerate(rows.flatten().tolist()):
         expected, _ = decoder(torch.cat([tokens[:, row], later[:, i]]).unsqueeze(1), alone(decoder, row // beam))
         assert_close(vectors[i], expected[-1, 0])
@@ -151,11 +159,11 @@ def test_the_gradient_reaches_every_parameter(settings: dict[str, Any]) -> None:
 
 
 Draw = Callable[[int, int], Tensor | float]
-"""The dropout of step t on: 0 the word, 1 to L the layers, L + 1 the context, L + 2 the vector."""
+"""Dropout factor of step t on: 0 the word, 1 to L the layers, L + 1 the context, L + 2 the vector."""
 
 
-def ask(decoder: Decoder, query: Tensor, values: Tensor) -> Tensor:
-    """The context of one sentence, (H,), for a query (H,) over values (S, H): Bahdanau et al. 2015, A.1.2."""
+def ask(decoder: RecurrentDecoder, query: Tensor, values: Tensor) -> Tensor:
+    """Compute the context of one sentence, (H,), for a query (H,) over values (S, H): Bahdanau et al. 2015, A.1.2."""
     parts = dict(decoder.attention.named_parameters())
     energy = torch.stack(
         [
@@ -168,8 +176,8 @@ def ask(decoder: Decoder, query: Tensor, values: Tensor) -> Tensor:
     return sum(weight * value for weight, value in zip(weights, values, strict=True))
 
 
-def by_hand(decoder: Decoder, b: int, tokens: Tensor, drop: Draw) -> Tensor:
-    """Attentional vectors (T, E) of sentence b, from the equations in the classes' docstrings."""
+def by_hand(decoder: RecurrentDecoder, b: int, tokens: Tensor, drop: Draw) -> Tensor:
+    """Compute the vectors (T, E) of sentence b from the equations in the classes' docstrings."""
     start, layers = alone(decoder, b), len(decoder.layers)
     values, states = start.values[0], list(start.hidden)
     feed, vectors = torch.zeros(EMBED), []
@@ -208,10 +216,10 @@ def by_hand(decoder: Decoder, b: int, tokens: Tensor, drop: Draw) -> Tensor:
     return torch.stack(vectors)
 
 
-@pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru, Cell.layer_norm_lstm])
+@pytest.mark.parametrize("cell", [CellKind.lstm, CellKind.gru, CellKind.layer_norm_lstm])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_a_decoder_is_its_equations(kind: dict[str, Any], layers: int, cell: Cell) -> None:
+def test_a_decoder_is_its_equations(kind: dict[str, Any], layers: int, cell: CellKind) -> None:
     decoder, tokens = build(**kind, decoder_layers=layers, cell=cell), targets()
     vectors, _ = decoder(tokens, decoder.start(encoded(decoder), MASK))
     for b in range(BATCH):
@@ -250,23 +258,23 @@ def test_coverage_is_the_sum_of_the_weights_and_time_the_number_of_steps(kind: d
     for t in range(len(tokens)):
         assert state.time == t
         assert_close(state.coverage, weights[:, :t].sum(dim=1))
-        _, state = decoder.step(tokens[t], state)
+        _, state, _ = decoder.step(tokens[t], state)
 
 
-@pytest.mark.parametrize("cell", [Cell.lstm, Cell.gru])
-def test_a_zero_bridge_starts_from_zeros(cell: Cell) -> None:
+@pytest.mark.parametrize("cell", [CellKind.lstm, CellKind.gru])
+def test_a_zero_bridge_starts_from_zeros(cell: CellKind) -> None:
     bridge = build_bridge(ModelConfig(bridge=BridgeKind.zero, cell=cell, hidden_size=HIDDEN, decoder_layers=3))
     start = bridge((torch.randn(BATCH, 5), torch.randn(BATCH, 5)))
     assert list(bridge.parameters()) == []
     assert len(start) == 3
     for layer in start:
-        assert len(layer) == (2 if cell == Cell.lstm else 1)
+        assert len(layer) == (2 if cell == CellKind.lstm else 1)
         assert all(torch.equal(part, torch.zeros(BATCH, HIDDEN)) for part in layer)
 
 
 def test_every_decoder_is_built_as_itself() -> None:
     assert {kind: type(build(decoder=kind)) for kind in DecoderKind} == {
-        DecoderKind.gnmt: Decoder,
+        DecoderKind.gnmt: GnmtDecoder,
         DecoderKind.luong: LuongDecoder,
         DecoderKind.bahdanau: BahdanauDecoder,
         DecoderKind.conditional: ConditionalDecoder,
@@ -276,12 +284,21 @@ def test_every_decoder_is_built_as_itself() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"decoder": DecoderKind.luong, "attention": None}, "decoder is luong and attention null; allowed: gnmt"),
-        ({"decoder": DecoderKind.bahdanau, "input_feeding": True}, "input_feeding is true and decoder bahdanau"),
-        ({"decoder": DecoderKind.conditional, "input_feeding": True}, "input_feeding is true and decoder conditional"),
-        ({"cell": Cell.gru, "zoneout_c": 0.1}, "zoneout_c is 0.1 and cell gru, which has no c; allowed: 0"),
-        ({"lexicon": True, "attention": None}, "lexicon is true and attention null; nothing says which source words"),
-        ({"bridge": "zero", "attention": None}, "bridge is zero and attention null; the decoder would see nothing"),
+        ({"decoder": DecoderKind.luong, "attention": None}, "decoder is luong but attention is null; allowed: gnmt"),
+        ({"decoder": DecoderKind.bahdanau, "input_feeding": True}, "input_feeding is true but decoder is bahdanau"),
+        (
+            {"decoder": DecoderKind.conditional, "input_feeding": True},
+            "input_feeding is true but decoder is conditional",
+        ),
+        ({"cell": CellKind.gru, "zoneout_c": 0.1}, "zoneout_c is 0.1 but the cell gru has no c; allowed: 0"),
+        (
+            {"lexicon": True, "attention": None},
+            "lexicon is true but attention is null; a lexicon needs attention weights",
+        ),
+        (
+            {"bridge": "zero", "attention": None},
+            "bridge is zero and attention is null, so that the decoder has no access",
+        ),
         ({"weight_drop": 1.0}, "weight_drop is 1.0; allowed: from 0 to 0.95"),
         ({"zoneout_h": -0.1}, "zoneout_h is -0.1; allowed: from 0 to 0.95"),
     ],

@@ -1,4 +1,4 @@
-"""Reading text: line ends, encodings, gzip, and what is said about files that are wrong."""
+"""Reading of text: line ends, encodings, gzip, and error messages for faulty files."""
 
 import gzip
 import itertools
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config.data import TextFiles
-from nmt.data.preprocessing.corpora import read_pairs
+from nmt.data.preprocessing.parallel_text import read_pairs
 from nmt.data.text_files import read_lines
 from nmt.errors import UserError
 
@@ -53,7 +53,7 @@ def test_lines(tmp_path: Path, content: bytes, lines: list[str], packed: bool) -
 
 
 @pytest.mark.parametrize(("name", "packed"), [("text.gz", False), ("text", True)])
-def test_gzip_is_told_by_content_not_by_name(tmp_path: Path, name: str, packed: bool) -> None:
+def test_gzip_is_detected_by_content_not_by_name(tmp_path: Path, name: str, packed: bool) -> None:
     assert list(read_lines(write(tmp_path / name, b"the house\n", packed))) == ["the house"]
 
 

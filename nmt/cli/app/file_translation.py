@@ -1,0 +1,103 @@
+"""Translation of a file or pipe: one line out for each line in."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TextIO
+
+from nmt.console import progress_bar
+from nmt.data import STANDARD, is_regular, named, read_all, read_available, written
+from nmt.decoding import Translator, align
+from nmt.decoding.constraint_files import LineConstraints
+
+BLOCK = 1024
+"""Largest number of lines that are sorted by length and translated together. It bounds the memory for long files ..."""
+BLOCK_CHARACTERS = 1 << 20
+"""... and for long lines: a block ends after this number of characters."""
+
+
+def translate_file(
+    translator: Translator,
+    source: Path,
+    output: str | None,
+    alignments: str | None = None,
+    constraints: LineConstraints | None = None,
+) -> None:
+    """Translate a text, and write word alignments if `alignments` is given.
+
+    An output file gets its name when it is complete. A file is read in blocks. A pipe is read as its lines arrive, so
+    that a program at its other end gets each translation immediately. With constraints per line, the text is read as a
+    whole first, to compare the numbers of lines.
+    """
+    batches: Iterable[list[str]]
+    if constraints is not None and constraints.count is not None and str(source) != STANDARD:
+        lines = read_all(source, constraints.most_bytes)
+        constraints.check_count(len(lines), f"input={source}")
+        batches = split_blocks([lines])
+    elif is_regular(source):
+        batches = split_blocks(read_available(source))
+    else:
+        batches = (block for lines in read_available(source) for block in split_blocks([lines]))
+    size = source.stat().st_size if is_regular(source) else None
+    with ExitStack() as files:
+        links = None if alignments is None else files.enter_context(written(alignments))
+        result = files.enter_context(written(output or STANDARD))
+        translate_batches(translator, batches, result, size, links, constraints, named(source))
+
+
+def translate_batches(
+    translator: Translator,
+    batches: Iterable[list[str]],
+    output: TextIO,
+    size: int | None,
+    alignments: TextIO | None = None,
+    constraints: LineConstraints | None = None,
+    name: str = "the input",
+) -> None:
+    """Write the best translation of each line in order, or the n best with their scores, separated by tabs.
+
+    Args:
+        translator: the model and its search.
+        batches: the lines.
+        output: file for the translations.
+        size: number of bytes of the text, for the progress bar; None: not known.
+        alignments: file for the word alignments.
+        constraints: constraints of each line.
+        name: name of the text in messages.
+    """
+    done = 0
+    with progress_bar() as bar:
+        task = bar.add_task("translating, in bytes", total=size)
+        for lines in batches:
+            line_constraints = None if constraints is None else constraints.take(done, len(lines), name)
+            places = [f"{name}, line {done + number}" for number in range(1, len(lines) + 1)]
+            translations = translator.translate(lines, constraints=line_constraints, places=places)
+            for number, candidates in enumerate(translations, start=done):
+                if translator.config.n_best == 1:
+                    output.write(candidates[0].text + "\n")
+                else:
+                    for candidate in candidates:
+                        output.write(f"{number}\t{candidate.score:.4f}\t{candidate.text}\n")
+            output.flush()
+            done += len(lines)
+            if alignments is not None:
+                for links_of_line in align(translator, lines, translations):
+                    alignments.writelines(f"{links}\n" for links in links_of_line)
+            bar.advance(task, sum(len(line.encode(errors="replace")) + 1 for line in lines))
+    if constraints is not None and constraints.count is not None:
+        constraints.check_count(done, name)
+
+
+def split_blocks(batches: Iterable[list[str]]) -> Iterator[list[str]]:
+    """Yield the lines in blocks that are translated together."""
+    block: list[str] = []
+    size = 0
+    for lines in batches:
+        for line in lines:
+            block.append(line)
+            size += len(line) + 1
+            if len(block) == BLOCK or size >= BLOCK_CHARACTERS:
+                yield block
+                block, size = [], 0
+    if block:
+        yield block

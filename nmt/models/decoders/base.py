@@ -1,0 +1,260 @@
+"""Abstract recurrent decoder and its state.
+
+B sentences with K hypotheses each (K is 1 in training), S and T source and target length, E width of the embeddings,
+H of the layers, L layers, A width of the attention's keys.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from nmt.config import ModelConfig
+from nmt.models.attention import AttentionHistory, build_attention
+from nmt.models.decoders.bridge import build_bridge
+from nmt.models.embedding import Embedding
+from nmt.models.encoders.recurrent import Encoded
+from nmt.models.interface import DecoderOutput, fold_hypotheses, selected_sentences, unfold_hypotheses
+from nmt.models.layers.cells import build_layer
+from nmt.models.layers.fused import FusedLayer
+from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout
+from nmt.models.lexicon import Lexicon
+
+
+@dataclass
+class DecoderState:
+    """Everything that the next step of a recurrent decoder needs."""
+
+    hidden: list[LayerState]
+    """State of each layer, bottom first: h and c of an LSTM, each (B K, H)."""
+    feed: Tensor
+    """The last attentional vector, (B K, E); zeros at the start."""
+    keys: Tensor | None = None
+    """Keys of the attention, (B, S, A). None without attention, like `values` and `mask`."""
+    values: Tensor | None = None
+    """Values of the attention, (B, S, H)."""
+    mask: Tensor | None = None
+    """True on real source tokens, (B, S)."""
+    words: Tensor | None = None
+    """Source embeddings, (B, S, E); None without lexicon."""
+    coverage: Tensor | None = None
+    """Sum of the attention weights so far, (B K, S); None if the attention does not use it."""
+    time: int = 0
+    """Number of target tokens decoded so far."""
+
+    def after(self, steps: int, weights: Tensor | None) -> "DecoderState":
+        """Return the state with time and coverage after decoding `steps` more tokens.
+
+        With coverage, `steps` must be 1 and the weights (B, K, S) must be given.
+        """
+        coverage = self.coverage
+        if coverage is not None and weights is not None:
+            coverage = coverage + weights.flatten(0, 1)  # (B, K, S) to (B K, S)
+        return replace(self, time=self.time + steps, coverage=coverage)
+
+    def select(self, rows: Tensor) -> "DecoderState":
+        """Return the state of the hypotheses `rows` (B', K'), as `AnyState.select`."""
+        flat = rows.flatten()
+        state = replace(
+            self,
+            hidden=[tuple(part[flat] for part in layer) for layer in self.hidden],
+            feed=self.feed[flat],
+            coverage=None if self.coverage is None else self.coverage[flat],
+        )
+        if self.mask is None:
+            return state
+        sentences = selected_sentences(rows, len(self.mask), len(self.feed))
+        if sentences is None:
+            return state
+        assert self.keys is not None
+        assert self.values is not None
+        words = None if self.words is None else self.words[sentences]
+        keys, values, mask = (tensor[sentences] for tensor in (self.keys, self.values, self.mask))
+        return replace(state, keys=keys, values=values, mask=mask, words=words)
+
+
+@dataclass
+class DropoutMasks:
+    """Dropout masks of one sequence, each (T, B, F), or (1, B, F) if one mask serves all steps; None drops nothing."""
+
+    layers: list[Tensor | None]
+    """Masks on the output of each layer, F = H."""
+    context: Tensor | None = None
+    """Mask on the context, F = H."""
+    vector: Tensor | None = None
+    """Mask on the vector that the output projection reads, F = E."""
+
+    def at_step(self, t: int) -> "DropoutMasks":
+        """Return the masks of step t, each (1, B, F)."""
+        layers = [mask_at_step(mask, t) for mask in self.layers]
+        return DropoutMasks(layers, mask_at_step(self.context, t), mask_at_step(self.vector, t))
+
+
+Decoded = tuple[Tensor, DecoderState, Tensor | None]
+"""Vectors for the output projection (T, B K, E), state after the last step, attention weights (B, T K, S)."""
+
+
+class RecurrentDecoder(nn.Module, ABC):
+    """Recurrent layers with residual connections, an optional attention, and a readout before the output projection.
+
+    A subclass defines the attention query and where the context vector is used: `decode`, and the sizes that follow.
+    """
+
+    vector_bound = 1.0
+    """Upper bound on the absolute value of the readout's result."""
+
+    def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.input_feeding = config.input_feeding
+        self.residual_from = config.residual_from or config.decoder_layers + 1
+        self.attention = build_attention(config)
+        self.lexicon = Lexicon(config.embed_size) if config.lexicon else None
+        self.stepwise = config.input_feeding or (self.attention is not None and self.attention.stepwise)
+        self.bridge = build_bridge(config)
+        self.layers = nn.ModuleList(build_layer(config, size, config.hidden_size) for size in self.input_sizes(config))
+        self.hidden_size = config.hidden_size
+        self.readout = self.build_readout(config)
+        self.dropout = Dropout(config.dropout, config.fixed_masks)
+        self.word_dropout = WordDropout(config.word_dropout)
+
+    @abstractmethod
+    def input_sizes(self, config: ModelConfig) -> list[int]:
+        """Return the input width of each layer, bottom first."""
+
+    @abstractmethod
+    def build_readout(self, config: ModelConfig) -> nn.Linear:
+        """Build the projection before the output projection."""
+
+    @abstractmethod
+    def decode(self, x: Tensor, state: DecoderState, masks: DropoutMasks) -> Decoded:
+        """Decode T tokens per hypothesis from a state.
+
+        Args:
+            x: embedded tokens, (T, B K, E).
+            state: state before the first of them.
+            masks: dropout masks.
+        """
+
+    @property
+    def bottom(self) -> RecurrentLayer:
+        """The bottom layer."""
+        layer = self.layers[0]
+        assert isinstance(layer, RecurrentLayer)
+        return layer
+
+    def round_to_int8(self, memory_bound: float) -> None:
+        """Quantise the products of the fused layers to int8; the memory lies in [-memory_bound, memory_bound].
+
+        The inputs of a layer are bounded by the embeddings, the memory, and the residual sum of the layers' outputs.
+        The readout stays in float: it is small, and search is most sensitive to its rounding.
+        """
+        if self.attention is not None and not self.attention.bounded:
+            return
+        embedded = float(self.embedding.weight.detach().abs().max()) * self.embedding.scale
+        bound = max(embedded, memory_bound, len(self.layers))
+        for module in self.modules():
+            if isinstance(module, FusedLayer):
+                module.round_to_int8(bound)
+
+    def start(self, encoded: Encoded, mask: Tensor) -> DecoderState:
+        """Return the state before the first target token; `mask` is the source mask, (S, B)."""
+        hidden = self.bridge(encoded.state)
+        feed = encoded.outputs.new_zeros(mask.size(1), self.embedding.embedding_dim)
+        if self.attention is None:
+            return DecoderState(hidden, feed)
+        memory = encoded.outputs.transpose(0, 1).contiguous()  # (B, S, H)
+        keys, values = self.attention.project_keys(memory), self.attention.project_values(memory)
+        coverage = memory.new_zeros(mask.t().shape) if self.attention.stepwise else None
+        words = None if self.lexicon is None else encoded.words.transpose(0, 1).contiguous()
+        return DecoderState(hidden, feed, keys, values, mask.t(), words, coverage)
+
+    def forward(self, tgt_in: Tensor, state: DecoderState) -> tuple[Tensor, Tensor | None]:
+        """Decode a whole sequence.
+
+        Args:
+            tgt_in: target tokens, bos first, padded at the end, (T, B).
+            state: state from `start`.
+
+        Returns:
+            Vectors for the output projection, (T, B, E), and attention weights (B, T, S), None without attention.
+        """
+        x = self.dropout(self.word_dropout(self.embedding(tgt_in)))  # (T, B, E)
+        vectors, _, weights = self.decode(x, state, self.draw_masks(x))
+        return self.add_lexicon(vectors, state, weights), weights
+
+    def step(self, tokens: Tensor, state: DecoderState) -> DecoderOutput[DecoderState]:
+        """Decode one token per hypothesis, (B K,)."""
+        x = self.embedding(tokens).unsqueeze(0)  # (1, B K, E)
+        vectors, state, weights = self.decode(x, state, DropoutMasks([None] * len(self.layers)))
+        return DecoderOutput(self.add_lexicon(vectors, state, weights).squeeze(0), state, weights)
+
+    def add_lexicon(self, vectors: Tensor, state: DecoderState, weights: Tensor | None) -> Tensor:
+        """Add the lexicon's vectors to (T, B K, E) if the decoder has a lexicon."""
+        if self.lexicon is None:
+            return vectors
+        assert weights is not None
+        assert state.words is not None
+        return vectors + unfold_hypotheses(self.lexicon(weights, state.words), len(vectors))
+
+    def upper_layers(
+        self, below: list[Tensor], state: DecoderState, masks: DropoutMasks
+    ) -> tuple[Tensor, list[LayerState]]:
+        """Run the layers above the bottom one and return the top output (T, B K, H) and their last states.
+
+        Args:
+            below: output of the bottom layer, and further inputs of every upper layer, each (T, B K, F).
+            state: state before the first step.
+            masks: dropout masks.
+        """
+        (top, *context), hidden = below, []
+        for depth in range(1, len(self.layers)):
+            output, last = run_layer(self.layers[depth], torch.cat([top, *context], dim=-1), state.hidden[depth])
+            output = drop(output, masks.layers[depth])
+            top = top + output if depth + 1 >= self.residual_from else output
+            hidden.append(last)
+        return top, hidden
+
+    def attend(self, output: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
+        """Return contexts (T, B K, H) and weights (B, T K, S) for queries (T, B K, H)."""
+        assert self.attention is not None
+        assert state.keys is not None
+        assert state.values is not None
+        assert state.mask is not None
+        steps, hypotheses = len(output), output.size(1) // len(state.keys)
+        query = fold_hypotheses(output, len(state.keys))  # (B, T K, H)
+        times = torch.arange(state.time, state.time + steps, device=query.device).repeat_interleave(hypotheses)
+        coverage = None if state.coverage is None else state.coverage.view(len(state.keys), hypotheses, -1)
+        history = AttentionHistory(times, coverage)
+        context, weights = self.attention(query, state.keys, state.values, state.mask, history)  # (B, T K, H)
+        return unfold_hypotheses(context, steps), weights
+
+    def draw_masks(self, x: Tensor) -> DropoutMasks:
+        """Draw the dropout masks of one sequence of embeddings, (T, B, E)."""
+        wide = x.new_empty(*x.shape[:2], self.hidden_size)
+        layers = [self.dropout.mask(wide) for _ in self.layers]
+        return DropoutMasks(layers, context=self.dropout.mask(wide), vector=self.dropout.mask(x))
+
+
+def run_layer(layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+    """Run a layer over (T, B, I) from a state (B, H).
+
+    A single step is computed by matrix products, because a fused kernel would reorder its weights at every call.
+    """
+    assert isinstance(layer, RecurrentLayer)
+    if len(x) == 1:
+        state = layer.step(x.squeeze(0), state)
+        return state[0].unsqueeze(0), state
+    output, state = layer(x, state)
+    return output, state
+
+
+def drop(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Multiply by a dropout mask, in the type of x, which autocast may have lowered."""
+    return x if mask is None else x * mask.to(x.dtype)
+
+
+def mask_at_step(mask: Tensor | None, t: int) -> Tensor | None:
+    """Return the mask of step t, (1, B, F), from a mask per step or one mask for all steps."""
+    return mask if mask is None or len(mask) == 1 else mask[t : t + 1]

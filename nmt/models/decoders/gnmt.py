@@ -1,0 +1,30 @@
+"""GNMT decoder: Wu et al. 2016, 3.1."""
+
+from torch import Tensor
+
+from nmt.config import ModelConfig
+from nmt.models.decoders.attentional import AttentionalDecoder, state_after
+from nmt.models.decoders.base import Decoded, DecoderState, DropoutMasks, drop
+from nmt.models.layers.recurrent import LayerState
+
+
+class GnmtDecoder(AttentionalDecoder):
+    """Decoder whose bottom layer is the attention query. Every upper layer and the readout read the context.
+
+    This is the layout of GNMT (Wu et al. 2016, 3.1) and RNMT+ (Chen et al. 2018). Without attention it is the decoder
+    of Sutskever et al. 2014.
+    """
+
+    def input_sizes(self, config: ModelConfig) -> list[int]:
+        context = config.hidden_size if config.attention else 0
+        bottom = config.embed_size * (2 if config.input_feeding else 1)
+        return [bottom] + [config.hidden_size + context] * (config.decoder_layers - 1)
+
+    def decode_from_bottom(self, output: Tensor, last: LayerState, state: DecoderState, masks: DropoutMasks) -> Decoded:
+        below, weights = [drop(output, masks.layers[0])], None
+        if self.attention is not None:
+            context, weights = self.attend(output, state)
+            below.append(drop(context, masks.context))
+        top, hidden = self.upper_layers(below, state, masks)
+        vectors = self.attentional_vectors([top, *below[1:]], masks)
+        return vectors, state_after(state, [last, *hidden], vectors, weights), weights

@@ -1,0 +1,58 @@
+"""Convolutional encoder: Gehring et al. 2017, without their weight normalisation and gradient scaling.
+
+B sentences, S source length, E width of the embeddings, H of the convolutions, k kernel width.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from nmt.config import ModelConfig, PositionKind
+from nmt.models.attention import source_positions
+from nmt.models.embedding import Embedding, Positions
+from nmt.models.layers.convolution import HALF_VARIANCE, Convolution, initialise_normal
+from nmt.models.layers.recurrent import Dropout, WordDropout
+
+
+class ConvolutionalMemory(NamedTuple):
+    """Output of the convolutional encoder."""
+
+    keys: Tensor
+    """Output of the top layer, (S, B, E)."""
+    values: Tensor
+    """Scaled sum of the keys and the embeddings, (S, B, E)."""
+
+
+class ConvolutionalEncoder(nn.Module):
+    """Residual convolutions, each centred on its token."""
+
+    def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
+        super().__init__()
+        embed, hidden = config.embed_size, config.hidden_size
+        self.embedding = embedding
+        self.positions = Positions(PositionKind.learned, config.max_positions, embed)
+        self.inward = initialise_normal(nn.Linear(embed, hidden), 1 - config.dropout)
+        self.layers = nn.ModuleList(
+            Convolution(hidden, config.kernel_width, config.dropout) for _ in range(config.encoder_layers)
+        )
+        self.outward = initialise_normal(nn.Linear(hidden, embed), 1.0)
+        self.margin = config.kernel_width // 2
+        self.dropout = Dropout(config.dropout, config.fixed_masks)
+        self.word_dropout = WordDropout(config.word_dropout)
+
+    def forward(self, src: Tensor, mask: Tensor) -> ConvolutionalMemory:
+        """Encode token ids with their mask, both (S, B) and padded on the left.
+
+        Positions are counted from the first real token. Padding and margins are zero before each convolution, so that
+        a sentence is encoded as if it were alone. The output at padding is undefined.
+        """
+        real = mask.unsqueeze(-1)  # (S, B, 1)
+        words = self.word_dropout(self.embedding(src))
+        embedded = self.dropout(self.positions(words, source_positions(mask.t()).t()))  # (S, B, E)
+        x = self.inward(embedded)
+        for layer in self.layers:
+            padded = pad(self.dropout(x) * real, (0, 0, 0, 0, self.margin, self.margin))  # (S + k - 1, B, H)
+            x = (layer(padded) + x) * HALF_VARIANCE
+        keys = self.outward(x)
+        return ConvolutionalMemory(keys, (keys + embedded) * HALF_VARIANCE)

@@ -1,0 +1,108 @@
+"""Write docs/commands.md from the commands' typed configurations and the headers of their help: `make commands`."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import Enum
+from itertools import pairwise
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import yaml
+
+from nmt.cli.app import SCHEMAS
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "commands.md"
+HELP = (" Set any key below by key=value, choose a group's file by group=name.", " Set any key below by key=value.")
+INTRODUCTION = """# Commands and keys
+
+Written by `make commands` from the commands' own configurations; do not edit it by hand. From a checkout a command is
+`python scripts/NAME.py key=value ...`; an installed package has most of them as `nmt-NAME`. `--help` of a command lists
+the same keys with their current values.
+
+Groups of keys that several commands share have sections of their own below the commands. `group=NAME` chooses a file of
+`conf/group/`, and `group.key=value` sets one key.
+"""
+
+
+def docs_of(config: type) -> dict[str, str]:
+    """Return the docstring of each field of a dataclass, on one line; inherited fields are included."""
+    docs: dict[str, str] = {}
+    for base in reversed([base for base in config.__mro__ if is_dataclass(base)]):
+        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                docs[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
+    return docs
+
+
+def type_text(kind: Any) -> str:
+    """Return a type as the command line takes it: the choices of an enum, `null` where the key may be empty."""
+    if get_origin(kind) is dict:
+        return "mapping"
+    if args := get_args(kind):
+        if NoneType in args:
+            return " or ".join([type_text(each) for each in args if each is not NoneType] + ["null"])
+        return f"{getattr(kind, '__name__', str(kind))} of {type_text(args[0])}"
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return ", ".join(str(member.value) for member in kind)
+    return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(kind, "value")
+
+
+def default_text(field: Field[Any]) -> str | None:
+    """Return a key's default as YAML writes it; None for a required key."""
+    value = field.default_factory() if field.default_factory is not MISSING else field.default
+    if value in ("???", MISSING):
+        return None
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value))}]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return "{}" if isinstance(value, dict) else str(value)
+
+
+def key_lines(config: type, prefix: str) -> Iterator[str]:
+    """Yield one list item per key of a configuration, keys of nested configurations included."""
+    hints, docs = get_type_hints(config), docs_of(config)
+    for field in fields(config):
+        nested = next((kind for kind in [hints[field.name], *get_args(hints[field.name])] if is_dataclass(kind)), None)
+        if nested is not None and get_args(hints[field.name])[:1] not in [(str,)] and prefix:
+            yield from key_lines(nested, f"{prefix}{field.name}.")
+        elif nested is None:
+            default = default_text(field)
+            state = "required" if default is None else f"default `{default}`"
+            meaning = f": {docs[field.name]}" if field.name in docs else ""
+            yield f"- `{prefix}{field.name}` ({type_text(hints[field.name])}; {state}){meaning}"
+
+
+def header_lines(name: str) -> list[str]:
+    """Return the header of a command's help; indented lines are examples and become a code block."""
+    header = yaml.safe_load((ROOT / "conf" / f"{name}.yaml").read_text(encoding="utf-8"))["hydra"]["help"]["header"]
+    for ending in HELP:
+        header = header.removesuffix(ending)
+    return [f"    {line.strip()}" if line.startswith(" ") else line for line in header.strip().split("\n")]
+
+
+def page() -> str:
+    """Return the text of docs/commands.md."""
+    lines, groups = [INTRODUCTION], dict[str, type]()
+    for name, schema in SCHEMAS.items():
+        lines += [f"## {name}", "", *header_lines(name), ""]
+        hints = get_type_hints(schema)
+        shared = {field.name: hints[field.name] for field in fields(schema) if is_dataclass(hints[field.name])}
+        groups |= {group: config for group, config in shared.items() if group not in groups}
+        if shared:
+            lines += [f"Groups: {', '.join(f'[`{group}`](#keys-of-{group})' for group in shared)}.", ""]
+        if own := list(key_lines(schema, "")):
+            lines += [*own, ""]
+    for group, config in groups.items():
+        lines += [f"## Keys of {group}", "", *key_lines(config, f"{group}."), ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
