@@ -123,7 +123,7 @@ class ModelConfig:
     cell: CellKind = CellKind.lstm
     """Recurrent cell of encoder and decoder: lstm, gru, rnn (tanh), or layer_norm_lstm (Ba et al. 2016, normalised per
     gate). reference_lstm and reference_gru compute the same as lstm and gru slowly, gate by gate, for inspection.
-    Without a recurrent matrix: ssru (Kim et al. 2019), sru (Lei et al. 2018), min_gru and min_lstm (Feng et al. 2024)."""
+    Without a recurrent matrix: ssru (Kim et al. 2019), sru (Lei et al. 2018), min_gru, min_lstm (Feng et al. 2024)."""
     zoneout_h: float = 0.0
     """Zoneout on the hidden state: probability that a unit keeps its value from the previous step (Krueger et al.
     2017)."""

@@ -54,8 +54,8 @@ class Encoder(nn.Module):
     def bound(self) -> float:
         """Largest magnitude of an output.
 
-        The output is a sum over layers, of values in [-1, 1] for most cells. It has no bound after feed-forward blocks or
-        a projection.
+        The output is a sum over layers, of values in [-1, 1] for most cells. After feed-forward blocks or a projection
+        it has no bound.
         """
         if self.blocks or self.projection is not None:
             return float("inf")
