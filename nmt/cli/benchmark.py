@@ -166,7 +166,7 @@ def measure(configs: list[BenchmarkConfig], peaks: Mapping[str, float]) -> list[
                     measured = benchmark.repeat()
                 name, value = next(iter(measured.items()))
                 part = f"repetition {repetition} of {config.repeats}" if repetition else "warm-up"
-                log.info("%s%s: %s %s", part, neighbours_label(config), name.replace("_", " "), f"{value:,.5g}")
+                log.info("%s%s: %s = %s", part, neighbours_label(config), name.replace("_", " "), f"{value:,.5g}")
                 if repetition > 0:
                     for name, value in measured.items():
                         figures.setdefault(name, []).append(value)

@@ -64,7 +64,13 @@ def scores_folder(config: EvaluateConfig, run: RunDirectory) -> Path:
 
 
 def select_test_set(config: EvaluateConfig, run: RunDirectory, trained: Config) -> tuple[str, EvaluationSet]:
-    """Return the name of the score files, and the test set: the user's files, a named test set, or a split."""
+    """Return the stem of the score files and the test set: the user's files, a test set of sacrebleu, or a split.
+
+    Args:
+        config: configuration of the command.
+        run: run to evaluate.
+        trained: configuration of the run, which has the languages.
+    """
     if config.src is not None and config.ref is not None:
         paths = [config.src, config.ref, *config.further_refs]
         test = EvaluationSet.of_files(*paths)

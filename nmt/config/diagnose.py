@@ -22,7 +22,7 @@ class Diagnosis(StrEnum):
 
 
 class ModelSide(StrEnum):
-    """Stacks of recurrent layers in a model."""
+    """Stack of recurrent layers to inspect: encoder, encoder in reverse direction, or decoder."""
 
     encoder = "encoder"
     encoder_backward = "encoder_backward"

@@ -41,7 +41,10 @@ def is_unspaced(character: str) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def continues_word(character: str) -> bool:
-    """Return whether a character beside a letter belongs to the same word, as in scripts with spaces."""
+    """Return whether a character is a letter, digit or combining mark of a script that has spaces between words.
+
+    Two such characters side by side belong to the same word.
+    """
     letter = character.isalnum() or unicodedata.category(character).startswith("M")
     return letter and not is_unspaced(character)
 

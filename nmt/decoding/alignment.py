@@ -95,11 +95,11 @@ def source_words(line: str, parts: Sequence[Part], characters: bool = True) -> l
 
 
 def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[list[int]], int]:
-    """Return the indices of the words that each piece belongs to, and the number of words.
+    """Return a list of word indices for each piece, and the number of words.
 
-    Words are separated by spaces; with `characters` each character of a script without spaces is a word. A piece
-    belongs to the word of its last letter, and to all characters that are words behind its last space. A piece of
-    spaces only belongs to the next word, or at the end to the last one.
+    Words are separated by spaces. With `characters`, each character of a script without spaces is a word. A piece
+    belongs to all words that it covers after its last space, not counting spaces at its end. A piece that consists of
+    spaces belongs to the next word, or to the last one at the end of the sentence.
     """
     numbers: list[list[int]] = []
     words, before = 0, SPACE

@@ -168,7 +168,11 @@ def bleu_words(text: str, tokenize: str) -> list[str]:
 
 @cache
 def word_splitter(tokenize: str) -> Callable[[str], str]:
-    """Return the function that separates the words of a text by spaces."""
+    """Return sacrebleu's tokenizer as a function that maps a text to its tokens, joined by spaces.
+
+    Raises:
+        UserError: the tokenizer needs a package or a model that is not installed.
+    """
     check_tokenizer(tokenize)
     return BLEU(tokenize=tokenize).tokenizer  # type: ignore[no-any-return]
 

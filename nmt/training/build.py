@@ -168,7 +168,7 @@ def load_base_weights(path: str, model: Seq2Seq) -> None:
     link = base.checkpoint_link("best")
     step, weights = load_weights(base.checkpoints, link, base.identity)
     model.load_weights(weights)
-    log.info("starting from step %d of %s, its %s checkpoint", step, path, link)
+    log.info("initial weights: step %d of %s, its %s checkpoint", step, path, link)
 
 
 def build_objective(

@@ -113,7 +113,7 @@ class CleaningReport:
         }
 
     def __str__(self) -> str:
-        """Return a plain-text table of counts with percentages, means and examples."""
+        """Return a plain-text table of the read, dropped, kept and altered pairs, with mean lengths and examples."""
         counts = {"read": self.read, **{f"  {reason}": count for reason, count in self.dropped.items()}}
         counts |= {"kept": self.kept, "  altered": self.altered}
         lines = [f"{name:<18}{count:>14,}{count / max(self.read, 1):>8.1%}" for name, count in counts.items()]

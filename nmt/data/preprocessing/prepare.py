@@ -243,7 +243,7 @@ def begin(folder: Path) -> bool:
         Whether the corpus is complete, because the interruption happened while the temporary files were deleted.
     """
     if (folder / WORK).is_dir():
-        log.info("continuing from the finished parts in %s", folder)
+        log.info("continuing the interrupted preparation of the corpus in %s", folder)
         with suppress(UserError):
             Prepared(folder).check()
             shutil.rmtree(folder / WORK)

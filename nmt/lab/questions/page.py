@@ -66,7 +66,7 @@ checkpoint with the best validation score. The other rows are tested against the
 
 @dataclass(frozen=True)
 class AnsweredQuestion:
-    """A question with its measurements."""
+    """Research question with the measurements made so far."""
 
     name: str
     """Name of its file."""
