@@ -19,7 +19,7 @@ def digest(text: str, kind: bytes = b"") -> int:
 
 
 class DigestSet:
-    """Set of numbers below 2**64, in which 0 marks an empty slot, so that it is stored as 1.
+    """Set of numbers below 2**64. 0 marks an empty slot, so that the number 0 is stored as 1.
 
     A hash table with open addressing and linear probing (Knuth, The Art of Computer Programming 3, 6.4, algorithm L) in
     one array, at most two thirds full: 12 to 24 bytes per number, where Python's set of integers takes about 70.

@@ -109,6 +109,8 @@ def checkpoint_to_continue(run: RunDirectory, step: int | None) -> Checkpoint:
     except UserError as error:
         intact = newest_intact(folder, run_id)
         remedy = (
-            "no other is left" if intact is None else f"train.resume_step={intact} continues from the newest intact one"
+            "no intact checkpoint is left, start the training in a new folder"
+            if intact is None
+            else f"train.resume_step={intact} continues from the newest intact one"
         )
         raise UserError(f"{error}; {remedy}") from None

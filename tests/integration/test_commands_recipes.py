@@ -69,7 +69,7 @@ def test_fine_tuning_takes_over_tokenizer_and_weights(runs: list[Path], tmp_path
         (tmp_path / "new" / name).write_bytes((tmp_path / "new" / name.replace("de", "en")).read_bytes())
     tuning = (*FILES, "data.root=new", f"train.init_from={runs[0]}")
     _, error = call("train", *tuning, "hydra.run.dir=tuned", cwd=tmp_path)
-    assert f"starting from step 10 of {runs[0]}" in error
+    assert f"initial weights: step 10 of {runs[0]}" in error
     tokenizer = Path("tokenizer") / "src.model"
     assert (tmp_path / "tuned" / tokenizer).read_bytes() == (runs[0] / tokenizer).read_bytes()
     assert weights(tmp_path / "tuned") != weights(runs[0])
