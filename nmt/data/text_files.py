@@ -252,7 +252,8 @@ def _read_error(error: Exception, path: Path, number: int) -> UserError:
             "convert the file, for example with iconv -t UTF-8"
         )
     if isinstance(error, OSError) and not isinstance(error, gzip.BadGzipFile):
-        return Unfinished(f"{name}: cannot be read ({error.strerror or error}); check its name and permissions")
+        remedy = "give a file or a pipe" if name == named(Path(STANDARD)) else "check its name and permissions"
+        return Unfinished(f"{name}: cannot be read ({error.strerror or error}); {remedy}")
     return UserError(f"{name}: gzip data cut off or damaged after line {number}; get the file again ({error})")
 
 

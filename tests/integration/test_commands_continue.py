@@ -255,7 +255,7 @@ def test_a_training_whose_output_fails_is_finished(run: Path, tmp_path: Path) ->
         ("<<< 'Straße'", {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}, 0, ""),
         ("<<< 'The tea is hot.' > /dev/full", {}, 2, "nmt: standard output: No space left on device"),
         ("<<< 'The tea is hot.' >&-", {}, 2, "nmt: standard output: it is closed"),
-        ("<&-", {}, 2, "nmt: standard input: it is closed"),
+        ("<&-", {}, 2, "nmt: standard input: cannot be read (it is closed); give a file or a pipe"),
         ("input=many | head -1", {}, 1, ""),
     ],
 )

@@ -65,7 +65,7 @@ def test_memory_trains_once_and_then_compares(tmp_path: Path) -> None:
     small = (*CORPUS, "data.tokenizer.vocab_size=300", "model.embed_size=16", "model.hidden_size=16")
     args = ("memory", *small, "cells=[gru]", "steps=6", "sentences=3", "trainings=trained")
     output, error = call("diagnose", *args, "output=shown", cwd=tmp_path)
-    assert "2 trainings of 6 steps: about " in error
+    assert "2 trainings of 6 steps: at most about " in error
     assert output.endswith("shown\n")
     assert files(tmp_path / "shown") == ["memory.json", "memory.png"]
     record = json.loads((tmp_path / "shown" / "memory.json").read_text())

@@ -74,5 +74,5 @@ def test_fine_tuning_takes_over_tokenizer_and_weights(runs: list[Path], tmp_path
     assert (tmp_path / "tuned" / tokenizer).read_bytes() == (runs[0] / tokenizer).read_bytes()
     assert weights(tmp_path / "tuned") != weights(runs[0])
     line = refused("train", *tuning, "model.hidden_size=32", "hydra.run.dir=other", cwd=tmp_path)
-    assert "has model.hidden_size=16, here it is 32" in line
+    assert "has model.hidden_size=16 (here 32)" in line
     assert not (tmp_path / "other").exists()
