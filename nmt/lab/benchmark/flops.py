@@ -6,7 +6,7 @@ from nmt.config import Architecture, AttentionKind, BridgeKind, DecoderKind, Mod
 from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models.layers.cells import cell_type
-from nmt.models.layers.elementwise import SRU, ElementwiseLayer
+from nmt.models.layers.elementwise import ElementwiseLayer
 from nmt.models.layers.fused import FusedLayer
 
 
@@ -71,7 +71,7 @@ def recurrent_flops(config: ModelConfig, words: int, work: Work) -> int:
     more, block = config.encoder_transitions - 1, config.encoder_feed_forward or 0
 
     def layer(reads: int, width: int) -> int:
-        if issubclass(cell, ElementwiseLayer | SRU):
+        if issubclass(cell, ElementwiseLayer):
             return 2 * cell.products * width * reads
         return 2 * cell.gates * width * (reads + width)
 

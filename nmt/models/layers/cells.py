@@ -193,7 +193,7 @@ class DeepTransition(RecurrentLayer):
         return state
 
 
-CellType = type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer] | type[SRU]
+CellType = type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer]
 
 
 def cell_type(cell: CellKind) -> CellType:

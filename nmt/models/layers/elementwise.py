@@ -149,7 +149,7 @@ def positive(x: Tensor) -> Tensor:
     return torch.where(x >= 0, x + 0.5, x.sigmoid())
 
 
-class SRU(RecurrentLayer):
+class SRU(ElementwiseLayer):
     """f, r = sigmoid(W x + v c + b),  c' = f c + (1 - f) W x,  h' = r c' + (1 - r) W_h x.
 
     Simple recurrent unit of Lei et al. 2018 (eq. 1 to 4): the gates read the cell before, element by element. The
@@ -158,20 +158,14 @@ class SRU(RecurrentLayer):
 
     products, states = 4, 2
     reads_output = False
-    output_bound = float("inf")
 
     def __init__(self, input_size: int, hidden_size: int, zoneout: tuple[float, ...] = ()) -> None:
-        super().__init__(hidden_size, zoneout[: self.states])
-        self.input = nn.Linear(input_size, self.products * hidden_size)
+        super().__init__(input_size, hidden_size, zoneout)
         self.gate_state = nn.Parameter(torch.empty(2, hidden_size))
         with torch.no_grad():
-            for weight in self.input.weight.chunk(self.products):
-                nn.init.xavier_uniform_(weight)
-            self.input.bias.zero_()
             nn.init.uniform_(self.gate_state, -(3**0.5), 3**0.5)  # of variance one, as in the paper (3.2)
 
-    def input_weights(self) -> tuple[Tensor, Tensor | None]:
-        return self.input.weight, self.input.bias
+    forward = RecurrentLayer.forward  # the gates read c, so that the decay of a sequence is not known in advance
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
         candidate, forget, reset, highway = inputs.chunk(4, dim=-1)
