@@ -17,7 +17,6 @@ from nmt.cli.app import SCHEMAS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "commands.md"
-HELP = (" Set any key below by key=value, choose a group's file by group=name.", " Set any key below by key=value.")
 INTRODUCTION = """# Commands and keys
 
 Written by `make commands` from the commands' own configurations; do not edit it by hand. From a checkout a command is
@@ -82,8 +81,6 @@ def key_lines(config: type, prefix: str) -> Iterator[str]:
 def header_lines(name: str) -> list[str]:
     """Return the header of a command's help; indented lines are examples and become a code block."""
     header = yaml.safe_load((ROOT / "conf" / f"{name}.yaml").read_text(encoding="utf-8"))["hydra"]["help"]["header"]
-    for ending in HELP:
-        header = header.removesuffix(ending)
     return [f"    {line.strip()}" if line.startswith(" ") else line for line in header.strip().split("\n")]
 
 
