@@ -17,9 +17,13 @@ class Embedding(nn.Embedding):
     inputs and use 0.
     """
 
-    def __init__(self, size: int, width: int, exponent: float = 0.25) -> None:
-        super().__init__(size, width)
-        nn.init.normal_(self.weight, std=width**-0.5)
+    def __init__(self, size: int, width: int, exponent: float = 0.25, shared: nn.Parameter | None = None) -> None:
+        """Initialise the table, or use the shared one (size, width) of another embedding."""
+        super().__init__(size, width, _weight=shared)
+        if shared is None:
+            nn.init.normal_(self.weight, std=width**-0.5)
+        else:
+            self.weight = shared
         self.scale: float = width**exponent
 
     def forward(self, tokens: Tensor) -> Tensor:

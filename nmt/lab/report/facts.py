@@ -18,7 +18,7 @@ from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
 from nmt.evaluation.table import title_of
 from nmt.lab.comparison.compare import Breakdown, Comparison
-from nmt.lab.comparison.systems import ScoredRun, System, flatten, format_setting, split_set, training_cost
+from nmt.lab.comparison.systems import ScoredRun, System, format_setting, split_set, training_cost
 from nmt.lab.report.recorded import NOT_RECORDED, EvaluationRecord, Fact
 from nmt.lab.report.sentences import (
     MistakeCount,
