@@ -43,8 +43,8 @@ class RecurrentDecoderConfig(RecurrentSide, DecoderConfig):
     """Recurrent decoder. The kinds differ in the attention query and in where the context vector is used."""
 
     attention: AttentionKind | None = AttentionKind.additive
-    """Attention to the source. gnmt allows null: none, so that the bridge is the only path from the source (Sutskever et
-    al. 2014)."""
+    """Attention to the source; null, with gnmt only: none, so that the bridge is the only path from the source
+    (Sutskever et al. 2014)."""
     heads: int = 4
     """Heads of multi-head attention (Vaswani et al. 2017, 3.2.2)."""
     attention_window: int = 10

@@ -25,7 +25,7 @@ MOVED = {
 
 
 def with_sides(model: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the keys of `model` with those of each side under `encoder` and `decoder`; present keys stay as they are."""
+    """Return the keys of `model` with those of each side under `encoder` and `decoder`; present keys stay."""
     if isinstance(model.get("encoder"), Mapping):
         return model
     family = model.get("architecture", "recurrent")

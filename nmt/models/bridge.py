@@ -1,8 +1,9 @@
 """Bridge from any encoder to any decoder: the width of the memory, and the first states of a recurrent decoder.
 
-A recurrent decoder starts from the encoder's final state. An encoder without recurrence has none: the decoder then starts
-from the mean of the memory over the source tokens, as that of Nematus does (Sennrich et al. 2017, 2). B sentences, S source length, M width of the memory, H of the
-states.
+A recurrent decoder starts from the encoder's final state. An encoder without recurrence has none: the decoder then
+starts from the mean of the memory over the source tokens, as that of Nematus does (Sennrich et al. 2017, 2).
+
+B sentences, S source length, M width of the memory, H of the states.
 """
 
 import torch

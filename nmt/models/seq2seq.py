@@ -39,7 +39,7 @@ class Seq2Seq(nn.Module):
         self.vocabulary = vocabulary
         encoder, decoder = ENCODERS[config.encoder.kind], DECODERS[config.decoder.kind]
         src_embedding = Embedding(vocabulary.src_size, config.embed_size, encoder.embedding_exponent)
-        shared = src_embedding.weight if config.tying == Tying.three_way else None
+        shared = src_embedding if config.tying == Tying.three_way else None
         tgt_embedding = Embedding(vocabulary.tgt_size, config.embed_size, decoder.embedding_exponent, shared)
         self.encoder: AnyEncoder = encoder(config.encoder, config, src_embedding)
         self.decoder: AnyDecoder = decoder(config.decoder, config, tgt_embedding, self.encoder.state_size)

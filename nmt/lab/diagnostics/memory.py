@@ -129,7 +129,8 @@ def contestants(base: Config, cells: Sequence[CellKind]) -> list[Contestant]:
     """Return one contestant per cell and attention, without attention first."""
 
     def model(cell: CellKind, attends: bool) -> ModelConfig:
-        return replace(base.model, cell=cell, attention=base.model.attention if attends else None)
+        decoder = base.model.decoder if attends else replace(base.model.decoder, attention=None)
+        return replace(base.model, decoder=decoder).with_cell(cell)
 
     return [
         Contestant(cell, attends, replace(base, model=model(cell, attends)))

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config, corpus_description
+from nmt.config import Config, corpus_description, flatten
 from nmt.data import read_json
 from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError

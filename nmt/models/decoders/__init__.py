@@ -10,7 +10,16 @@ from nmt.models.decoders.gnmt import GnmtDecoder
 from nmt.models.decoders.luong import LuongDecoder
 from nmt.models.decoders.transformer import TransformerDecoder
 
-__all__ = ["DECODERS", "RecurrentDecoder"]
+__all__ = [
+    "DECODERS",
+    "BahdanauDecoder",
+    "ConditionalDecoder",
+    "ConvolutionalDecoder",
+    "GnmtDecoder",
+    "LuongDecoder",
+    "RecurrentDecoder",
+    "TransformerDecoder",
+]
 
 DECODERS: dict[str, Any] = {
     "gnmt": GnmtDecoder,

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+from shapes import model_config
 
 import nmt.config
 from nmt.config import (
     Config,
     DataConfig,
     EvaluateConfig,
-    ModelConfig,
     OptimConfig,
     PhrasebookConfig,
     SearchConfig,
@@ -209,7 +209,7 @@ FULL = Config(
         valid=TextFiles(tsv=["1.5"]),
         tokenizer=TokenizerConfig(type=SubwordType.bpe, character_coverage=0.9995),
     ),
-    model=ModelConfig(attention=None, dropout=1e-9),
+    model=model_config(attention=None, dropout=1e-9),
     optim=OptimConfig(learning_rate=1e-05, betas=[0.5, 0.25]),
     seed=2**63 - 1,
 )

@@ -13,6 +13,7 @@ import pytest
 import sacrebleu
 from rich.console import Console
 from scored_run import SENTENCES, scored_run, settings
+from shapes import model_config
 
 from nmt.cli.compare import with_runs_as_key
 from nmt.config import CellKind, ModelConfig
@@ -28,7 +29,7 @@ from nmt.lab.plots import draw_comparison
 from nmt.metrics import all_scores, holm, paired_bootstrap, resample, significance
 from nmt.run import RunDirectory
 
-LSTM, GRU, RNN = (ModelConfig(cell=cell) for cell in (CellKind.lstm, CellKind.gru, CellKind.rnn))
+LSTM, GRU, RNN = (model_config(cell=cell) for cell in (CellKind.lstm, CellKind.gru, CellKind.rnn))
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +53,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunDirectory]:
         made("bad1", GRU, 1, lambda at: at != 5),
         made("bad2", GRU, 2, lambda at: at % 4 != 0),
         made("twin", RNN, 1, lambda at: at % 7 == 0),
-        made("middling", ModelConfig(cell=CellKind.gru, encoder_layers=2), 1, lambda at: at % 3 == 0),
+        made("middling", model_config(cell=CellKind.gru, encoder_layers=2), 1, lambda at: at % 3 == 0),
     ]
 
 
