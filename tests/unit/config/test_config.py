@@ -115,7 +115,7 @@ def test_numbers_that_are_none_are_refused(written: str, value: str) -> None:
             ["data.tokenizer.joint=false", "model.tying=none", "train.both_directions=2"],
             "train.both_directions needs data.tokenizer.joint=true; set both_directions to 0",
         ),
-        ("files", ["model.attention=null", "model.input_feeding=true"], "model.input_feeding is true but attention"),
+        ("files", ["model.decoder.attention=null", "model.decoder.input_feeding=true"], "model.decoder.input_feeding is true but attention"),
         ("files", ["model.fixed_masks=false", "train.tar=1"], "train.tar is set but model.fixed_masks is false"),
         ("files", ["train.objective=risk", "train.ar=2"], "train.objective is risk, which does not support ar"),
         ("files", ["train.scheduled_sampling=exponential"], "train.sampling_k is 1.0; allowed: from 0.0 to 0.999999"),
@@ -138,7 +138,7 @@ def test_numbers_that_are_none_are_refused(written: str, value: str) -> None:
         ),
         (
             "files",
-            ["model.attention=null", "search.coverage_penalty=1"],
+            ["model.decoder.attention=null", "search.coverage_penalty=1"],
             "search.coverage_penalty is set but model",
         ),
     ],
@@ -167,8 +167,8 @@ def test_a_misspelt_key_is_refused(value: str, key: str) -> None:
         ("seed=[1]", "seed: "),
         ("seed=null", "seed: "),
         (
-            "model.attention=luong",
-            "model.attention: Invalid value 'luong', expected one of [additive, dot, scaled_dot, general",
+            "model.decoder.attention=luong",
+            "model.decoder.attention: Invalid value 'luong', expected one of [additive, dot, scaled_dot, general",
         ),
         ("optim.betas=[a, b]", "optim.betas[0]: Value 'a'"),
         ("data.root=${nowhere}", "data.root: Interpolation key 'nowhere' not found"),

@@ -50,9 +50,7 @@ ADDITIVE, DOT = {"attention": AttentionKind.multi_head_additive}, {"attention": 
 )
 def test_what_cannot_be_built_is_refused_and_said_once(settings: dict[str, Any], said: list[str]) -> None:
     problems = list(problems_in(model_config(**settings)))
-    assert [problem.startswith(sentence) for problem, sentence in zip(problems, said, strict=True)] == [True] * len(
-        said
-    )
+    assert all(problem.startswith(sentence) for problem, sentence in zip(problems, said, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -82,11 +80,11 @@ def test_what_can_be_built_is_not_refused(settings: dict[str, Any]) -> None:
         ({"encoder": {"kind": "recurrent", "heads": 2}}, "encoder.heads is not a key of the kind recurrent; allowed: "),
         (
             {"decoder": {"kind": "bahdanau", "input_feeding": True}},
-            "decoder.input_feeding is not a key of the kind bah",
+            "decoder.input_feeding is not a key of the kind",
         ),
         (
             {"encoder": {"cell": "gur"}},
-            "configuration key encoder.cell: Invalid value 'gur', expected one of [lstm, gru",
+            "configuration key encoder.cell: Invalid value 'gur', expected",
         ),
     ],
 )

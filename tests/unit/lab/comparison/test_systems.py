@@ -50,8 +50,8 @@ def refusal(*runs: RunDirectory | Path, metric: str | None = None) -> str:
 
 
 def test_runs_that_differ_by_their_seed_alone_are_one_system(make: Make) -> None:
-    runs = [make(f"{model.cell}{seed}", model=model, seed=seed) for seed in (3, 1) for model in (LSTM, GRU)]
-    assert gathered(*runs) == [("model.cell=lstm", ["lstm1", "lstm3"]), ("model.cell=gru", ["gru1", "gru3"])]
+    runs = [make(f"{model.decoder.cell}{seed}", model=model, seed=seed) for seed in (3, 1) for model in (LSTM, GRU)]
+    assert gathered(*runs) == [("model.encoder.cell=lstm, model.decoder.cell=lstm", ["lstm1", "lstm3"]), ("model.encoder.cell=gru, model.decoder.cell=gru", ["gru1", "gru3"])]
 
 
 def test_paths_and_hardware_do_not_make_another_system(make: Make, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_system_with_many_differences_is_labelled_by_its_overrides_or_its_name
 
 def test_a_missing_value_is_labelled_null(make: Make) -> None:
     runs = [make("with", model=model_config()), make("without", model=model_config(attention=None))]
-    assert gathered(*runs)[1][0] == "model.attention=null"
+    assert gathered(*runs)[1][0] == "model.decoder.attention=null"
 
 
 def test_a_folder_of_runs_stands_for_them_in_the_order_of_their_numbers(make: Make, tmp_path: Path) -> None:

@@ -203,8 +203,8 @@ def test_only_the_training_speed_of_a_complete_run_is_missing(facts: RunFacts) -
 def test_differences_are_the_changed_settings() -> None:
     set_by_user = Config(model=model_config(hidden_size=7, attention=None), seed=4)
     changed = {key: (value, default) for key, value, default in differences(set_by_user)}
-    assert changed.keys() == {"model.hidden_size", "model.attention", "seed"}
-    assert changed["model.attention"] == ("null", "additive")
+    assert changed.keys() == {"model.hidden_size", "model.decoder.attention", "seed"}
+    assert changed["model.decoder.attention"] == ("null", "additive")
     assert changed["seed"] == ("4", "1")
 
 
