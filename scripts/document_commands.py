@@ -65,7 +65,7 @@ def default_text(field: Field[Any]) -> str | None:
     return "{}" if isinstance(value, dict) else str(value)
 
 
-def key_lines(config: type, prefix: str) -> Iterator[str]:
+def key_lines(config: Any, prefix: str) -> Iterator[str]:
     """Yield one list item per key of a configuration, keys of nested configurations included."""
     hints, docs = get_type_hints(config), docs_of(config)
     for field in fields(config):

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from shapes import RECURRENT_DECODERS
 
 from nmt.config import ENCODERS, AttentionKind, CellKind
@@ -73,7 +72,9 @@ def test_the_examples_of_a_cell_an_attention_and_a_decoder_pass_the_tests_of_eve
     assert counts == {"coupled": 22, "cosine": 3, "context_gate": 21}
 
 
-@pytest.mark.parametrize("word", [*CellKind, *RECURRENT_DECODERS, *(path.stem for path in ROOT.glob("conf/model/*20??.yaml"))])
+@pytest.mark.parametrize(
+    "word", [*CellKind, *RECURRENT_DECODERS, *(path.stem for path in ROOT.glob("conf/model/*20??.yaml"))]
+)
 def test_the_tables_of_models_name_every_member(word: str) -> None:
     assert re.search(rf"^\| `{word}`", PAGE, re.MULTILINE)
 

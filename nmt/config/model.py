@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
-from functools import cache
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar
 
 from nmt.config.checks import flatten, number
 from nmt.config.decoder import DECODERS, DecoderConfig, GnmtDecoderConfig
 from nmt.config.encoder import ENCODERS, EncoderConfig, RecurrentEncoderConfig
 from nmt.config.side import NOISE, CellKind, RecurrentSide, SideConfig
+from nmt.config.text_keys import hints_of
 
 S = TypeVar("S", bound=SideConfig)
 KINDS: dict[type, dict[str, Any]] = {EncoderConfig: ENCODERS, DecoderConfig: DECODERS}
@@ -68,7 +68,8 @@ class ModelConfig:
 
     def without_noise(self) -> "ModelConfig":
         """Return a copy with all probabilities of `NOISE` set to zero."""
-        return replace(quiet(self), encoder=quiet(self.encoder), decoder=quiet(self.decoder))
+        model: ModelConfig = quiet(self)
+        return replace(model, encoder=quiet(self.encoder), decoder=quiet(self.decoder))
 
     def with_cell(self, cell: CellKind) -> "ModelConfig":
         """Return a copy with this cell on each recurrent side."""
@@ -85,13 +86,12 @@ def cell_of(side: S, cell: CellKind) -> S:
     return replace(side, cell=cell) if isinstance(side, RecurrentSide) else side
 
 
-@cache
-def side_paths(schema: type, prefix: str = "") -> dict[str, dict[str, Any]]:
+def side_paths(schema: Any, prefix: str = "") -> dict[str, dict[str, Any]]:
     """Return the dotted path of each encoder and decoder in a tree of dataclasses, with the classes by kind."""
     paths: dict[str, dict[str, Any]] = {}
-    for name, hint in get_type_hints(schema).items():
+    for name, hint in hints_of(schema).items():
         if hint in KINDS:
             paths[f"{prefix}{name}"] = KINDS[hint]
         elif is_dataclass(hint):
-            paths |= side_paths(hint, f"{prefix}{name}.")  # type: ignore[arg-type]
+            paths |= side_paths(hint, f"{prefix}{name}.")
     return paths

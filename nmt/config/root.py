@@ -1,5 +1,6 @@
 """Root configurations of the commands, and validated conversion from Hydra and YAML."""
 
+import copy
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -299,7 +300,7 @@ def with_kinds(schema: type, layers: list[Any], prefix: str = "") -> DictConfig:
             key = first_line(f"{prefix}{path}.{unknown[0]}")
             raise UserError(f"{key} is not a key of the kind {kind}; allowed: {', '.join(allowed)}")
         if kind != OmegaConf.select(tree, path).kind:
-            tree = OmegaConf.merge(tree)  # a copy
+            tree = copy.deepcopy(tree)
             OmegaConf.update(tree, path, OmegaConf.structured(kinds[kind]), merge=False)
     return tree
 

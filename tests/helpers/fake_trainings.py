@@ -64,7 +64,9 @@ def first_word_last(line: str) -> str:
 
 def translations(run: RunDirectory, config: Config, split: str = "test") -> list[str]:
     """Return the references with errors: in two of three sentences for a GRU, in one of nine otherwise."""
-    wrong: Callable[[int], bool] = (lambda at: at % 3 > 0) if config.model.decoder.cell == "gru" else (lambda at: at % 9 == 0)
+    wrong: Callable[[int], bool] = (
+        (lambda at: at % 3 > 0) if config.model.decoder.cell == "gru" else (lambda at: at % 9 == 0)
+    )
     return [first_word_last(line) if wrong(at + config.seed) else line for at, line in enumerate(run.text(split)[1])]
 
 

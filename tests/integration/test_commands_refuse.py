@@ -127,7 +127,12 @@ def test_no_run_is_overwritten(run: Path, tmp_path: Path) -> None:
 
 def test_alignments_of_a_model_without_attention(tmp_path: Path) -> None:
     call(
-        "train", *SMALL, "train.max_steps=2", "model.decoder.attention=null", f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path
+        "train",
+        *SMALL,
+        "train.max_steps=2",
+        "model.decoder.attention=null",
+        f"hydra.run.dir={tmp_path / 'run'}",
+        cwd=tmp_path,
     )
     line = refused("translate", f"run={tmp_path / 'run'}", "alignments=links", cwd=tmp_path)
     assert "alignments=links" in line

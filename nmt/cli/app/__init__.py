@@ -23,8 +23,6 @@ from nmt.cli.app.hydra_errors import explain
 from nmt.cli.app.hydra_guard import install, options_first, refuse_pickles
 from nmt.cli.app.streams import OUTPUT, drop_output, flush_output, prepare_streams
 from nmt.config import (
-    DECODERS,
-    ENCODERS,
     BenchmarkConfig,
     CellKind,
     CompareConfig,
@@ -107,9 +105,9 @@ def register_schemas() -> None:
         for path in side_paths(schema):
             OmegaConf.update(node, path, "???")  # the group decides the type
         store.store(name=f"{name}_schema", node=node)
-    for group, kinds in {"model/encoder": ENCODERS, "model/decoder": DECODERS}.items():
+    for path, kinds in side_paths(Config).items():
         for kind, side in kinds.items():
-            store.store(group=group, name=kind, node=side)
+            store.store(group=path.replace(".", "/"), name=kind, node=side)
     for cell in CellKind:
         store.store(group="model/encoder", name=str(cell), node=RecurrentEncoderConfig(cell=cell))
 

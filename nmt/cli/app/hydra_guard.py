@@ -94,7 +94,8 @@ class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not re
                 group, _, name = str(default.config_path).rpartition("/")
                 if group == path.replace(".", "/"):  # a name that is no kind is that of a cell
                     self.chosen[path] = kinds.get(name, RecurrentEncoderConfig), kinds
-        return super()._compose_config_from_defaults_list(defaults, repo)
+        composed: DictConfig = super()._compose_config_from_defaults_list(defaults, repo)
+        return composed
 
     def drop_keys_of_other_kinds(self, loaded: DictConfig) -> None:
         """Drop a file's keys that the chosen encoder or decoder lacks and another kind has, so that presets combine."""

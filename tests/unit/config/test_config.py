@@ -115,7 +115,11 @@ def test_numbers_that_are_none_are_refused(written: str, value: str) -> None:
             ["data.tokenizer.joint=false", "model.tying=none", "train.both_directions=2"],
             "train.both_directions needs data.tokenizer.joint=true; set both_directions to 0",
         ),
-        ("files", ["model.decoder.attention=null", "model.decoder.input_feeding=true"], "model.decoder.input_feeding is true but attention"),
+        (
+            "files",
+            ["model.decoder.attention=null", "model.decoder.input_feeding=true"],
+            "model.decoder.input_feeding is true but attention",
+        ),
         ("files", ["model.fixed_masks=false", "train.tar=1"], "train.tar is set but model.fixed_masks is false"),
         ("files", ["train.objective=risk", "train.ar=2"], "train.objective is risk, which does not support ar"),
         ("files", ["train.scheduled_sampling=exponential"], "train.sampling_k is 1.0; allowed: from 0.0 to 0.999999"),

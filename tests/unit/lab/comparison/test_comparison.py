@@ -67,7 +67,9 @@ def recorded(run: RunDirectory, name: str) -> float:
 
 def test_a_system_has_the_mean_and_the_deviation_of_its_runs(runs: list[RunDirectory]) -> None:
     comparison = compared(*runs[:4])
-    assert [system.label for system in comparison.systems] == [f"model.encoder.cell={cell}, model.decoder.cell={cell}" for cell in ("lstm", "gru")]
+    assert [system.label for system in comparison.systems] == [
+        f"model.encoder.cell={cell}, model.decoder.cell={cell}" for cell in ("lstm", "gru")
+    ]
     for name in ("bleu", "chrf", "ter"):
         good, bad = comparison.cells[name]
         for cell, pair in ((good, runs[:2]), (bad, runs[2:4])):
@@ -299,7 +301,13 @@ def test_the_table_on_standard_output_has_every_system_signature_and_note(
     comparison = compared(*runs[:4])
     show_tables(comparison_tables(comparison, comparison.breakdowns(2), comparison.differences(3)))
     printed = capsys.readouterr().out
-    for part in ("model.encoder.cell=lstm", "model.encoder.cell=gru", "1 2", "BLEU by words of the source", "standard deviation"):
+    for part in (
+        "model.encoder.cell=lstm",
+        "model.encoder.cell=gru",
+        "1 2",
+        "BLEU by words of the source",
+        "standard deviation",
+    ):
         assert part in printed
     for signature in comparison.signatures.values():
         assert printed.count(signature) == 1

@@ -51,7 +51,10 @@ def refusal(*runs: RunDirectory | Path, metric: str | None = None) -> str:
 
 def test_runs_that_differ_by_their_seed_alone_are_one_system(make: Make) -> None:
     runs = [make(f"{model.decoder.cell}{seed}", model=model, seed=seed) for seed in (3, 1) for model in (LSTM, GRU)]
-    assert gathered(*runs) == [("model.encoder.cell=lstm, model.decoder.cell=lstm", ["lstm1", "lstm3"]), ("model.encoder.cell=gru, model.decoder.cell=gru", ["gru1", "gru3"])]
+    assert gathered(*runs) == [
+        ("model.encoder.cell=lstm, model.decoder.cell=lstm", ["lstm1", "lstm3"]),
+        ("model.encoder.cell=gru, model.decoder.cell=gru", ["gru1", "gru3"]),
+    ]
 
 
 def test_paths_and_hardware_do_not_make_another_system(make: Make, tmp_path: Path) -> None:

@@ -117,7 +117,12 @@ def test_other_members_of_the_family_are_recorded_as_they_compute(settings: dict
 @pytest.mark.parametrize(
     ("settings", "side", "layer", "message"),
     [
-        ({"cell": CellKind.rnn}, ModelSide.encoder, 1, "gates of model.encoder.cell=rnn cannot be recorded; allowed: lstm"),
+        (
+            {"cell": CellKind.rnn},
+            ModelSide.encoder,
+            1,
+            "gates of model.encoder.cell=rnn cannot be recorded; allowed: lstm",
+        ),
         ({"kind": "transformer"}, ModelSide.encoder, 1, "model.encoder.kind=transformer has no gates"),
         ({}, ModelSide.encoder, 3, "side=encoder layer=3: the model has 2 layer"),
         (

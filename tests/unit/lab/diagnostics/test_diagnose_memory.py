@@ -164,7 +164,12 @@ def test_each_cell_competes_without_and_with_attention() -> None:
         f"{cell} {word} attention" for cell in ("rnn", "lstm") for word in ("without", "with")
     ]
     assert [each.config.model.decoder.attention for each in found] == [None, TINY.model.decoder.attention] * 2
-    assert [each.config.model.decoder.cell for each in found] == [CellKind.rnn, CellKind.rnn, CellKind.lstm, CellKind.lstm]
+    assert [each.config.model.decoder.cell for each in found] == [
+        CellKind.rnn,
+        CellKind.rnn,
+        CellKind.lstm,
+        CellKind.lstm,
+    ]
 
 
 def test_a_training_is_used_again_for_the_same_configuration_alone() -> None:

@@ -46,7 +46,9 @@ def test_rows_of_one_configuration_are_trained_once(
 ) -> None:
     monkeypatch.setattr(questions, "available_cores", lambda: 2)
     write_question(tmp_path / "questions", "cells", GOOD, BAD)
-    write_question(tmp_path / "questions", "spelt", {"label": "first", "overrides": ["model/encoder=lstm"]}, BAD | GREEDY)
+    write_question(
+        tmp_path / "questions", "spelt", {"label": "first", "overrides": ["model/encoder=lstm"]}, BAD | GREEDY
+    )
     assert answer_questions(tmp_path, dry=True) == ""
     lines = capsys.readouterr().out.strip().split("\n")
     assert sum(" min " in line for line in lines) == 4
@@ -335,7 +337,9 @@ def test_only_the_chosen_question_is_trained(trainer: Trainer, tmp_path: Path) -
 
 
 def test_a_row_that_does_not_compose_is_refused_by_name(trainer: Trainer, tmp_path: Path) -> None:
-    write_question(tmp_path / "questions", "cells", GOOD, {"label": "typing error", "overrides": ["model.encoder.cel=gru"]})
+    write_question(
+        tmp_path / "questions", "cells", GOOD, {"label": "typing error", "overrides": ["model.encoder.cel=gru"]}
+    )
     with pytest.raises(
         UserError, match=r"cells.yaml, row 'typing error': unknown configuration key model.encoder.cel; did you"
     ):
