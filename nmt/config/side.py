@@ -64,7 +64,7 @@ class SideConfig:
                 yield from number(self, name, 1, 1 << 20)
 
     def size_problems(self, embed_size: int, hidden_size: int) -> Problems:
-        """Yield the problems of this side with the sizes of the model."""
+        """Yield the problems of this side with the sizes of the model; they name a key of the side or a size."""
         yield from ()
 
 
@@ -118,7 +118,7 @@ class TransformerSide(SideConfig):
     def size_problems(self, embed_size: int, hidden_size: int) -> Problems:
         yield from heads_problems(self, "embed_size", embed_size)
         if self.positions == PositionKind.sinusoidal and embed_size % 2:
-            yield "positions", f"is sinusoidal but embed_size is {embed_size}; give an even embed_size, or learned"
+            yield "embed_size", f"is {embed_size}; allowed: even numbers with sinusoidal positions"
 
 
 @dataclass
