@@ -55,6 +55,10 @@ class RecurrentEncoderConfig(RecurrentSide, EncoderConfig):
                 f"where layers of width {widths[0]} and {hidden_size} meet",
             )
 
+    def matrices(self, embed_size: int, hidden_size: int) -> list[int]:
+        both, widths = self.layer_widths(hidden_size)
+        return super().matrices(embed_size, max(w // (1 + two) for two, w in zip(both, widths, strict=True)))
+
     def layer_widths(self, hidden_size: int) -> tuple[list[bool], list[int]]:
         """Return, per layer from the bottom, whether it is bidirectional and the width of its output."""
         count = (self.layers if self.bidirectional_layers is None else self.bidirectional_layers) * self.bidirectional
