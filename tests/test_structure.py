@@ -28,6 +28,7 @@ ORDER = [
     "pipeline",
     "lab",
     "cli",
+    "api",
 ]
 FREE = {"digests", "errors", "console", "processor"}  # modules beside the packages, for all of them
 

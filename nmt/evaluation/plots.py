@@ -1,6 +1,7 @@
 """Plots of learning curves and attention. matplotlib is imported only when a figure is drawn, because it is slow."""
 
 import textwrap
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,12 @@ def draw_learning_curves(metrics: Path, picture: Path) -> None:
 
 
 def draw_attention(attention: AttentionMap, picture: Path, title: str = "") -> None:
-    """Draw a heat map of attention weights: source pieces on the x axis, target pieces on the y axis."""
+    """Write a heat map of attention weights as a file."""
+    save(attention_figure(attention, title), picture)
+
+
+def attention_figure(attention: AttentionMap, title: str = "") -> "Figure":
+    """Return a heat map of attention weights: source pieces on the x axis, target pieces on the y axis."""
     width, height = len(attention.src), len(attention.tgt)
     figure = new_figure(1.5 + 0.45 * width, 1.2 + 0.38 * height)
     axes = figure.subplots()
@@ -52,14 +58,22 @@ def draw_attention(attention: AttentionMap, picture: Path, title: str = "") -> N
     axes.set(xlabel="source", ylabel="translation")
     axes.xaxis.set_label_position("bottom")
     figure.colorbar(image, ax=axes, label="attention weight", ticks=[0.0, 0.25, 0.5, 0.75, 1.0])
-    save(figure, picture)
+    return figure
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Return an empty figure; width and height are in inches."""
+    """Return an empty figure, which a notebook shows as a picture; width and height are in inches."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    class NotebookFigure(Figure):
+        """Figure without pyplot's global state, which notebooks would otherwise show as text."""
+
+        def _repr_png_(self) -> bytes:
+            content = BytesIO()
+            self.savefig(content, format="png", dpi=130)
+            return content.getvalue()
+
+    return NotebookFigure(figsize=(width, height), layout="constrained")
 
 
 def save(figure: "Figure", picture: Path) -> None:

@@ -101,7 +101,7 @@ def stack(model: Seq2Seq, side: ModelSide) -> nn.ModuleList:
     return layers
 
 
-def checked_cell(config: ModelConfig, side: ModelSide, layer: int) -> CellKind:
+def checked_cell(config: ModelConfig, side: ModelSide, layer: int) -> str:
     """Return the cell of the model.
 
     Raises:
