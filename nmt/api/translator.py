@@ -32,7 +32,7 @@ from nmt.run import RunDirectory
 from nmt.runtime import Runtime, setup_runtime
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from nmt.evaluation.figures import NotebookFigure
 
 Run = str | Path | RunDirectory
 """A run: its directory, or what `nmt.train` returned."""
@@ -69,7 +69,7 @@ class ForcedScore:
 
 @dataclass(frozen=True)
 class Encoding:
-    """Hidden states of source sentences: the output of the top encoder layer. B sentences, S longest length, H width."""
+    """Hidden states of B source sentences: the output of the top encoder layer. S longest length, H width."""
 
     states: Tensor
     """Hidden states in float32 on the CPU, padded at the end with zeros, (B, S, H)."""
@@ -90,7 +90,7 @@ class AttentionMatrix:
     weights: NDArray[np.float32]
     """Weights, one row per target piece and one column per source piece, (T, S)."""
 
-    def plot(self, title: str = "") -> "Figure":
+    def plot(self, title: str = "") -> "NotebookFigure":
         """Return a heat map as a matplotlib figure. A notebook shows it; `figure.savefig(path)` writes it."""
         return attention_figure(AttentionMap(self.src, self.tgt, self.weights.tolist()), title)
 

@@ -1,7 +1,6 @@
 """Plots of learning curves and attention. matplotlib is imported only when a figure is drawn, because it is slow."""
 
 import textwrap
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,7 @@ from nmt.decoding import AttentionMap
 from nmt.run import read_metrics
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from nmt.evaluation.figures import NotebookFigure
 
 CURVES = (
     ("perplexity", ("train/perplexity", "valid/perplexity"), True),
@@ -43,7 +42,7 @@ def draw_attention(attention: AttentionMap, picture: Path, title: str = "") -> N
     save(attention_figure(attention, title), picture)
 
 
-def attention_figure(attention: AttentionMap, title: str = "") -> "Figure":
+def attention_figure(attention: AttentionMap, title: str = "") -> "NotebookFigure":
     """Return a heat map of attention weights: source pieces on the x axis, target pieces on the y axis."""
     width, height = len(attention.src), len(attention.tgt)
     figure = new_figure(1.5 + 0.45 * width, 1.2 + 0.38 * height)
@@ -61,22 +60,14 @@ def attention_figure(attention: AttentionMap, title: str = "") -> "Figure":
     return figure
 
 
-def new_figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "NotebookFigure":
     """Return an empty figure, which a notebook shows as a picture; width and height are in inches."""
-    from matplotlib.figure import Figure
-
-    class NotebookFigure(Figure):
-        """Figure without pyplot's global state, which notebooks would otherwise show as text."""
-
-        def _repr_png_(self) -> bytes:
-            content = BytesIO()
-            self.savefig(content, format="png", dpi=130)
-            return content.getvalue()
+    from nmt.evaluation.figures import NotebookFigure
 
     return NotebookFigure(figsize=(width, height), layout="constrained")
 
 
-def save(figure: "Figure", picture: Path) -> None:
+def save(figure: "NotebookFigure", picture: Path) -> None:
     """Write a figure as a file, creating its folder if needed."""
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=130)

@@ -126,8 +126,8 @@ class Trainer:
         """Train to the end.
 
         Args:
-            defer_signals: stop after the current step on SIGINT and SIGTERM, with handlers that only the main thread can
-                install; False leaves signals alone.
+            defer_signals: stop after the current step on SIGINT and SIGTERM. Only the main thread can install the
+                handlers for that; False leaves signals alone.
 
         Raises:
             Interrupted: a signal stopped the training; a checkpoint was written.
