@@ -3,11 +3,11 @@
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, from_hydra
+from nmt.config import Config, flatten, from_hydra
 from nmt.data import UNK_ID, PairStore, Prepared, prepare
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
@@ -199,14 +199,11 @@ def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = 
         UserError: the models differ in more than probabilities, or the command line sets another tokenizer.
     """
     base_config = RunDirectory.open(base).config()
-    values = [
-        (field.name, getattr(base_config.model, field.name), getattr(config.model, field.name))
-        for field in fields(base_config.model)
-    ]
+    model = flatten(asdict(config.model))
     conflicts = [
-        f"model.{name}={theirs} (here {ours})"
-        for name, theirs, ours in values
-        if theirs != ours and not isinstance(theirs, float)
+        f"model.{key}={theirs} (here {model.get(key)})"
+        for key, theirs in flatten(asdict(base_config.model)).items()
+        if theirs != model.get(key) and not isinstance(theirs, float)
     ]
     if conflicts:
         raise UserError(f"train.init_from={base} has {', '.join(conflicts)}; give the same")

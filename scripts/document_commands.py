@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from nmt.cli.app import SCHEMAS
+from nmt.config.model import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "commands.md"
@@ -67,18 +68,31 @@ def default_text(field: Field[Any]) -> str | None:
     return "{}" if isinstance(value, dict) else str(value)
 
 
-def key_lines(config: type, prefix: str) -> Iterator[str]:
+def key_lines(config: Any, prefix: str) -> Iterator[str]:
     """Yield one list item per key of a configuration, keys of nested configurations included."""
     hints, docs = get_type_hints(config), docs_of(config)
     for field in fields(config):
         nested = next((kind for kind in [hints[field.name], *get_args(hints[field.name])] if is_dataclass(kind)), None)
-        if nested is not None and get_args(hints[field.name])[:1] not in [(str,)] and prefix:
+        if nested in KINDS:
+            yield from lines_of_kinds(nested, f"{prefix}{field.name}.")
+        elif nested is not None and get_args(hints[field.name])[:1] not in [(str,)] and prefix:
             yield from key_lines(nested, f"{prefix}{field.name}.")
         elif nested is None:
             default = default_text(field)
             state = "required" if default is None else f"default `{default}`"
             meaning = f": {docs[field.name]}" if field.name in docs else ""
             yield f"- `{prefix}{field.name}` ({type_text(hints[field.name], field)}; {state}){meaning}"
+
+
+def lines_of_kinds(side: type, prefix: str) -> Iterator[str]:
+    """Yield one list item per key of an encoder or decoder, with the kinds that have it."""
+    kinds: dict[str, list[str]] = {}
+    for name, config in KINDS[side].items():
+        for line in key_lines(config, prefix):
+            kinds.setdefault(line, []).append(name)
+    for line, names in kinds.items():
+        if not line.startswith(f"- `{prefix}kind`"):
+            yield line if len(names) == len(KINDS[side]) else f"{line} Kinds: {', '.join(names)}."
 
 
 def header_lines(name: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Root configurations of the commands, and validated conversion from Hydra and YAML."""
 
+import copy
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -13,9 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
-from nmt.config.checks import number, one_standard_input, problems_in, texts_in
+from nmt.config.checks import number, one_standard_input, problems_in, texts_in, value_at
 from nmt.config.data import DataConfig, SubwordType
-from nmt.config.model import NOISE, ModelConfig, Tying
+from nmt.config.flat_model import with_sides
+from nmt.config.model import ModelConfig, Tying, side_paths
 from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
 from nmt.config.text_keys import restore_text
@@ -102,17 +104,17 @@ class Config:
                 "train.both_directions",
                 "needs data.tokenizer.joint=true; set both_directions to 0, or use a joint vocabulary",
             )
-        if self.train.objective == ObjectiveKind.r_drop and not any(getattr(self.model, name) for name in NOISE):
+        if self.train.objective == ObjectiveKind.r_drop and not any(self.model.noise().values()):
             yield (
                 "train.objective",
                 "is r_drop but the model has no dropout, so that its two passes are equal; set model.dropout",
             )
         if self.train.mean_over == BatchUnit.sentences and (self.optim.l1 or self.optim.l2):
             yield "train.mean_over", "is sentences, which does not support optim.l1 or optim.l2; use optim.weight_decay"
-        if self.search.coverage_penalty and self.model.attention is None:
+        if self.search.coverage_penalty and not self.model.decoder.attends:
             yield (
                 "search.coverage_penalty",
-                "is set but model.attention is null; it needs attention weights, set it to 0",
+                "is set but model.decoder.attention is null; it needs attention weights, set it to 0",
             )
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:
             yield (
@@ -251,7 +253,7 @@ def from_hydra(schema: type[T], *composed: Any, prefix: str = "") -> T:
         # Plain containers, because a node that Hydra made of a dataclass would add the keys of `+key=value` unchecked.
         layers = [layer if OmegaConf.is_config(layer) else OmegaConf.create(layer) for layer in composed]
         plain = [OmegaConf.to_container(layer) for layer in layers]
-        merged = OmegaConf.merge(defaults(schema), *plain)
+        merged = OmegaConf.merge(with_kinds(schema, plain, prefix), *plain)
         config = OmegaConf.to_object(merged)
         if any("${" in text for layer in plain for text in texts_in(layer)):
             OmegaConf.structured(config)  # checks resolved references against the type of their key
@@ -279,6 +281,34 @@ def defaults(schema: type) -> DictConfig:
     return DEFAULTS[schema]
 
 
+def with_kinds(schema: type, layers: list[Any], prefix: str = "") -> DictConfig:
+    """Return the default values of a schema with the encoder and decoder of the kinds that the layers name.
+
+    Raises:
+        UserError: there is no such kind, or a layer has a key that the kind lacks.
+    """
+    tree = defaults(schema)
+    for path, kinds in side_paths(schema).items():
+        given = [side for layer in layers if isinstance(side := value_at(layer, path), dict)]
+        kind = next((side["kind"] for side in reversed(given) if side.get("kind", "???") != "???"), None)
+        if kind is None:
+            kind = OmegaConf.select(tree, path).kind
+        if not isinstance(kind, str) or kind not in kinds:
+            noun, name = path.rpartition(".")[2], first_line(str(kind))[:80]
+            raise UserError(
+                f"{prefix}{path}.kind is {name}; allowed: {', '.join(kinds)}. For another one import the module that "
+                f"calls nmt.register_{noun}({name!r}, ...)"
+            )
+        allowed = kinds[kind].__dataclass_fields__
+        if unknown := [str(key) for side in given for key in side if key not in allowed]:
+            key = first_line(f"{prefix}{path}.{unknown[0]}")
+            raise UserError(f"{key} is not a key of the kind {kind}; allowed: {', '.join(allowed)}")
+        if kind != OmegaConf.select(tree, path).kind:
+            tree = copy.deepcopy(tree)
+            OmegaConf.update(tree, path, OmegaConf.structured(kinds[kind]), merge=False)
+    return tree
+
+
 def save_config(config: Any, path: Path) -> None:
     """Write the configuration as YAML."""
     path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
@@ -301,6 +331,8 @@ def load_config(schema: type[T], path: Path, overrides: Mapping[str, Any] | None
         if not isinstance(loaded, DictConfig):
             raise TypeError("it holds a list; a configuration file holds keys: write key: value")
         restore_text(schema, loaded, text)
+        if "model.encoder" in side_paths(schema) and isinstance(loaded.get("model"), DictConfig):
+            loaded["model"] = with_sides(loaded["model"])
         for key, value in (overrides or {}).items():
             OmegaConf.update(loaded, key, value, force_add=True)
     except FileNotFoundError:

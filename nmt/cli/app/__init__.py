@@ -23,6 +23,7 @@ from nmt.cli.app.hydra_errors import explain
 from nmt.cli.app.hydra_guard import install, options_first, refuse_pickles
 from nmt.cli.app.streams import OUTPUT, drop_output, flush_output, prepare_streams
 from nmt.config import (
+    CELLS,
     BenchmarkConfig,
     CompareConfig,
     Config,
@@ -32,11 +33,13 @@ from nmt.config import (
     EvaluateConfig,
     PrepareConfig,
     QuestionsConfig,
+    RecurrentEncoderConfig,
     ReportConfig,
     ScoreConfig,
     SweepCommandConfig,
     TranslateConfig,
     conf_dir,
+    side_paths,
     user_path,
 )
 from nmt.console import escape_control_characters
@@ -95,9 +98,18 @@ def run(name: str, command: Callable[[DictConfig], None], alone: bool = True) ->
 
 
 def register_schemas() -> None:
-    """Put the schema of each command into Hydra's store."""
+    """Put the schema of each command, and each encoder and decoder as a file of its group, into Hydra's store."""
+    store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+        node = OmegaConf.structured(schema)
+        for path in side_paths(schema):
+            OmegaConf.update(node, path, "???")  # the group decides the type
+        store.store(name=f"{name}_schema", node=node)
+    for path, kinds in side_paths(Config).items():
+        for kind, side in kinds.items():
+            store.store(group=path.replace(".", "/"), name=kind, node=side)
+    for cell in CELLS.names:
+        store.store(group="model/encoder", name=cell, node=RecurrentEncoderConfig(cell=cell))
 
 
 class MultirunJobs:

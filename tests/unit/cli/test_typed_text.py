@@ -81,7 +81,7 @@ def test_the_items_of_text_lists_and_mappings_are_text() -> None:
 def test_numbers_and_null_stay_what_they_are() -> None:
     assert parsed("train", "train.max_steps=1_000") == 1000
     assert parsed("train", "optim.learning_rate=12e-3") == 0.012
-    assert parsed("train", "model.bidirectional=true") is True
+    assert parsed("train", "model.encoder.bidirectional=true") is True
     assert parsed("train", "data.phrasebook.train=5") == 5
     assert parsed("evaluate", "search.alpha=1.20") == 1.2
     assert parsed("train", "optim.betas=[0.9, 0.98]") == [0.9, 0.98]

@@ -150,7 +150,7 @@ DEVIATIONS = {
     "optim/adam": {},
     "optim/adamw": {"kind": "adamw", "weight_decay": 0.01},
     "optim/sgd": {"kind": "sgd", "learning_rate": 1.0, "schedule": "plateau", "warmup_steps": 0, "clip_norm": 5.0},
-    "model/lstm": {"decoder_layers": 2, "attention": "general"},
+    "model/lstm": {"decoder": {"layers": 2, "attention": "general"}},
 }
 """Values of the files that show the settings people change, where they differ from the typed defaults on purpose."""
 

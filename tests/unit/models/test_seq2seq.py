@@ -3,9 +3,10 @@
 import pytest
 import torch
 from family import assert_gradients_are_finite_differences, loss
+from shapes import model_config
 from torch import Tensor
 
-from nmt.config import Architecture, AttentionKind, ModelConfig, PositionKind, Tying
+from nmt.config import AttentionKind, PositionKind, Tying
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch, make_batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -21,12 +22,12 @@ MODELS = pytest.mark.parametrize(
         pytest.param({"attention": None, "decoder_layers": 2}, id="no attention"),
         pytest.param({"attention": AttentionKind.multi_head_additive}, id="multi-head"),
         pytest.param({"attention": AttentionKind.coverage}, id="coverage"),
-        pytest.param({"architecture": Architecture.transformer}, id="transformer"),
+        pytest.param({"kind": "transformer"}, id="transformer"),
         pytest.param(
-            {"architecture": Architecture.transformer, "pre_norm": True, "positions": PositionKind.learned},
+            {"kind": "transformer", "pre_norm": True, "positions": PositionKind.learned},
             id="transformer, pre-norm, learned positions",
         ),
-        pytest.param({"architecture": Architecture.convolutional, "encoder_layers": 2}, id="convolutional"),
+        pytest.param({"kind": "convolutional", "encoder_layers": 2}, id="convolutional"),
     ],
 )
 
@@ -34,7 +35,7 @@ MODELS = pytest.mark.parametrize(
 def build(src_size: int = 20, tgt_size: int = 20, seed: int = 0, **settings: object) -> Seq2Seq:
     torch.manual_seed(seed)
     small: dict[str, object] = {"embed_size": 6, "hidden_size": 8, "dropout": 0.0, "heads": 2, "feed_forward_size": 16}
-    return build_model(ModelConfig(**{**small, **settings}), Vocabulary(src_size, tgt_size, PAD_ID, BOS_ID))
+    return build_model(model_config(**{**small, **settings}), Vocabulary(src_size, tgt_size, PAD_ID, BOS_ID))
 
 
 def logits(model: Seq2Seq, batch: Batch) -> Tensor:
