@@ -45,11 +45,7 @@ class RecurrentEncoderConfig(RecurrentSide, EncoderConfig):
         if not 1 <= self.layers <= 100:  # reported by `problems`
             return
         if self.bidirectional and self.direction_size is None and hidden_size % 2:
-            yield (
-                "direction_size",
-                f"is null but hidden_size is {hidden_size}; allowed: an even hidden_size, of which each direction "
-                "gets half, or a number",
-            )
+            yield "hidden_size", f"is {hidden_size}; allowed: even numbers, because each direction gets half"
         both, widths = self.layer_widths(hidden_size)
         seam = both.count(True) + 1  # first unidirectional layer
         if self.residual_from is not None and self.residual_from <= seam <= self.layers and widths[0] != widths[-1]:
@@ -58,6 +54,10 @@ class RecurrentEncoderConfig(RecurrentSide, EncoderConfig):
                 f"is {self.residual_from}; allowed: null, or above {seam}, "
                 f"where layers of width {widths[0]} and {hidden_size} meet",
             )
+
+    def matrices(self, embed_size: int, hidden_size: int) -> list[int]:
+        both, widths = self.layer_widths(hidden_size)
+        return super().matrices(embed_size, max(w // (1 + two) for two, w in zip(both, widths, strict=True)))
 
     def layer_widths(self, hidden_size: int) -> tuple[list[bool], list[int]]:
         """Return, per layer from the bottom, whether it is bidirectional and the width of its output."""

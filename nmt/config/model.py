@@ -52,9 +52,13 @@ class ModelConfig:
             yield from number(self, name, 1, 1 << 16)
         for name in ("dropout", "word_dropout"):
             yield from number(self, name, 0, 0.95)
-        for side in ("encoder", "decoder"):
-            for key, sentence in getattr(self, side).size_problems(self.embed_size, self.hidden_size):
-                yield f"{side}.{key}", sentence
+        sizes = {"embed_size": self.embed_size, "hidden_size": self.hidden_size}
+        found = [
+            (key if key in sizes else f"{side}.{key}", sentence)
+            for side, config in (("encoder", self.encoder), ("decoder", self.decoder))
+            for key, sentence in config.size_problems(**sizes)
+        ]
+        yield from dict.fromkeys(found)  # both sides can report the same size
         if not self.decoder.attends and not isinstance(self.encoder, RecurrentEncoderConfig):
             yield (
                 "decoder.attention",

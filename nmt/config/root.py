@@ -301,8 +301,11 @@ def with_kinds(schema: type, layers: list[Any], prefix: str = "") -> DictConfig:
             )
         allowed = kinds[kind].__dataclass_fields__
         if unknown := [str(key) for side in given for key in side if key not in allowed]:
-            key = first_line(f"{prefix}{path}.{unknown[0]}")
-            raise UserError(f"{key} is not a key of the kind {kind}; allowed: {', '.join(allowed)}")
+            key, group = first_line(f"{prefix}{path}.{unknown[0]}"), path.replace(".", "/")
+            raise UserError(
+                f"{key} is not a key of the kind {kind}; choose a kind as {group}=NAME, or of these keys: "
+                f"{', '.join(allowed)}"
+            )
         if kind != OmegaConf.select(tree, path).kind:
             tree = copy.deepcopy(tree)
             OmegaConf.update(tree, path, OmegaConf.structured(kinds[kind]), merge=False)

@@ -66,8 +66,12 @@ class SideConfig:
                 yield from number(self, name, 1, 1 << 20)
 
     def size_problems(self, embed_size: int, hidden_size: int) -> Problems:
-        """Yield the problems of this side with the sizes of the model."""
+        """Yield the problems of this side with the sizes of the model; they name a key of the side or a size."""
         yield from ()
+
+    def matrices(self, embed_size: int, hidden_size: int) -> list[int]:
+        """Return numbers of values of some of the largest matrices, from which a model's size is bounded below."""
+        return []
 
 
 @dataclass
@@ -102,6 +106,9 @@ class RecurrentSide(SideConfig):
         if self.zoneout_c > 0 and not has_c(self.cell):
             yield "zoneout_c", f"is {self.zoneout_c} but the cell {self.cell} has no c; allowed: 0, use zoneout_h"
 
+    def matrices(self, embed_size: int, hidden_size: int) -> list[int]:
+        return [embed_size * hidden_size, hidden_size**2 * (self.cell not in ELEMENTWISE_CELLS)]
+
 
 @dataclass
 class TransformerSide(SideConfig):
@@ -121,7 +128,11 @@ class TransformerSide(SideConfig):
     def size_problems(self, embed_size: int, hidden_size: int) -> Problems:
         yield from heads_problems(self, "embed_size", embed_size)
         if self.positions == PositionKind.sinusoidal and embed_size % 2:
-            yield "positions", f"is sinusoidal but embed_size is {embed_size}; give an even embed_size, or learned"
+            yield "embed_size", f"is {embed_size}; allowed: even numbers with sinusoidal positions"
+
+    def matrices(self, embed_size: int, hidden_size: int) -> list[int]:
+        positions = self.max_positions * (self.positions == PositionKind.learned)
+        return [embed_size * size for size in (embed_size, self.feed_forward_size, positions)]
 
 
 @dataclass
@@ -137,6 +148,9 @@ class ConvolutionalSide(SideConfig):
         yield from super().problems()
         if self.kernel_width % 2 == 0:
             yield "kernel_width", f"is {self.kernel_width}; allowed: odd numbers"
+
+    def matrices(self, embed_size: int, hidden_size: int) -> list[int]:
+        return [embed_size * hidden_size, embed_size * self.max_positions, self.kernel_width * hidden_size**2]
 
 
 def has_recurrent_matrix(cell: str) -> bool:

@@ -28,8 +28,8 @@ ADDITIVE, DOT = {"attention": AttentionKind.multi_head_additive}, {"attention": 
             [f"{side}.heads is 3; allowed: divisors of embed_size, 256" for side in ("encoder", "decoder")],
         ),
         (
-            {"encoder": "transformer", "embed_size": 9, "heads": 3},
-            ["encoder.positions is sinusoidal but embed_size is 9; give an even embed_size"],
+            {**TRANSFORMER, "embed_size": 9, "heads": 3},
+            ["embed_size is 9; allowed: even numbers with sinusoidal positions"],
         ),
         ({"encoder": "convolutional", "kernel_width": 4}, ["encoder.kernel_width is 4; allowed: odd numbers"]),
         ({"encoder": "convolutional", "kernel_width": -1}, ["encoder.kernel_width is -1; allowed: from 1 to 100"]),
@@ -77,7 +77,7 @@ def test_what_can_be_built_is_not_refused(settings: dict[str, Any]) -> None:
         ({"encoder": {"kind": "none"}}, "encoder.kind is none; allowed: recurrent, transformer, convolutional"),
         ({"encoder": {"kind": ["recurrent"]}}, "encoder.kind is ['recurrent']; allowed: recurrent"),
         ({"decoder": {"kind": "transformer", "attention": "dot"}}, "decoder.attention is not a key of the kind trans"),
-        ({"encoder": {"kind": "recurrent", "heads": 2}}, "encoder.heads is not a key of the kind recurrent; allowed: "),
+        ({"encoder": {"kind": "recurrent", "heads": 2}}, "encoder.heads is not a key of the kind recurrent; "),
         (
             {"decoder": {"kind": "bahdanau", "input_feeding": True}},
             "decoder.input_feeding is not a key of the kind",

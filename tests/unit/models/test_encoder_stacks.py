@@ -150,7 +150,7 @@ def test_outputs_of_a_reversed_source_stand_where_their_words_do() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"hidden_size": 7}, "encoder.direction_size is null but hidden_size is 7; allowed: an even hidden_size"),
+        ({"hidden_size": 7}, "hidden_size is 7; allowed: even numbers"),
         ({"bidirectional_layers": 2}, "encoder.bidirectional_layers is 2; allowed: from 1 to 1"),
         (
             {"bidirectional": False, "direction_size": 4},
