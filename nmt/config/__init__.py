@@ -6,6 +6,7 @@ from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
 from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
 from nmt.config.decoder import (
+    ATTENTIONS,
     DECODERS,
     AttentionKind,
     BahdanauDecoderConfig,
@@ -49,7 +50,7 @@ from nmt.config.root import (
 )
 from nmt.config.score import ScoreConfig
 from nmt.config.search import LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
-from nmt.config.side import CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
+from nmt.config.side import CELLS, CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
 from nmt.config.sweep import (
     ParameterConfig,
     PrunerKind,
@@ -62,6 +63,7 @@ from nmt.config.sweep import (
 from nmt.config.text_keys import child, is_list, is_text, restore_text, type_at
 from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import (
+    OBJECTIVES,
     BatchUnit,
     IntervalUnit,
     Metric,
@@ -72,9 +74,12 @@ from nmt.config.train import (
 )
 
 __all__ = [
+    "ATTENTIONS",
+    "CELLS",
     "DECODERS",
     "ENCODERS",
     "MAX_MINUTES",
+    "OBJECTIVES",
     "AttentionKind",
     "BahdanauDecoderConfig",
     "BatchUnit",

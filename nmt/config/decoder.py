@@ -1,8 +1,9 @@
 """Configuration of the decoder: `model.decoder.*`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from nmt.config.registry import Registry
 from nmt.config.side import ConvolutionalSide, Problems, RecurrentSide, SideConfig, TransformerSide, heads_problems
 
 
@@ -28,6 +29,9 @@ class AttentionKind(StrEnum):
     coverage = "coverage"
 
 
+ATTENTIONS = Registry("attention", AttentionKind)
+
+
 @dataclass
 class DecoderConfig(SideConfig):
     """Decoder of any kind."""
@@ -42,7 +46,7 @@ class DecoderConfig(SideConfig):
 class RecurrentDecoderConfig(RecurrentSide, DecoderConfig):
     """Recurrent decoder. The kinds differ in the attention query and in where the context vector is used."""
 
-    attention: AttentionKind | None = AttentionKind.additive
+    attention: str | None = field(default=AttentionKind.additive, metadata={"registry": ATTENTIONS})
     """Attention to the source; null, with gnmt only: none, so that the bridge is the only path from the source
     (Sutskever et al. 2014)."""
     heads: int = 4
@@ -69,6 +73,7 @@ class RecurrentDecoderConfig(RecurrentSide, DecoderConfig):
 
     def problems(self) -> Problems:
         yield from super().problems()
+        yield from ATTENTIONS.problems(self, "attention")
         if self.attention is not None:
             return
         if not isinstance(self, GnmtDecoderConfig):

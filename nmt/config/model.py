@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from nmt.config.checks import flatten, number
 from nmt.config.decoder import DECODERS, DecoderConfig, GnmtDecoderConfig
 from nmt.config.encoder import ENCODERS, EncoderConfig, RecurrentEncoderConfig
-from nmt.config.side import NOISE, CellKind, RecurrentSide, SideConfig
+from nmt.config.side import NOISE, RecurrentSide, SideConfig
 from nmt.config.text_keys import hints_of
 
 S = TypeVar("S", bound=SideConfig)
@@ -75,7 +75,7 @@ class ModelConfig:
         model: ModelConfig = quiet(self)
         return replace(model, encoder=quiet(self.encoder), decoder=quiet(self.decoder))
 
-    def with_cell(self, cell: CellKind) -> "ModelConfig":
+    def with_cell(self, cell: str) -> "ModelConfig":
         """Return a copy with this cell on each recurrent side."""
         return replace(self, encoder=cell_of(self.encoder, cell), decoder=cell_of(self.decoder, cell))
 
@@ -85,7 +85,7 @@ def quiet(config: Any) -> Any:
     return replace(config, **{key.name: 0.0 for key in fields(config) if key.name in NOISE})
 
 
-def cell_of(side: S, cell: CellKind) -> S:
+def cell_of(side: S, cell: str) -> S:
     """Return a copy of a side with this cell, if it is recurrent."""
     return replace(side, cell=cell) if isinstance(side, RecurrentSide) else side
 

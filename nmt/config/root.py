@@ -294,7 +294,11 @@ def with_kinds(schema: type, layers: list[Any], prefix: str = "") -> DictConfig:
         if kind is None:
             kind = OmegaConf.select(tree, path).kind
         if not isinstance(kind, str) or kind not in kinds:
-            raise UserError(f"{prefix}{path}.kind is {first_line(str(kind))}; allowed: {', '.join(kinds)}")
+            noun, name = path.rpartition(".")[2], first_line(str(kind))[:80]
+            raise UserError(
+                f"{prefix}{path}.kind is {name}; allowed: {', '.join(kinds)}. For another one import the module that "
+                f"calls nmt.register_{noun}({name!r}, ...)"
+            )
         allowed = kinds[kind].__dataclass_fields__
         if unknown := [str(key) for side in given for key in side if key not in allowed]:
             key, group = first_line(f"{prefix}{path}.{unknown[0]}"), path.replace(".", "/")

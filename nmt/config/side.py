@@ -4,11 +4,12 @@ A side of a model is a dataclass with the keys that its kind uses. The sizes of 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
 from nmt.config.checks import number
+from nmt.config.registry import Registry
 
 NOISE = ("dropout", "word_dropout", "zoneout_h", "zoneout_c", "weight_drop", "recurrent_dropout")
 """Probabilities of random regularisation in training; they have no effect in evaluation."""
@@ -34,6 +35,7 @@ ELEMENTWISE_CELLS = (CellKind.ssru, CellKind.sru, CellKind.min_gru, CellKind.min
 """Cells without a recurrent matrix."""
 CELLS_WITHOUT_C = (CellKind.gru, CellKind.rnn, CellKind.reference_gru, CellKind.min_gru, CellKind.min_lstm)
 """Cells whose state is h alone."""
+CELLS = Registry("cell", CellKind)
 
 
 class PositionKind(StrEnum):
@@ -53,7 +55,7 @@ class SideConfig:
     """Number of layers."""
 
     def problems(self) -> Problems:
-        for name in (field.name for field in fields(self)):
+        for name in (key.name for key in fields(self)):
             if name in NOISE:
                 yield from number(self, name, 0, 0.95)
             elif name in ("layers", "kernel_width"):
@@ -76,7 +78,7 @@ class SideConfig:
 class RecurrentSide(SideConfig):
     """Stack of recurrent layers."""
 
-    cell: CellKind = CellKind.lstm
+    cell: str = field(default=CellKind.lstm, metadata={"registry": CELLS})
     """Recurrent cell: lstm, gru, rnn (tanh), or layer_norm_lstm (Ba et al. 2016, normalised per gate). reference_lstm
     and reference_gru compute the same as lstm and gru slowly, gate by gate, for inspection. Without a recurrent matrix:
     ssru (Kim et al. 2019), sru (Lei et al. 2018), min_gru, min_lstm (Feng et al. 2024)."""
@@ -96,11 +98,12 @@ class RecurrentSide(SideConfig):
     def problems(self) -> Problems:
         yield from super().problems()
         yield from number(self, "residual_from", 2)
-        if self.cell in ELEMENTWISE_CELLS:
+        yield from CELLS.problems(self, "cell")
+        if not has_recurrent_matrix(self.cell):
             for name in ("weight_drop", "recurrent_dropout"):
                 if (value := getattr(self, name)) > 0:
                     yield name, f"is {value} but the cell {self.cell} has no recurrent matrix; set it to 0"
-        if self.zoneout_c > 0 and self.cell in CELLS_WITHOUT_C:
+        if self.zoneout_c > 0 and not has_c(self.cell):
             yield "zoneout_c", f"is {self.zoneout_c} but the cell {self.cell} has no c; allowed: 0, use zoneout_h"
 
     def matrices(self, embed_size: int, hidden_size: int) -> list[int]:
@@ -148,6 +151,18 @@ class ConvolutionalSide(SideConfig):
 
     def matrices(self, embed_size: int, hidden_size: int) -> list[int]:
         return [embed_size * hidden_size, embed_size * self.max_positions, self.kernel_width * hidden_size**2]
+
+
+def has_recurrent_matrix(cell: str) -> bool:
+    """Return whether a cell multiplies its previous state by a matrix; True for a name that is not registered."""
+    kind = CELLS.registered.get(cell)
+    return cell not in ELEMENTWISE_CELLS if kind is None else bool(kind.recurrent)
+
+
+def has_c(cell: str) -> bool:
+    """Return whether a cell's state has a c besides h; True for a name that is not registered."""
+    kind = CELLS.registered.get(cell)
+    return cell not in CELLS_WITHOUT_C if kind is None else bool(kind.states > 1)
 
 
 def heads_problems(config: Any, divided: str, width: int) -> Problems:

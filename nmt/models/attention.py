@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nmt.config import AttentionKind, RecurrentDecoderConfig
+from nmt.config import ATTENTIONS, AttentionKind, RecurrentDecoderConfig
 
 
 class AttentionHistory(NamedTuple):
@@ -297,3 +297,6 @@ def build_attention(config: RecurrentDecoderConfig, hidden: int) -> Attention | 
             return MultiHeadDotAttention(hidden, hidden, config.heads)
         case AttentionKind.coverage:
             return CoverageAttention(hidden, attention_size=hidden // 2)
+        case name:
+            registered: Attention = ATTENTIONS.find(name)(config, hidden)
+            return registered

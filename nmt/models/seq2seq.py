@@ -82,6 +82,10 @@ class Seq2Seq(nn.Module):
         state: AnyState = self.decoder.start(encoded, src_mask)
         return state
 
+    def hidden_states(self, src: Tensor, src_mask: Tensor) -> Tensor:
+        """Return the encoder's output for each source token, (S, B, M); undefined at padding."""
+        return self.encoder(src, src_mask).memory
+
     def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """Return the logits (T, B, V) of each next target token, given the tokens before it, (T, B)."""
         return self.project(self.decoder_outputs(src, src_mask, tgt_in))

@@ -23,8 +23,8 @@ from nmt.cli.app.hydra_errors import explain
 from nmt.cli.app.hydra_guard import install, options_first, refuse_pickles
 from nmt.cli.app.streams import OUTPUT, drop_output, flush_output, prepare_streams
 from nmt.config import (
+    CELLS,
     BenchmarkConfig,
-    CellKind,
     CompareConfig,
     Config,
     DiagnoseConfig,
@@ -108,8 +108,8 @@ def register_schemas() -> None:
     for path, kinds in side_paths(Config).items():
         for kind, side in kinds.items():
             store.store(group=path.replace(".", "/"), name=kind, node=side)
-    for cell in CellKind:
-        store.store(group="model/encoder", name=str(cell), node=RecurrentEncoderConfig(cell=cell))
+    for cell in CELLS.names:
+        store.store(group="model/encoder", name=cell, node=RecurrentEncoderConfig(cell=cell))
 
 
 class MultirunJobs:

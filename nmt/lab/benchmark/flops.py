@@ -6,7 +6,6 @@ from nmt.config import (
     AttentionKind,
     BahdanauDecoderConfig,
     BridgeKind,
-    CellKind,
     ConditionalDecoderConfig,
     ConvolutionalDecoderConfig,
     ConvolutionalEncoderConfig,
@@ -97,11 +96,13 @@ def forward_flops(model: ModelConfig, words: int, work: Work) -> int:
     return flops + 2 * e * words * work.tgt_tokens
 
 
-def layer_flops(cell: CellKind, reads: int, width: int) -> int:
+def layer_flops(cell: str, reads: int, width: int) -> int:
     """Return the operations per step of a layer of width W with G gates and inputs of size I: 2 G W (I + W)."""
     kind = cell_type(cell)
     if issubclass(kind, ElementwiseLayer):
         return 2 * kind.products * width * reads
+    if not hasattr(kind, "gates"):  # a registered cell
+        raise UserError(f"the cell {cell} has no attribute `gates` to count its operations by; add it")
     return 2 * kind.gates * width * (reads + width)
 
 

@@ -13,7 +13,7 @@ from nmt.models.encoders.recurrent import words_reversed
 from nmt.models.layers.cells import ReferenceGRU, ReferenceLSTM
 from nmt.models.layers.recurrent import reverse_within_length
 
-REFERENCES = {
+REFERENCES: dict[str, CellKind] = {
     CellKind.lstm: CellKind.reference_lstm,
     CellKind.reference_lstm: CellKind.reference_lstm,
     CellKind.gru: CellKind.reference_gru,
