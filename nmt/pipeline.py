@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, from_hydra
+from nmt.config import Config, TokenizerType, from_hydra
 from nmt.data import UNK_ID, PairStore, Prepared, check_sampling, prepare, ready_tokenizers
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
@@ -229,8 +229,12 @@ def create_run(run: RunDirectory, config: Config) -> Prepared:
     prepared = prepare(config.data, given)
     if given:
         files = config.data.tokenizer.files
-        origin = f"train.init_from={base}" if base else f"the ready tokenizer {' and '.join(sorted(set(files.values())))}"
-        check_unknown(prepared.store("train"), origin, "init_from" if base else "it", config.train.max_unknown)
+        origin = (
+            f"train.init_from={base}" if base else f"the ready tokenizer {' and '.join(sorted(set(files.values())))}"
+        )
+        words = base is None and config.data.tokenizer.type == TokenizerType.word  # rare words are unknown by design
+        max_share = 1.0 if words else config.train.max_unknown
+        check_unknown(prepared.store("train"), origin, "init_from" if base else "it", max_share)
     run.create(config, prepared)
     return prepared
 
@@ -259,8 +263,8 @@ def check_unknown(pairs: PairStore, origin: str, given: str, max_share: float) -
         if share > max_share:
             raise UserError(
                 f"{origin}: {share:.1%} of the pieces of the {name} text are unknown to its vocabulary "
-                f"(train.max_unknown={max_share:g}); train without {given}, which makes a vocabulary of this corpus, or remove "
-                "the lines in other scripts"
+                f"(train.max_unknown={max_share:g}); train without {given}, which makes a vocabulary of this corpus, "
+                "or remove the lines in other scripts"
             )
         if unknown:
             log.warning("%s: %.2f %% of the pieces of the %s text are unknown", origin, 100 * share, name)

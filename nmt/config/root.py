@@ -119,7 +119,6 @@ class Config:
                 "is three_way, which needs data.tokenizer.joint=true; use two_way, or a joint vocabulary",
             )
 
-
     def sampling_problems(self) -> Iterator[tuple[str, str]]:
         """Yield the problems of subword sampling with a tokenizer that this run trains."""
         tokenizer, strength = self.data.tokenizer, self.train.subword_sampling
@@ -128,8 +127,8 @@ class Config:
         if tokenizer.type not in (TokenizerType.unigram, TokenizerType.bpe):
             yield (
                 "train.subword_sampling",
-                f"does not support data.tokenizer.type={tokenizer.type}, which has one segmentation; set it to null, or use "
-                "unigram or bpe",
+                f"does not support data.tokenizer.type={tokenizer.type}, which has one segmentation; set it to null, "
+                "or use unigram or bpe",
             )
         if tokenizer.type == TokenizerType.bpe and strength > 1:
             yield "train.subword_sampling", f"is {strength}; allowed with bpe: from 0 to 1"

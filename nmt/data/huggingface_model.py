@@ -1,4 +1,4 @@
-"""Tokenizers of Hugging Face's package `tokenizers`, from their JSON. The only file that imports it, when one is used."""
+"""Tokenizers of Hugging Face's package `tokenizers`, from their JSON. The only file that imports it, if one is used."""
 
 import json
 import os
@@ -9,7 +9,9 @@ from typing import Any
 from nmt.data.piece_model import SPACE, spell_bytes
 from nmt.errors import UserError
 
-ROLES = re.compile(r"<pad>|<unk>|<s>|</s>|<mask>|<bos>|<eos>|<cls>|<sep>|<\|endoftext\|>|\[(PAD|UNK|CLS|SEP|MASK|BOS|EOS)\]")
+ROLES = re.compile(
+    r"<pad>|<unk>|<s>|</s>|<mask>|<bos>|<eos>|<cls>|<sep>|<\|endoftext\|>|\[(PAD|UNK|CLS|SEP|MASK|BOS|EOS)\]"
+)
 """Special tokens that a model has beside its text. Other added tokens are symbols of the text."""
 BYTE_PIECE = re.compile("<0x([0-9A-Fa-f]{2})>")
 MAX_REPLACEMENT = 64
@@ -126,7 +128,9 @@ def check_settings(model: bytes, source: str) -> dict[str, Any]:
         for rule in rules(settings.get(part)):
             written = [rule[key] for key in ("content", "prepend", "replacement") if isinstance(rule.get(key), str)]
             if max(map(len, written), default=0) > MAX_REPLACEMENT:
-                raise UserError(f"{source} writes more than {MAX_REPLACEMENT} characters for one; use another tokenizer")
+                raise UserError(
+                    f"{source} writes more than {MAX_REPLACEMENT} characters for one; use another tokenizer"
+                )
     return settings
 
 

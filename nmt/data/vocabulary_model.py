@@ -36,7 +36,9 @@ class VocabularyModel:
         """
         try:
             self.type = TokenizerType(content["type"])
-            self.symbols, units, self.byte_fallback = (content[key] for key in ("user_symbols", "units", "byte_fallback"))
+            self.symbols, units, self.byte_fallback = (
+                content[key] for key in ("user_symbols", "units", "byte_fallback")
+            )
             names = [*self.symbols, *units]
             whole = all(isinstance(name, str) and name and not set(name) & {" ", "\n"} for name in names)
             self.content = content
@@ -46,7 +48,7 @@ class VocabularyModel:
             raise UserError(f"{source} is not a vocabulary of words or characters, or it is damaged") from None
         self.bytes = EOS_ID + 1 + len(self.symbols) if self.byte_fallback else None
         """Id of byte 0."""
-        self.names = [*SPECIALS, *self.symbols, *(BYTES if self.byte_fallback else ()), *units]
+        self.names: list[str] = [*SPECIALS, *self.symbols, *(BYTES if self.byte_fallback else ()), *units]
         self.ids = {name: at for at, name in enumerate(self.names) if at > EOS_ID and not self.is_byte(at)}
         self.kept = range(EOS_ID + 1, len(self.names))
         self.unk_id: int | None = UNK_ID
@@ -87,7 +89,6 @@ class VocabularyModel:
         if self.bytes is not None and self.is_byte(piece):
             return spell_bytes(bytes([piece - self.bytes]))
         return self.names[piece]
-
 
     def with_symbols(self, symbols: Sequence[str], source: str) -> bytes:
         """Return the vocabulary with further user symbols after the others, in place of equal words."""
@@ -150,14 +151,18 @@ def read_list(content: bytes, config: TokenizerConfig, source: str) -> bytes:
     try:
         lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
-        raise UserError(f"{source} is not UTF-8 text; type={config.type} needs one {NAMES[config.type]} per line") from None
+        raise UserError(
+            f"{source} is not UTF-8 text; type={config.type} needs one {NAMES[config.type]} per line"
+        ) from None
     units = [SPACE] if config.type == TokenizerType.char or config.user_symbols else []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         listed = LISTED.fullmatch(line)
         unit = normalise(listed[1].removeprefix(SPACE) or SPACE) if listed else ""
-        if listed is None or (config.type == TokenizerType.char and len(listed[1]) > 1 and listed[1] not in LISTED_SPECIALS):
+        if listed is None or (
+            config.type == TokenizerType.char and len(listed[1]) > 1 and listed[1] not in LISTED_SPECIALS
+        ):
             raise UserError(f"{source}, line {number} is not one {NAMES[config.type]}; give one per line")
         if listed[1] not in LISTED_SPECIALS and listed[1] not in config.user_symbols:
             units.append(SPACE + unit if config.type == TokenizerType.word else unit or SPACE)

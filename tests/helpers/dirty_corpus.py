@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nmt import phrasebook
-from nmt.config import DataConfig, TokenizerType, TextFiles, TokenizerConfig
+from nmt.config import DataConfig, TextFiles, TokenizerConfig, TokenizerType
 
 PAIRS = [(pair.en, pair.de) for pair in phrasebook.pairs(90, seed=7)]
 # Near and distant duplicates, pairs of the held-out sets, empty sides, and text that normalisation changes.

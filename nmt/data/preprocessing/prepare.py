@@ -157,9 +157,7 @@ def corpus_key(
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_corpus(
-    config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer]
-) -> None:
+def write_corpus(config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer]) -> None:
     """Write a prepared corpus: split into shards, clean, find duplicates, train the tokenizer, encode, report.
 
     `folder` is empty, or contains the finished parts of an interrupted preparation.

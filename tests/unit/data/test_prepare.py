@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nmt import phrasebook
-from nmt.config import DataConfig, PhrasebookConfig, TokenizerType, TextFiles, TokenizerConfig
+from nmt.config import DataConfig, PhrasebookConfig, TextFiles, TokenizerConfig, TokenizerType
 from nmt.config.data import CleaningConfig
 from nmt.data import Prepared, normalise, prepare
 from nmt.errors import UserError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nmt import phrasebook
-from nmt.config import BatchUnit, TokenizerType, TokenizerConfig
+from nmt.config import BatchUnit, TokenizerConfig, TokenizerType
 from nmt.data import UNK_ID, PairStore, Tokenizer, TrainingBatches, build_sampling
 from nmt.data.subword_sampling import BPEDropout, SubwordSampling, UnigramSampler, WordSampler, resample, uniforms
 from nmt.data.tokenizer import train_tokenizer

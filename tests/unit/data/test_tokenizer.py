@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt import phrasebook
-from nmt.config import TokenizerType, TokenizerConfig
+from nmt.config import TokenizerConfig, TokenizerType
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, normalise, prepare
 from nmt.data.sentencepiece_model import check_character_map, read_fields
 from nmt.data.tokenizer import train_tokenizer
@@ -117,7 +117,9 @@ def test_a_vocabulary_too_large_is_refused_with_the_most_it_can_be(kind: Tokeniz
 
 
 @each_kind
-def test_without_a_hard_limit_a_corpus_gets_all_the_pieces_it_has_and_no_other_ones_below_it(kind: TokenizerType) -> None:
+def test_without_a_hard_limit_a_corpus_gets_all_the_pieces_it_has_and_no_other_ones_below_it(
+    kind: TokenizerType,
+) -> None:
     largest = suggested_size(refusal(kind, 50_000))
     for size, actual in ((SIZE, SIZE), (largest, largest), (50_000, largest)):
         soft = train_tokenizer(TEXT, TokenizerConfig(type=kind, vocab_size=size, hard_vocab_limit=False))
