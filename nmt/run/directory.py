@@ -1,7 +1,7 @@
 """Run directory, which holds everything needed to use the run on another machine.
 
 config.yaml  run.json       composed configuration; record of every start
-tokenizer/   data/          both tokenizers in the format of their kind; validation and test text, and counts of their words
+tokenizer/   data/          both tokenizers in their formats; validation and test text, and counts of their words
 checkpoints/ metrics.jsonl  last and best checkpoint; one line per set of metrics
 scores/ plots/ wandb/ train.log
 report.html   model_card.md  written by `report`, which overwrites them
