@@ -116,7 +116,7 @@ def test_the_doctor_reads_ready_tokenizers_and_knows_symbols(tmp_path: Path) -> 
     sentencepiece_file(tmp_path / "ready")
     folder = tmp_path / "corpus"
     folder.mkdir()
-    for name, lines in (("train", TEXT), ("valid", TEXT[-40:])):
+    for name, lines in (("train", TEXT), ("valid", TEXT[-40:]), ("test", TEXT[-80:-40])):
         (folder / f"{name}.en").write_text("".join(f"<BT> {line}\n" for line in lines[::2]))
         (folder / f"{name}.de").write_text("".join(f"{line}\n" for line in lines[1::2]))
     corpus = ("data=files", "data.root=corpus", "data.src_lang=en", "data.tgt_lang=de", "overfit_steps=0")
