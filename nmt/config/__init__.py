@@ -4,7 +4,7 @@ from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
 from nmt.config.checks import flatten
 from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
-from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
+from nmt.config.data import DataConfig, PhrasebookConfig, TextFiles, TokenizerConfig, TokenizerType
 from nmt.config.decoder import (
     ATTENTIONS,
     DECODERS,
@@ -141,11 +141,11 @@ __all__ = [
     "SearchKind",
     "SentenceMetric",
     "SideConfig",
-    "SubwordType",
     "SweepCommandConfig",
     "SweepConfig",
     "TextFiles",
     "TokenizerConfig",
+    "TokenizerType",
     "TrackingConfig",
     "TrackingMode",
     "TrainConfig",

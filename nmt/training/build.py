@@ -145,7 +145,7 @@ def build_batches(
     pairs, train = prepared.store("train"), config.train
     sampling = None
     if train.subword_sampling is not None:
-        sampling = build_sampling(pairs, tokenizers, config.data.tokenizer.type, train.subword_sampling, config.seed)
+        sampling = build_sampling(pairs, tokenizers, train.subword_sampling, config.seed)
     return TrainingBatches(
         pairs,
         train.batch_unit,
