@@ -39,7 +39,8 @@ def explain_key(name: str, text: str, lines: list[str], schema: type) -> str:
         lines: the lines of the error message.
         schema: schema of the command.
     """
-    if re.search(r"not in|Key '", text) and name not in (known := dotted_keys(schema)):
+    known = dotted_keys(schema)
+    if re.search(r"not in|Key '", text) and name not in known:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else "; see --help"
         return f"unknown configuration key {name}{hint}"
@@ -49,6 +50,10 @@ def explain_key(name: str, text: str, lines: list[str], schema: type) -> str:
             f"configuration key {name} takes a list{place}; write [VALUE], also for one value: {name}=[VALUE], or "
             f"{name.rpartition('.')[2]}: [VALUE] in a file"
         )
+    if "Cannot convert 'list' to string" in text:
+        further = f"further_{name}s"
+        remedy = f"give the others as {further}=[VALUE]" if further in known else "run the command once per value"
+        return f"configuration key {name}{place} takes one value, not a list; {remedy}"
     return f"configuration key {name}{place}: {first_detail(lines)}"
 
 

@@ -170,6 +170,7 @@ def test_text_on_the_command_line_reaches_the_command(monkeypatch: pytest.Monkey
         (("data=files", "data.train.src=[門.en,b]"), """quote this value: 'data.train.src=["門.en","b"]'"""),
         (("data=files", "data.train.src=file"), "data.train.src takes a list; write [VALUE]"),
         (("data=files", "data.train={src:file,tgt:file}"), "data.train.src takes a list; write [VALUE]"),
+        (("data.name=[a,b]",), "data.name takes one value, not a list; run the command once per value"),
         (("seed=1", "--unknown"), "unrecognized arguments: --unknown"),
     ],
 )
