@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from nmt.config import DataConfig, SearchConfig
+from nmt.config import DataConfig, SearchConfig, SearchKind
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, pad_source
 from nmt.data.words import join_sentences
 from nmt.decoding.ensemble import TranslationModel
@@ -93,6 +93,7 @@ class Translator:
     ) -> list[list[Candidate]]:
         """Return the n best translations of each line, best first; samples are in the order drawn.
 
+        Except for samples, the translations of a line have different texts, so there may be fewer than n.
         An empty line has one translation, the empty text. A segment for which the model gives no finite score is left
         out of its line, with a warning.
 
@@ -122,7 +123,10 @@ class Translator:
         if lost := results.count([]):
             log.warning("%d segments have no translation, because the model's scores are not finite", lost)
         results = [hypotheses or [Hypothesis([], -math.inf, -math.inf)] for hypotheses in results]
-        return [self.join([results[i] for i in span]) for span in spans]
+        candidates = [self.join([results[i] for i in span]) for span in spans]
+        if self.config.kind == SearchKind.sampling:
+            return candidates
+        return [distinct_texts(of_line)[: self.config.n_best] for of_line in candidates]
 
     def set_n_best(self, n_best: int) -> None:
         """Set the number of translations that are returned for each line."""
@@ -186,7 +190,10 @@ class Translator:
         src, mask = (tensor.to(self.device) for tensor in pad_source(sources))
         symbols = replace(SYMBOLS, blank=self.blank_pieces()) if self.config.min_length else SYMBOLS
         batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints)
-        return run_search(self.model, batch, symbols, self.config, self.utility)
+        config = self.config
+        if config.n_best > 1 and config.kind in (SearchKind.beam, SearchKind.diverse):
+            config = replace(config, n_best=config.max_n_best)  # replacements for hypotheses with the same text
+        return run_search(self.model, batch, symbols, config, self.utility)
 
     def blank_pieces(self) -> tuple[int, ...]:
         """Return the pieces that write only spaces."""
@@ -241,3 +248,11 @@ class Translator:
             )
             for src_pieces, tgt_pieces, of_pair in zip(src_ids, tgt_ids, weights.float(), strict=True)
         ]
+
+
+def distinct_texts(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates without those whose text, written with other pieces, has occurred before."""
+    first: dict[str, Candidate] = {}
+    for candidate in candidates:
+        first.setdefault(candidate.text, candidate)
+    return list(first.values())
