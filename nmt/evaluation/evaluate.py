@@ -101,6 +101,13 @@ def score_translations(
     reference, *others = test.references
     scores = all_scores(hypotheses, reference, config.data.bleu_tokenize, others, test.labels)
     model_scores, unknown = perplexities(translator, test.src, reference, test.labels, config.data.bleu_tokenize)
+    if unknown:
+        log.warning(
+            "%s: %d pieces of the references are not in the vocabulary of the run, so perplexity is too low; the "
+            "other scores use the references as written",
+            test.name,
+            unknown,
+        )
     scores |= model_scores
     if comet is not None:
         scores["comet"] = comet_score(comet, test, hypotheses)

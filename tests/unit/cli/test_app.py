@@ -1,7 +1,9 @@
 """Tests of the entry of the commands: errors, multiruns and streams, with the work of the command replaced."""
 
+import errno
 import io
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -121,6 +123,22 @@ def test_a_full_disk_behind_standard_output_is_one_line_of_error(
     assert capsys.readouterr().err == (
         "nmt: standard output: No space left on device; redirect it to a file that can be written\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.ENOSPC, "free space on its disk"), (errno.EDQUOT, "free space"), (errno.EACCES, "its permissions")],
+)
+def test_the_remedy_for_a_file_depends_on_the_error(
+    number: int, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(cfg: DictConfig) -> None:
+        raise OSError(number, os.strerror(number), "translations.part")
+
+    assert run(monkeypatch, work) == 2
+    (line,) = capsys.readouterr().err.strip().split("\n")
+    assert line.startswith(f"nmt: translations.part: {os.strerror(number)}; ")
+    assert remedy in line
 
 
 @pytest.mark.parametrize(
