@@ -123,10 +123,7 @@ class Translator:
         if lost := results.count([]):
             log.warning("%d segments have no translation, because the model's scores are not finite", lost)
         results = [hypotheses or [Hypothesis([], -math.inf, -math.inf)] for hypotheses in results]
-        candidates = [self.join([results[i] for i in span]) for span in spans]
-        if self.config.kind == SearchKind.sampling:
-            return candidates
-        return [distinct_texts(of_line)[: self.config.n_best] for of_line in candidates]
+        return [self.join([results[i] for i in span]) for span in spans]
 
     def set_n_best(self, n_best: int) -> None:
         """Set the number of translations that are returned for each line."""
@@ -191,9 +188,18 @@ class Translator:
         symbols = replace(SYMBOLS, blank=self.blank_pieces()) if self.config.min_length else SYMBOLS
         batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints)
         config = self.config
-        if config.n_best > 1 and config.kind in (SearchKind.beam, SearchKind.diverse):
-            config = replace(config, n_best=config.max_n_best)  # replacements for hypotheses with the same text
-        return run_search(self.model, batch, symbols, config, self.utility)
+        if config.n_best == 1 or config.kind not in (SearchKind.beam, SearchKind.diverse):
+            return run_search(self.model, batch, symbols, config, self.utility)
+        whole_beam = replace(config, n_best=config.max_n_best)  # replacements for hypotheses with the same text
+        found = run_search(self.model, batch, symbols, whole_beam, self.utility)
+        return [self.distinct_texts(hypotheses)[: config.n_best] for hypotheses in found]
+
+    def distinct_texts(self, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+        """Return the hypotheses without those whose text, written with other pieces, has occurred before."""
+        first: dict[str, Hypothesis] = {}
+        for hypothesis in hypotheses:
+            first.setdefault(self.text_of(hypothesis.tokens), hypothesis)
+        return list(first.values())
 
     def blank_pieces(self) -> tuple[int, ...]:
         """Return the pieces that write only spaces."""
@@ -248,11 +254,3 @@ class Translator:
             )
             for src_pieces, tgt_pieces, of_pair in zip(src_ids, tgt_ids, weights.float(), strict=True)
         ]
-
-
-def distinct_texts(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates without those whose text, written with other pieces, has occurred before."""
-    first: dict[str, Candidate] = {}
-    for candidate in candidates:
-        first.setdefault(candidate.text, candidate)
-    return list(first.values())
