@@ -25,17 +25,26 @@ class JsonLines:
         self.pending = ""
         """Lines that could not be written yet."""
 
-    def rewind(self, step: int) -> None:
-        """Delete the lines of later steps and an incomplete last line; training continues after this step."""
+    def rewind(self, step: int) -> int:
+        """Delete the lines of later steps and an incomplete last line; training continues after this step.
+
+        Returns:
+            the last step of the file before, or `step` if there was no later one.
+        """
+        last = step
         if not self.path.exists():
-            return
+            return last
         temporary = self.path.with_suffix(".tmp")
         with self.path.open("rb") as lines, temporary.open("wb") as kept:
             while line := lines.readline(MAX_LINE_BYTES):
                 with suppress(ValueError, KeyError, TypeError, RecursionError):
-                    if json.loads(line)["step"] <= step:
+                    at = json.loads(line)["step"]
+                    if isinstance(at, int):
+                        last = max(last, at)
+                    if at <= step:
                         kept.write(line.removesuffix(b"\n") + b"\n")
         os.replace(temporary, self.path)
+        return last
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append a line. If that fails, as on a full disk, the line is written with a later one."""
@@ -135,8 +144,15 @@ class Tracker:
         self.lines.flush()
 
     def rewind(self, step: int) -> None:
-        """Delete the metrics of later steps."""
-        self.lines.rewind(step)
+        """Delete the metrics of later steps; wandb cannot delete its own, and a message says so."""
+        last = self.lines.rewind(step)
+        if last > step and self.wandb is not None:
+            log.warning(
+                "wandb keeps its values of steps %d to %d from before and ignores new ones; metrics.jsonl has the new "
+                "ones. For a wandb run of its own, delete wandb_id in the run directory before continuing",
+                step + 1,
+                last,
+            )
 
     def close(self) -> None:
         if self.wandb is not None:

@@ -167,7 +167,8 @@ def test_a_file_is_translated_to_a_file_and_none_is_overwritten(run: Path, tmp_p
 def test_n_best_come_with_scores_best_first(run: Path, tmp_path: Path) -> None:
     output, _ = call("translate", f"run={run}", "search.n_best=3", cwd=tmp_path, given="The hotel is old.\n")
     rows = [line.split("\t") for line in output.strip("\n").split("\n")]
-    assert [row[0] for row in rows] == ["0", "0", "0"]
+    assert {row[0] for row in rows} == {"0"}
+    assert 1 < len({row[2] for row in rows}) == len(rows) <= 3
     scores = [float(row[1]) for row in rows]
     assert scores == sorted(scores, reverse=True)
 

@@ -178,7 +178,10 @@ def test_an_experiment_beats_the_groups_and_the_command_line_beats_both() -> Non
     assert wider == dataclasses.replace(small, embed_size=64)
 
 
-@pytest.mark.parametrize("corpus", ["files", "multi30k", "multi30k_tok", "tatoeba"])
+DOWNLOADS = sorted(path.stem for path in CONF.glob("data/*.yaml") if "download" in yaml.safe_load(YAML[path]))
+
+
+@pytest.mark.parametrize("corpus", ["files", "tatoeba", *DOWNLOADS])
 def test_the_other_direction_of_a_corpus_swaps_its_files(corpus: str) -> None:
     forth = checked("prepare", f"data={corpus}").data
     languages = (f"data.src_lang={forth.tgt_lang}", f"data.tgt_lang={forth.src_lang}")
@@ -189,7 +192,7 @@ def test_the_other_direction_of_a_corpus_swaps_its_files(corpus: str) -> None:
         assert one.src != one.tgt
 
 
-@pytest.mark.parametrize("corpus", ["multi30k", "multi30k_tok"])
+@pytest.mark.parametrize("corpus", DOWNLOADS)
 def test_a_download_has_the_digest_of_every_file_it_names(corpus: str) -> None:
     data = checked("prepare", f"data={corpus}").data
     named = {path for files in (data.train, data.valid, data.test) for path in [*files.src, *files.tgt]}

@@ -39,7 +39,7 @@ def test_a_line_is_the_step_and_its_numbers(tmp_path: Path) -> None:
 def test_rewinding_drops_the_lines_of_later_steps(tmp_path: Path, step: int, kept: list[int]) -> None:
     lines = written(tmp_path / "metrics.jsonl")
     before = lines.path.read_text(encoding="utf-8")
-    lines.rewind(step)
+    assert lines.rewind(step) == max(step, 6)
     assert steps(lines.path) == kept
     assert before.startswith(lines.path.read_text(encoding="utf-8"))
     assert [file.name for file in tmp_path.iterdir()] == ["metrics.jsonl"]
@@ -143,6 +143,20 @@ def test_wandb_gets_every_number_with_its_step(tmp_path: Path, monkeypatch: pyte
     assert wandb.options["config"] == {"seed": 1}
     assert (wandb.options["project"], wandb.options["group"]) == ("nmt-tests", "unit")
     assert wandb.options["name"] == tmp_path.name
+
+
+def test_a_warning_names_the_steps_whose_new_values_wandb_ignores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake(monkeypatch)
+    use(tmp_path)
+    tracker = Tracker(tmp_path, OFFLINE, {"seed": 1})
+    tracker.rewind(3)
+    assert not caplog.records
+    tracker.rewind(1)
+    (record,) = caplog.records
+    assert "its values of steps 2 to 3" in record.getMessage()
+    assert steps(tmp_path / "metrics.jsonl") == [1]
 
 
 @pytest.mark.parametrize("broken", ["init", "log", "summary", "finish"])

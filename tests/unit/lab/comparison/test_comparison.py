@@ -4,7 +4,7 @@ import json
 import struct
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from statistics import mean, stdev
@@ -179,7 +179,7 @@ def test_systems_are_tested_against_several_references(
     for run, lines in zip(made, (references[1:] + references[:1], references), strict=True):
         scores = all_scores(lines, references, "13a", [others], named.labels)
         made_by = {"seed": 1, "search": {}, "test_set": named.identity()}
-        record = {name: asdict(score) for name, score in scores.items()} | {"made_by": made_by}
+        record = {name: score.record() for name, score in scores.items()} | {"made_by": made_by}
         folder = run.folder("scores")
         (folder / "wmt99.en-de.json").write_text(json.dumps(record), encoding="utf-8")
         (folder / "wmt99.en-de.hyp").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
