@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def command(cfg: DictConfig) -> None:
     config = from_hydra(CompareConfig, cfg)
     folder = None if config.output is None else app.new_path(config.output)
-    systems, test = gather(config.runs, config.split, config.metric, config.testset)
+    systems, test = gather(config.runs, config.split, config.metric, config.testset, config.data)
     comparison = Comparison(systems, test, config.metric)
     differences = comparison.differences(config.sentences) if config.sentences else []
     breakdowns = comparison.breakdowns(config.buckets)

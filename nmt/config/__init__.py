@@ -3,7 +3,17 @@
 from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
 from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
-from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
+from nmt.config.data import (
+    SPLITS,
+    TEST_SET_NAME,
+    CorpusLocation,
+    DataConfig,
+    PhrasebookConfig,
+    SubwordType,
+    TextFiles,
+    TokenizerConfig,
+)
+from nmt.config.described import with_described_tests, with_location
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
@@ -59,6 +69,8 @@ from nmt.config.train import (
 
 __all__ = [
     "MAX_MINUTES",
+    "SPLITS",
+    "TEST_SET_NAME",
     "Architecture",
     "AttentionKind",
     "BatchUnit",
@@ -70,6 +82,7 @@ __all__ = [
     "ClusterConfig",
     "CompareConfig",
     "Config",
+    "CorpusLocation",
     "DataConfig",
     "DecoderKind",
     "DiagnoseConfig",
@@ -133,6 +146,8 @@ __all__ = [
     "save_config",
     "type_at",
     "user_path",
+    "with_described_tests",
+    "with_location",
     "with_search",
     "with_values",
 ]

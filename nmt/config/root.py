@@ -14,7 +14,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from nmt.config.checks import number, one_standard_input, problems_in, texts_in
-from nmt.config.data import DataConfig, SubwordType
+from nmt.config.data import TEST_SET_NAME, CorpusLocation, DataConfig, SubwordType
 from nmt.config.model import NOISE, ModelConfig, Tying
 from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
@@ -138,7 +138,12 @@ class EvaluateConfig:
     ensemble: list[str] = field(default_factory=list)
     """Further runs with the same tokenizers, which form an ensemble with `run`."""
     split: str = "test"
-    """Split to score, valid or test, as stored in the run directory."""
+    """Split to score: valid or test, as stored in the run directory, or a further test set of the corpus by its name in
+    `data.tests`, which is read or downloaded as the training data are."""
+    splits: str | None = None
+    """all: score `test` and every further test set of the corpus; null: score `split`."""
+    data: CorpusLocation = field(default_factory=CorpusLocation)
+    """Location of the corpus's files, for further test sets."""
     src: str | None = None
     """File of source sentences; with `ref` it replaces the split."""
     ref: str | None = None
@@ -161,8 +166,13 @@ class EvaluateConfig:
     """Device, precision and threads."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        if self.split not in ("valid", "test"):
-            yield "split", f"is {self.split!r}; allowed: valid, test, or your own files as src=FILE ref=FILE"
+        yield from test_set_name(self)
+        if self.splits not in (None, "all"):
+            yield "splits", f"is {self.splits!r}; allowed: all; give one set as split=NAME"
+        if self.splits is not None:
+            for key in ("src", "testset", "name"):
+                if getattr(self, key) is not None:
+                    yield "splits", f"is given together with {key}; give one or the other"
         if (self.src is None) != (self.ref is None):
             yield "src", "and ref must be given together; give both or neither"
         if self.further_refs and self.ref is None:
@@ -226,6 +236,12 @@ class TranslateConfig:
                 "and prefixes exclude each other; give one prefix for all lines, or a file with one per line",
             )
         yield from checkpoint_problems(self.checkpoint)
+
+
+def test_set_name(config: Any) -> Iterator[tuple[str, str]]:
+    """Yield a problem unless `config.split` can be the name of a held-out split or of a further test set."""
+    if config.split == "train" or not re.fullmatch(TEST_SET_NAME, config.split):
+        yield "split", f"is {config.split!r}; allowed: valid, test, or the name of a further test set of the corpus"
 
 
 def checkpoint_problems(name: str) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, DataConfig, load_config, save_config, user_path
+from nmt.config import SPLITS, Config, DataConfig, load_config, save_config, user_path
 from nmt.data import Prepared, Tokenizer, locked, read_all, read_for_scoring, read_json, sha256_of, write_json
 from nmt.errors import UserError
 from nmt.run.checkpoint import checksum
@@ -253,9 +253,16 @@ class RunDirectory:
 
 
 def corpus_settings(data: DataConfig) -> dict[str, Any]:
-    """Return the settings that determine the pairs and their order, without locations and ways of preparation."""
-    places = dict.fromkeys(CORPUS_PLACES)
-    return {key: value for key, value in (asdict(data) | places).items() if key not in CORPUS_PREPARATION}
+    """Return the settings that determine the pairs and their order.
+
+    Locations, ways of preparation, further test sets and checksums of unused files are left out.
+    """
+    settings = asdict(data) | dict.fromkeys(CORPUS_PLACES)
+    if data.download is not None:
+        used = set(data.paths(*SPLITS))
+        digests = {path: digest for path, digest in data.download.sha256.items() if path in used}
+        settings["download"] = asdict(data.download) | {"sha256": digests}
+    return {key: value for key, value in settings.items() if key not in (*CORPUS_PREPARATION, "tests")}
 
 
 def identity(config: Config) -> str:
