@@ -55,6 +55,7 @@ from nmt.config.sweep import (
     refusal,
     with_values,
 )
+from nmt.config.table import TableConfig
 from nmt.config.text_keys import child, is_list, is_text, restore_text, type_at
 from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import (
@@ -124,6 +125,7 @@ __all__ = [
     "SubwordType",
     "SweepCommandConfig",
     "SweepConfig",
+    "TableConfig",
     "TextFiles",
     "TokenizerConfig",
     "TrackingConfig",

@@ -49,7 +49,7 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.run = "runs/one"
     if command == "distil":
         cfg.output = "corpus"
-    if command == "compare":
+    if command in ("compare", "table"):
         cfg.runs = ["runs/one"]
     if command == "benchmark":
         cfg.task = "checkpoint"

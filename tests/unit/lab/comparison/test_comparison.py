@@ -14,7 +14,7 @@ import sacrebleu
 from rich.console import Console
 from scored_run import SENTENCES, scored_run, settings
 
-from nmt.cli.compare import with_runs_as_key
+from nmt.cli.app.run_words import with_runs_as_key
 from nmt.config import CellKind, ModelConfig
 from nmt.data.words import split_words
 from nmt.errors import UserError
@@ -189,7 +189,7 @@ def test_systems_are_tested_against_several_references(
         assert cell.mean == pytest.approx(0 if name == "ter" else 100)
     assert "wmt99 set, 24 sentences, 2 references" in str(comparison_tables(comparison, [], []))
     named.references[1][0] = "other"
-    with pytest.raises(UserError, match="has scores of other sentences than testset=wmt99 for en-de; score it again"):
+    with pytest.raises(UserError, match="has scores of other sentences than the test set wmt99; score it again"):
         gather([str(run.path) for run in made], "test", None, "wmt99")
 
 
