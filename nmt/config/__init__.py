@@ -57,7 +57,7 @@ from nmt.config.sweep import (
 )
 from nmt.config.table import TableConfig
 from nmt.config.text_keys import child, is_list, is_text, restore_text, type_at
-from nmt.config.tracking import TrackingConfig, TrackingMode
+from nmt.config.tracking import TrackingBackend, TrackingConfig, TrackingMode
 from nmt.config.train import (
     BatchUnit,
     IntervalUnit,
@@ -128,6 +128,7 @@ __all__ = [
     "TableConfig",
     "TextFiles",
     "TokenizerConfig",
+    "TrackingBackend",
     "TrackingConfig",
     "TrackingMode",
     "TrainConfig",

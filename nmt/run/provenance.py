@@ -25,6 +25,8 @@ LIBRARIES = (
     "numpy",
     "safetensors",
     "wandb",
+    "trackio",
+    "tensorboard",
     "optuna",
 )
 
@@ -51,6 +53,7 @@ def provenance(overrides: list[str]) -> dict[str, Any]:
 
 
 def installed(library: str) -> str | None:
+    """Return the version of an installed package; None if it is not installed."""
     try:
         return version(library)
     except PackageNotFoundError:
