@@ -4,7 +4,7 @@ config.yaml  run.json       composed configuration; record of every start
 tokenizer/   data/          both SentencePiece models; validation and test text, and counts of their words
 checkpoints/ metrics.jsonl  last and best checkpoint; one line per set of metrics
 scores/ plots/ wandb/ train.log
-report.html   model_card.md  written by `report`, which overwrites them
+report.html   model_card.md  appendix.md  appendix.tex  written by `report`, which overwrites them
 """
 
 import hashlib

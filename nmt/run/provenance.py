@@ -49,6 +49,7 @@ def provenance(overrides: list[str]) -> dict[str, Any]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),  # set by torchrun
     }
 
 
