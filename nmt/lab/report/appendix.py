@@ -17,7 +17,7 @@ from nmt.run.directory import SIDES, RunDirectory
 SECTIONS = ("model", "optim", "train", "search", "data.tokenizer")
 """Sections of the configuration that are hyper-parameters."""
 NOT_PARAMETERS = ("train.resume", "train.resume_step", "train.log_every", "train.keep_checkpoints")
-OFF = (None, False, 0, "", [])
+OFF: tuple[object, ...] = (None, False, 0, "", [])
 COLUMNS = r"lp{0.6\linewidth}"
 
 

@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     record = made.record()
     record["starts"] = record["starts"][1:]
     made.write_record(record)
-    made.add_facts(1_234_567, 5400.0, 1 << 30)
+    made.add_facts(1_234_567, 5400.0, 9000.0, 1 << 30)
     return made
 
 
