@@ -15,7 +15,7 @@ from nmt.evaluation import draw_learning_curves, evaluate_split
 from nmt.metrics import Score
 from nmt.run import RunDirectory, forget_peak_memory, identity, newest_unfinished, peak_memory, provenance
 from nmt.runtime import Runtime, setup_runtime
-from nmt.training import SINGLE_PROCESS, DistributedContext, NoTracker, Tracker, Trainer, build_trainer
+from nmt.training import SINGLE_PROCESS, DistributedContext, NoTracker, Tracker, Trainer, build_trainer, check_backend
 from nmt.training.resume import changed_settings
 
 log = logging.getLogger(__name__)
@@ -130,6 +130,7 @@ def resolve_run(
     Raises:
         UserError: `folder` holds a run and `resume` is false, or a run with another data, model or seed configuration.
     """
+    check_backend(config.tracking)
     if config.train.init_from is not None:
         config = with_base_tokenizer(config, config.train.init_from, overrides)
     run = RunDirectory(folder)

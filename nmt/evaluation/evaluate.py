@@ -38,8 +38,7 @@ def evaluate_split(
     run: RunDirectory, translator: Translator, split: str, step: int, config: Config
 ) -> dict[str, Score]:
     """Score a held-out split, and write RUN/scores/SPLIT.json and SPLIT.hyp."""
-    src, references = run.text(split)
-    return evaluate(EvaluationSet(split, src, [references]), translator, step, config, run.folder("scores") / split)
+    return evaluate(EvaluationSet.of_run(run, split), translator, step, config, run.folder("scores") / split)
 
 
 def evaluate(
