@@ -51,11 +51,11 @@ class RecurrentLayer(nn.Module):
         """Return the number of vectors between an encoder and a decoder's first state: 1 for h, 2 for h and c."""
         return cls.states
 
-    def to_bridge(self, state: LayerState) -> LayerState:
+    def summary(self, state: LayerState) -> LayerState:
         """Return the part of an encoder's final state that the bridge reads, each (B, H), h first."""
         return state
 
-    def from_bridge(self, vectors: LayerState) -> LayerState:
+    def complete(self, vectors: LayerState) -> LayerState:
         """Return a decoder's first state from the vectors of the bridge, each (B, H), h first."""
         return vectors
 

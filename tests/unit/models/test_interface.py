@@ -20,6 +20,7 @@ from nmt.config import (
     SearchConfig,
     SearchKind,
 )
+from nmt.config.side import MATRIX_MEMORY_CELLS
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch
 from nmt.decoding import Translator
 from nmt.models import AnyState, Seq2Seq, Vocabulary, build_model
@@ -48,6 +49,9 @@ MODELS: list[dict[str, Any]] = [
     {"encoder": "convolutional", "decoder": "luong", "bridge": BridgeKind.zero, "attention": AttentionKind.coverage},
     {"encoder": "transformer", "decoder": "bahdanau", "attention": AttentionKind.multi_head_dot},
     {"encoder_cell": CellKind.gru, "decoder_cell": CellKind.ssru, "decoder": "conditional"},
+    *({"cell": cell} for cell in MATRIX_MEMORY_CELLS),
+    {"encoder_cell": CellKind.lstm, "decoder_cell": CellKind.mlstm, "decoder": "bahdanau"},
+    {"encoder": "transformer", "cell": CellKind.gated_delta, "decoder": "luong", "input_feeding": True},
 ]
 EVERY_MODEL = pytest.mark.parametrize("settings", MODELS, ids=lambda settings: ", ".join(map(str, settings.values())))
 
