@@ -60,7 +60,7 @@ class MatrixMemoryLayer(RecurrentLayer):
         self.input = nn.Linear(input_size, sum(self.sizes))
         self.norm = HeadNorm(hidden_size)
         with torch.no_grad():
-            for weight in self.input.weight.split(self.sizes):
+            for weight in torch.split(self.input.weight, self.sizes):
                 nn.init.xavier_uniform_(weight)
             self.input.bias.zero_()
 
@@ -114,7 +114,7 @@ class MatrixMemoryLayer(RecurrentLayer):
 
     def split(self, x: Tensor) -> Tensor:
         """Split values (..., H) into heads, (..., N, D)."""
-        return x.unflatten(-1, (self.heads, -1))
+        return x.reshape(*x.shape[:-1], self.heads, -1)
 
     def by_head(self, x: Tensor) -> Tensor:
         """Put the heads of a sequence (T, B, N D) before its steps, (B, N, T, D)."""

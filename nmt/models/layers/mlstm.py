@@ -38,7 +38,7 @@ class MLSTM(MatrixMemoryLayer):
         return key.unsqueeze(-1) * value.unsqueeze(-2), key, torch.zeros_like(key[..., 0])
 
     def read_step(self, products: Tensor, memory: LayerState) -> tuple[Tensor, LayerState]:
-        q, k, v, o, gates = products.split(self.sizes, dim=-1)
+        q, k, v, o, gates = torch.split(products, self.sizes, dim=-1)
         q, k, v = self.split(q), self.split(k) * self.key_scale, self.split(v)  # (B, N, D)
         log_i, f = gates.chunk(2, dim=-1)  # (B, N)
         c, n, m = memory
@@ -53,8 +53,8 @@ class MLSTM(MatrixMemoryLayer):
     def sequence(
         self, products: Tensor, memory: LayerState, mask: Tensor | None, empty: bool
     ) -> tuple[Tensor, LayerState]:
-        """Read a sequence, with D_ts = log f_{s+1} + ... + log f_t + ~i_s the logarithm of the weight of step s at t."""
-        q, k, v, o, gates = products.split(self.sizes, dim=-1)
+        """Read a sequence; D_ts = log f_{s+1} + ... + log f_t + ~i_s is the logarithm of the weight of step s at t."""
+        q, k, v, o, gates = torch.split(products, self.sizes, dim=-1)
         q, k, v = self.by_head(q), self.by_head(k) * self.key_scale, self.by_head(v)  # (B, N, T, D)
         log_i, f = gates.permute(1, 2, 0).chunk(2, dim=1)  # (B, N, T)
         log_f = logsigmoid(f)
