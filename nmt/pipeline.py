@@ -2,20 +2,32 @@
 
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, from_hydra
-from nmt.data import UNK_ID, PairStore, Prepared, prepare
+from nmt.config import Config, InitVocabulary, from_hydra
+from nmt.data import UNK_ID, Prepared, prepare
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split
 from nmt.metrics import Score
 from nmt.run import RunDirectory, forget_peak_memory, identity, newest_unfinished, peak_memory
 from nmt.runtime import Runtime, setup_runtime
-from nmt.training import SINGLE_PROCESS, DistributedContext, NoTracker, Tracker, Trainer, build_trainer
+from nmt.training import (
+    SINGLE_PROCESS,
+    DistributedContext,
+    NoTracker,
+    Tracker,
+    Trainer,
+    build_trainer,
+    check_initial_weights,
+)
+from nmt.training.resume import INITIAL
+
+EXTENSION_KEYS = ("vocab_size", "hard_vocab_limit", "character_coverage", "max_lines")
+"""Keys of `data.tokenizer` about the pieces that extend the vocabulary of a base run."""
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +169,14 @@ def reopen_run(path: str, values: Mapping[str, Any], ignored: Collection[str] = 
     run = RunDirectory.open(path)
     if ignored:
         log.warning("%s has its own configuration; %s has no effect", run.path, ", ".join(ignored))
-    config = run.config(values)
+    config, begun = run.config(values), run.config()
+    for key in INITIAL:
+        name = key.removeprefix("train.")
+        if getattr(config.train, name) != getattr(begun.train, name):
+            raise UserError(
+                f"{key} has no effect on {run.path}, which has begun; leave it out, or start a new run from this one "
+                f"with train.init_from={run.path}"
+            )
     check_identity(config, run)
     return config, run
 
@@ -184,6 +203,9 @@ def with_multirun_group(config: Config, multirun: str | None) -> Config:
 def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = ()) -> Config:
     """Return the configuration of a fine-tuning with the tokenizer settings of the run that it starts from.
 
+    A vocabulary of this corpus (`train.init_vocabulary=corpus`) has its own settings, and an extended one its own
+    `EXTENSION_KEYS`.
+
     Args:
         config: configuration of the new run.
         base: path of the run that it starts from.
@@ -192,66 +214,86 @@ def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = 
     Raises:
         UserError: the models differ in more than probabilities, or the command line sets another tokenizer.
     """
-    base_config = RunDirectory.open(base).config()
-    values = [
-        (field.name, getattr(base_config.model, field.name), getattr(config.model, field.name))
-        for field in fields(base_config.model)
-    ]
+    base_config, train = RunDirectory.open(base).config(), config.train
+    theirs, ours = dict(flat(asdict(base_config.model))), dict(flat(asdict(config.model)))
     conflicts = [
-        f"model.{name}={theirs} (here {ours})"
-        for name, theirs, ours in values
-        if theirs != ours and not isinstance(theirs, float)
+        f"model.{name}={theirs.get(name)} (here {ours.get(name)})"
+        for name in theirs | ours
+        if theirs.get(name) != ours.get(name) and not isinstance(theirs.get(name), float)
     ]
-    if conflicts:
-        raise UserError(f"train.init_from={base} has {', '.join(conflicts)}; give the same")
+    if conflicts and not train.init_partial:
+        raise UserError(
+            f"train.init_from={base} has {', '.join(conflicts)}; give the same, or add train.init_partial=true to take "
+            "the weights that fit"
+        )
+    if train.init_vocabulary == InitVocabulary.corpus:
+        return config
+    own = EXTENSION_KEYS if train.init_vocabulary == InitVocabulary.extend else ()
+    theirs, ours = asdict(base_config.data.tokenizer), asdict(config.data.tokenizer)
+    others = "corpus" if own else "extend or corpus"
     for override in overrides:
         key = override.removeprefix("data.tokenizer.")
-        if override.startswith("data.tokenizer.") and key in asdict(base_config.data.tokenizer):
-            theirs, ours = getattr(base_config.data.tokenizer, key), getattr(config.data.tokenizer, key)
-            if theirs != ours:
-                raise UserError(
-                    f"data.tokenizer.{key}={ours} has no effect: train.init_from={base} brings its own tokenizer, with "
-                    f"{key}={theirs}; leave the key out"
-                )
-    return replace(config, data=replace(config.data, tokenizer=base_config.data.tokenizer))
+        if override.startswith("data.tokenizer.") and key in theirs.keys() - own and theirs[key] != ours[key]:
+            raise UserError(
+                f"data.tokenizer.{key}={ours[key]} has no effect: train.init_from={base} brings its own tokenizer, "
+                f"with {key}={theirs[key]}; leave the key out, or add train.init_vocabulary={others}"
+            )
+    tokenizer = replace(base_config.data.tokenizer, **{key: ours[key] for key in own})
+    return replace(config, data=replace(config.data, tokenizer=tokenizer))
 
 
 def create_run(run: RunDirectory, config: Config) -> Prepared:
     """Prepare the corpus, create the run directory and return the prepared corpus.
 
     Raises:
-        UserError: the corpus cannot be prepared, or too much of it is unknown to the vocabulary of `train.init_from`.
+        UserError: the corpus cannot be prepared, too much of it is unknown to the vocabulary of `train.init_from`, or
+            the initial weights or frozen parts cannot be as configured.
     """
-    base = config.train.init_from
-    prepared = prepare(config.data, RunDirectory.open(base).tokenizers() if base else None)
-    if base is not None:
-        check_unknown(prepared.store("train"), base, config.train.max_unknown)
+    check_initial_weights(config)
+    base, vocabulary = config.train.init_from, config.train.init_vocabulary
+    if base is None or vocabulary == InitVocabulary.corpus:
+        prepared = prepare(config.data)
+    else:
+        extend = vocabulary == InitVocabulary.extend
+        prepared = prepare(config.data, RunDirectory.open(base).tokenizers(), extend)
+        check_unknown(prepared, base, config.train.max_unknown, extend)
     run.create(config, prepared)
     return prepared
 
 
 def prepare_corpus(config: Config, run: RunDirectory) -> Prepared:
     """Return the prepared corpus of an existing run; a fine-tuned run uses its own copy of the base's tokenizers."""
-    return prepare(config.data, run.tokenizers() if config.train.init_from else None)
+    own = config.train.init_from is not None and config.train.init_vocabulary != InitVocabulary.corpus
+    return prepare(config.data, run.tokenizers() if own else None)
 
 
-def check_unknown(pairs: PairStore, base: str, max_share: float) -> None:
-    """Log the share of pieces that are unknown to the vocabulary of the base run.
+def check_unknown(prepared: Prepared, base: str, max_share: float, extended: bool) -> None:
+    """Log the share of pieces that are unknown to the vocabulary of the base run, or to the extended one.
 
     Raises:
         UserError: the share is larger than `max_share` on one side.
     """
-    for name, side in (("source", pairs.src), ("target", pairs.tgt)):
-        unknown, total = side.count_piece(UNK_ID)
-        share = unknown / max(total, 1)
+    pairs = prepared.store("train")
+    for name, side in (("source", "src"), ("target", "tgt")):
+        counts = getattr(pairs, side).piece_counts(prepared.tokenizer(side).size)
+        share = float(counts[UNK_ID] / max(int(counts.sum()), 1))
+        vocabulary = "the extended vocabulary" if extended else "its vocabulary"
         if share > max_share:
-            raise UserError(
-                f"train.init_from={base}: {share:.1%} of the pieces of the {name} text are unknown to its vocabulary "
-                f"(train.max_unknown={max_share:g}); train without init_from, which makes a vocabulary of this corpus, "
-                "or remove the lines in other scripts"
+            remedy = (
+                "raise data.tokenizer.character_coverage"
+                if extended
+                else "add train.init_vocabulary=extend, which adds pieces of this corpus, or "
+                "train.init_vocabulary=corpus, which makes a vocabulary of this corpus"
             )
-        if unknown:
-            log.warning("%.2f %% of the pieces of the %s text are unknown to %s's vocabulary", 100 * share, name, base)
+            raise UserError(
+                f"train.init_from={base}: {share:.1%} of the pieces of the {name} text are unknown to {vocabulary} "
+                f"(train.max_unknown={max_share:g}); {remedy}, or remove the lines in other scripts"
+            )
+        if share:
+            log.warning(
+                "%.2f %% of the pieces of the %s text are unknown to %s",
+                *(100 * share, name, vocabulary if extended else f"{base}'s vocabulary"),
+            )
 
 
 def warn_of_other_threads(run: RunDirectory, threads: int) -> None:
@@ -282,6 +324,15 @@ def plot_learning_curves(run: RunDirectory) -> None:
         draw_learning_curves(run.metrics_path, run.folder("plots") / "learning_curves.png")
     except OSError as error:  # a full disk must not end the training
         log.warning("the learning curves cannot be drawn: %s", error.strerror)
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested mappings by dotted key."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def plain_dict(config: Config) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from nmt.data.text_files import (
     written,
 )
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
+from nmt.data.word_vectors import VectorFile
 from nmt.data.words import tokenizer_advice
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "SubwordSampling",
     "Tokenizer",
     "TrainingBatches",
+    "VectorFile",
     "batches_by_length",
     "build_sampling",
     "check_new_text_file",

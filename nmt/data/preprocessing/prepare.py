@@ -30,6 +30,7 @@ from nmt.data.preprocessing.worker_pool import ShardTask, Workers
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
 from nmt.data.text_files import MAX_TEXT_BYTES, write_lines
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
+from nmt.data.vocabulary_extension import extend_tokenizer
 from nmt.errors import UserError
 
 FORMAT = 5
@@ -90,12 +91,13 @@ class Prepared:
         return (self.folder / "report.txt").read_text(encoding="utf-8")
 
 
-def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Prepared:
+def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None, extend: bool = False) -> Prepared:
     """Prepare a corpus, or return it from the cache if the same files were prepared with the same settings before.
 
     Args:
         config: the corpus.
         given: tokenizers of both sides to use, as in fine-tuning; None trains them on the corpus.
+        extend: extend the given tokenizers by the pieces of tokenizers trained on the corpus.
 
     Raises:
         UserError: files are missing, damaged, empty or not parallel, or too small for the vocabulary.
@@ -109,12 +111,15 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
         ) from None
     sources = locate(config)
     fingerprints = Fingerprints(cache / "fingerprints.json")
-    key = corpus_key(config, sources, fingerprints, given)
+    target = cache / "prepared" / corpus_key(config, sources, fingerprints, given, extend)
     fingerprints.save()
-    target = cache / "prepared" / key
-    make_once(target, lambda partial: write_corpus(config, sources, partial, given), keep=True)
+    make_once(target, lambda partial: write_corpus(config, sources, partial, given, extend), keep=True)
     prepared = Prepared(target)
     prepared.check()
+    if extend:  # a continued run has only the extended tokenizers, and finds the corpus by them
+        extended = {side: prepared.tokenizer(side) for side in SIDES}
+        with suppress(OSError):  # the link exists already
+            target.with_name(corpus_key(config, sources, fingerprints, extended)).symlink_to(target.name)
     if given is None and not config.tokenizer.hard_vocab_limit:  # with the limit, training raises an error
         vocab_size = config.tokenizer.vocab_size
         if (size := min(prepared.tokenizer(side).size for side in SIDES)) < vocab_size:
@@ -125,7 +130,11 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
 
 
 def corpus_key(
-    config: DataConfig, sources: dict[str, Source], fingerprints: Fingerprints, given: dict[str, Tokenizer] | None
+    config: DataConfig,
+    sources: dict[str, Source],
+    fingerprints: Fingerprints,
+    given: dict[str, Tokenizer] | None,
+    extend: bool = False,
 ) -> str:
     """Return a hash of everything that determines the output of `write_corpus`.
 
@@ -145,11 +154,17 @@ def corpus_key(
         parts.append(config.most_pairs)
     if given is not None:
         parts.append({side: hashlib.sha256(tokenizer.model).hexdigest() for side, tokenizer in given.items()})
+    if extend:
+        parts.append("extended")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def write_corpus(
-    config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer] | None = None
+    config: DataConfig,
+    sources: dict[str, Source],
+    folder: Path,
+    given: dict[str, Tokenizer] | None = None,
+    extend: bool = False,
 ) -> None:
     """Write a prepared corpus: split into shards, clean, find duplicates, train the tokenizer, encode, report.
 
@@ -162,7 +177,7 @@ def write_corpus(
         for split, pairs in held_out.items():
             write_lines(folder / f"{split}.src", (src for src, _ in pairs))
             write_lines(folder / f"{split}.tgt", (tgt for _, tgt in pairs))
-        encoded = process_shards(config, sources["train"], list(held_out), workers, given)
+        encoded = process_shards(config, sources["train"], list(held_out), workers, given, extend)
     report = merge_reports([result["report"] for result in encoded])
     too_long = sum(result["too_long"] for result in encoded)
     if too_long == report.kept:
@@ -186,7 +201,12 @@ def write_corpus(
 
 
 def process_shards(
-    config: DataConfig, source: Source, held_out: list[str], workers: Workers, given: dict[str, Tokenizer] | None
+    config: DataConfig,
+    source: Source,
+    held_out: list[str],
+    workers: Workers,
+    given: dict[str, Tokenizer] | None,
+    extend: bool,
 ) -> list[Result]:
     """Split the training files into shards, and clean and encode the shards in worker processes.
 
@@ -196,6 +216,7 @@ def process_shards(
         held_out: names of the held-out splits, whose text is in the folder of the corpus.
         workers: the worker processes.
         given: tokenizers of both sides to use; None trains them.
+        extend: extend the given tokenizers.
 
     Returns:
         Result of `encode_shard` for each shard.
@@ -226,8 +247,8 @@ def process_shards(
             task = progress.add_task("finding duplicates", total=None)
             kept -= find_repeated([folder / WORK / f"clean-{i:05d}" for i in range(len(shards))])
             progress.update(task, total=1, completed=1)
-        task = progress.add_task("training the tokenizer", total=None, visible=given is None)
-        write_tokenizers(config, folder, [report["kept"] for report in reports], kept, given)
+        task = progress.add_task("training the tokenizer", total=None, visible=given is None or extend)
+        write_tokenizers(config, folder, [report["kept"] for report in reports], kept, given, extend)
         progress.update(task, total=1, completed=1)
         common = {"held_out": held_out, "max_pieces": config.max_pieces}
         tasks = [
@@ -256,7 +277,7 @@ def begin(folder: Path) -> bool:
 
 
 def write_tokenizers(
-    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer] | None
+    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer] | None, extend: bool
 ) -> None:
     """Write the tokenizers of both sides, either the given ones or newly trained ones.
 
@@ -266,11 +287,15 @@ def write_tokenizers(
         kept: number of pairs of each shard after cleaning.
         pairs: total number of these pairs without duplicates.
         given: tokenizers to use; None trains them.
+        extend: extend the given tokenizers by newly trained ones.
     """
     if finished(folder, "tokenizer") is not None:
         return
     files = [folder / f"{side}.model" for side in SIDES]
-    tokenizers = given or train_tokenizers(config, folder, kept, pairs)
+    tokenizers = train_tokenizers(config, folder, kept, pairs) if given is None or extend else given
+    if given is not None and extend:
+        kind = config.tokenizer.type
+        tokenizers = {side: extend_tokenizer(given[side], other, kind) for side, other in tokenizers.items()}
     for side, file in zip(SIDES, files, strict=True):
         file.write_bytes(tokenizers[side].model)
     finish(folder, "tokenizer", files, {})

@@ -166,7 +166,9 @@ def test_the_configuration_takes_over_the_tokenizer_and_only_probabilities_may_d
     assert taken.data.tokenizer == base.config().data.tokenizer != own.data.tokenizer
     assert taken.model == own.model
     own.model.hidden_size, own.model.embed_size = 10, 12
-    said = r"^train\.init_from=.* has model\.embed_size=8 \(here 12\), model\.hidden_size=8 \(here 10\); give the same$"
+    said = (
+        r"^train\.init_from=.* has model\.embed_size=8 \(here 12\), model\.hidden_size=8 \(here 10\); give the same, "
+    )
     with pytest.raises(UserError, match=said):
         with_base_tokenizer(own, str(base.path))
 
@@ -176,7 +178,7 @@ def test_a_vocabulary_of_ones_own_beside_that_of_the_base_is_refused(base: RunDi
     same = own.data.tokenizer.vocab_size
     assert with_base_tokenizer(own, str(base.path), ["data.tokenizer.vocab_size", "data.name"]).data.tokenizer
     own.data.tokenizer.vocab_size = 777
-    said = rf"^data\.tokenizer\.vocab_size=777 has no effect: .* with vocab_size={same}; leave the key out$"
+    said = rf"^data\.tokenizer\.vocab_size=777 has no effect: .* with vocab_size={same}; leave the key out, or "
     with pytest.raises(UserError, match=said):
         with_base_tokenizer(own, str(base.path), ["data.tokenizer.vocab_size"])
     assert (
@@ -208,7 +210,8 @@ def test_text_that_the_vocabulary_of_the_base_cannot_write_is_refused(
     settings.train.max_unknown = share * 0.99
     run = RunDirectory(tmp_path / "made")
     with pytest.raises(
-        UserError, match=rf"{share:.1%} of the pieces of the source text are unknown .* without init_from"
+        UserError,
+        match=rf"{share:.1%} of the pieces of the source text are unknown .*; add train\.init_vocabulary=extend",
     ):
         create_run(run, settings)
     assert not run.exists
