@@ -22,6 +22,7 @@ from nmt.training import (
     Tracker,
     Trainer,
     build_trainer,
+    check_embeddings,
     check_initial_weights,
 )
 from nmt.training.resume import INITIAL
@@ -257,6 +258,7 @@ def create_run(run: RunDirectory, config: Config) -> Prepared:
         extend = vocabulary == InitVocabulary.extend
         prepared = prepare(config.data, RunDirectory.open(base).tokenizers(), extend)
         check_unknown(prepared, base, config.train.max_unknown, extend)
+    check_embeddings(config, prepared)
     run.create(config, prepared)
     return prepared
 

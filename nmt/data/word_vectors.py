@@ -105,7 +105,7 @@ class VectorFile:
         header = HEADER.fullmatch(first)
         if header is None:
             width = len(first.split()) - 1
-            if width < 1 or width > MAX_WIDTH or values(first, width) is None:
+            if width < 2 or width > MAX_WIDTH or values(first, width) is None:
                 raise UserError(
                     f"{path}: line 1 is neither a header of count and width nor a word with its vector; "
                     "give text of GloVe, word2vec or fastText (.vec), or binary word2vec"

@@ -20,6 +20,8 @@ SIDES = ("src", "tgt")
 SIDE_NAMES = {"src": "source", "tgt": "target"}
 TABLES = {"src_embedding": "src", "tgt_embedding": "tgt", "output": "tgt"}
 """Parts with one row per piece, and the side of their vocabulary."""
+Known = dict[str, Tensor | None]
+"""Parameters with weights that are not random, by name. Tables with one row per piece have a mask of such rows."""
 LISTED = 6
 """Number of parameter names in a log line."""
 
@@ -33,8 +35,7 @@ class Transfer:
     step: int
     link: str
     """Checkpoint that was read: best or last."""
-    taken: dict[str, Tensor | None] = field(default_factory=dict)
-    """Names of the taken parameters. Tables with one row per piece have a mask of the rows with taken weights."""
+    taken: Known = field(default_factory=dict)
     initialised: list[str] = field(default_factory=list)
     """Parameters of the new model that keep their random values."""
     dropped: list[str] = field(default_factory=list)
