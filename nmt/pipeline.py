@@ -2,12 +2,12 @@
 
 import json
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, InitVocabulary, from_hydra
+from nmt.config import Config, InitVocabulary, flatten, from_hydra
 from nmt.data import UNK_ID, Prepared, prepare
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
@@ -216,7 +216,7 @@ def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = 
         UserError: the models differ in more than probabilities, or the command line sets another tokenizer.
     """
     base_config, train = RunDirectory.open(base).config(), config.train
-    theirs, ours = dict(flat(asdict(base_config.model))), dict(flat(asdict(config.model)))
+    theirs, ours = flatten(asdict(base_config.model)), flatten(asdict(config.model))
     conflicts = [
         f"model.{name}={theirs.get(name)} (here {ours.get(name)})"
         for name in theirs | ours
@@ -326,15 +326,6 @@ def plot_learning_curves(run: RunDirectory) -> None:
         draw_learning_curves(run.metrics_path, run.folder("plots") / "learning_curves.png")
     except OSError as error:  # a full disk must not end the training
         log.warning("the learning curves cannot be drawn: %s", error.strerror)
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the values of nested mappings by dotted key."""
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def plain_dict(config: Config) -> dict[str, Any]:

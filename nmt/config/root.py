@@ -279,6 +279,13 @@ def defaults(schema: type) -> DictConfig:
     return DEFAULTS[schema]
 
 
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested dictionaries as one dictionary with dotted keys."""
+    if not isinstance(tree, dict):
+        return {prefix[:-1]: tree}
+    return {key: value for name, child in tree.items() for key, value in flatten(child, f"{prefix}{name}.").items()}
+
+
 def save_config(config: Any, path: Path) -> None:
     """Write the configuration as YAML."""
     path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")

@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config, corpus_description
+from nmt.config import Config, corpus_description, flatten
 from nmt.data import read_json
 from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
 from nmt.evaluation.table import title_of
 from nmt.lab.comparison.compare import Breakdown, Comparison
-from nmt.lab.comparison.systems import ScoredRun, System, flatten, format_setting, split_set, training_cost
+from nmt.lab.comparison.systems import ScoredRun, System, format_setting, split_set, training_cost
 from nmt.lab.report.recorded import NOT_RECORDED, EvaluationRecord, Fact
 from nmt.lab.report.sentences import (
     MistakeCount,
@@ -52,6 +52,8 @@ class RunFacts:
     pair: str
     split: str
     config: Config
+    pieces: str
+    """Number of pieces of the vocabulary, or of both if they differ."""
     differences: list[tuple[str, str, str]]
     """Key, value and default of each setting that differs from its default."""
     config_text: str
@@ -94,6 +96,7 @@ def collect_facts(
         pair=f"{config.data.src_lang} → {config.data.tgt_lang}",
         split=split,
         config=config,
+        pieces=" and ".join(map(str, dict.fromkeys(tokenizer.size for tokenizer in run.tokenizers().values()))),
         differences=list(differences(config)),
         config_text=run.config_path.read_text(encoding="utf-8"),
         terms=terms(config),
