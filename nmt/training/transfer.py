@@ -121,7 +121,7 @@ def fit(
     if side is None:
         return (weight.to(initial.device), None, name) if weight.shape == initial.shape else None
     sources = rows[side]
-    if weight.shape[1:] != initial.shape[1:] or len(sources) != len(initial) or len(weight) <= int(sources.max()):
+    if weight.shape[1:] != initial.shape[1:]:
         return None
     taken = sources >= 0
     value = initial.clone()
@@ -139,8 +139,11 @@ def with_all_names(
     """
     vocabulary = Vocabulary(tokenizers["src"].size, tokenizers["tgt"].size, PAD_ID, BOS_ID)
     with torch.device("meta"):
-        names = names_by_parameter(build_model(base.config().model, vocabulary))
-    if names.keys() != weights.keys():
+        model = build_model(base.config().model, vocabulary)
+    names = names_by_parameter(model)
+    if {name: parameter.shape for name, parameter in model.named_parameters()} != {
+        name: weight.shape for name, weight in weights.items()
+    }:
         raise UserError(f"{base.checkpoints}: the weights do not fit the model of the run; use another run")
     first_names = {name: first for first, same in names.items() for name in same}
     return {name: weights[first] for name, first in first_names.items()}, first_names

@@ -202,6 +202,16 @@ def test_shared_tables_are_taken_from_separate_ones_and_separate_from_shared(
         assert torch.equal(weights(separate.model)[name], after["output_weight"])
 
 
+def test_weights_of_another_shape_than_the_base_says_are_refused(base: RunDirectory, tmp_path: Path) -> None:
+    copy = RunDirectory(tmp_path / "base")
+    shutil.copytree(base.path, copy.path, symlinks=True)
+    forged = trainer_weights(base) | {"output_bias": torch.tensor(1.0)}
+    save_checkpoint(copy.checkpoints, Checkpoint(8, forged, run=copy.identity), ["best"])
+    train = TrainConfig(init_from=str(copy.path), init_vocabulary=InitVocabulary.extend)
+    with pytest.raises(UserError, match="do not fit the model of the run"):
+        begin(config(tmp_path, SMALL, APART, train, seed=9), tmp_path / "run")
+
+
 def test_frozen_random_rows_are_reported(base: RunDirectory, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     train = TrainConfig(init_from=str(base.path), init_vocabulary=InitVocabulary.extend, freeze=["src_embedding"])
     trainer, run = begin(config(tmp_path, SMALL, replace(APART, vocab_size=110), train, seed=9), tmp_path / "run")
