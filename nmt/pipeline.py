@@ -7,13 +7,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, InitVocabulary, flatten, from_hydra
-from nmt.data import UNK_ID, Prepared, prepare
+from nmt.config import Config, from_hydra
+from nmt.data import Prepared
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split
 from nmt.metrics import Score
-from nmt.run import RunDirectory, forget_peak_memory, identity, newest_unfinished, peak_memory
+from nmt.run import RunDirectory, forget_peak_memory, identity, newest_unfinished, peak_memory, provenance
+from nmt.run_corpus import prepare_corpus, prepare_new_corpus, with_base_tokenizer
 from nmt.runtime import Runtime, setup_runtime
 from nmt.training import (
     SINGLE_PROCESS,
@@ -25,10 +26,7 @@ from nmt.training import (
     check_embeddings,
     check_initial_weights,
 )
-from nmt.training.resume import INITIAL
-
-EXTENSION_KEYS = ("vocab_size", "hard_vocab_limit", "character_coverage", "max_lines")
-"""Keys of `data.tokenizer` about the pieces that extend the vocabulary of a base run."""
+from nmt.training.resume import INITIAL, changed_settings
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +37,7 @@ def train(
     runtime: Runtime,
     prepared: Prepared | None = None,
     distributed: DistributedContext = SINGLE_PROCESS,
+    defer_signals: bool = True,
 ) -> dict[str, Score]:
     """Train a new or interrupted run to its end, and score its test set with the best checkpoint.
 
@@ -48,6 +47,7 @@ def train(
         runtime: device and precision.
         prepared: corpus that `create_run` returned; None prepares it here.
         distributed: ranks that train together. Only rank 0 calls this function; the others call `train_worker`.
+        defer_signals: as in `Trainer.train`.
 
     Returns:
         the scores on the test set; empty if the corpus has none.
@@ -55,7 +55,7 @@ def train(
     scores: dict[str, Score] = {}
     tracker = Tracker(run.path, config.tracking, plain_dict(config))
     try:
-        fit(config, run, runtime, tracker, prepared, distributed=distributed)
+        fit(config, run, runtime, tracker, prepared, distributed=distributed, defer_signals=defer_signals)
         if run.has_split("test"):
             translator, step = load_translator(run, "best", config.search, runtime.device)
             scores = evaluate_split(run, translator, "test", step, config)
@@ -74,8 +74,11 @@ def fit(
     prepared: Prepared | None = None,
     should_prune: Callable[[], bool] | None = None,
     distributed: DistributedContext = SINGLE_PROCESS,
+    defer_signals: bool = True,
 ) -> Trainer:
     """Train a new or interrupted run to its end, or until `should_prune` holds. The test set is not used.
+
+    `defer_signals` is that of `Trainer.train`.
 
     Raises:
         Interrupted: a signal stopped the training; a checkpoint was written.
@@ -86,7 +89,7 @@ def fit(
     trainer = build_trainer(config, run, prepared, tracker, runtime.device, runtime.bfloat16, distributed, should_prune)
     log.info("%s, %d process%s", runtime, distributed.world_size, "es" * (distributed.world_size > 1))
     try:
-        trainer.train()
+        trainer.train(defer_signals)
     except Interrupted:
         log.warning("checkpoint of step %s kept; train.resume=%s continues", trainer.saved_step, run.path)
         raise
@@ -201,101 +204,33 @@ def with_multirun_group(config: Config, multirun: str | None) -> Config:
     return replace(config, tracking=replace(config.tracking, group=multirun))
 
 
-def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = ()) -> Config:
-    """Return the configuration of a fine-tuning with the tokenizer settings of the run that it starts from.
-
-    A vocabulary of this corpus (`train.init_vocabulary=corpus`) has its own settings, and an extended one its own
-    `EXTENSION_KEYS`.
-
-    Args:
-        config: configuration of the new run.
-        base: path of the run that it starts from.
-        overrides: keys that the command line sets.
-
-    Raises:
-        UserError: the models differ in more than probabilities, or the command line sets another tokenizer.
-    """
-    base_config, train = RunDirectory.open(base).config(), config.train
-    theirs, ours = flatten(asdict(base_config.model)), flatten(asdict(config.model))
-    conflicts = [
-        f"model.{name}={theirs.get(name)} (here {ours.get(name)})"
-        for name in theirs | ours
-        if theirs.get(name) != ours.get(name) and not isinstance(theirs.get(name), float)
-    ]
-    if conflicts and not train.init_partial:
-        raise UserError(
-            f"train.init_from={base} has {', '.join(conflicts)}; give the same, or add train.init_partial=true to take "
-            "the weights that fit"
-        )
-    if train.init_vocabulary == InitVocabulary.corpus:
-        return config
-    own = EXTENSION_KEYS if train.init_vocabulary == InitVocabulary.extend else ()
-    theirs, ours = asdict(base_config.data.tokenizer), asdict(config.data.tokenizer)
-    others = "corpus" if own else "extend or corpus"
-    for override in overrides:
-        key = override.removeprefix("data.tokenizer.")
-        if override.startswith("data.tokenizer.") and key in theirs.keys() - own and theirs[key] != ours[key]:
-            raise UserError(
-                f"data.tokenizer.{key}={ours[key]} has no effect: train.init_from={base} brings its own tokenizer, "
-                f"with {key}={theirs[key]}; leave the key out, or add train.init_vocabulary={others}"
-            )
-    tokenizer = replace(base_config.data.tokenizer, **{key: ours[key] for key in own})
-    return replace(config, data=replace(config.data, tokenizer=tokenizer))
-
-
 def create_run(run: RunDirectory, config: Config) -> Prepared:
     """Prepare the corpus, create the run directory and return the prepared corpus.
 
     Raises:
-        UserError: the corpus cannot be prepared, too much of it is unknown to the vocabulary of `train.init_from`, or
-            the initial weights or frozen parts cannot be as configured.
+        UserError: the corpus cannot be prepared, too much of it is unknown to a vocabulary that is not its own, or the
+            initial weights or frozen parts cannot be as configured.
     """
     check_initial_weights(config)
-    base, vocabulary = config.train.init_from, config.train.init_vocabulary
-    if base is None or vocabulary == InitVocabulary.corpus:
-        prepared = prepare(config.data)
-    else:
-        extend = vocabulary == InitVocabulary.extend
-        prepared = prepare(config.data, RunDirectory.open(base).tokenizers(), extend)
-        check_unknown(prepared, base, config.train.max_unknown, extend)
+    prepared = prepare_new_corpus(config)
     check_embeddings(config, prepared)
     run.create(config, prepared)
     return prepared
 
 
-def prepare_corpus(config: Config, run: RunDirectory) -> Prepared:
-    """Return the prepared corpus of an existing run; a fine-tuned run uses its own copy of the base's tokenizers."""
-    own = config.train.init_from is not None and config.train.init_vocabulary != InitVocabulary.corpus
-    return prepare(config.data, run.tokenizers() if own else None)
+def record_start(run: RunDirectory, config: Config, overrides: list[str], command: list[str] | None = None) -> None:
+    """Record in `run.json` a start of a training and the settings that it changes; the caller has locked the run.
 
-
-def check_unknown(prepared: Prepared, base: str, max_share: float, extended: bool) -> None:
-    """Log the share of pieces that are unknown to the vocabulary of the base run, or to the extended one.
-
-    Raises:
-        UserError: the share is larger than `max_share` on one side.
+    Args:
+        run: existing run directory.
+        config: configuration of this start.
+        overrides: overrides of the configuration.
+        command: words of the command; None: those of the command line.
     """
-    pairs = prepared.store("train")
-    for name, side in (("source", "src"), ("target", "tgt")):
-        counts = getattr(pairs, side).piece_counts(prepared.tokenizer(side).size)
-        share = float(counts[UNK_ID] / max(int(counts.sum()), 1))
-        vocabulary = "the extended vocabulary" if extended else "its vocabulary"
-        if share > max_share:
-            remedy = (
-                "raise data.tokenizer.character_coverage"
-                if extended
-                else "add train.init_vocabulary=extend, which adds pieces of this corpus, or "
-                "train.init_vocabulary=corpus, which makes a vocabulary of this corpus"
-            )
-            raise UserError(
-                f"train.init_from={base}: {share:.1%} of the pieces of the {name} text are unknown to {vocabulary} "
-                f"(train.max_unknown={max_share:g}); {remedy}, or remove the lines in other scripts"
-            )
-        if share:
-            log.warning(
-                "%.2f %% of the pieces of the %s text are unknown to %s",
-                *(100 * share, name, vocabulary if extended else f"{base}'s vocabulary"),
-            )
+    run.take_up(changed_settings(config, run.first_config()))
+    start = provenance(overrides, command)
+    warn_of_other_threads(run, start["threads"])
+    run.add_start(start)
 
 
 def warn_of_other_threads(run: RunDirectory, threads: int) -> None:

@@ -1,23 +1,36 @@
 """Typed configuration. Default values are defined only here."""
 
 from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
+from nmt.config.checks import flatten
 from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
-from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
+from nmt.config.data import DataConfig, PhrasebookConfig, TextFiles, TokenizerConfig, TokenizerType
+from nmt.config.decoder import (
+    ATTENTIONS,
+    DECODERS,
+    AttentionKind,
+    BahdanauDecoderConfig,
+    BridgeKind,
+    ConditionalDecoderConfig,
+    ConvolutionalDecoderConfig,
+    DecoderConfig,
+    FeedingDecoderConfig,
+    GnmtDecoderConfig,
+    LuongDecoderConfig,
+    RecurrentDecoderConfig,
+    TransformerDecoderConfig,
+)
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
-from nmt.config.model import (
-    Architecture,
-    AttentionKind,
-    BridgeKind,
-    CellKind,
-    DecoderKind,
-    ModelConfig,
-    PositionKind,
-    Tying,
-    encoder_widths,
+from nmt.config.encoder import (
+    ENCODERS,
+    ConvolutionalEncoderConfig,
+    EncoderConfig,
+    RecurrentEncoderConfig,
+    TransformerEncoderConfig,
 )
+from nmt.config.model import ModelConfig, Tying, side_paths
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
 from nmt.config.paths import cache_dir, conf_dir, corpus_description, user_path
 from nmt.config.question import MAX_MINUTES, Claim, Literature, Question, QuestionPart, QuestionsConfig, Row
@@ -29,14 +42,15 @@ from nmt.config.root import (
     Precision,
     PrepareConfig,
     TranslateConfig,
-    flatten,
     from_hydra,
     load_config,
     save_config,
+    with_kinds,
     with_search,
 )
 from nmt.config.score import ScoreConfig
 from nmt.config.search import LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
+from nmt.config.side import CELLS, CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
 from nmt.config.sweep import (
     ParameterConfig,
     PrunerKind,
@@ -49,6 +63,7 @@ from nmt.config.sweep import (
 from nmt.config.text_keys import child, is_list, is_text, restore_text, type_at
 from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import (
+    OBJECTIVES,
     BatchUnit,
     EmbeddingFileConfig,
     EmbeddingLookup,
@@ -63,9 +78,14 @@ from nmt.config.train import (
 )
 
 __all__ = [
+    "ATTENTIONS",
+    "CELLS",
+    "DECODERS",
+    "ENCODERS",
     "MAX_MINUTES",
-    "Architecture",
+    "OBJECTIVES",
     "AttentionKind",
+    "BahdanauDecoderConfig",
     "BatchUnit",
     "BenchmarkConfig",
     "BenchmarkTask",
@@ -74,20 +94,28 @@ __all__ = [
     "Claim",
     "ClusterConfig",
     "CompareConfig",
+    "ConditionalDecoderConfig",
     "Config",
+    "ConvolutionalDecoderConfig",
+    "ConvolutionalEncoderConfig",
+    "ConvolutionalSide",
     "DataConfig",
-    "DecoderKind",
+    "DecoderConfig",
     "DiagnoseConfig",
     "Diagnosis",
     "DistilConfig",
     "DoctorConfig",
     "EmbeddingFileConfig",
     "EmbeddingLookup",
+    "EncoderConfig",
     "EvaluateConfig",
+    "FeedingDecoderConfig",
+    "GnmtDecoderConfig",
     "InitVocabulary",
     "IntervalUnit",
     "LengthPenalty",
     "Literature",
+    "LuongDecoderConfig",
     "MachineConfig",
     "MbrCandidates",
     "MbrReferences",
@@ -108,6 +136,9 @@ __all__ = [
     "QuestionPart",
     "QuestionsConfig",
     "Queue",
+    "RecurrentDecoderConfig",
+    "RecurrentEncoderConfig",
+    "RecurrentSide",
     "ReportConfig",
     "Row",
     "SamplerKind",
@@ -117,14 +148,18 @@ __all__ = [
     "SearchConfig",
     "SearchKind",
     "SentenceMetric",
-    "SubwordType",
+    "SideConfig",
     "SweepCommandConfig",
     "SweepConfig",
     "TextFiles",
     "TokenizerConfig",
+    "TokenizerType",
     "TrackingConfig",
     "TrackingMode",
     "TrainConfig",
+    "TransformerDecoderConfig",
+    "TransformerEncoderConfig",
+    "TransformerSide",
     "TranslateConfig",
     "Tying",
     "Variant",
@@ -132,7 +167,6 @@ __all__ = [
     "child",
     "conf_dir",
     "corpus_description",
-    "encoder_widths",
     "flatten",
     "from_hydra",
     "is_list",
@@ -141,8 +175,10 @@ __all__ = [
     "refusal",
     "restore_text",
     "save_config",
+    "side_paths",
     "type_at",
     "user_path",
+    "with_kinds",
     "with_search",
     "with_values",
 ]

@@ -1,5 +1,6 @@
 """Root configurations of the commands, and validated conversion from Hydra and YAML."""
 
+import copy
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -13,9 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
-from nmt.config.checks import number, one_standard_input, problems_in, texts_in
-from nmt.config.data import DataConfig, SubwordType
-from nmt.config.model import NOISE, ModelConfig, Tying
+from nmt.config.checks import number, one_standard_input, problems_in, texts_in, value_at
+from nmt.config.data import DataConfig, TokenizerType
+from nmt.config.flat_model import with_sides
+from nmt.config.model import ModelConfig, Tying, side_paths
 from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
 from nmt.config.text_keys import restore_text
@@ -90,8 +92,7 @@ class Config:
                 "machine.precision",
                 "is int8, which is for translation only; allowed in training: auto, float32, bfloat16",
             )
-        if self.data.tokenizer.type == SubwordType.bpe and (self.train.subword_sampling or 0) > 1:
-            yield "train.subword_sampling", f"is {self.train.subword_sampling}; allowed with bpe: from 0 to 1"
+        yield from self.sampling_problems()
         if self.train.tar and self.model.dropout and not self.model.fixed_masks:
             yield (
                 "train.tar",
@@ -102,23 +103,37 @@ class Config:
                 "train.both_directions",
                 "needs data.tokenizer.joint=true; set both_directions to 0, or use a joint vocabulary",
             )
-        if self.train.objective == ObjectiveKind.r_drop and not any(getattr(self.model, name) for name in NOISE):
+        if self.train.objective == ObjectiveKind.r_drop and not any(self.model.noise().values()):
             yield (
                 "train.objective",
                 "is r_drop but the model has no dropout, so that its two passes are equal; set model.dropout",
             )
         if self.train.mean_over == BatchUnit.sentences and (self.optim.l1 or self.optim.l2):
             yield "train.mean_over", "is sentences, which does not support optim.l1 or optim.l2; use optim.weight_decay"
-        if self.search.coverage_penalty and self.model.attention is None:
+        if self.search.coverage_penalty and not self.model.decoder.attends:
             yield (
                 "search.coverage_penalty",
-                "is set but model.attention is null; it needs attention weights, set it to 0",
+                "is set but model.decoder.attention is null; it needs attention weights, set it to 0",
             )
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:
             yield (
                 "model.tying",
                 "is three_way, which needs data.tokenizer.joint=true; use two_way, or a joint vocabulary",
             )
+
+    def sampling_problems(self) -> Iterator[tuple[str, str]]:
+        """Yield the problems of subword sampling with a tokenizer that this run trains."""
+        tokenizer, strength = self.data.tokenizer, self.train.subword_sampling
+        if strength is None or len(tokenizer.files) == 2:
+            return
+        if tokenizer.type not in (TokenizerType.unigram, TokenizerType.bpe):
+            yield (
+                "train.subword_sampling",
+                f"does not support data.tokenizer.type={tokenizer.type}, which has one segmentation; set it to null, "
+                "or use unigram or bpe",
+            )
+        if tokenizer.type == TokenizerType.bpe and strength > 1:
+            yield "train.subword_sampling", f"is {strength}; allowed with bpe: from 0 to 1"
 
 
 @dataclass
@@ -251,7 +266,7 @@ def from_hydra(schema: type[T], *composed: Any, prefix: str = "") -> T:
         # Plain containers, because a node that Hydra made of a dataclass would add the keys of `+key=value` unchecked.
         layers = [layer if OmegaConf.is_config(layer) else OmegaConf.create(layer) for layer in composed]
         plain = [OmegaConf.to_container(layer) for layer in layers]
-        merged = OmegaConf.merge(defaults(schema), *plain)
+        merged = OmegaConf.merge(with_kinds(schema, plain, prefix), *plain)
         config = OmegaConf.to_object(merged)
         if any("${" in text for layer in plain for text in texts_in(layer)):
             OmegaConf.structured(config)  # checks resolved references against the type of their key
@@ -279,11 +294,35 @@ def defaults(schema: type) -> DictConfig:
     return DEFAULTS[schema]
 
 
-def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested dictionaries as one dictionary with dotted keys."""
-    if not isinstance(tree, dict):
-        return {prefix[:-1]: tree}
-    return {key: value for name, child in tree.items() for key, value in flatten(child, f"{prefix}{name}.").items()}
+def with_kinds(schema: type, layers: list[Any], prefix: str = "") -> DictConfig:
+    """Return the default values of a schema with the encoder and decoder of the kinds that the layers name.
+
+    Raises:
+        UserError: there is no such kind, or a layer has a key that the kind lacks.
+    """
+    tree = defaults(schema)
+    for path, kinds in side_paths(schema).items():
+        given = [side for layer in layers if isinstance(side := value_at(layer, path), dict)]
+        kind = next((side["kind"] for side in reversed(given) if side.get("kind", "???") != "???"), None)
+        if kind is None:
+            kind = OmegaConf.select(tree, path).kind
+        if not isinstance(kind, str) or kind not in kinds:
+            noun, name = path.rpartition(".")[2], first_line(str(kind))[:80]
+            raise UserError(
+                f"{prefix}{path}.kind is {name}; allowed: {', '.join(kinds)}. For another one import the module that "
+                f"calls nmt.register_{noun}({name!r}, ...)"
+            )
+        allowed = kinds[kind].__dataclass_fields__
+        if unknown := [str(key) for side in given for key in side if key not in allowed]:
+            key, group = first_line(f"{prefix}{path}.{unknown[0]}"), path.replace(".", "/")
+            raise UserError(
+                f"{key} is not a key of the kind {kind}; choose a kind as {group}=NAME, or of these keys: "
+                f"{', '.join(allowed)}"
+            )
+        if kind != OmegaConf.select(tree, path).kind:
+            tree = copy.deepcopy(tree)
+            OmegaConf.update(tree, path, OmegaConf.structured(kinds[kind]), merge=False)
+    return tree
 
 
 def save_config(config: Any, path: Path) -> None:
@@ -308,6 +347,8 @@ def load_config(schema: type[T], path: Path, overrides: Mapping[str, Any] | None
         if not isinstance(loaded, DictConfig):
             raise TypeError("it holds a list; a configuration file holds keys: write key: value")
         restore_text(schema, loaded, text)
+        if "model.encoder" in side_paths(schema) and isinstance(loaded.get("model"), DictConfig):
+            loaded["model"] = with_sides(loaded["model"])
         for key, value in (overrides or {}).items():
             OmegaConf.update(loaded, key, value, force_add=True)
     except FileNotFoundError:

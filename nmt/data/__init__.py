@@ -8,7 +8,7 @@ from nmt.data.preprocessing.locking import locked
 from nmt.data.preprocessing.prepare import Prepared, prepare
 from nmt.data.preprocessing.sources import locate
 from nmt.data.store import PairStore
-from nmt.data.subword_sampling import SubwordSampling, build_sampling
+from nmt.data.subword_sampling import SubwordSampling, build_sampling, check_sampling
 from nmt.data.text_files import (
     MAX_LINE_BYTES,
     MAX_TEXT_BYTES,
@@ -23,7 +23,8 @@ from nmt.data.text_files import (
     write_lines,
     written,
 )
-from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
+from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, ready_tokenizers
+from nmt.data.vocabulary_extension import extensible_tokenizers
 from nmt.data.word_vectors import VectorFile
 from nmt.data.words import tokenizer_advice
 
@@ -45,6 +46,8 @@ __all__ = [
     "batches_by_length",
     "build_sampling",
     "check_new_text_file",
+    "check_sampling",
+    "extensible_tokenizers",
     "gather",
     "is_regular",
     "locate",
@@ -60,6 +63,7 @@ __all__ = [
     "read_for_scoring",
     "read_json",
     "read_lines",
+    "ready_tokenizers",
     "sha256_of",
     "tokenizer_advice",
     "write_json",

@@ -37,7 +37,14 @@ class AlignedPart:
 
 
 def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[list[str]]:
-    """Return the alignment of each candidate of each line as text; that of an empty candidate is empty.
+    """Return the alignment of each candidate of each line in Pharaoh's format; arguments are those of `align_words`."""
+    return [[pharaoh(pairs) for pairs in of_line] for of_line in align_words(translator, lines, candidates)]
+
+
+def align_words(
+    translator: Translator, lines: Sequence[str], candidates: Sequence[Sequence[Candidate]]
+) -> list[list[list[Link]]]:
+    """Return the links of each candidate of each line; an empty candidate has none.
 
     Words are separated by white space in the line as given and in the candidate's text; in scripts without spaces each
     character is a word. Each target word is linked to the source word with the most attention (Luong et al. 2015, 5.4),
@@ -58,7 +65,7 @@ def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Seq
             first = len(pairs)
             read_pieces = words = 0
             for part, tgt in zip(parts, candidate.pieces, strict=True):
-                numbers, count = word_numbers(translator.tgt.pieces(tgt))
+                numbers, count = word_numbers(translator.tgt.texts(tgt))
                 part_words = src_words[read_pieces : read_pieces + len(part.ids)]
                 if part_words and count:
                     shifted = [[words + number for number in of_piece] for of_piece in numbers]
@@ -67,7 +74,7 @@ def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Seq
                 words += count
             spans[-1].append(range(first, len(pairs)))
     links = align_parts(translator.model, pairs, translator.device)
-    return [[pharaoh([link for i in span for link in links[i]]) for span in of_line] for of_line in spans]
+    return [[[link for i in span for link in links[i]] for span in of_line] for of_line in spans]
 
 
 def source_words(line: str, parts: Sequence[Part], characters: bool = True) -> list[list[int]]:
@@ -99,11 +106,16 @@ def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[l
 
     Words are separated by spaces. With `characters`, each character of a script without spaces is a word. A piece
     belongs to all words that it covers after its last space, not counting spaces at its end. A piece that consists of
-    spaces belongs to the next word, or to the last one at the end of the sentence.
+    spaces belongs to the next word, or to the last one at the end of the sentence. A piece without text, such as a byte
+    of a character, belongs to the first word of the next piece with text.
     """
     numbers: list[list[int]] = []
     words, before = 0, SPACE
+    empty = 0  # number of pieces before this one without text
     for piece in pieces:
+        if not piece:
+            empty += 1
+            continue
         own: list[int] = []
         spaced = False
         for letter in piece:
@@ -117,7 +129,9 @@ def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[l
             before = letter
             if own[-1:] != [words - 1]:
                 own.append(words - 1)
-        numbers.append(own or [words])
+        numbers += [own[:1] or [words]] * empty + [own or [words]]
+        empty = 0
+    numbers += [[words]] * empty
     return [[min(number, words - 1) for number in own] for own in numbers], words
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from nmt.config import Config, ObjectiveKind, OptimConfig, TrainConfig
+from nmt.config import OBJECTIVES, Config, ObjectiveKind, OptimConfig, TrainConfig
 from nmt.data import BOS_ID, PAD_ID, Prepared, Tokenizer, TrainingBatches, build_sampling, tokenizer_advice
 from nmt.metrics import sentence_scores
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -156,7 +156,7 @@ def build_batches(
     pairs, train = prepared.store("train"), config.train
     sampling = None
     if train.subword_sampling is not None:
-        sampling = build_sampling(pairs, tokenizers, config.data.tokenizer.type, train.subword_sampling, config.seed)
+        sampling = build_sampling(pairs, tokenizers, train.subword_sampling, config.seed)
     return TrainingBatches(
         pairs,
         train.batch_unit,
@@ -195,6 +195,8 @@ def build_objective(
             objective = risk(
                 sentence_losses, train.risk_samples, train.risk_alpha, train.risk_temperature, train.risk_reference
             )
+        case name:
+            objective = OBJECTIVES.find(name)(train)
     if train.scheduled_sampling is not None:
         objective = scheduled_sampling(objective, lambda: teacher_forcing_probability(train, step()))
     if optim.l1 or optim.l2:

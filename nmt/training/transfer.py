@@ -151,6 +151,8 @@ def with_all_names(
 
 def row_sources(old: Tokenizer, new: Tokenizer) -> Tensor:
     """Return the id in the old vocabulary of each piece of the new one, -1 for pieces that the old one lacks, (V,)."""
+    if old.model == new.model:  # pieces of some tokenizers read the same
+        return torch.arange(new.size)
     ids = {piece: i for i, piece in enumerate(old.pieces(range(old.size)))}
     return torch.tensor([ids.get(piece, -1) for piece in new.pieces(range(new.size))])
 

@@ -10,14 +10,14 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from nmt.config import DataConfig, cache_dir
+from nmt.config import DataConfig, TokenizerConfig, cache_dir
 from nmt.console import progress_bar
 from nmt.data.json_files import read_json
 from nmt.data.preprocessing.cleaning import CleaningReport, normalise
@@ -29,12 +29,16 @@ from nmt.data.preprocessing.sources import Fingerprints, Source, locate, make_on
 from nmt.data.preprocessing.worker_pool import ShardTask, Workers
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
 from nmt.data.text_files import MAX_TEXT_BYTES, write_lines
-from nmt.data.tokenizer import Tokenizer, train_tokenizer
+from nmt.data.tokenizer import Tokenizer, ready_tokenizers, train_tokenizer
 from nmt.data.vocabulary_extension import extend_tokenizer
 from nmt.errors import UserError
 
 FORMAT = 5
 MANIFEST = "sha256.json"
+READY_FILES = ("file", "src_file", "tgt_file")
+"""Keys of `data.tokenizer` with files, whose content counts and not their names."""
+ADDED_SETTINGS = (*READY_FILES, "hard_vocab_limit", "user_symbols", "byte_fallback", "split_digits")
+"""Keys of `data.tokenizer` that older caches do not have."""
 SMALL = 1 << 25  # bytes of files whose splitting takes less time than starting a process
 
 log = logging.getLogger(__name__)
@@ -96,12 +100,14 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None, exten
 
     Args:
         config: the corpus.
-        given: tokenizers of both sides to use, as in fine-tuning; None trains them on the corpus.
-        extend: extend the given tokenizers by the pieces of tokenizers trained on the corpus.
+        given: tokenizers to use by side, as in fine-tuning; None: the ready ones of the configuration. Others are
+            trained on the corpus.
+        extend: extend the given tokenizers of both sides by the pieces of tokenizers trained on the corpus.
 
     Raises:
         UserError: files are missing, damaged, empty or not parallel, or too small for the vocabulary.
     """
+    given = ready_tokenizers(config.tokenizer) if given is None else given
     cache = cache_dir(config.cache)
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -120,9 +126,10 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None, exten
         extended = {side: prepared.tokenizer(side) for side in SIDES}
         with suppress(OSError):  # the link exists already
             target.with_name(corpus_key(config, sources, fingerprints, extended)).symlink_to(target.name)
-    if given is None and not config.tokenizer.hard_vocab_limit:  # with the limit, training raises an error
+    trained = [side for side in SIDES if side not in given]
+    if trained and not config.tokenizer.hard_vocab_limit:  # with the limit, training raises an error
         vocab_size = config.tokenizer.vocab_size
-        if (size := min(prepared.tokenizer(side).size for side in SIDES)) < vocab_size:
+        if (size := min(prepared.tokenizer(side).size for side in trained)) < vocab_size:
             log.warning(
                 "the corpus yields a vocabulary of %d pieces, fewer than data.tokenizer.vocab_size=%d", size, vocab_size
             )
@@ -133,7 +140,7 @@ def corpus_key(
     config: DataConfig,
     sources: dict[str, Source],
     fingerprints: Fingerprints,
-    given: dict[str, Tokenizer] | None,
+    given: dict[str, Tokenizer],
     extend: bool = False,
 ) -> str:
     """Return a hash of everything that determines the output of `write_corpus`.
@@ -141,9 +148,11 @@ def corpus_key(
     Settings added later are left out at their defaults, so that the keys of older caches stay valid.
     """
     files = {split: [fingerprints.of(path) for path in source.paths()] for split, source in sources.items()}
-    tokenizer = asdict(config.tokenizer)
-    if config.tokenizer.hard_vocab_limit:
-        del tokenizer["hard_vocab_limit"]
+    tokenizer = {
+        key: value
+        for key, value in asdict(config.tokenizer).items()
+        if key not in ADDED_SETTINGS or (key not in READY_FILES and value != getattr(TokenizerConfig(), key))
+    }
     cleaning = asdict(config.cleaning)
     if not config.cleaning.drop_test_sources:
         del cleaning["drop_test_sources"]
@@ -152,7 +161,7 @@ def corpus_key(
     parts = [FORMAT, files, layout, settings]
     if config.most_pairs is not None:
         parts.append(config.most_pairs)
-    if given is not None:
+    if given:
         parts.append({side: hashlib.sha256(tokenizer.model).hexdigest() for side, tokenizer in given.items()})
     if extend:
         parts.append("extended")
@@ -160,11 +169,7 @@ def corpus_key(
 
 
 def write_corpus(
-    config: DataConfig,
-    sources: dict[str, Source],
-    folder: Path,
-    given: dict[str, Tokenizer] | None = None,
-    extend: bool = False,
+    config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer], extend: bool
 ) -> None:
     """Write a prepared corpus: split into shards, clean, find duplicates, train the tokenizer, encode, report.
 
@@ -205,7 +210,7 @@ def process_shards(
     source: Source,
     held_out: list[str],
     workers: Workers,
-    given: dict[str, Tokenizer] | None,
+    given: dict[str, Tokenizer],
     extend: bool,
 ) -> list[Result]:
     """Split the training files into shards, and clean and encode the shards in worker processes.
@@ -215,7 +220,7 @@ def process_shards(
         source: the training split.
         held_out: names of the held-out splits, whose text is in the folder of the corpus.
         workers: the worker processes.
-        given: tokenizers of both sides to use; None trains them.
+        given: tokenizers to use by side; others are trained.
         extend: extend the given tokenizers.
 
     Returns:
@@ -247,7 +252,7 @@ def process_shards(
             task = progress.add_task("finding duplicates", total=None)
             kept -= find_repeated([folder / WORK / f"clean-{i:05d}" for i in range(len(shards))])
             progress.update(task, total=1, completed=1)
-        task = progress.add_task("training the tokenizer", total=None, visible=given is None or extend)
+        task = progress.add_task("training the tokenizer", total=None, visible=extend or len(given) < len(SIDES))
         write_tokenizers(config, folder, [report["kept"] for report in reports], kept, given, extend)
         progress.update(task, total=1, completed=1)
         common = {"held_out": held_out, "max_pieces": config.max_pieces}
@@ -277,7 +282,7 @@ def begin(folder: Path) -> bool:
 
 
 def write_tokenizers(
-    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer] | None, extend: bool
+    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer], extend: bool
 ) -> None:
     """Write the tokenizers of both sides, either the given ones or newly trained ones.
 
@@ -286,30 +291,33 @@ def write_tokenizers(
         folder: output folder, with the cleaned text.
         kept: number of pairs of each shard after cleaning.
         pairs: total number of these pairs without duplicates.
-        given: tokenizers to use; None trains them.
-        extend: extend the given tokenizers by newly trained ones.
+        given: tokenizers to use by side; others are trained.
+        extend: extend the given tokenizers by newly trained ones of their kind.
     """
     if finished(folder, "tokenizer") is not None:
         return
     files = [folder / f"{side}.model" for side in SIDES]
-    tokenizers = train_tokenizers(config, folder, kept, pairs) if given is None or extend else given
-    if given is not None and extend:
-        kind = config.tokenizer.type
-        tokenizers = {side: extend_tokenizer(given[side], other, kind) for side, other in tokenizers.items()}
+    settings = {side: config.tokenizer for side in SIDES if side not in given}
+    if extend:
+        settings = {side: replace(config.tokenizer, type=given[side].kind) for side in SIDES}
+    trained = train_tokenizers(config, folder, kept, pairs, settings) if settings else {}
+    tokenizers = {side: extend_tokenizer(given[side], trained[side]) for side in SIDES} if extend else given | trained
     for side, file in zip(SIDES, files, strict=True):
         file.write_bytes(tokenizers[side].model)
     finish(folder, "tokenizer", files, {})
 
 
-def train_tokenizers(config: DataConfig, folder: Path, kept: list[int], pairs: int) -> dict[str, Tokenizer]:
-    """Train one joint tokenizer, or one per side, on a sample of the cleaned text."""
+def train_tokenizers(
+    config: DataConfig, folder: Path, kept: list[int], pairs: int, settings: Mapping[str, TokenizerConfig]
+) -> dict[str, Tokenizer]:
+    """Train one joint tokenizer, or one for each side that has settings, on a sample of the cleaned text."""
     stride = math.ceil(pairs / config.tokenizer.max_lines)
-    sides = [sample_lines(folder, side, kept, stride) for side in range(len(SIDES))]
+    sides = {side: sample_lines(folder, number, kept, stride) for number, side in enumerate(SIDES)}
     if config.tokenizer.joint:
-        joint = train_tokenizer(itertools.chain(*sides), config.tokenizer)
+        joint = train_tokenizer(itertools.chain(*sides.values()), next(iter(settings.values())))
         models = dict.fromkeys(SIDES, joint)
     else:
-        models = {side: train_tokenizer(lines, config.tokenizer) for side, lines in zip(SIDES, sides, strict=True)}
+        models = {side: train_tokenizer(sides[side], tokenizer) for side, tokenizer in settings.items()}
     return {side: Tokenizer(model) for side, model in models.items()}
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from shapes import model_config
 from test_objectives import WHOLE
 from tiny_training import PLATEAU, SHORT, WORDS, assert_same, build, calling, lines, weights
 
-from nmt.config import Architecture, CellKind, ModelConfig, OptimizerKind, Tying
+from nmt.config import CellKind, OptimizerKind, Tying
 from nmt.data import BOS_ID, PAD_ID
 from nmt.errors import Interrupted, UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -26,8 +27,10 @@ SHAPES: dict[str, dict[str, Any]] = {
     "lstm": {"decoder_layers": 2},
     "gru": {"cell": CellKind.gru, "lexicon": True},
     "ssru": {"cell": CellKind.ssru},
-    "transformer": {"architecture": Architecture.transformer},
-    "convolutional": {"architecture": Architecture.convolutional},
+    "transformer": {"kind": "transformer"},
+    "transformer, luong": {"encoder": "transformer", "decoder": "luong"},
+    "lstm, transformer": {"decoder": "transformer"},
+    "convolutional": {"kind": "convolutional"},
 }
 ENCODER = ["encoder"]
 FROZEN = {
@@ -42,8 +45,8 @@ FROZEN = {
 
 def model_of(**shape: Any) -> Seq2Seq:
     torch.manual_seed(3)
-    usual = ModelConfig(embed_size=8, hidden_size=8, dropout=0.0, tying=Tying.none)
-    return build_model(replace(usual, **shape), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
+    usual: dict[str, Any] = {"embed_size": 8, "hidden_size": 8, "dropout": 0.0, "tying": Tying.none}
+    return build_model(model_config(**usual | shape), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
 
 
 def gradients(model: Seq2Seq) -> dict[str, torch.Tensor | None]:

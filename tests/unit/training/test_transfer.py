@@ -4,19 +4,22 @@ import logging
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from shapes import model_config
 from tiny_training import assert_same, weights
 
 from nmt.config import (
+    CellKind,
     Config,
     DataConfig,
     InitVocabulary,
     ModelConfig,
     PhrasebookConfig,
-    SubwordType,
     TokenizerConfig,
+    TokenizerType,
     TrackingConfig,
     TrackingMode,
     TrainConfig,
@@ -25,8 +28,9 @@ from nmt.config import (
 from nmt.data import BOS_ID, PAD_ID, Tokenizer
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
-from nmt.pipeline import create_run, prepare_corpus, reopen_run, with_base_tokenizer
+from nmt.pipeline import create_run, reopen_run
 from nmt.run import Checkpoint, RunDirectory, load_weights, save_checkpoint
+from nmt.run_corpus import prepare_corpus, with_base_tokenizer
 from nmt.training import Tracker, Trainer, build_trainer
 
 TABLES = {
@@ -62,8 +66,9 @@ def begin(settings: Config, folder: Path) -> tuple[Trainer, RunDirectory]:
     return build_trainer(settings, run, prepared, tracker, torch.device("cpu"), False), run
 
 
-SMALL = ModelConfig(embed_size=8, hidden_size=8, tying=Tying.none)
-APART = TokenizerConfig(SubwordType.bpe, vocab_size=90, joint=False)
+SMALL_KEYS: dict[str, Any] = {"embed_size": 8, "hidden_size": 8, "tying": Tying.none}
+SMALL = model_config(**SMALL_KEYS)
+APART = TokenizerConfig(TokenizerType.bpe, vocab_size=90, joint=False)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +161,8 @@ OTHER_MODELS = {
     "wider layers": {"hidden_size": 12},
     "wider embeddings": {"embed_size": 10},
     "a lexicon": {"lexicon": True},
+    "another cell above": {"decoder_cell": CellKind.gru},
+    "another encoder": {"encoder": "transformer"},
 }
 
 
@@ -165,7 +172,7 @@ def test_parameters_of_the_same_name_and_shape_are_taken(
 ) -> None:
     caplog.set_level(logging.INFO)
     train = TrainConfig(init_from=str(base.path), init_partial=True)
-    settings = config(tmp_path, replace(SMALL, **OTHER_MODELS[name]), APART, train, seed=9)
+    settings = config(tmp_path, model_config(**SMALL_KEYS | OTHER_MODELS[name]), APART, train, seed=9)
     trainer, run = begin(settings, tmp_path / "run")
     before, fresh, after = trainer_weights(base), fresh_weights(settings, run), weights(trainer.model)
     fitting = {key for key in before if key in after and before[key].shape == after[key].shape}
@@ -180,8 +187,12 @@ def test_parameters_of_the_same_name_and_shape_are_taken(
 
 
 def test_another_model_is_refused_without_the_request(base: RunDirectory, tmp_path: Path) -> None:
-    settings = config(tmp_path, replace(SMALL, decoder_layers=2), APART, TrainConfig(init_from=str(base.path)))
-    with pytest.raises(UserError, match=r"decoder_layers=1 \(here 2\); give the same, or add train\.init_partial=true"):
+    settings = config(
+        tmp_path, model_config(**SMALL_KEYS, decoder_layers=2), APART, TrainConfig(init_from=str(base.path))
+    )
+    with pytest.raises(
+        UserError, match=r"model\.decoder\.layers=1 \(here 2\); give the same, or add train\.init_partial=true"
+    ):
         with_base_tokenizer(settings, str(base.path))
 
 
