@@ -23,6 +23,7 @@ from nmt.training import (
     Tracker,
     Trainer,
     build_trainer,
+    check_backend,
     check_embeddings,
     check_initial_weights,
 )
@@ -140,6 +141,7 @@ def resolve_run(
     Raises:
         UserError: `folder` holds a run and `resume` is false, or a run with another data, model or seed configuration.
     """
+    check_backend(config.tracking)
     if config.train.init_from is not None:
         config = with_base_tokenizer(config, config.train.init_from, overrides)
     run = RunDirectory(folder)

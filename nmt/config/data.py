@@ -20,6 +20,12 @@ MAX_SENTENCE_LENGTH = 100_000
 """Maximum number of words, characters or pieces in a sentence. Attention over more would need gigabytes."""
 
 
+SPLITS = ("train", "valid", "test")
+"""Splits that are prepared with the corpus."""
+TEST_SET_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
+"""Pattern of the name of a split or a test set, which names its files of scores."""
+
+
 class TokenizerType(StrEnum):
     """Kinds of pieces: subwords of SentencePiece, words between spaces, or characters."""
 
@@ -212,6 +218,9 @@ class DataConfig:
     """Files of the validation set."""
     test: TextFiles = field(default_factory=TextFiles)
     """Files of the test set."""
+    tests: dict[str, TextFiles] = field(default_factory=dict)
+    """Files of further test sets, by name, for `evaluate split=NAME`. They are read when they are scored; training and
+    preparation do not use them."""
     most_pairs: int | None = None
     """Maximum number of training pairs, taken from the beginning, to simulate a smaller corpus; null: all."""
     cache: str | None = None
@@ -249,6 +258,16 @@ class DataConfig:
                 "src_lang",
                 f"is {self.src_lang!r}, tgt_lang {self.tgt_lang!r}; the phrasebook supports en and de only",
             )
+        if self.phrasebook is not None and self.tests:
+            yield "tests", "has files, but the phrasebook has none; use data=files for your own test sets"
+        for name, files in self.tests.items():
+            if not re.fullmatch(TEST_SET_NAME, name) or name in SPLITS:
+                yield (
+                    "tests",
+                    f"has a set named {name!r}; allowed: letters, digits, '_', '-', '.', but not {', '.join(SPLITS)}",
+                )
+            if files.empty:
+                yield f"tests.{name}", "has no files; give src and tgt, or tsv"
         yield from number(self, "most_pairs", 1)
         yield from number(self, "workers", 1, 256)
         yield from number(self, "shard_pairs", 1, 100_000_000)
@@ -257,3 +276,27 @@ class DataConfig:
                 yield side, f"is {getattr(self, side)!r}; allowed: letters, digits, - _ @"
         yield from number(self, "max_pieces", 1, MAX_SENTENCE_LENGTH)
         yield from one_of(self, "bleu_tokenize", BLEU_TOKENIZERS)
+
+    def paths(self, *names: str) -> list[str]:
+        """Return the names of all files of some splits and further test sets."""
+        chosen = [getattr(self, name) if name in SPLITS else self.tests[name] for name in names]
+        return [path for files in chosen for path in [*files.src, *files.tgt, *files.tsv]]
+
+    @property
+    def test_names(self) -> list[str]:
+        """Names of the test sets, `test` first, without those that have no checksum in this pair of languages."""
+        named = [name for name in ("test", *self.tests) if name in self.tests or not self.test.empty]
+        digests = None if self.download is None else self.download.sha256
+        return [name for name in named if digests is None or all(path in digests for path in self.paths(name))]
+
+
+@dataclass
+class CorpusLocation:
+    """Location of a run's corpus files on this machine, to read test sets that the run has no copy of."""
+
+    root: str | None = None
+    """Folder of the corpus; null: `data.root` of the run."""
+    mirror: str | None = None
+    """Folder with copies of the files to download; null: `data.mirror` of the run. Missing files are downloaded."""
+    cache: str | None = None
+    """Folder for downloads; null: `data.cache` of the run."""

@@ -6,7 +6,7 @@ from nmt.data.preprocessing.cleaning import normalise, normalise_characters
 from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.locking import locked
 from nmt.data.preprocessing.prepare import Prepared, prepare
-from nmt.data.preprocessing.sources import locate
+from nmt.data.preprocessing.sources import locate, locate_test_set
 from nmt.data.store import PairStore
 from nmt.data.subword_sampling import SubwordSampling, build_sampling, check_sampling
 from nmt.data.text_files import (
@@ -14,6 +14,7 @@ from nmt.data.text_files import (
     MAX_TEXT_BYTES,
     STANDARD,
     check_new_text_file,
+    in_scored_form,
     is_regular,
     named,
     read_all,
@@ -49,8 +50,10 @@ __all__ = [
     "check_sampling",
     "extensible_tokenizers",
     "gather",
+    "in_scored_form",
     "is_regular",
     "locate",
+    "locate_test_set",
     "locked",
     "make_batch",
     "named",

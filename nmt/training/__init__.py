@@ -7,7 +7,7 @@ from nmt.training.initial_weights import check_embeddings, check_initial_weights
 from nmt.training.objectives.likelihood import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
 from nmt.training.signals import StopSignals
-from nmt.training.tracking import NoTracker, Tracker
+from nmt.training.tracking import NoTracker, Tracker, check_backend
 from nmt.training.trainer import Optimization, Trainer, TrainerSettings
 from nmt.training.validation import Validator
 
@@ -25,6 +25,7 @@ __all__ = [
     "WeightAverage",
     "build_optimizer",
     "build_trainer",
+    "check_backend",
     "check_embeddings",
     "check_initial_weights",
     "cross_entropy",

@@ -146,6 +146,7 @@ def build_validator(
         config.search,
         config.data.bleu_tokenize,
         config.train.label_smoothing,
+        config.data.src_lang,
     )
 
 

@@ -299,7 +299,7 @@ def write_tokenizers(
     files = [folder / f"{side}.model" for side in SIDES]
     settings = {side: config.tokenizer for side in SIDES if side not in given}
     if extend:
-        settings = {side: replace(config.tokenizer, type=given[side].kind) for side in SIDES}
+        settings = {side: replace(config.tokenizer, type=given[side].kind or config.tokenizer.type) for side in SIDES}
     trained = train_tokenizers(config, folder, kept, pairs, settings) if settings else {}
     tokenizers = {side: extend_tokenizer(given[side], trained[side]) for side in SIDES} if extend else given | trained
     for side, file in zip(SIDES, files, strict=True):
