@@ -48,8 +48,11 @@ def docs_of(config: type) -> dict[str, str]:
     return docs
 
 
-def type_text(kind: Any) -> str:
-    """Return a type as the command line takes it: the choices of an enum, `null` where the key may be empty."""
+def type_text(kind: Any, key: Field[Any] | None = None) -> str:
+    """Return a type as the command line takes it: choices of an enum or registry, `null` where the key may be empty."""
+    if key is not None and "registry" in key.metadata:
+        null = ["null"] * (NoneType in get_args(kind))
+        return " or ".join([", ".join(key.metadata["registry"].builtin), *null, "a registered name"])
     if get_origin(kind) is dict:
         return "mapping"
     if args := get_args(kind):
@@ -93,7 +96,7 @@ def key_lines(config: type, prefix: str = "") -> Iterator[str]:
             default = default_text(field)
             state = "required" if default is None else f"default `{default}`" if default else "default empty"
             meaning = f": {docs[field.name]}" if field.name in docs else ""
-            yield f"- `{prefix}{field.name}` ({type_text(hints[field.name])}; {state}){meaning}"
+            yield f"- `{prefix}{field.name}` ({type_text(hints[field.name], field)}; {state}){meaning}"
 
 
 def group_lines(group: str, config: type) -> Iterator[str]:

@@ -8,6 +8,8 @@ from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
 from nmt.config.model import (
+    ATTENTIONS,
+    CELLS,
     Architecture,
     AttentionKind,
     BridgeKind,
@@ -48,6 +50,7 @@ from nmt.config.sweep import (
 from nmt.config.text_keys import child, is_list, is_text, restore_text, type_at
 from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import (
+    OBJECTIVES,
     BatchUnit,
     IntervalUnit,
     Metric,
@@ -58,7 +61,10 @@ from nmt.config.train import (
 )
 
 __all__ = [
+    "ATTENTIONS",
+    "CELLS",
     "MAX_MINUTES",
+    "OBJECTIVES",
     "Architecture",
     "AttentionKind",
     "BatchUnit",

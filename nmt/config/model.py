@@ -1,10 +1,11 @@
 """Configuration of the model: `model.*`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 
 from nmt.config.checks import number
+from nmt.config.registry import Registry
 
 
 class CellKind(StrEnum):
@@ -26,6 +27,7 @@ ELEMENTWISE_CELLS = (CellKind.ssru, CellKind.sru, CellKind.min_gru, CellKind.min
 """Cells without a recurrent matrix."""
 CELLS_WITHOUT_C = (CellKind.gru, CellKind.rnn, CellKind.reference_gru, CellKind.min_gru, CellKind.min_lstm)
 """Cells whose state is h alone."""
+CELLS = Registry("cell", CellKind)
 
 
 class DecoderKind(StrEnum):
@@ -65,6 +67,9 @@ class AttentionKind(StrEnum):
     multi_head_additive = "multi_head_additive"
     multi_head_dot = "multi_head_dot"
     coverage = "coverage"
+
+
+ATTENTIONS = Registry("attention", AttentionKind)
 
 
 class PositionKind(StrEnum):
@@ -120,7 +125,7 @@ class ModelConfig:
     hidden_size: int = 512
     """Width of the recurrent decoder layers and of the encoder output (both directions together), or of the
     convolutions."""
-    cell: CellKind = CellKind.lstm
+    cell: str = field(default=CellKind.lstm, metadata={"registry": CELLS})
     """Recurrent cell of encoder and decoder: lstm, gru, rnn (tanh), or layer_norm_lstm (Ba et al. 2016, normalised per
     gate). reference_lstm and reference_gru compute the same as lstm and gru slowly, gate by gate, for inspection.
     Without a recurrent matrix: ssru (Kim et al. 2019), sru (Lei et al. 2018), min_gru, min_lstm (Feng et al. 2024)."""
@@ -159,7 +164,7 @@ class ModelConfig:
     bridge: BridgeKind = BridgeKind.learned
     """Initial decoder state. learned: a projection of the final encoder state; zero: zeros (released configuration of
     Britz et al. 2017)."""
-    attention: AttentionKind | None = AttentionKind.additive
+    attention: str | None = field(default=AttentionKind.additive, metadata={"registry": ATTENTIONS})
     """Attention of the recurrent decoder; null: none, so that the bridge is the only path from the source (Sutskever et
     al. 2014)."""
     heads: int = 4
@@ -209,6 +214,8 @@ class ModelConfig:
         yield from number(self, "max_positions", 1, 1 << 20)
         for name in NOISE:
             yield from number(self, name, 0, 0.95)
+        yield from CELLS.problems(self, "cell")
+        yield from ATTENTIONS.problems(self, "attention")
         yield from self.foreign_keys()
         match self.architecture:
             case Architecture.recurrent:
@@ -244,11 +251,11 @@ class ModelConfig:
             yield "decoder", f"is {self.decoder} but attention is null; allowed: gnmt, or choose an attention"
         if self.decoder in (DecoderKind.bahdanau, DecoderKind.conditional) and self.input_feeding:
             yield "input_feeding", f"is true but decoder is {self.decoder}; allowed: false, or decoder gnmt or luong"
-        if self.cell in ELEMENTWISE_CELLS:
+        if not has_recurrent_matrix(self.cell):
             for name in ("weight_drop", "recurrent_dropout"):
                 if (value := getattr(self, name)) > 0:
                     yield name, f"is {value} but the cell {self.cell} has no recurrent matrix; set it to 0"
-        if self.zoneout_c > 0 and self.cell in CELLS_WITHOUT_C:
+        if self.zoneout_c > 0 and not has_c(self.cell):
             yield "zoneout_c", f"is {self.zoneout_c} but the cell {self.cell} has no c; allowed: 0, use zoneout_h"
         if self.attention == AttentionKind.multi_head_dot:
             yield from self.heads_problems("hidden_size", self.hidden_size)
@@ -304,6 +311,18 @@ class ModelConfig:
     def heads_problems(self, divided: str, width: int) -> Iterator[tuple[str, str]]:
         if self.heads > 0 and (width % self.heads or width < self.heads):
             yield "heads", f"is {self.heads}; allowed: divisors of {divided}, {width}"
+
+
+def has_recurrent_matrix(cell: str) -> bool:
+    """Return whether a cell multiplies its previous state by a matrix; True for a name that is not registered."""
+    kind = CELLS.registered.get(cell)
+    return cell not in ELEMENTWISE_CELLS if kind is None else bool(kind.recurrent)
+
+
+def has_c(cell: str) -> bool:
+    """Return whether a cell's state has a c besides h; True for a name that is not registered."""
+    kind = CELLS.registered.get(cell)
+    return cell not in CELLS_WITHOUT_C if kind is None else bool(kind.states > 1)
 
 
 def encoder_widths(config: ModelConfig) -> tuple[list[bool], list[int]]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nmt.config import AttentionKind, ModelConfig
+from nmt.config import ATTENTIONS, AttentionKind, ModelConfig
 
 
 class AttentionHistory(NamedTuple):
@@ -298,3 +298,6 @@ def build_attention(config: ModelConfig) -> Attention | None:
             return MultiHeadDotAttention(hidden, hidden, config.heads)
         case AttentionKind.coverage:
             return CoverageAttention(hidden, attention_size=hidden // 2)
+        case name:
+            registered: Attention = ATTENTIONS.find(name)(config)
+            return registered

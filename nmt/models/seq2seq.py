@@ -11,8 +11,8 @@ from nmt.config import Architecture, ModelConfig, PositionKind, Precision, Tying
 from nmt.errors import UserError
 from nmt.models.decoders import ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder, build_decoder
 from nmt.models.embedding import Embedding
-from nmt.models.encoders.convolutional import ConvolutionalEncoder
-from nmt.models.encoders.recurrent import Encoder
+from nmt.models.encoders.convolutional import ConvolutionalEncoder, ConvolutionalMemory
+from nmt.models.encoders.recurrent import Encoded, Encoder
 from nmt.models.encoders.transformer import TransformerEncoder
 from nmt.models.int8 import Int8Linear
 from nmt.models.interface import AnyDecoder, AnyState, StepOutput
@@ -96,6 +96,15 @@ class Seq2Seq(nn.Module):
             encoded = with_weight_drop(self.encoder, self.weight_drop, src, src_mask)
         state: AnyState = self.decoder.start(encoded, src_mask)
         return state
+
+    def hidden_states(self, src: Tensor, src_mask: Tensor) -> Tensor:
+        """Return the top encoder layer's output for each source token, (S, B, H); undefined at padding."""
+        match self.encoder(src, src_mask):
+            case Encoded(outputs=states) | ConvolutionalMemory(keys=states):
+                return states
+            case states:
+                assert isinstance(states, Tensor)
+                return states
 
     def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """Return the logits (T, B, V) of each next target token, given the tokens before it, (T, B)."""

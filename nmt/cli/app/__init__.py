@@ -72,8 +72,7 @@ def run(name: str, command: Callable[[DictConfig], None], alone: bool = True) ->
     prepare_streams()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints its errors on several lines and exits with 1
     os.environ.setdefault("MKL_DYNAMIC", "FALSE")  # bitwise reproducibility needs a fixed number of threads
-    for schema, node in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{schema}_schema", node=node)
+    register_schemas()
     log_to_stderr()
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, must not end the command
     jobs = MultirunJobs(SCHEMAS[name])
@@ -93,6 +92,12 @@ def run(name: str, command: Callable[[DictConfig], None], alone: bool = True) ->
         if jobs.failures:
             fail(jobs.summary(), jobs.exit_code)
         sys.stdout.flush()
+
+
+def register_schemas() -> None:
+    """Put the schema of each command into Hydra's store."""
+    for name, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
 
 
 class MultirunJobs:

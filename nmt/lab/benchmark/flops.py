@@ -73,6 +73,8 @@ def recurrent_flops(config: ModelConfig, words: int, work: Work) -> int:
     def layer(reads: int, width: int) -> int:
         if issubclass(cell, ElementwiseLayer):
             return 2 * cell.products * width * reads
+        if not hasattr(cell, "gates"):  # a registered cell
+            raise UserError(f"model.cell={config.cell} has no attribute `gates` to count its operations by; add it")
         return 2 * cell.gates * width * (reads + width)
 
     key, query, pair = attention_flops(config)

@@ -13,7 +13,7 @@ from nmt.models.encoders.recurrent import words_reversed
 from nmt.models.layers.cells import ReferenceGRU, ReferenceLSTM
 from nmt.models.layers.recurrent import reverse_within_length
 
-REFERENCES = {
+REFERENCES: dict[str, CellKind] = {
     CellKind.lstm: CellKind.reference_lstm,
     CellKind.reference_lstm: CellKind.reference_lstm,
     CellKind.gru: CellKind.reference_gru,
@@ -101,7 +101,7 @@ def stack(model: Seq2Seq, side: ModelSide) -> nn.ModuleList:
     return layers
 
 
-def checked_cell(config: ModelConfig, side: ModelSide, layer: int) -> CellKind:
+def checked_cell(config: ModelConfig, side: ModelSide, layer: int) -> str:
     """Return the cell of the model.
 
     Raises:

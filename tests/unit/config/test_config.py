@@ -167,8 +167,8 @@ def test_a_misspelt_key_is_refused(value: str, key: str) -> None:
         ("seed=[1]", "seed: "),
         ("seed=null", "seed: "),
         (
-            "model.attention=luong",
-            "model.attention: Invalid value 'luong', expected one of [additive, dot, scaled_dot, general",
+            "model.bridge=luong",
+            "model.bridge: Invalid value 'luong', expected one of [learned, zero]",
         ),
         ("optim.betas=[a, b]", "optim.betas[0]: Value 'a'"),
         ("data.root=${nowhere}", "data.root: Interpolation key 'nowhere' not found"),
