@@ -299,5 +299,5 @@ def build_attention(config: ModelConfig) -> Attention | None:
         case AttentionKind.coverage:
             return CoverageAttention(hidden, attention_size=hidden // 2)
         case name:
-            registered: Attention = ATTENTIONS.find(name)(config)
+            registered: Attention = ATTENTIONS.find(name)(config, hidden)
             return registered

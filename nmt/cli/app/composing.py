@@ -16,6 +16,7 @@ import hydra.core.override_parser.overrides_parser
 from hydra import version
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -77,7 +78,7 @@ def load(name: str, overrides: Sequence[str], config_dir: str | Path | None) -> 
         folder = user_path(str(config_dir)).absolute()
         if not folder.is_dir():
             raise UserError(f"config_dir={config_dir} is not a folder; name one that holds configuration files")
-        search_path.append("command-line", f"file://{folder}")
+        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
     cfg: DictConfig = CheckedLoader(search_path).load_configuration(
         name, list(overrides), run_mode=RunMode.RUN, from_shell=False
     )
