@@ -11,6 +11,7 @@ html_theme = "furo"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3
 highlight_language = "none"
+smartquotes = False  # quotation marks and dashes of options and code in docstrings
 html_copy_source = False
 html_show_copyright = False
 
