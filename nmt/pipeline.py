@@ -292,7 +292,7 @@ def record_cost(run: RunDirectory, trainer: Trainer) -> None:
     """Record parameters, training time and peak memory in `run.json`."""
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
     try:
-        run.add_facts(parameters, trainer.progress.seconds, peak_memory())
+        run.add_facts(parameters, trainer.progress.seconds, trainer.progress.cpu_seconds, peak_memory())
     except OSError as error:  # a full disk must not end the training
         log.warning("the cost of the training cannot be recorded: %s", error.strerror)
 

@@ -196,13 +196,14 @@ class RunDirectory:
         except UserError:
             return True
 
-    def add_facts(self, parameters: int, seconds: float, peak_memory_bytes: int) -> None:
-        """Record the cost of training over all starts: the sum of `seconds`, and the highest memory."""
+    def add_facts(self, parameters: int, seconds: float, cpu_seconds: float, peak_memory_bytes: int) -> None:
+        """Record the cost of training over all starts: elapsed and processor time, and the highest memory."""
         record = self.record()
         before = record.get("facts", {}).get("peak_memory_bytes", 0)
         record["facts"] = {
             "parameters": parameters,
             "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
             "peak_memory_bytes": max(before, peak_memory_bytes),
         }
         self.write_record(record)
