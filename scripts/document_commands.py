@@ -29,7 +29,7 @@ Groups of keys that several commands share are in [keys.md](keys.md). `group=NAM
 KEYS = """# Configuration keys
 
 Written by `make commands` from the typed dataclasses of `nmt/config/`; do not edit it by hand. Each section is a
-group of keys that several commands share. It names the file and the class that define the keys, which also check their values.
+group of keys that several commands share. It names the file and the class that define the keys and check their values.
 The keys of a single command are in [commands.md](commands.md).
 
 `group=NAME` chooses a file of `conf/group/`, and `group.key=value` sets one key. Brackets hold type and default;
