@@ -3,7 +3,8 @@
     python scripts/learning_curves.py                 # docs/pictures/learning_curves.png
     python scripts/learning_curves.py FOLDER PICTURE  # folder of the runs, path of the picture
 
-A finished run is not trained again, and an interrupted one continues.
+Each system is trained with two learning rates; the picture shows the one with the lower validation perplexity. A
+finished run is not trained again, and an interrupted one continues.
 """
 
 import subprocess
@@ -25,9 +26,9 @@ SYSTEMS = {
         "model.pre_norm=true",
     ],
 }
+LEARNING_RATES = ("4e-3", "8e-3")
 TRAINING = [
     "experiment=phrasebook",
-    "optim.learning_rate=4e-3",
     "train.max_steps=500",
     "train.validate_every=50",
     "train.valid_sentences=200",
@@ -40,25 +41,30 @@ TRAINING = [
 def main(folder: str = "runs/learning_curves", picture: str = "docs/pictures/learning_curves.png") -> None:
     curves = {}
     for name, overrides in SYSTEMS.items():
-        path = Path(folder) / name.lower()
-        train([*TRAINING, *overrides, f"hydra.run.dir={path}", "train.resume=auto"])
-        run = RunDirectory.open(str(path))
-        millions = run.facts["parameters"] / 1e6
-        curves[f"{name}, {millions:.2f} M parameters"] = read_metrics(run.metrics_path)
+        runs = [train(Path(folder) / f"{name.lower()}.{rate}", rate, overrides) for rate in LEARNING_RATES]
+        run = min(runs, key=lowest_perplexity)
+        curves[f"{name}, {run.facts['parameters'] / 1e6:.2f} M parameters"] = read_metrics(run.metrics_path)
     draw_curves(curves, Path(picture))
     print(picture)
 
 
-def train(overrides: list[str]) -> None:
-    """Run the train command.
+def lowest_perplexity(run: RunDirectory) -> float:
+    """Return the lowest validation perplexity of a run."""
+    return min(line["valid/perplexity"] for line in read_metrics(run.metrics_path) if "valid/perplexity" in line)
+
+
+def train(path: Path, rate: str, overrides: list[str]) -> RunDirectory:
+    """Train a run, unless it is finished.
 
     Raises:
         SystemExit: the command failed; its message is on standard error.
     """
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *overrides]
+    words = [*TRAINING, *overrides, f"optim.learning_rate={rate}", f"hydra.run.dir={path}", "train.resume=auto"]
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *words]
     code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
     if code:
         raise SystemExit(code)
+    return RunDirectory.open(str(path))
 
 
 if __name__ == "__main__":
