@@ -29,7 +29,8 @@ def register_attention(name: str, attention: type[Attention]) -> None:
 
     Args:
         name: lower-case letters, digits and '_'.
-        attention: subclass of `nmt.models.attention.Attention`, made by `attention(config)` with a `ModelConfig`.
+        attention: subclass of `nmt.models.attention.Attention`, made by `attention(config, hidden_size)` with a
+            `ModelConfig`.
 
     Raises:
         UserError: the name cannot be used, or the class is not an attention.

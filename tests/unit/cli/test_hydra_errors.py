@@ -71,7 +71,7 @@ def test_an_unknown_experiment_gets_those_that_exist() -> None:
         ("train.max_steps=1.5", "'1.5' of type 'float' could not be converted to Integer"),
         ("model.dropout=often", "'often' of type 'str' could not be converted to Float"),
         ("model.bidirectional=both", "'both' is not a valid bool"),
-        ("model.attention=luong", "Invalid value 'luong', expected one of [additive, dot, scaled_dot, general"),
+        ("model.bridge=luong", "Invalid value 'luong', expected one of [learned, zero]"),
         ("data.tokenizer.type=word", "Invalid value 'word', expected one of [unigram, bpe]"),
         ("data.train=train.en", "Invalid type assigned: str is not a subclass of TextFiles"),
         ("seed=null", "field 'seed' is not Optional"),

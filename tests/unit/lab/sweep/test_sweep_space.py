@@ -14,6 +14,7 @@ from nmt.config import (
     Metric,
     PhrasebookConfig,
     SamplerKind,
+    SearchKind,
     SweepConfig,
     TrainConfig,
     load_config,
@@ -103,7 +104,7 @@ def test_a_drawn_number_has_six_digits_and_stays_within_its_range() -> None:
         ({"model": {"dropout": {"low": 0.1, "hihg": 0.3}}}, "hihg"),
         ({"model": {"dropout": {"low": 0.1, "high": 0.99}}}, "model.dropout is 0.99; allowed: from 0 to 0.95"),
         ({"optim": {"learning_rate": {"choices": [0.1, "fast"]}}}, "'fast' .* could not be converted to Float"),
-        ({"model": {"cell": {"choices": ["lstm", "elman"]}}}, "Invalid value 'elman'"),
+        ({"model": {"cell": {"choices": ["lstm", "elman"]}}}, "cell is 'elman', which is neither built in"),
         ({"model": {"cell": {"low": 1, "high": 2}}}, "its values are not numbers; give choices"),
         ({"optim": {"betas": {"choices": [[0.9, 0.98]]}}}, r"choices has \[0.9, 0.98\]"),
         ({"model": {"hidden_size": {"low": 64, "high": 128}}}, "model.hidden_size is 65; allowed: even numbers"),
@@ -154,7 +155,8 @@ def test_every_key_of_a_saved_configuration_has_a_kind(tmp_path: Path) -> None:
     assert load_config(Config, tmp_path / "config.yaml") == BASE
     assert kinds["train.max_steps"] is kinds["model.direction_size"] is kinds["data.phrasebook.depth"] is int
     assert kinds["optim.learning_rate"] is kinds["train.subword_sampling"] is float
-    assert kinds["model.cell"] is CellKind
+    assert kinds["model.cell"] is str
+    assert kinds["search.kind"] is SearchKind
     assert "model" not in kinds
 
 
