@@ -9,7 +9,7 @@ READY := .venv/complete
 NEXT := .venv-next
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo questions test test-commands test-next test-processors test-kernels test-slow fuzz test-all check \
+.PHONY: help install demo questions table test test-commands test-next test-processors test-kernels test-slow fuzz test-all check \
 	format commands docs clean
 
 help:  ## list the targets
@@ -32,6 +32,14 @@ demo: $(READY)  ## train on the embedded corpus, score, translate, plot, report 
 # QUESTIONS="question=cell" trains one question, QUESTIONS="dry=true" lists the trainings; see conf/questions.
 questions: $(READY)  ## run the trainings of docs/questions.md and write the page (four hours; resumes after a stop)
 	$(BIN)/python scripts/questions.py jobs=2 then_measure=true $(QUESTIONS)
+
+# RUNS="RUN RUN RUN" names the runs; TABLE=FOLDER is the folder of the table, which must not exist.
+TABLE ?= table
+table: $(READY)  ## score RUNS="RUN RUN RUN" on every test set; write the table of a paper as Markdown and LaTeX
+	@test -n "$(RUNS)" || { echo 'nmt: RUNS is empty; name the runs: make table RUNS="RUN RUN RUN"' >&2; exit 2; }
+	@test ! -e "$(TABLE)" || { echo "nmt: $(TABLE) exists; choose another folder with TABLE=FOLDER" >&2; exit 2; }
+	for run in $(RUNS); do $(BIN)/python scripts/evaluate.py "run='$$run'" splits=all || exit 2; done
+	$(BIN)/python scripts/table.py $(RUNS) output=$(TABLE)
 
 test: $(READY)  ## run the unit tests, one process per core (under 2 minutes on two cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         load,
         register_attention,
         register_cell,
+        register_decoder,
+        register_encoder,
         register_objective,
         train,
     )
@@ -42,6 +44,8 @@ __all__ = [
     "load",
     "register_attention",
     "register_cell",
+    "register_decoder",
+    "register_encoder",
     "register_objective",
     "train",
 ]

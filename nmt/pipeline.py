@@ -3,19 +3,19 @@
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, from_hydra
-from nmt.data import UNK_ID, PairStore, Prepared, prepare
+from nmt.config import Config, TokenizerType, flatten, from_hydra
+from nmt.data import UNK_ID, PairStore, Prepared, check_sampling, prepare, ready_tokenizers
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split
 from nmt.metrics import Score
 from nmt.run import RunDirectory, forget_peak_memory, identity, newest_unfinished, peak_memory, provenance
 from nmt.runtime import Runtime, setup_runtime
-from nmt.training import SINGLE_PROCESS, DistributedContext, NoTracker, Tracker, Trainer, build_trainer
+from nmt.training import SINGLE_PROCESS, DistributedContext, NoTracker, Tracker, Trainer, build_trainer, check_backend
 from nmt.training.resume import changed_settings
 
 log = logging.getLogger(__name__)
@@ -130,6 +130,7 @@ def resolve_run(
     Raises:
         UserError: `folder` holds a run and `resume` is false, or a run with another data, model or seed configuration.
     """
+    check_backend(config.tracking)
     if config.train.init_from is not None:
         config = with_base_tokenizer(config, config.train.init_from, overrides)
     run = RunDirectory(folder)
@@ -199,14 +200,11 @@ def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = 
         UserError: the models differ in more than probabilities, or the command line sets another tokenizer.
     """
     base_config = RunDirectory.open(base).config()
-    values = [
-        (field.name, getattr(base_config.model, field.name), getattr(config.model, field.name))
-        for field in fields(base_config.model)
-    ]
+    model = flatten(asdict(config.model))
     conflicts = [
-        f"model.{name}={theirs} (here {ours})"
-        for name, theirs, ours in values
-        if theirs != ours and not isinstance(theirs, float)
+        f"model.{key}={theirs} (here {model.get(key)})"
+        for key, theirs in flatten(asdict(base_config.model)).items()
+        if theirs != model.get(key) and not isinstance(theirs, float)
     ]
     if conflicts:
         raise UserError(f"train.init_from={base} has {', '.join(conflicts)}; give the same")
@@ -229,20 +227,36 @@ def create_run(run: RunDirectory, config: Config) -> Prepared:
         UserError: the corpus cannot be prepared, or too much of it is unknown to the vocabulary of `train.init_from`.
     """
     base = config.train.init_from
-    prepared = prepare(config.data, RunDirectory.open(base).tokenizers() if base else None)
-    if base is not None:
-        check_unknown(prepared.store("train"), base, config.train.max_unknown)
+    given = RunDirectory.open(base).tokenizers() if base else ready_tokenizers(config.data.tokenizer)
+    if config.train.subword_sampling is not None:
+        check_sampling(given.values(), config.train.subword_sampling)
+    prepared = prepare(config.data, given)
+    if given:
+        files = config.data.tokenizer.files
+        origin = (
+            f"train.init_from={base}" if base else f"the ready tokenizer {' and '.join(sorted(set(files.values())))}"
+        )
+        words = base is None and config.data.tokenizer.type == TokenizerType.word  # rare words are unknown by design
+        max_share = 1.0 if words else config.train.max_unknown
+        check_unknown(prepared.store("train"), origin, "init_from" if base else "it", max_share)
     run.create(config, prepared)
     return prepared
 
 
 def prepare_corpus(config: Config, run: RunDirectory) -> Prepared:
-    """Return the prepared corpus of an existing run; a fine-tuned run uses its own copy of the base's tokenizers."""
-    return prepare(config.data, run.tokenizers() if config.train.init_from else None)
+    """Return the prepared corpus of an existing run, which has its own copy of given and of ready tokenizers."""
+    sides = ("src", "tgt") if config.train.init_from else config.data.tokenizer.files
+    return prepare(config.data, {side: run.tokenizer(side) for side in sides})
 
 
-def check_unknown(pairs: PairStore, base: str, max_share: float) -> None:
-    """Log the share of pieces that are unknown to the vocabulary of the base run.
+def check_unknown(pairs: PairStore, origin: str, given: str, max_share: float) -> None:
+    """Log the share of pieces that are unknown to a vocabulary that was not made from this corpus.
+
+    Args:
+        pairs: the training pairs.
+        origin: name of the vocabulary's origin in messages.
+        given: what to leave out for a vocabulary of this corpus.
+        max_share: maximum share on each side.
 
     Raises:
         UserError: the share is larger than `max_share` on one side.
@@ -252,12 +266,12 @@ def check_unknown(pairs: PairStore, base: str, max_share: float) -> None:
         share = unknown / max(total, 1)
         if share > max_share:
             raise UserError(
-                f"train.init_from={base}: {share:.1%} of the pieces of the {name} text are unknown to its vocabulary "
-                f"(train.max_unknown={max_share:g}); train without init_from, which makes a vocabulary of this corpus, "
+                f"{origin}: {share:.1%} of the pieces of the {name} text are unknown to its vocabulary "
+                f"(train.max_unknown={max_share:g}); train without {given}, which makes a vocabulary of this corpus, "
                 "or remove the lines in other scripts"
             )
         if unknown:
-            log.warning("%.2f %% of the pieces of the %s text are unknown to %s's vocabulary", 100 * share, name, base)
+            log.warning("%s: %.2f %% of the pieces of the %s text are unknown", origin, 100 * share, name)
 
 
 def record_start(run: RunDirectory, config: Config, overrides: list[str], command: list[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from nmt.cli.app import SCHEMAS
+from nmt.config.model import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -88,7 +89,7 @@ def nested_config(kind: Any) -> type | None:
     return None if str in kinds else next((each for each in kinds if is_dataclass(each)), None)
 
 
-def key_lines(config: type, prefix: str = "") -> Iterator[str]:
+def key_lines(config: Any, prefix: str = "") -> Iterator[str]:
     """Yield one list item per key of a configuration, without the keys of nested configurations."""
     hints, docs = get_type_hints(config), docs_of(config)
     for field in fields(config):
@@ -104,12 +105,24 @@ def group_lines(group: str, config: type) -> Iterator[str]:
     yield from [f"{'##' if '.' not in group else '###'} Keys of {group}", "", source_line(config), ""]
     if files := sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")):
         yield from [f"Files of `conf/{group}/`: {', '.join(f'`{name}`' for name in files)}.", ""]
-    if keys := list(key_lines(config, f"{group}.")):
+    lines = lines_of_kinds(config, f"{group}.") if config in KINDS else key_lines(config, f"{group}.")
+    if keys := list(lines):
         yield from [*keys, ""]
-    hints = get_type_hints(config)
-    for field in fields(config):
+    hints = {} if config in KINDS else get_type_hints(config)
+    for field in [field for field in fields(config) if field.name in hints]:
         if (nested := nested_config(hints[field.name])) is not None:
             yield from group_lines(f"{group}.{field.name}", nested)
+
+
+def lines_of_kinds(side: type, prefix: str) -> Iterator[str]:
+    """Yield one list item per key of an encoder or decoder, with the kinds that have it."""
+    kinds: dict[str, list[str]] = {}
+    for name, config in KINDS[side].items():
+        for line in key_lines(config, prefix):
+            kinds.setdefault(line, []).append(name)
+    for line, names in kinds.items():
+        if not line.startswith(f"- `{prefix}kind`"):
+            yield line if len(names) == len(KINDS[side]) else f"{line} Kinds: {', '.join(names)}."
 
 
 def header_lines(name: str) -> list[str]:

@@ -17,13 +17,14 @@ from nmt.run import RunDirectory, read_metrics
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEMS = {
     "LSTM": ["model=lstm_tiny"],
-    "SSRU": ["model=lstm_tiny", "model.cell=ssru"],
+    "SSRU": ["model=lstm_tiny", "model.encoder.cell=ssru", "model.decoder.cell=ssru"],
     "Transformer": [
         "model=transformer_tiny",
-        "model.encoder_layers=2",
-        "model.decoder_layers=2",
+        "model.encoder.layers=2",
+        "model.decoder.layers=2",
         "model.dropout=0.1",
-        "model.pre_norm=true",
+        "model.encoder.pre_norm=true",
+        "model.decoder.pre_norm=true",
     ],
 }
 LEARNING_RATES = ("4e-3", "8e-3")

@@ -10,7 +10,13 @@ from nmt.processor import limit_spinning
 limit_spinning()  # before torch is imported, whose OpenMP reads the setting once
 os.environ.setdefault("MKL_DYNAMIC", "FALSE")  # as in the commands: the same number of threads gives the same bits
 
-from nmt.api.registration import register_attention, register_cell, register_objective  # noqa: E402
+from nmt.api.registration import (  # noqa: E402
+    register_attention,
+    register_cell,
+    register_decoder,
+    register_encoder,
+    register_objective,
+)
 from nmt.api.runs import RunComparison, compare, evaluate, train  # noqa: E402
 from nmt.api.translator import (  # noqa: E402
     AttentionMatrix,
@@ -33,6 +39,8 @@ __all__ = [
     "load",
     "register_attention",
     "register_cell",
+    "register_decoder",
+    "register_encoder",
     "register_objective",
     "train",
 ]

@@ -322,7 +322,7 @@ class RunTranslator:
             target = self.translate([source], alignment=False)[0].text
         weights = self.base.attention(source, target)
         if weights is None:
-            raise UserError(f"{self.runs[0].path} has no attention; train a model with model.attention")
+            raise UserError(f"{self.runs[0].path} has no attention; train a model with model.decoder.attention")
         return AttentionMatrix(weights.src, weights.tgt, np.array(weights.weights, dtype=np.float32))
 
     @torch.no_grad()  # not inference_mode, whose tensors autograd refuses

@@ -1,25 +1,47 @@
 """Typed configuration. Default values are defined only here."""
 
 from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
+from nmt.config.checks import flatten
 from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
-from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
+from nmt.config.conversion import from_hydra, load_config, save_config, with_kinds, with_search
+from nmt.config.data import (
+    SPLITS,
+    TEST_SET_NAME,
+    CorpusLocation,
+    DataConfig,
+    PhrasebookConfig,
+    TextFiles,
+    TokenizerConfig,
+    TokenizerType,
+)
+from nmt.config.decoder import (
+    ATTENTIONS,
+    DECODERS,
+    AttentionKind,
+    BahdanauDecoderConfig,
+    BridgeKind,
+    ConditionalDecoderConfig,
+    ConvolutionalDecoderConfig,
+    DecoderConfig,
+    FeedingDecoderConfig,
+    GnmtDecoderConfig,
+    LuongDecoderConfig,
+    RecurrentDecoderConfig,
+    TransformerDecoderConfig,
+)
+from nmt.config.described import with_described_tests, with_location
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
-from nmt.config.model import (
-    ATTENTIONS,
-    CELLS,
-    Architecture,
-    AttentionKind,
-    BridgeKind,
-    CellKind,
-    DecoderKind,
-    ModelConfig,
-    PositionKind,
-    Tying,
-    encoder_widths,
+from nmt.config.encoder import (
+    ENCODERS,
+    ConvolutionalEncoderConfig,
+    EncoderConfig,
+    RecurrentEncoderConfig,
+    TransformerEncoderConfig,
 )
+from nmt.config.model import ModelConfig, Tying, side_paths
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
 from nmt.config.paths import cache_dir, conf_dir, corpus_description, user_path
 from nmt.config.question import MAX_MINUTES, Claim, Literature, Question, QuestionPart, QuestionsConfig, Row
@@ -31,13 +53,10 @@ from nmt.config.root import (
     Precision,
     PrepareConfig,
     TranslateConfig,
-    from_hydra,
-    load_config,
-    save_config,
-    with_search,
 )
 from nmt.config.score import ScoreConfig
 from nmt.config.search import LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
+from nmt.config.side import CELLS, CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
 from nmt.config.sweep import (
     ParameterConfig,
     PrunerKind,
@@ -47,8 +66,9 @@ from nmt.config.sweep import (
     refusal,
     with_values,
 )
+from nmt.config.table import TableConfig
 from nmt.config.text_keys import child, is_list, is_text, restore_text, type_at
-from nmt.config.tracking import TrackingConfig, TrackingMode
+from nmt.config.tracking import TrackingBackend, TrackingConfig, TrackingMode
 from nmt.config.train import (
     OBJECTIVES,
     BatchUnit,
@@ -63,10 +83,14 @@ from nmt.config.train import (
 __all__ = [
     "ATTENTIONS",
     "CELLS",
+    "DECODERS",
+    "ENCODERS",
     "MAX_MINUTES",
     "OBJECTIVES",
-    "Architecture",
+    "SPLITS",
+    "TEST_SET_NAME",
     "AttentionKind",
+    "BahdanauDecoderConfig",
     "BatchUnit",
     "BenchmarkConfig",
     "BenchmarkTask",
@@ -75,17 +99,26 @@ __all__ = [
     "Claim",
     "ClusterConfig",
     "CompareConfig",
+    "ConditionalDecoderConfig",
     "Config",
+    "ConvolutionalDecoderConfig",
+    "ConvolutionalEncoderConfig",
+    "ConvolutionalSide",
+    "CorpusLocation",
     "DataConfig",
-    "DecoderKind",
+    "DecoderConfig",
     "DiagnoseConfig",
     "Diagnosis",
     "DistilConfig",
     "DoctorConfig",
+    "EncoderConfig",
     "EvaluateConfig",
+    "FeedingDecoderConfig",
+    "GnmtDecoderConfig",
     "IntervalUnit",
     "LengthPenalty",
     "Literature",
+    "LuongDecoderConfig",
     "MachineConfig",
     "MbrCandidates",
     "MbrReferences",
@@ -105,6 +138,9 @@ __all__ = [
     "QuestionPart",
     "QuestionsConfig",
     "Queue",
+    "RecurrentDecoderConfig",
+    "RecurrentEncoderConfig",
+    "RecurrentSide",
     "ReportConfig",
     "Row",
     "SamplerKind",
@@ -114,14 +150,20 @@ __all__ = [
     "SearchConfig",
     "SearchKind",
     "SentenceMetric",
-    "SubwordType",
+    "SideConfig",
     "SweepCommandConfig",
     "SweepConfig",
+    "TableConfig",
     "TextFiles",
     "TokenizerConfig",
+    "TokenizerType",
+    "TrackingBackend",
     "TrackingConfig",
     "TrackingMode",
     "TrainConfig",
+    "TransformerDecoderConfig",
+    "TransformerEncoderConfig",
+    "TransformerSide",
     "TranslateConfig",
     "Tying",
     "Variant",
@@ -129,7 +171,7 @@ __all__ = [
     "child",
     "conf_dir",
     "corpus_description",
-    "encoder_widths",
+    "flatten",
     "from_hydra",
     "is_list",
     "is_text",
@@ -137,8 +179,12 @@ __all__ = [
     "refusal",
     "restore_text",
     "save_config",
+    "side_paths",
     "type_at",
     "user_path",
+    "with_described_tests",
+    "with_kinds",
+    "with_location",
     "with_search",
     "with_values",
 ]

@@ -32,6 +32,9 @@ def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
         elif isinstance(child, list) and any(map(dataclasses.is_dataclass, child)):
             for index, item in enumerate(child):
                 yield from problems_in(item, f"{prefix}{field.name}.{index}.")
+        elif isinstance(child, dict) and any(map(dataclasses.is_dataclass, child.values())):
+            for key, item in child.items():
+                yield from problems_in(item, f"{prefix}{field.name}.{key}.")
         elif any(_REFUSED.search(text) for text in texts_in(child)):
             yield f"{prefix}{field.name} holds control characters or ${{; remove them"
 
@@ -61,6 +64,22 @@ def texts_in(value: Any) -> Iterator[str]:
         yield from itertools.chain.from_iterable(map(texts_in, itertools.chain(value, value.values())))
     elif isinstance(value, list):
         yield from itertools.chain.from_iterable(map(texts_in, value))
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested dictionaries as one dictionary with dotted keys."""
+    if not isinstance(tree, dict):
+        return {prefix[:-1]: tree}
+    return {key: value for name, child in tree.items() for key, value in flatten(child, f"{prefix}{name}.").items()}
+
+
+def value_at(tree: Any, key: str) -> Any:
+    """Return the value at a dotted key, or the value that replaces a mapping above it; None if there is none."""
+    for name in key.split("."):
+        if not isinstance(tree, dict):
+            return tree
+        tree = tree.get(name)
+    return tree
 
 
 def number(config: Any, field: str, low: float, high: float = float("inf")) -> Iterator[tuple[str, str]]:

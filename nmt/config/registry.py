@@ -43,11 +43,7 @@ class Registry:
         Raises:
             UserError: the name cannot be used, or another part has it.
         """
-        if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
-            raise UserError(
-                f"{name!r:.80} cannot be the name of a registered {self.noun}; use lower-case letters, digits and '_', "
-                "beginning with a letter"
-            )
+        check_name(self.noun, name)
         if name in self.builtin:
             raise UserError(f"the {self.noun} {name} is built in; register your own under another name")
         before = self.registered.get(name)
@@ -81,6 +77,15 @@ class Registry:
         value = getattr(config, field)
         if value is not None and value not in self.names:
             yield field, f"is {value!r:.80}, which {self.missing(value)}"
+
+
+def check_name(noun: str, name: Any) -> None:
+    """Raise a UserError if a configuration could misread the name of a registered part."""
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name in RESERVED:
+        raise UserError(
+            f"{name!r:.80} cannot be the name of a registered {noun}; use lower-case letters, digits and '_', "
+            "beginning with a letter"
+        )
 
 
 def definition(part: Any) -> str:

@@ -6,14 +6,15 @@ from nmt.data.preprocessing.cleaning import normalise, normalise_characters
 from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.locking import locked
 from nmt.data.preprocessing.prepare import Prepared, prepare
-from nmt.data.preprocessing.sources import locate
+from nmt.data.preprocessing.sources import locate, locate_test_set
 from nmt.data.store import PairStore
-from nmt.data.subword_sampling import SubwordSampling, build_sampling
+from nmt.data.subword_sampling import SubwordSampling, build_sampling, check_sampling
 from nmt.data.text_files import (
     MAX_LINE_BYTES,
     MAX_TEXT_BYTES,
     STANDARD,
     check_new_text_file,
+    in_scored_form,
     is_regular,
     named,
     read_all,
@@ -23,7 +24,7 @@ from nmt.data.text_files import (
     write_lines,
     written,
 )
-from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
+from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, ready_tokenizers
 from nmt.data.words import tokenizer_advice
 
 __all__ = [
@@ -43,9 +44,12 @@ __all__ = [
     "batches_by_length",
     "build_sampling",
     "check_new_text_file",
+    "check_sampling",
     "gather",
+    "in_scored_form",
     "is_regular",
     "locate",
+    "locate_test_set",
     "locked",
     "make_batch",
     "named",
@@ -58,6 +62,7 @@ __all__ = [
     "read_for_scoring",
     "read_json",
     "read_lines",
+    "ready_tokenizers",
     "sha256_of",
     "tokenizer_advice",
     "write_json",

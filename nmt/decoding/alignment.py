@@ -65,7 +65,7 @@ def align_words(
             first = len(pairs)
             read_pieces = words = 0
             for part, tgt in zip(parts, candidate.pieces, strict=True):
-                numbers, count = word_numbers(translator.tgt.pieces(tgt))
+                numbers, count = word_numbers(translator.tgt.texts(tgt))
                 part_words = src_words[read_pieces : read_pieces + len(part.ids)]
                 if part_words and count:
                     shifted = [[words + number for number in of_piece] for of_piece in numbers]
@@ -106,11 +106,16 @@ def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[l
 
     Words are separated by spaces. With `characters`, each character of a script without spaces is a word. A piece
     belongs to all words that it covers after its last space, not counting spaces at its end. A piece that consists of
-    spaces belongs to the next word, or to the last one at the end of the sentence.
+    spaces belongs to the next word, or to the last one at the end of the sentence. A piece without text, such as a byte
+    of a character, belongs to the first word of the next piece with text.
     """
     numbers: list[list[int]] = []
     words, before = 0, SPACE
+    empty = 0  # number of pieces before this one without text
     for piece in pieces:
+        if not piece:
+            empty += 1
+            continue
         own: list[int] = []
         spaced = False
         for letter in piece:
@@ -124,7 +129,9 @@ def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[l
             before = letter
             if own[-1:] != [words - 1]:
                 own.append(words - 1)
-        numbers.append(own or [words])
+        numbers += [own[:1] or [words]] * empty + [own or [words]]
+        empty = 0
+    numbers += [[words]] * empty
     return [[min(number, words - 1) for number in own] for own in numbers], words
 
 

@@ -1,10 +1,10 @@
 """Run directory, which holds everything needed to use the run on another machine.
 
 config.yaml  run.json       composed configuration; record of every start
-tokenizer/   data/          both SentencePiece models; validation and test text, and counts of their words
+tokenizer/   data/          both tokenizers in their formats; validation and test text, and counts of their words
 checkpoints/ metrics.jsonl  last and best checkpoint; one line per set of metrics
 scores/ plots/ wandb/ train.log
-report.html   model_card.md  written by `report`, which overwrites them
+report.html   model_card.md  appendix.md  appendix.tex  written by `report`, which overwrites them
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, DataConfig, load_config, save_config, user_path
+from nmt.config import SPLITS, Config, DataConfig, TokenizerConfig, load_config, save_config, user_path
 from nmt.data import Prepared, Tokenizer, locked, read_all, read_for_scoring, read_json, sha256_of, write_json
 from nmt.errors import UserError
 from nmt.run.checkpoint import checksum
@@ -29,6 +29,8 @@ CORPUS_PLACES = ("root", "mirror", "cache")
 """Keys of `data` with the locations of files."""
 CORPUS_PREPARATION = ("workers", "shard_pairs")
 """Keys of `data` about the preparation that do not change its result."""
+ADDED_TOKENIZER_SETTINGS = ("user_symbols", "byte_fallback", "split_digits", "file", "src_file", "tgt_file")
+"""Keys of `data.tokenizer` that older runs do not have."""
 
 
 class RunDirectory:
@@ -257,9 +259,23 @@ class RunDirectory:
 
 
 def corpus_settings(data: DataConfig) -> dict[str, Any]:
-    """Return the settings that determine the pairs and their order, without locations and ways of preparation."""
-    places = dict.fromkeys(CORPUS_PLACES)
-    return {key: value for key, value in (asdict(data) | places).items() if key not in CORPUS_PREPARATION}
+    """Return the settings that determine the pairs and their order.
+
+    Locations, ways of preparation, further test sets and checksums of unused files are left out, and so are settings
+    added later at their defaults, so that older runs keep their identity.
+    """
+    defaults = TokenizerConfig()
+    tokenizer = {
+        key: value
+        for key, value in asdict(data.tokenizer).items()
+        if key not in ADDED_TOKENIZER_SETTINGS or value != getattr(defaults, key)
+    }
+    settings = asdict(data) | dict.fromkeys(CORPUS_PLACES) | {"tokenizer": tokenizer}
+    if data.download is not None:
+        used = set(data.paths(*SPLITS))
+        digests = {path: digest for path, digest in data.download.sha256.items() if path in used}
+        settings["download"] = asdict(data.download) | {"sha256": digests}
+    return {key: value for key, value in settings.items() if key not in (*CORPUS_PREPARATION, "tests")}
 
 
 def identity(config: Config) -> str:

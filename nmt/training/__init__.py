@@ -6,7 +6,7 @@ from nmt.training.distributed import SINGLE_PROCESS, DistributedContext, join_pr
 from nmt.training.objectives.likelihood import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
 from nmt.training.signals import StopSignals
-from nmt.training.tracking import NoTracker, Tracker
+from nmt.training.tracking import NoTracker, Tracker, check_backend
 from nmt.training.trainer import Optimization, Trainer, TrainerSettings
 from nmt.training.validation import Validator
 
@@ -24,6 +24,7 @@ __all__ = [
     "WeightAverage",
     "build_optimizer",
     "build_trainer",
+    "check_backend",
     "cross_entropy",
     "join_process_group",
     "restart_count",

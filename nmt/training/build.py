@@ -135,6 +135,7 @@ def build_validator(
         config.search,
         config.data.bleu_tokenize,
         config.train.label_smoothing,
+        config.data.src_lang,
     )
 
 
@@ -145,7 +146,7 @@ def build_batches(
     pairs, train = prepared.store("train"), config.train
     sampling = None
     if train.subword_sampling is not None:
-        sampling = build_sampling(pairs, tokenizers, config.data.tokenizer.type, train.subword_sampling, config.seed)
+        sampling = build_sampling(pairs, tokenizers, train.subword_sampling, config.seed)
     return TrainingBatches(
         pairs,
         train.batch_unit,

@@ -5,8 +5,11 @@ from contextlib import contextmanager
 
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser import overrides_parser
+from hydra.core.override_parser.overrides_visitor import HydraOverrideVisitor
+from hydra.core.plugins import Plugins
 
-from nmt.cli.app import register_schemas
+from nmt.cli.app import hydra_guard, register_schemas
 
 
 @contextmanager
@@ -18,3 +21,16 @@ def composing_in(folder: str) -> Iterator[None]:
             yield
     finally:
         GlobalHydra.instance().clear()
+
+
+@contextmanager
+def restored_readers() -> Iterator[None]:
+    """Restore Hydra's readers of configuration, which `hydra_guard.install` replaces, at the end."""
+    Plugins.instance()  # lists the sources of configuration files
+    loader, visitor = hydra_guard.hydra._internal.hydra.ConfigLoaderImpl, overrides_parser.HydraOverrideVisitor
+    files = hydra_guard.SourcesRegistry.instance().types["file"]
+    assert visitor is HydraOverrideVisitor
+    yield
+    hydra_guard.hydra._internal.hydra.ConfigLoaderImpl = loader
+    overrides_parser.HydraOverrideVisitor = visitor
+    hydra_guard.SourcesRegistry.instance().types["file"] = files

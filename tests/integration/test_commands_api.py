@@ -39,11 +39,14 @@ def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             count += 1
     assert count >= 9
     assert (tmp_path / "attention.png").stat().st_size > 1000
-    for run in ("first", "second", "coupled"):
+    for run in ("first", "second", "coupled", "words"):
         assert nmt.load(f"runs/{run}").step > 0
-    assert re.search("^  cell: coupled_lstm$", Path("runs/coupled/config.yaml").read_text("utf-8"), re.MULTILINE)
+    assert re.search("^    cell: coupled_lstm$", Path("runs/coupled/config.yaml").read_text("utf-8"), re.MULTILINE)
+    error = refused("translate", "run=runs/words", cwd=tmp_path)
+    assert "model.encoder.kind is words; allowed: recurrent, transformer, convolutional" in error
+    assert "import the module that calls nmt.register_encoder('words', ...)" in error
     error = refused("translate", "run=runs/coupled", cwd=tmp_path)
-    assert "model.cell is 'coupled_lstm', which is neither built in" in error
+    assert "model.encoder.cell is 'coupled_lstm', which is neither built in" in error
     assert "import the module that calls nmt.register_cell('coupled_lstm', ...)" in error
 
 
@@ -53,7 +56,7 @@ def test_the_script_of_the_page_trains_a_registered_cell_from_the_command_line(t
     module = blocks(own)[0].partition("nmt.register_cell")[0]
     (tmp_path / "coupled.py").write_text(module, encoding="utf-8")
     (tmp_path / "train_coupled.py").write_text(blocks(section)[0], encoding="utf-8")
-    overrides = [*SMALL, "train.max_steps=4", "model.cell=coupled_lstm", "hydra.run.dir=run"]
+    overrides = [*SMALL, "train.max_steps=4", "model.encoder.cell=coupled_lstm", "hydra.run.dir=run"]
     script = subprocess.run(
         [sys.executable, "train_coupled.py", *overrides],
         cwd=tmp_path,

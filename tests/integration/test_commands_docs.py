@@ -56,7 +56,7 @@ def program(page: str) -> str:
     [
         ("own_data.md", ["runs/mine/report.html", "runs/mine_gru/scores/test.json"], ["BLEU = ", "vocabulary"]),
         ("tutorial.md", ["attention.png", "comparison/compare.md"], ["BLEU = ", "| Ich habe eine Tasche getragen."]),
-        ("own_cell.md", ["runs/coupled_lstm_3/scores/test.json"], ["model.cell=coupled"]),
+        ("own_cell.md", ["runs/coupled_lstm_3/scores/test.json"], ["cell=coupled"]),
     ],
 )
 def test_the_blocks_of_a_page_run_in_order(page: str, files: list[str], words: list[str], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Entry of every command: composes its configuration, and reports a user's mistake in one line with exit code 2."""
 
+import errno
 import logging
 import os
 import signal
@@ -23,6 +24,7 @@ from nmt.cli.app.hydra_errors import explain
 from nmt.cli.app.hydra_guard import install, options_first, refuse_pickles
 from nmt.cli.app.streams import OUTPUT, drop_output, flush_output, prepare_streams
 from nmt.config import (
+    CELLS,
     BenchmarkConfig,
     CompareConfig,
     Config,
@@ -32,11 +34,14 @@ from nmt.config import (
     EvaluateConfig,
     PrepareConfig,
     QuestionsConfig,
+    RecurrentEncoderConfig,
     ReportConfig,
     ScoreConfig,
     SweepCommandConfig,
+    TableConfig,
     TranslateConfig,
     conf_dir,
+    side_paths,
     user_path,
 )
 from nmt.console import escape_control_characters
@@ -48,6 +53,7 @@ SCHEMAS = {
     "evaluate": EvaluateConfig,
     "translate": TranslateConfig,
     "compare": CompareConfig,
+    "table": TableConfig,
     "distil": DistilConfig,
     "doctor": DoctorConfig,
     "score": ScoreConfig,
@@ -95,9 +101,18 @@ def run(name: str, command: Callable[[DictConfig], None], alone: bool = True) ->
 
 
 def register_schemas() -> None:
-    """Put the schema of each command into Hydra's store."""
+    """Put the schema of each command, and each encoder and decoder as a file of its group, into Hydra's store."""
+    store = ConfigStore.instance()
     for name, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{name}_schema", node=schema)
+        node = OmegaConf.structured(schema)
+        for path in side_paths(schema):
+            OmegaConf.update(node, path, "???")  # the group decides the type
+        store.store(name=f"{name}_schema", node=node)
+    for path, kinds in side_paths(Config).items():
+        for kind, side in kinds.items():
+            store.store(group=path.replace(".", "/"), name=kind, node=side)
+    for cell in CELLS.names:
+        store.store(group="model/encoder", name=cell, node=RecurrentEncoderConfig(cell=cell))
 
 
 class MultirunJobs:
@@ -161,8 +176,13 @@ def user_message(error: Exception, schema: type) -> str | None:
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return explain(error, schema)
     if isinstance(error, OSError) and error.filename:
-        file_remedy, output_remedy = "check the path and its permissions", "redirect it to a file that can be written"
-        return f"{error.filename}: {error.strerror}; {output_remedy if error.filename == OUTPUT else file_remedy}"
+        if error.filename == OUTPUT:
+            remedy = "redirect it to a file that can be written"
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "free space on its disk, or choose a path on another one"
+        else:
+            remedy = "check the path and its permissions"
+        return f"{error.filename}: {error.strerror}; {remedy}"
     if isinstance(error, ValueError) and "Config group override" in str(error):  # Hydra's error for a null group
         return "a group such as model= or data= was set to null; choose one of its files, see --help"
     return None

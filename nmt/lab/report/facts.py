@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config, corpus_description
+from nmt.config import Config, corpus_description, flatten
 from nmt.data import read_json
 from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
+from nmt.evaluation.sets import EvaluationSet
 from nmt.evaluation.table import title_of
 from nmt.lab.comparison.compare import Breakdown, Comparison
-from nmt.lab.comparison.systems import ScoredRun, System, flatten, format_setting, split_set, training_cost
+from nmt.lab.comparison.systems import ScoredRun, System, format_setting, training_cost
 from nmt.lab.report.recorded import NOT_RECORDED, EvaluationRecord, Fact
 from nmt.lab.report.sentences import (
     MistakeCount,
@@ -126,10 +127,12 @@ def evaluate_command(run: RunDirectory, split: str) -> str:
 
 
 def differences(config: Config) -> Iterator[tuple[str, str, str]]:
-    """Yield key, value and default of the settings that differ from their defaults, without the digests of files."""
+    """Yield key, value and default of the settings that differ from their defaults, without checksums and test sets."""
     defaults = flatten(asdict(Config()))
     for key, value in flatten(asdict(config)).items():
-        if (key not in defaults or value != defaults[key]) and not key.startswith("data.download.sha256"):
+        if (key not in defaults or value != defaults[key]) and not key.startswith(
+            ("data.download.sha256", "data.tests")
+        ):
             yield key, format_setting(value), format_setting(defaults[key]) if key in defaults else "–"
 
 
@@ -253,7 +256,7 @@ def add_breakdowns(facts: RunFacts, scored: ScoredRun) -> None:
     metric = "bleu" if "bleu" in scored.scores else next(iter(scored.scores))
     alone = replace(scored, scores={metric: scored.scores[metric]})
     try:
-        breakdowns = Comparison([System([alone])], split_set(scored.run, facts.split)).breakdowns(BUCKETS)
+        breakdowns = Comparison([System([alone])], EvaluationSet.of_run(scored.run, facts.split)).breakdowns(BUCKETS)
     except UserError as error:
         facts.missing.append(str(error))
         return

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
-from nmt.config import CELLS, CellKind, ModelConfig
+from nmt.config import CELLS, CellKind, RecurrentSide
 from nmt.models.layers.elementwise import SRU, SSRU, ElementwiseLayer, MinGRU, MinLSTM
 from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
@@ -225,12 +225,12 @@ def cell_type(cell: str) -> CellType:
 
 
 def build_layer(
-    config: ModelConfig, input_size: int, hidden_size: int, masked: bool = False, transitions: int = 1
+    config: RecurrentSide, input_size: int, hidden_size: int, masked: bool = False, transitions: int = 1
 ) -> RecurrentLayer:
     """Build a layer of the configured cell.
 
     Args:
-        config: configuration of the model.
+        config: configuration of the encoder or decoder.
         input_size: number of input features.
         hidden_size: width of the state.
         masked: True if the layer will be called with a mask, on left-padded sequences.

@@ -40,7 +40,7 @@ def test_a_finished_run_is_returned_without_another_start(run: RunDirectory) -> 
         (["--multirun"], "'--multirun' is not an override; write key=value"),
         ("seed=1", "overrides is one text; give a list of texts: ['seed=1']"),
         (["hydra.callbacks={a: 1}"], "hydra.callbacks"),
-        (["model.cell=nothing"], "model.cell is 'nothing', which is neither built in (lstm, gru"),
+        (["model.encoder.cell=nothing"], "model.encoder.cell is 'nothing', which is neither built in (lstm, gru"),
     ],
 )
 def test_a_wrong_override_is_an_error_of_one_line(overrides: list[str], said: str, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_hidden_states_are_the_encoders_output_for_each_sentence_alone(
     for row, mask, pieces, line in zip(encoding.states, encoding.mask, encoding.pieces, ids, strict=True):
         batch = make_batch([line], [[]], [0])
         with torch.no_grad():
-            alone = translator.model.encoder(batch.src, batch.src_mask).outputs[:, 0]
+            alone = translator.model.encoder(batch.src, batch.src_mask).memory[:, 0]
         assert mask.tolist() == [True] * len(pieces) + [False] * (len(mask) - len(pieces))
         assert pieces[-1] == "</s>"
         assert_close(row[mask], alone)

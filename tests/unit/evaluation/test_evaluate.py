@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import sacrebleu
 import torch
+from shapes import model_config
 
-from nmt.config import Config, DataConfig, EvaluateConfig, ModelConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
+from nmt.config import Config, DataConfig, EvaluateConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Translator, load_translator
@@ -29,7 +30,7 @@ STEP = 30
 
 def untrained(seed: int, size: int) -> Seq2Seq:
     torch.manual_seed(seed)
-    return build_model(ModelConfig(embed_size=8, hidden_size=8), Vocabulary(size, size, PAD_ID, BOS_ID)).eval()
+    return build_model(model_config(embed_size=8, hidden_size=8), Vocabulary(size, size, PAD_ID, BOS_ID)).eval()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
             tokenizer=TokenizerConfig(vocab_size=150),
             cache=str(folder / "cache"),
         ),
-        model=ModelConfig(embed_size=8, hidden_size=8),
+        model=model_config(embed_size=8, hidden_size=8),
         search=SEARCH,
         seed=5,
     )
@@ -211,6 +212,21 @@ def test_a_learnt_metric_gets_the_translations_and_stands_in_the_record(
     assert record["comet"] == {"score": 0.75, "signature": "model:any", "interval": [0.5, 1.0]}
     assert scores["bleu"].signature.startswith("nrefs:2|test:own|")
     assert len(record["made_by"]["test_set"]["ref_sha256"]) == 2
+
+
+def test_a_warning_counts_the_pieces_of_the_references_that_the_vocabulary_lacks(
+    run: RunDirectory, translator: Translator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    src, references = run.text("valid")
+    evaluate(EvaluationSet("own", src, [references]), translator, STEP, run.config(), tmp_path / "own")
+    known = [record for record in caplog.records if "not in the vocabulary" in record.getMessage()]
+    assert not known
+    strange = [f"{references[0]} Ω Ψ", *references[1:]]
+    scores = evaluate(EvaluationSet("own", src, [strange]), translator, STEP, run.config(), tmp_path / "own")
+    (warning,) = [record for record in caplog.records if "not in the vocabulary" in record.getMessage()]
+    assert warning.getMessage().startswith("own: 2 pieces of the references")
+    hypotheses = (tmp_path / "own.hyp").read_text(encoding="utf-8").split("\n")[:-1]
+    assert scores["bleu"].score == pytest.approx(sacrebleu.corpus_bleu(hypotheses, [strange]).score)
 
 
 @pytest.mark.parametrize(
