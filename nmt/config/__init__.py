@@ -35,7 +35,7 @@ from nmt.config.root import (
     with_search,
 )
 from nmt.config.score import ScoreConfig
-from nmt.config.search import LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
+from nmt.config.search import COPY_UNKNOWN, LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
 from nmt.config.sweep import (
     ParameterConfig,
     PrunerKind,

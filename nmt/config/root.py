@@ -114,6 +114,11 @@ class Config:
                 "search.coverage_penalty",
                 "is set but model.attention is null; it needs attention weights, set it to 0",
             )
+        if self.search.replace_unknown is not None and self.model.attention is None:
+            yield (
+                "search.replace_unknown",
+                "is set but model.attention is null; it needs attention weights, set it to null",
+            )
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:
             yield (
                 "model.tying",

@@ -1,8 +1,12 @@
 """Word alignment of source and translation by attention, in Pharaoh's format: `0-0 1-2`."""
 
+from __future__ import annotations
+
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,7 +16,10 @@ from nmt.data import make_batch, normalise
 from nmt.data.words import is_unspaced
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.parts import SPACE, Part
-from nmt.decoding.translator import Candidate, Translator
+from nmt.errors import UserError
+
+if TYPE_CHECKING:  # translator.py replaces unknown words by alignment
+    from nmt.decoding.translator import Candidate, Translator
 
 READ_TOGETHER = 64
 """Number of pairs per batch; the weights of the longest pairs take 21 MB."""
@@ -57,8 +64,9 @@ def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Seq
         for candidate in of_line:
             first = len(pairs)
             read_pieces = words = 0
-            for part, tgt in zip(parts, candidate.pieces, strict=True):
-                numbers, count = word_numbers(translator.tgt.pieces(tgt))
+            widths = candidate.widths or [{}] * len(parts)
+            for part, tgt, replaced in zip(parts, candidate.pieces, widths, strict=True):
+                numbers, count = target_words(translator.tgt.pieces(tgt), replaced)
                 part_words = src_words[read_pieces : read_pieces + len(part.ids)]
                 if part_words and count:
                     shifted = [[words + number for number in of_piece] for of_piece in numbers]
@@ -92,6 +100,31 @@ def source_words(line: str, parts: Sequence[Part], characters: bool = True) -> l
         for at, piece in enumerate(part.pieces)
     ]
     return [[owners[number] for number in numbers] for numbers in word_numbers(pieces, characters)[0]] if owners else []
+
+
+def source_units(line: str) -> list[str]:
+    """Return the words of a line that `source_words` counts: its words, and characters of scripts without spaces."""
+    units: list[str] = []
+    for word in line.split():
+        letters = list(normalise(word).replace(SPACE, " "))
+        if not any(map(is_unspaced, letters)):
+            units.append(normalise(word))
+            continue
+        numbers, count = word_numbers(["".join(letters[:1]), *letters[1:]])
+        texts = [""] * count
+        for letter, owners in zip(letters, numbers, strict=True):
+            texts[owners[-1]] += letter
+        units += [text.strip() for text in texts]
+    return units if any(units) else []
+
+
+def target_words(pieces: Sequence[str], widths: Mapping[int, int]) -> tuple[list[list[int]], int]:
+    """Return `word_numbers` after some words were replaced; `widths` has the number of words of each replacement."""
+    numbers, count = word_numbers(pieces)
+    if not widths:
+        return numbers, count
+    starts = list(accumulate((widths.get(word, 1) for word in range(count)), initial=0))
+    return [[i for word in own for i in range(starts[word], starts[word + 1])] for own in numbers], starts[-1]
 
 
 def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[list[int]], int]:
@@ -131,7 +164,10 @@ def align_parts(model: TranslationModel, parts: Sequence[AlignedPart], device: t
         rows = order[start : start + READ_TOGETHER]
         batch = make_batch([parts[i].src for i in rows], [parts[i].tgt for i in rows], rows).to(device)
         weights = model.attention(batch.src, batch.src_mask, batch.tgt_in)
-        assert weights is not None, "align needs a model with attention"
+        if weights is None:
+            raise UserError(
+                "this model has no attention, from which words are aligned; leave search.replace_unknown out"
+            )
         for row, i in zip(weights.float().cpu().numpy(), rows, strict=True):  # (T, S), the source at the right end
             part = parts[i]
             aligned[i] = links(*by_word(row[: len(part.tgt), -len(part.src) - 1 : -1], part))
