@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Config, from_hydra
-from nmt.data import UNK_ID, PairStore, Prepared, prepare
+from nmt.data import UNK_ID, Prepared, SourceForm, prepare
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split
@@ -204,6 +204,11 @@ def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = 
     ]
     if conflicts:
         raise UserError(f"train.init_from={base} has {', '.join(conflicts)}; give the same")
+    if SourceForm.of(base_config.data) != SourceForm.of(config.data):
+        raise UserError(
+            f"train.init_from={base} has other source factors or target languages, which its vocabulary contains; give "
+            "the same data.factors and the same target languages of data.directions"
+        )
     for override in overrides:
         key = override.removeprefix("data.tokenizer.")
         if override.startswith("data.tokenizer.") and key in asdict(base_config.data.tokenizer):
@@ -225,7 +230,7 @@ def create_run(run: RunDirectory, config: Config) -> Prepared:
     base = config.train.init_from
     prepared = prepare(config.data, RunDirectory.open(base).tokenizers() if base else None)
     if base is not None:
-        check_unknown(prepared.store("train"), base, config.train.max_unknown)
+        check_unknown(prepared, base, config.train.max_unknown)
     run.create(config, prepared)
     return prepared
 
@@ -235,14 +240,15 @@ def prepare_corpus(config: Config, run: RunDirectory) -> Prepared:
     return prepare(config.data, run.tokenizers() if config.train.init_from else None)
 
 
-def check_unknown(pairs: PairStore, base: str, max_share: float) -> None:
+def check_unknown(prepared: Prepared, base: str, max_share: float) -> None:
     """Log the share of pieces that are unknown to the vocabulary of the base run.
 
     Raises:
         UserError: the share is larger than `max_share` on one side.
     """
-    for name, side in (("source", pairs.src), ("target", pairs.tgt)):
-        unknown, total = side.count_piece(UNK_ID)
+    pairs = prepared.store("train")
+    for name, side, key in (("source", pairs.src, "src"), ("target", pairs.tgt, "tgt")):
+        unknown, total = side.count_piece(UNK_ID, prepared.tokenizer(key).size)
         share = unknown / max(total, 1)
         if share > max_share:
             raise UserError(

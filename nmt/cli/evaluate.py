@@ -34,6 +34,7 @@ def command(cfg: DictConfig) -> None:
     name, test = select_test_set(config, run, trained)
     comet = Comet(config.comet, runtime.device.type == "cuda") if config.comet else None
     translator, step = load_translator(run, config.checkpoint, search, runtime.device, others)
+    translator.set_languages(config.src_lang, config.tgt_lang)
     runtime.lower_precision(translator)
     if others:  # keeps the scores of the run alone
         name += f".ensemble.{digest(*config.ensemble)}"
@@ -71,17 +72,25 @@ def select_test_set(config: EvaluateConfig, run: RunDirectory, trained: Config) 
         run: run to evaluate.
         trained: configuration of the run, which has the languages.
     """
+    target = f".{config.tgt_lang}" if config.tgt_lang else ""
     if config.src is not None and config.ref is not None:
         paths = [config.src, config.ref, *config.further_refs]
         test = EvaluationSet.of_files(*paths)
         if not all(is_regular(user_path(path)) for path in paths):  # another pipe can have the same name
-            return f"pipe.{digest_of(json.dumps(test.identity()))}", test
-        return f"{Path(config.src).name}.{digest(*paths)}", test
+            return f"pipe.{digest_of(json.dumps(test.identity()))}{target}", test
+        return f"{Path(config.src).name}.{digest(*paths)}{target}", test
     if config.testset is not None:
-        pair = f"{trained.data.src_lang}-{trained.data.tgt_lang}"
+        pair = f"{config.src_lang or trained.data.src_lang}-{config.tgt_lang or trained.data.tgt_lang}"
         return scores_name(config.testset, pair), EvaluationSet.of_sacrebleu(config.testset, pair)
     src, references = run.text(config.split)
-    return config.split, EvaluationSet(config.split, src, [references])
+    if config.tgt_lang is None:
+        return config.split, EvaluationSet(config.split, src, [references])
+    tokenizer = run.tokenizer("src").with_target(config.tgt_lang)
+    lines = [pair for pair in zip(src, references, strict=True) if tokenizer.has_target(pair[0])]
+    if not lines:
+        raise UserError(f"split={config.split} has no line for tgt_lang={config.tgt_lang}; give src=FILE ref=FILE")
+    name = f"{config.split}{target}"
+    return name, EvaluationSet(name, [line for line, _ in lines], [[line for _, line in lines]])
 
 
 def digest(*paths: str) -> str:

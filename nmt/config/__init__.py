@@ -3,10 +3,11 @@
 from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
 from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
-from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
+from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TokenizerConfig
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
+from nmt.config.languages import CASE, DirectionConfig, language_problems
 from nmt.config.model import (
     Architecture,
     AttentionKind,
@@ -45,6 +46,7 @@ from nmt.config.sweep import (
     refusal,
     with_values,
 )
+from nmt.config.text_files import TextFiles
 from nmt.config.text_keys import child, is_list, is_text, restore_text, type_at
 from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import (
@@ -58,6 +60,8 @@ from nmt.config.train import (
 )
 
 __all__ = [
+    "CASE",
+    "COPY_UNKNOWN",
     "MAX_MINUTES",
     "Architecture",
     "AttentionKind",
@@ -74,6 +78,7 @@ __all__ = [
     "DecoderKind",
     "DiagnoseConfig",
     "Diagnosis",
+    "DirectionConfig",
     "DistilConfig",
     "DoctorConfig",
     "EvaluateConfig",
@@ -127,6 +132,7 @@ __all__ = [
     "from_hydra",
     "is_list",
     "is_text",
+    "language_problems",
     "load_config",
     "refusal",
     "restore_text",

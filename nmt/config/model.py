@@ -173,6 +173,9 @@ class ModelConfig:
     """Feed the previous attentional vector into the next step (Luong et al. 2015, 3.3). Slower, because training then
     runs step by step. For the decoders gnmt and luong only; in the other two the context vector enters the recurrence
     anyway."""
+    factor_size: int | None = None
+    """Width of the embedding of each source factor of data.factors, by which the embedding of the piece is narrower;
+    null: factor embeddings have full width and are added."""
     lexicon: bool = False
     """Add a lexicon module, which predicts target words directly from the attended source embeddings (after Nguyen and
     Chiang 2018)."""
@@ -204,6 +207,7 @@ class ModelConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         for name in ("embed_size", "hidden_size", "feed_forward_size", "heads", "attention_window"):
             yield from number(self, name, 1, 1 << 16)
+        yield from number(self, "factor_size", 1, 1 << 16)
         for name in ("encoder_layers", "decoder_layers", "kernel_width"):
             yield from number(self, name, 1, 100)
         yield from number(self, "max_positions", 1, 1 << 20)

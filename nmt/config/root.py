@@ -15,9 +15,11 @@ from yaml import YAMLError
 
 from nmt.config.checks import number, one_standard_input, problems_in, texts_in
 from nmt.config.data import DataConfig, SubwordType
+from nmt.config.languages import language_problems
 from nmt.config.model import NOISE, ModelConfig, Tying
 from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
+from nmt.config.source_checks import source_problems
 from nmt.config.text_keys import restore_text
 from nmt.config.tracking import TrackingConfig
 from nmt.config.train import BatchUnit, ObjectiveKind, TrainConfig
@@ -114,6 +116,7 @@ class Config:
                 "search.coverage_penalty",
                 "is set but model.attention is null; it needs attention weights, set it to 0",
             )
+        yield from source_problems(self.data, self.model, self.train)
         if self.search.replace_unknown is not None and self.model.attention is None:
             yield (
                 "search.replace_unknown",
@@ -150,6 +153,11 @@ class EvaluateConfig:
     """File of reference translations of `src`."""
     further_refs: list[str] = field(default_factory=list)
     """Files of additional reference translations."""
+    src_lang: str | None = None
+    """Source language of `src` or `testset`; null: data.src_lang of the run."""
+    tgt_lang: str | None = None
+    """Target language of a multilingual run: that of `src` or `testset`, or of the lines of the split to score; null:
+    data.tgt_lang, or all lines of the split."""
     testset: str | None = None
     """Test set of sacrebleu, by its name there, such as wmt14; it replaces the split and is downloaded by sacrebleu."""
     name: str | None = None
@@ -172,6 +180,9 @@ class EvaluateConfig:
             yield "src", "and ref must be given together; give both or neither"
         if self.further_refs and self.ref is None:
             yield "further_refs", "needs src and ref; give these as well"
+        yield from language_problems(self)
+        if self.src_lang is not None and self.src is None and self.testset is None:
+            yield "src_lang", "names the language of src or testset; give one of them, or leave it out"
         yield from one_standard_input(src=self.src, ref=self.ref, further_refs=self.further_refs)
         if self.testset is not None and self.src is not None:
             yield "testset", "is given together with src and ref; give one or the other"
@@ -199,6 +210,11 @@ class TranslateConfig:
     prompt on a terminal."""
     output: str | None = None
     """File for the translations, which must not exist, or a pipe; null or -: standard output."""
+    src_lang: str | None = None
+    """Source language of the text, by whose rules long lines are split into sentences; null: data.src_lang."""
+    tgt_lang: str | None = None
+    """Target language, for a run with data.directions; null: data.tgt_lang. A line that begins with a tag such as <2de>
+    keeps it."""
     alignments: str | None = None
     """File for word alignments by attention, which must not exist. It has one line per output line in Pharaoh format:
     pairs of source and target word indices such as `0-0 1-2`."""
@@ -217,6 +233,7 @@ class TranslateConfig:
     """Device, precision and threads."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
+        yield from language_problems(self)
         texts = {"input": self.input or "-", "prefixes": self.prefixes, "constraints": self.constraints}
         yield from one_standard_input(**texts)
         if self.alignments == "-" and self.output in (None, "-"):

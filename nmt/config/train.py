@@ -134,6 +134,10 @@ class TrainConfig:
     max_skipped: int = 10
     """Number of consecutive steps with a non-finite loss or gradient after which training stops; each such step is
     skipped."""
+    direction_temperature: float = 1.0
+    """Temperature T of sampling the directions of data.directions: an epoch has as many pairs as the corpus, and a
+    direction with n pairs a share proportional to n^(1/T). 1: every pair once per epoch; 5 or more: nearly equal
+    shares."""
     init_from: str | None = None
     """Fine-tuning: run whose best weights and tokenizers initialise the new run. The model configuration must be the
     same."""
@@ -175,5 +179,6 @@ class TrainConfig:
         yield from number(self, "subword_sampling", 0, 100)
         yield from number(self, "ema_decay", 0, 0.999999)
         yield from number(self, "max_unknown", 0, 1)
+        yield from number(self, "direction_temperature", 1, 1000)
         if self.resume_step is not None and self.resume is None:
             yield "resume_step", "is given but resume is not; add train.resume=auto or train.resume=RUN"

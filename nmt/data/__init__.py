@@ -1,12 +1,21 @@
 """Corpora: preparation from text files to a store of ids, tokenizers, and batches."""
 
-from nmt.data.batching import Batch, TrainingBatches, batches_by_length, gather, make_batch, pad_source
+from nmt.data.batching import (
+    Batch,
+    TrainingBatches,
+    batches_by_length,
+    gather,
+    make_batch,
+    pad_source,
+    temperature_shares,
+)
 from nmt.data.json_files import read_json, write_json
 from nmt.data.preprocessing.cleaning import normalise, normalise_characters
 from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.locking import locked
 from nmt.data.preprocessing.prepare import Prepared, prepare
 from nmt.data.preprocessing.sources import locate
+from nmt.data.source_form import UNKNOWN_FACTOR, SourceForm, SourceTokenizer, load_tokenizer, write_tokenizer
 from nmt.data.store import PairStore
 from nmt.data.subword_sampling import SubwordSampling, build_sampling
 from nmt.data.text_files import (
@@ -33,10 +42,13 @@ __all__ = [
     "MAX_TEXT_BYTES",
     "PAD_ID",
     "STANDARD",
+    "UNKNOWN_FACTOR",
     "UNK_ID",
     "Batch",
     "PairStore",
     "Prepared",
+    "SourceForm",
+    "SourceTokenizer",
     "SubwordSampling",
     "Tokenizer",
     "TrainingBatches",
@@ -45,6 +57,7 @@ __all__ = [
     "check_new_text_file",
     "gather",
     "is_regular",
+    "load_tokenizer",
     "locate",
     "locked",
     "make_batch",
@@ -59,8 +72,10 @@ __all__ = [
     "read_json",
     "read_lines",
     "sha256_of",
+    "temperature_shares",
     "tokenizer_advice",
     "write_json",
     "write_lines",
+    "write_tokenizer",
     "written",
 ]

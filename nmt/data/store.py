@@ -86,11 +86,11 @@ class ShardSide:
         """Return the number of pieces of each selected sentence."""
         return self.offsets[1:][which] - self.offsets[:-1][which]
 
-    def count_piece(self, piece: int) -> tuple[int, int]:
-        """Return the number of occurrences of a piece and the total number of pieces."""
+    def count_piece(self, piece: int, size: int) -> tuple[int, int]:
+        """Return the number of occurrences of a piece of a vocabulary of `size`, and the total number of pieces."""
         total = int(self.offsets[-1])
         parts = (self.ids[start : min(start + PART, total)] for start in range(0, total, PART))
-        return sum(int((part == piece).sum()) for part in parts), total
+        return sum(int((part % size == piece).sum()) for part in parts), total
 
     def release(self) -> None:
         """Release the memory of the mapped offsets; the next access loads them again."""
@@ -113,9 +113,9 @@ class JoinedSides:
         shard = bisect_right(self.starts, number) - 1
         return self.sides[shard][number - self.starts[shard]]
 
-    def count_piece(self, piece: int) -> tuple[int, int]:
-        """Return the number of occurrences of a piece and the total number of pieces."""
-        counts, totals = zip(*(side.count_piece(piece) for side in self.sides), strict=True)
+    def count_piece(self, piece: int, size: int) -> tuple[int, int]:
+        """Return the number of occurrences of a piece of a vocabulary of `size`, and the total number of pieces."""
+        counts, totals = zip(*(side.count_piece(piece, size) for side in self.sides), strict=True)
         return sum(counts), sum(totals)
 
     def lengths(self, which: slice | NDArray[np.integer] = ALL) -> NDArray[np.int64]:

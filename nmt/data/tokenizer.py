@@ -23,6 +23,11 @@ TRAINING_THREADS = 1
 class Tokenizer:
     """Encoder of text to subword ids and decoder of ids to text, for one side."""
 
+    factor_sizes: tuple[int, ...] = ()
+    """Number of values of each source factor."""
+    tags: tuple[str, ...] = ()
+    """Tags of the target languages of a multilingual source."""
+
     def __init__(self, model: bytes, source: str = "the tokenizer") -> None:
         """
         Args:
@@ -67,6 +72,42 @@ class Tokenizer:
     def size(self) -> int:
         """Number of pieces, including the special symbols."""
         return int(self.processor.GetPieceSize())
+
+    @property
+    def identity(self) -> object:
+        """Value that is equal for tokenizers that encode alike."""
+        return self.model
+
+    @property
+    def id_limit(self) -> int:
+        """One more than the largest id."""
+        return self.size
+
+    def split_tag(self, line: str) -> tuple[str, str]:
+        """Return the tag of the target language at the start of a line, here none, and the rest of the line."""
+        return "", line
+
+    def plain(self, line: str) -> str:
+        """Return a line without tag and factors, of which it has none here."""
+        return line
+
+    def check(self, line: str, place: str) -> None:
+        """Raise UserError if a line does not have the form that this tokenizer needs; here it has."""
+
+    def has_target(self, line: str) -> bool:
+        """Return whether a line is to be translated into the target language of lines without a tag; here it is."""
+        return True
+
+    def with_target(self, language: str) -> "Tokenizer":
+        """Return the tokenizer for another target language; raise UserError, because it has no tags."""
+        raise self.no_target(language)
+
+    @staticmethod
+    def no_target(language: str, tags: Sequence[str] = ()) -> UserError:
+        """Return the error for a target language without a tag."""
+        known = f"allowed: {', '.join(tag[2:-1] for tag in tags)}" if tags else "leave it out"
+        reason = "is not a target language of this run" if tags else "needs a run with data.directions"
+        return UserError(f"tgt_lang={language} {reason}; {known}")
 
     def encode(self, lines: Sequence[str], threads: int = -1) -> list[list[int]]:
         """Return the ids of each line, without bos and eos; `threads=-1` uses one thread per core."""
@@ -142,6 +183,7 @@ def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> bytes:
             model_type=config.type.value,
             vocab_size=config.vocab_size,
             hard_vocab_limit=config.hard_vocab_limit,
+            user_defined_symbols=config.user_symbols,
             character_coverage=config.character_coverage,
             normalization_rule_name="identity",
             pad_id=PAD_ID,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmt.data import make_batch, normalise
+from nmt.data import Tokenizer, make_batch, normalise
 from nmt.data.words import is_unspaced
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.parts import SPACE, Part
@@ -59,7 +60,7 @@ def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Seq
     pairs: list[AlignedPart] = []
     spans: list[list[range]] = []  # for each line and candidate
     for line, parts, of_line in zip(lines, translator.parts(lines), candidates, strict=True):
-        src_words = source_words(line, parts)
+        src_words = tagged_source_words(translator.src, line, parts)
         spans.append([])
         for candidate in of_line:
             first = len(pairs)
@@ -76,6 +77,21 @@ def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Seq
             spans[-1].append(range(first, len(pairs)))
     links = align_parts(translator.model, pairs, translator.device)
     return [[pharaoh([link for i in span for link in links[i]]) for span in of_line] for of_line in spans]
+
+
+def tagged_source_words(tokenizer: Tokenizer, line: str, parts: Sequence[Part]) -> list[list[int]]:
+    """Return `source_words` of a line that may have a tag and factors; the tag that begins a part has no words."""
+    tag, _ = tokenizer.split_tag(line)
+    untagged = [replace(part, pieces=part.pieces[1:]) if part.tagged else part for part in parts]
+    numbers = iter(source_words(tokenizer.plain(line), untagged))
+    words: list[list[int]] = []
+    for part in parts:
+        words += [[]] * part.tagged
+        words += [
+            [number + bool(tag) for number in of_piece]
+            for of_piece in itertools.islice(numbers, len(part.ids) - part.tagged)
+        ]
+    return words if any(words) else []
 
 
 def source_words(line: str, parts: Sequence[Part], characters: bool = True) -> list[list[int]]:

@@ -118,6 +118,8 @@ class Translator:
         spans: list[range] = []
         constraints = constraints or [UNCONSTRAINED] * len(lines)
         places = places or [f"line {number}" for number in range(1, len(lines) + 1)]
+        for line, place in zip(lines, places, strict=True):
+            self.src.check(line, place)
         parts_of_lines = self.parts(lines)
         for parts, constraint, place in zip(parts_of_lines, constraints, places, strict=True):
             if len(parts) > 1:
@@ -138,6 +140,16 @@ class Translator:
     def set_n_best(self, n_best: int) -> None:
         """Set the number of translations that are returned for each line."""
         self.config = replace(self.config, n_best=n_best)
+
+    def set_languages(self, src_lang: str | None, tgt_lang: str | None) -> None:
+        """Set the source language, and the target language of lines without a tag; None keeps it.
+
+        Raises:
+            UserError: the model was not trained with this target language.
+        """
+        self.src_lang = src_lang or self.src_lang
+        if tgt_lang is not None:
+            self.src = self.src.with_target(tgt_lang)
 
     def parts(self, lines: Sequence[str]) -> list[list[Part]]:
         """Return the parts in which each line is translated."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from nmt.config import COPY_UNKNOWN, user_path
 from nmt.data import UNK_ID, normalise, read_all
 from nmt.data.words import is_unspaced
-from nmt.decoding.alignment import AlignedPart, align_parts, source_units, source_words, word_numbers
+from nmt.decoding.alignment import AlignedPart, align_parts, source_units, tagged_source_words, word_numbers
 from nmt.decoding.parts import SPACE, Part
 from nmt.errors import UserError
 
@@ -76,20 +76,21 @@ class UnknownReplacement:
         for i, of_line in enumerate(candidates):
             if not any(UNK_ID in ids for candidate in of_line for ids in candidate.pieces):
                 continue
-            owners = iter(source_words(lines[i], parts[i]))
-            of_parts = [[next(owners) for _ in part.ids] for part in parts[i]] if source_units(lines[i]) else []
+            owners = iter(tagged_source_words(translator.src, lines[i], parts[i]))
+            of_parts = [list(islice(owners, len(part.ids))) for part in parts[i]]
             for j, candidate in enumerate(of_line):
                 for k, (part, words, tgt) in enumerate(zip(parts[i], of_parts, candidate.pieces, strict=False)):
-                    if UNK_ID in tgt:
+                    if UNK_ID in tgt and any(words):
                         unknown.append((i, j, k))
                         aligned.append(AlignedPart(part.ids, words, tgt, word_numbers(translator.tgt.pieces(tgt))[0]))
         links = align_parts(translator.model, aligned, translator.device)
         for (i, j), group in groupby(zip(unknown, aligned, links, strict=True), key=lambda item: item[0][:2]):
-            units, candidate = source_units(lines[i]), candidates[i][j]
+            tag, _ = translator.src.split_tag(lines[i])
+            units, candidate = [tag] * bool(tag) + source_units(translator.src.plain(lines[i])), candidates[i][j]
             texts, widths = translator.tgt.decode(candidate.pieces), [dict[int, int]() for _ in candidate.pieces]
-            for (_, _, k), part, links_of_part in group:
-                words = {tgt: self.translate(units[src]) for src, tgt in links_of_part}
-                texts[k], widths[k] = self.rewrite(translator, part, words)
+            for (_, _, k), aligned_part, of_part in group:
+                replacements = {tgt: self.translate(units[src]) for src, tgt in of_part}
+                texts[k], widths[k] = self.rewrite(translator, aligned_part, replacements)
             result[i][j] = replace(candidate, text=translator.join_texts(texts), widths=widths)
         return result
 

@@ -103,7 +103,7 @@ def score_translations(
     model_scores, unknown = perplexities(translator, test.src, reference, test.labels, config.data.bleu_tokenize)
     scores |= model_scores
     if comet is not None:
-        scores["comet"] = comet(test.src, hypotheses, reference, test.labels)
+        scores["comet"] = comet([translator.src.plain(line) for line in test.src], hypotheses, reference, test.labels)
     record: dict[str, object] = {name: asdict(score) for name, score in scores.items()}
     record["made_by"] = {
         "checkpoint_step": step,

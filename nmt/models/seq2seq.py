@@ -10,7 +10,7 @@ from torch.nn.functional import linear
 from nmt.config import Architecture, ModelConfig, PositionKind, Precision, Tying
 from nmt.errors import UserError
 from nmt.models.decoders import ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder, build_decoder
-from nmt.models.embedding import Embedding
+from nmt.models.embedding import Embedding, FactoredEmbedding, SourceEmbedding
 from nmt.models.encoders.convolutional import ConvolutionalEncoder
 from nmt.models.encoders.recurrent import Encoder
 from nmt.models.encoders.transformer import TransformerEncoder
@@ -31,6 +31,8 @@ class Vocabulary:
     tgt_size: int
     pad_id: int
     bos_id: int
+    factor_sizes: tuple[int, ...] = ()
+    """Number of values of each source factor."""
 
 
 class Seq2Seq(nn.Module):
@@ -43,9 +45,14 @@ class Seq2Seq(nn.Module):
         super().__init__()
         self.vocabulary = vocabulary
         exponent = EXPONENTS[config.architecture]
-        src_embedding = Embedding(vocabulary.src_size, config.embed_size, exponent)
+        factors = vocabulary.factor_sizes
+        piece_size = config.embed_size - len(factors) * (config.factor_size or 0)
+        pieces = Embedding(vocabulary.src_size, piece_size, exponent)
         shared = config.tying == Tying.three_way
-        tgt_embedding = src_embedding if shared else Embedding(vocabulary.tgt_size, config.embed_size, exponent)
+        tgt_embedding = pieces if shared else Embedding(vocabulary.tgt_size, config.embed_size, exponent)
+        src_embedding: SourceEmbedding = (
+            FactoredEmbedding(pieces, factors, config.factor_size, exponent) if factors else pieces
+        )
         self.encoder: nn.Module
         self.decoder: AnyDecoder
         match config.architecture:

@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 import torch
 
 from nmt.config import Config, ObjectiveKind, OptimConfig, TrainConfig
-from nmt.data import BOS_ID, PAD_ID, Prepared, Tokenizer, TrainingBatches, build_sampling, tokenizer_advice
+from nmt.data import (
+    BOS_ID,
+    PAD_ID,
+    Prepared,
+    Tokenizer,
+    TrainingBatches,
+    build_sampling,
+    temperature_shares,
+    tokenizer_advice,
+)
 from nmt.metrics import sentence_scores
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import RunDirectory, load_weights
@@ -54,7 +63,7 @@ def build_trainer(
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
     begun = (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists()
     base = None if begun else config.train.init_from
-    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)
+    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes)
     model = initial_model(config, vocabulary, device, distributed, base)
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     log.info("%.2f million parameters on %s in %s", size, device, "bfloat16" if bfloat16 else "float32")
@@ -146,6 +155,9 @@ def build_batches(
     sampling = None
     if train.subword_sampling is not None:
         sampling = build_sampling(pairs, tokenizers, config.data.tokenizer.type, train.subword_sampling, config.seed)
+    shares: list[tuple[Sequence[range], int]] = []
+    if train.direction_temperature != 1:
+        shares = temperature_shares(prepared.direction_ranges(), train.direction_temperature)
     return TrainingBatches(
         pairs,
         train.batch_unit,
@@ -155,6 +167,7 @@ def build_batches(
         sampling,
         (distributed.rank, distributed.world_size),
         train.both_directions,
+        shares,
     )
 
 

@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from nmt.config import ModelConfig, PositionKind
 from nmt.models.attention import source_positions
-from nmt.models.embedding import Embedding, Positions
+from nmt.models.embedding import Positions, SourceEmbedding
 from nmt.models.layers.convolution import HALF_VARIANCE, Convolution, initialise_normal
 from nmt.models.layers.recurrent import Dropout, WordDropout
 
@@ -27,7 +27,7 @@ class ConvolutionalMemory(NamedTuple):
 class ConvolutionalEncoder(nn.Module):
     """Residual convolutions, each centred on its token."""
 
-    def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
+    def __init__(self, config: ModelConfig, embedding: SourceEmbedding) -> None:
         super().__init__()
         embed, hidden = config.embed_size, config.hidden_size
         self.embedding = embedding

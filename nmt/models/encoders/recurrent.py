@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig, encoder_widths
-from nmt.models.embedding import Embedding
+from nmt.models.embedding import SourceEmbedding
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout, reverse_within_length
 
@@ -29,7 +29,7 @@ class Encoder(nn.Module):
     above it (Wu et al. 2016, 3.2).
     """
 
-    def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
+    def __init__(self, config: ModelConfig, embedding: SourceEmbedding) -> None:
         super().__init__()
         both, widths = encoder_widths(config)
         inputs = [config.embed_size, *widths[:-1]]

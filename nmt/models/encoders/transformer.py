@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.models.attention import source_positions
-from nmt.models.embedding import Embedding, Positions
+from nmt.models.embedding import Positions, SourceEmbedding
 from nmt.models.layers.recurrent import Dropout, WordDropout
 from nmt.models.layers.transformer import FeedForward, MultiHead, Residual, initialise
 
@@ -28,7 +28,7 @@ class TransformerEncoderLayer(nn.Module):
 class TransformerEncoder(nn.Module):
     """Embeddings, positions, and a stack of layers (3.1)."""
 
-    def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
+    def __init__(self, config: ModelConfig, embedding: SourceEmbedding) -> None:
         super().__init__()
         self.embedding = embedding
         self.positions = Positions(config.positions, config.max_positions, config.embed_size)

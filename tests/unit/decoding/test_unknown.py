@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from toy_translator import build
 from torch import Tensor
+from toy_translator import build
 
 from nmt.config import SearchConfig, SubwordType, TokenizerConfig
 from nmt.data import UNK_ID, Tokenizer
