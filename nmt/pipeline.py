@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Config, from_hydra
-from nmt.data import UNK_ID, Prepared, SourceForm, prepare
+from nmt.data import UNK_ID, Prepared, SourceForm, check_sampling, prepare, ready_tokenizers, with_tags
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split
@@ -228,20 +228,34 @@ def create_run(run: RunDirectory, config: Config) -> Prepared:
         UserError: the corpus cannot be prepared, or too much of it is unknown to the vocabulary of `train.init_from`.
     """
     base = config.train.init_from
-    prepared = prepare(config.data, RunDirectory.open(base).tokenizers() if base else None)
-    if base is not None:
-        check_unknown(prepared, base, config.train.max_unknown)
+    given = RunDirectory.open(base).tokenizers() if base else ready_tokenizers(with_tags(config.data))
+    if config.train.subword_sampling is not None:
+        check_sampling(given.values(), config.train.subword_sampling)
+    prepared = prepare(config.data, given)
+    if given:
+        files = config.data.tokenizer.files
+        origin = (
+            f"train.init_from={base}" if base else f"the ready tokenizer {' and '.join(sorted(set(files.values())))}"
+        )
+        check_unknown(prepared, origin, "init_from" if base else "it", config.train.max_unknown)
     run.create(config, prepared)
     return prepared
 
 
 def prepare_corpus(config: Config, run: RunDirectory) -> Prepared:
-    """Return the prepared corpus of an existing run; a fine-tuned run uses its own copy of the base's tokenizers."""
-    return prepare(config.data, run.tokenizers() if config.train.init_from else None)
+    """Return the prepared corpus of an existing run, which has its own copy of given and of ready tokenizers."""
+    sides = ("src", "tgt") if config.train.init_from else config.data.tokenizer.files
+    return prepare(config.data, {side: run.tokenizer(side) for side in sides})
 
 
-def check_unknown(prepared: Prepared, base: str, max_share: float) -> None:
-    """Log the share of pieces that are unknown to the vocabulary of the base run.
+def check_unknown(prepared: Prepared, origin: str, given: str, max_share: float) -> None:
+    """Log the share of pieces that are unknown to a vocabulary that was not made from this corpus.
+
+    Args:
+        prepared: the prepared corpus.
+        origin: name of the vocabulary's origin in messages.
+        given: what to leave out for a vocabulary of this corpus.
+        max_share: maximum share on each side.
 
     Raises:
         UserError: the share is larger than `max_share` on one side.
@@ -252,12 +266,12 @@ def check_unknown(prepared: Prepared, base: str, max_share: float) -> None:
         share = unknown / max(total, 1)
         if share > max_share:
             raise UserError(
-                f"train.init_from={base}: {share:.1%} of the pieces of the {name} text are unknown to its vocabulary "
-                f"(train.max_unknown={max_share:g}); train without init_from, which makes a vocabulary of this corpus, "
-                "or remove the lines in other scripts"
+                f"{origin}: {share:.1%} of the pieces of the {name} text are unknown to its vocabulary "
+                f"(train.max_unknown={max_share:g}); train without {given}, which makes a vocabulary of this corpus, or remove "
+                "the lines in other scripts"
             )
         if unknown:
-            log.warning("%.2f %% of the pieces of the %s text are unknown to %s's vocabulary", 100 * share, name, base)
+            log.warning("%s: %.2f %% of the pieces of the %s text are unknown", origin, 100 * share, name)
 
 
 def warn_of_other_threads(run: RunDirectory, threads: int) -> None:

@@ -3,7 +3,7 @@
 from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
 from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
-from nmt.config.data import DataConfig, PhrasebookConfig, SubwordType, TokenizerConfig
+from nmt.config.data import DataConfig, PhrasebookConfig, TokenizerConfig, TokenizerType
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
@@ -113,11 +113,11 @@ __all__ = [
     "SearchConfig",
     "SearchKind",
     "SentenceMetric",
-    "SubwordType",
     "SweepCommandConfig",
     "SweepConfig",
     "TextFiles",
     "TokenizerConfig",
+    "TokenizerType",
     "TrackingConfig",
     "TrackingMode",
     "TrainConfig",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from unicodedata import normalize
 
 from nmt.config.checks import number, one_of
 from nmt.config.languages import DirectionConfig, factor_problems, language_problems
@@ -20,11 +21,13 @@ MAX_SENTENCE_LENGTH = 100_000
 """Maximum number of words, characters or pieces in a sentence. Attention over more would need gigabytes."""
 
 
-class SubwordType(StrEnum):
-    """Subword models of SentencePiece."""
+class TokenizerType(StrEnum):
+    """Kinds of pieces: subwords of SentencePiece, words between spaces, or characters."""
 
     unigram = "unigram"
     bpe = "bpe"
+    word = "word"
+    char = "char"
 
 
 @dataclass
@@ -93,14 +96,13 @@ class CleaningConfig:
 
 @dataclass
 class TokenizerConfig:
-    """SentencePiece tokenizer (Kudo and Richardson 2018)."""
+    """Tokenizers of both sides: SentencePiece (Kudo and Richardson 2018), words, characters, or files of your own."""
 
-    type: SubwordType = SubwordType.unigram
-    """Subword model: unigram language model (Kudo 2018) or byte-pair encoding, bpe (Sennrich et al. 2016)."""
-    user_symbols: list[str] = field(default_factory=list)
-    """Strings that are always one piece, such as tags and placeholders."""
+    type: TokenizerType = TokenizerType.unigram
+    """Pieces: unigram language model (Kudo 2018), byte-pair encoding (bpe, Sennrich et al. 2016), word or char."""
     vocab_size: int = 8000
-    """Vocabulary size in pieces, with the four special symbols; per side if the vocabularies are not joint."""
+    """Vocabulary size in pieces, with the four special symbols; per side if the vocabularies are not joint. For words and
+    characters it is a maximum."""
     hard_vocab_limit: bool = True
     """Reject a corpus with fewer than vocab_size pieces; false: use a smaller vocabulary for such a corpus."""
     joint: bool = True
@@ -110,14 +112,55 @@ class TokenizerConfig:
     max_lines: int = 200_000
     """Maximum number of lines per side for training the tokenizer, sampled evenly from the corpus. Training the unigram
     model takes about 25 bytes of memory per byte of text."""
+    user_symbols: list[str] = field(default_factory=list)
+    """Tags and placeholders, such as `<2de>` or `<BT>`: each is one piece wherever it stands, and is never divided."""
+    byte_fallback: bool = False
+    """Write characters without a piece as the bytes of their UTF-8, so that nothing is unknown; takes 256 pieces."""
+    split_digits: bool = False
+    """Make each digit a piece, so that numbers are written digit by digit."""
+    file: str | None = None
+    """Ready tokenizer for both sides: a SentencePiece model, a JSON of Hugging Face tokenizers, or with `type=word` or
+    `char` a list with one word or character per line. It is copied into the run."""
+    src_file: str | None = None
+    """Ready tokenizer for the source side alone; needs joint=false. A side without a file is trained."""
+    tgt_file: str | None = None
+    """Ready tokenizer for the target side alone; needs joint=false."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Key and path of the ready tokenizer of each side that has one."""
+        keys = {"src": "src_file", "tgt": "tgt_file"} if self.file is None else {"src": "file", "tgt": "file"}
+        return {side: getattr(self, key) for side, key in keys.items() if getattr(self, key) is not None}
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        for symbol in self.user_symbols:
-            if not symbol or any(sign.isspace() for sign in symbol):
-                yield "user_symbols", f"has {symbol!r}; allowed: strings of at least one character without spaces"
         yield from number(self, "vocab_size", 8, 1_000_000)
         yield from number(self, "character_coverage", 0.9, 1)
         yield from number(self, "max_lines", 1)
+        sides = [key for key in ("src_file", "tgt_file") if getattr(self, key) is not None]
+        if self.file is not None and sides:
+            yield "file", f"is given together with {' and '.join(sides)}; give one file for both sides, or one per side"
+        elif sides and self.joint:
+            yield sides[0], "is a vocabulary of one side; set joint=false, or give one file for both sides as file"
+        for key in ("byte_fallback", "split_digits"):
+            if getattr(self, key) and self.type == TokenizerType.word:
+                yield key, "is true, but type=word does not divide words; use unigram, bpe or char"
+            elif getattr(self, key) and len(self.files) == 2:
+                yield key, "is true, but a ready tokenizer keeps its own rules; set it to false"
+        yield from self.symbol_problems()
+
+    def symbol_problems(self) -> Iterator[tuple[str, str]]:
+        """Yield the problems of the user symbols."""
+        for symbol in self.user_symbols:
+            written = symbol.isprintable() and not any(map(str.isspace, symbol))
+            if not 0 < len(symbol) <= 64 or not written or "▁" in symbol or symbol != normalize("NFC", symbol):
+                yield "user_symbols", f"has {symbol!r}; allowed: 1 to 64 visible characters in Unicode NFC, without ▁"
+            elif symbol in ("<pad>", "<unk>", "<s>", "</s>"):
+                yield "user_symbols", f"has {symbol!r}, a special symbol of this program; use another name"
+        if repeated := [symbol for symbol in set(self.user_symbols) if self.user_symbols.count(symbol) > 1]:
+            yield "user_symbols", f"has {min(repeated)!r} twice; give each symbol once"
+        needed = 5 + len(self.user_symbols) + 256 * self.byte_fallback
+        if len(self.files) < 2 and self.vocab_size < needed:
+            yield "vocab_size", f"is {self.vocab_size}; with these symbols and bytes it must be at least {needed}"
 
 
 @dataclass

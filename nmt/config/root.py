@@ -14,7 +14,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
 from nmt.config.checks import number, one_standard_input, problems_in, texts_in
-from nmt.config.data import DataConfig, SubwordType
+from nmt.config.data import DataConfig, TokenizerType
 from nmt.config.languages import language_problems
 from nmt.config.model import NOISE, ModelConfig, Tying
 from nmt.config.optim import OptimConfig
@@ -92,8 +92,7 @@ class Config:
                 "machine.precision",
                 "is int8, which is for translation only; allowed in training: auto, float32, bfloat16",
             )
-        if self.data.tokenizer.type == SubwordType.bpe and (self.train.subword_sampling or 0) > 1:
-            yield "train.subword_sampling", f"is {self.train.subword_sampling}; allowed with bpe: from 0 to 1"
+        yield from self.sampling_problems()
         if self.train.tar and self.model.dropout and not self.model.fixed_masks:
             yield (
                 "train.tar",
@@ -127,6 +126,20 @@ class Config:
                 "model.tying",
                 "is three_way, which needs data.tokenizer.joint=true; use two_way, or a joint vocabulary",
             )
+
+    def sampling_problems(self) -> Iterator[tuple[str, str]]:
+        """Yield the problems of subword sampling with a tokenizer that this run trains."""
+        tokenizer, strength = self.data.tokenizer, self.train.subword_sampling
+        if strength is None or len(tokenizer.files) == 2:
+            return
+        if tokenizer.type not in (TokenizerType.unigram, TokenizerType.bpe):
+            yield (
+                "train.subword_sampling",
+                f"does not support data.tokenizer.type={tokenizer.type}, which has one segmentation; set it to null, or use "
+                "unigram or bpe",
+            )
+        if tokenizer.type == TokenizerType.bpe and strength > 1:
+            yield "train.subword_sampling", f"is {strength}; allowed with bpe: from 0 to 1"
 
 
 @dataclass

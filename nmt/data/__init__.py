@@ -15,9 +15,9 @@ from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.locking import locked
 from nmt.data.preprocessing.prepare import Prepared, prepare
 from nmt.data.preprocessing.sources import locate
-from nmt.data.source_form import UNKNOWN_FACTOR, SourceForm, SourceTokenizer, load_tokenizer, write_tokenizer
+from nmt.data.source_form import UNKNOWN_FACTOR, SourceForm, SourceTokenizer, load_tokenizer, with_tags, write_tokenizer
 from nmt.data.store import PairStore
-from nmt.data.subword_sampling import SubwordSampling, build_sampling
+from nmt.data.subword_sampling import SubwordSampling, build_sampling, check_sampling
 from nmt.data.text_files import (
     MAX_LINE_BYTES,
     MAX_TEXT_BYTES,
@@ -32,7 +32,7 @@ from nmt.data.text_files import (
     write_lines,
     written,
 )
-from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
+from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, ready_tokenizers
 from nmt.data.words import tokenizer_advice
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "batches_by_length",
     "build_sampling",
     "check_new_text_file",
+    "check_sampling",
     "gather",
     "is_regular",
     "load_tokenizer",
@@ -71,9 +72,11 @@ __all__ = [
     "read_for_scoring",
     "read_json",
     "read_lines",
+    "ready_tokenizers",
     "sha256_of",
     "temperature_shares",
     "tokenizer_advice",
+    "with_tags",
     "write_json",
     "write_lines",
     "write_tokenizer",

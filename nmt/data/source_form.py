@@ -12,10 +12,10 @@ module and `nmt.models.embedding` know the parts of an id.
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nmt.config import CASE, DataConfig
+from nmt.config import CASE, DataConfig, TokenizerConfig
 from nmt.data.json_files import read_json, write_json
 from nmt.data.preprocessing.cleaning import normalise
 from nmt.data.tokenizer import Tokenizer
@@ -160,8 +160,8 @@ class SourceTokenizer(Tokenizer):
         Raises:
             UserError: there are too many ids, or the vocabulary does not have a tag.
         """
+        super().__init__(base.model)
         self.base = base
-        self.model = base.model
         self.form = form
         self.tags = form.tags
         self.values = {name: list(values[name]) for name in form.factors}
@@ -179,11 +179,6 @@ class SourceTokenizer(Tokenizer):
         if missing := [tag for tag in form.tags if tag not in ids]:
             raise UserError(f"the vocabulary does not have the tag {missing[0]}; train it with this corpus")
         self.tag_ids = {tag: ids[tag] for tag in form.tags}
-
-    @property
-    def size(self) -> int:
-        """Number of pieces, including the special symbols."""
-        return self.base.size
 
     @property
     def identity(self) -> object:
@@ -273,14 +268,20 @@ class SourceTokenizer(Tokenizer):
         """Return the pieces as written in the vocabulary, without factors; a leading ▁ stands for a space."""
         return self.base.pieces(int(i) % self.size for i in ids)
 
-    def scores(self) -> list[float]:
-        """Return the scores of the pieces."""
-        return self.base.scores()
+    def texts(self, ids: Iterable[int]) -> list[str]:
+        """Return the text that each of these pieces writes, a character of several pieces at the last of them."""
+        return self.base.texts(i % self.size for i in ids)
 
     def save(self, folder: Path, side: str) -> None:
         """Write the form and the values of the factors, beside the model of the base tokenizer."""
         content = {"factors": self.values, "tags": list(self.form.tags), "target": self.target}
         write_json(form_file(folder, side), content)
+
+
+def with_tags(config: DataConfig) -> TokenizerConfig:
+    """Return the tokenizer configuration of a corpus with the tags of its source lines among the user symbols."""
+    symbols = dict.fromkeys([*SourceForm.of(config).tags, *config.tokenizer.user_symbols])
+    return replace(config.tokenizer, user_symbols=list(symbols))
 
 
 def form_file(folder: Path, side: str) -> Path:

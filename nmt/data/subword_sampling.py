@@ -2,23 +2,24 @@
 
 SentencePiece samples from one generator whose state cannot be restored, but a resumed training must see the same
 segmentations as an uninterrupted one. Therefore these samplers are implemented here, over SentencePiece's vocabulary.
-They do not need the text, because the stored pieces spell it. An unknown piece is kept, and no piece reaches across a
-space, so a sentence is sampled word by word.
+They do not need the text, because the stored pieces spell it. Unknown pieces, user symbols and bytes are kept, and no
+piece reaches across a space, so a sentence is sampled word by word.
 """
 
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import lru_cache
 from itertools import accumulate, groupby, pairwise
 from typing import Protocol
 
 import numpy as np
 
-from nmt.config import SubwordType
+from nmt.config import TokenizerType
 from nmt.data.store import PairStore
 from nmt.data.tokenizer import EOS_ID, UNK_ID, Tokenizer
+from nmt.errors import UserError
 
 SPACE = "▁"
 WORDS = re.compile(f"{SPACE}[^{SPACE}]*|[^{SPACE}]+")
@@ -40,7 +41,7 @@ class UnigramSampler:
     """
 
     def __init__(self, pieces: Sequence[str], log_probs: Sequence[float], alpha: float) -> None:
-        self.ids = {piece: i for i, piece in enumerate(pieces) if i > EOS_ID}
+        self.ids = divided(pieces, log_probs)
         self.weights = [alpha * log_prob for log_prob in log_probs]
         self.longest = max(map(len, self.ids))
         self.lattice = lru_cache(CACHED_WORDS)(self.make_lattice)
@@ -72,7 +73,7 @@ class BPEDropout:
     """Sampler that drops possible byte-pair merges at random at each step (Provilkov et al. 2020, alg. 1)."""
 
     def __init__(self, pieces: Sequence[str], scores: Sequence[float], probability: float) -> None:
-        self.ids = {piece: i for i, piece in enumerate(pieces) if i > EOS_ID}
+        self.ids = divided(pieces, scores)
         self.scores = scores
         self.probability = probability
 
@@ -89,6 +90,11 @@ class BPEDropout:
             symbols[left : left + 2] = [symbols[left] + symbols[left + 1]]
 
 
+def divided(pieces: Sequence[str], scores: Sequence[float]) -> dict[str, int]:
+    """Return the ids of the pieces that segmentations are made of: those with a score, without special symbols."""
+    return {piece: i for i, piece in enumerate(pieces) if i > EOS_ID and not math.isnan(scores[i])}
+
+
 class SubwordSampling:
     """Sampled segmentations of the pairs of a store, determined by (seed, epoch, index of the pair) alone."""
 
@@ -98,6 +104,7 @@ class SubwordSampling:
         pieces: tuple[Sequence[str], Sequence[str]],
         samplers: tuple[WordSampler, ...],
         seed: int,
+        fixed: tuple[Set[int], ...] = (frozenset({UNK_ID}),) * 2,
     ) -> None:
         """
         Args:
@@ -105,24 +112,34 @@ class SubwordSampling:
             pieces: vocabularies of source and target.
             samplers: samplers of source and target.
             seed: seed of the run.
+            fixed: pieces of source and target that are kept, such as unknown pieces, user symbols and bytes.
         """
         self.store = store
         self.pieces = pieces
         self.samplers = samplers
         self.seed = seed
+        self.fixed = fixed
 
     def pair(self, epoch: int, index: int) -> tuple[list[int], list[int]]:
         """Return sampled source and target ids of the pair `index` in this epoch."""
         uniform = uniforms(np.random.default_rng((self.seed, epoch, index)))
         src, tgt = (
-            resample(side[index].tolist(), pieces, sampler, uniform)
-            for side, pieces, sampler in zip((self.store.src, self.store.tgt), self.pieces, self.samplers, strict=True)
+            resample(side[index].tolist(), pieces, sampler, uniform, fixed)
+            for side, pieces, sampler, fixed in zip(
+                (self.store.src, self.store.tgt), self.pieces, self.samplers, self.fixed, strict=True
+            )
         )
         return src, tgt
 
 
-def resample(ids: Sequence[int], pieces: Sequence[str], sampler: WordSampler, uniform: Iterator[float]) -> list[int]:
-    """Return a sampled segmentation of the text that `ids` spell; unknown pieces are kept.
+def resample(
+    ids: Sequence[int],
+    pieces: Sequence[str],
+    sampler: WordSampler,
+    uniform: Iterator[float],
+    fixed: Set[int] = frozenset({UNK_ID}),
+) -> list[int]:
+    """Return a sampled segmentation of the text that `ids` spell; the `fixed` pieces are kept.
 
     Words with different factors are sampled separately, and the pieces of a word get its factors.
     """
@@ -130,23 +147,23 @@ def resample(ids: Sequence[int], pieces: Sequence[str], sampler: WordSampler, un
     return [
         piece + factors * size
         for factors, run in groupby(ids, key=lambda i: i // size)
-        for piece in resample_run([i % size for i in run], pieces, sampler, uniform)
+        for piece in resample_run([i % size for i in run], pieces, sampler, uniform, fixed)
     ]
 
 
 def resample_run(
-    ids: Sequence[int], pieces: Sequence[str], sampler: WordSampler, uniform: Iterator[float]
+    ids: Sequence[int], pieces: Sequence[str], sampler: WordSampler, uniform: Iterator[float], fixed: Set[int]
 ) -> list[int]:
-    """Return a sampled segmentation of the text that ids without factors spell; unknown pieces are kept."""
+    """Return a sampled segmentation of the text that ids without factors spell."""
     sampled: list[int] = []
     text = ""
     for piece in [*ids, UNK_ID]:
-        if piece != UNK_ID:
+        if piece not in fixed:
             text += pieces[piece]
             continue
         for word in WORDS.findall(text):
             sampled += sampler.sample(word, uniform)
-        sampled.append(UNK_ID)
+        sampled.append(piece)
         text = ""
     return sampled[:-1]
 
@@ -158,21 +175,41 @@ def uniforms(generator: np.random.Generator) -> Iterator[float]:
 
 
 def build_sampling(
-    store: PairStore, tokenizers: tuple[Tokenizer, Tokenizer], kind: SubwordType, strength: float, seed: int
+    store: PairStore, tokenizers: tuple[Tokenizer, Tokenizer], strength: float, seed: int
 ) -> SubwordSampling:
     """Build the sampling of the training pairs.
 
     Args:
         store: the training pairs.
         tokenizers: source and target tokenizers that encoded the store.
-        kind: subword type of these tokenizers.
         strength: alpha of the unigram model, or the probability of dropping a merge in byte-pair encoding.
         seed: seed of the run.
+
+    Raises:
+        UserError: a tokenizer has no segmentations to sample.
     """
-    build = UnigramSampler if kind == SubwordType.unigram else BPEDropout
+    check_sampling(tokenizers, strength)
     pieces = [tokenizer.pieces(range(tokenizer.size)) for tokenizer in tokenizers]
+    scores = [tokenizer.scores() for tokenizer in tokenizers]
     samplers = [
-        build(vocabulary, tokenizer.scores(), strength)
-        for vocabulary, tokenizer in zip(pieces, tokenizers, strict=True)
+        (UnigramSampler if tokenizer.kind == TokenizerType.unigram else BPEDropout)(vocabulary, values, strength)
+        for vocabulary, values, tokenizer in zip(pieces, scores, tokenizers, strict=True)
     ]
-    return SubwordSampling(store, (pieces[0], pieces[1]), tuple(samplers), seed)
+    fixed = tuple({UNK_ID, *(i for i, score in enumerate(values) if math.isnan(score))} for values in scores)
+    return SubwordSampling(store, (pieces[0], pieces[1]), tuple(samplers), seed, fixed)
+
+
+def check_sampling(tokenizers: Iterable[Tokenizer], strength: float) -> None:
+    """Check that segmentations of these tokenizers can be sampled.
+
+    Raises:
+        UserError: a tokenizer has one segmentation, or its sampling cannot be repeated.
+    """
+    for tokenizer in tokenizers:
+        if tokenizer.kind is None:
+            raise UserError(
+                "train.subword_sampling needs SentencePiece's unigram or bpe pieces; the ready tokenizer of this run has "
+                "other pieces, so set train.subword_sampling=null"
+            )
+        if tokenizer.kind == TokenizerType.bpe and strength > 1:
+            raise UserError(f"train.subword_sampling is {strength}; allowed with a bpe tokenizer: from 0 to 1")

@@ -1,27 +1,37 @@
-"""SentencePiece tokenizers (Kudo and Richardson 2018) and their training. The only file that imports sentencepiece."""
+"""Tokenizers of the two sides, whatever model divides their text: SentencePiece, words, characters, Hugging Face."""
 
-import io
-import re
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
-import sentencepiece
-
-from nmt.config import TokenizerConfig
+from nmt.config import TokenizerConfig, TokenizerType, user_path
+from nmt.data.huggingface_model import HuggingFaceModel
+from nmt.data.piece_model import (
+    BOS_ID,
+    EOS_ID,
+    PAD_ID,
+    SPECIALS,
+    UNK_ID,
+    PieceModel,
+    spell_bytes,
+    whole_characters,
+)
+from nmt.data.sentencepiece_model import SentencePieceModel, train_sentencepiece
+from nmt.data.vocabulary_model import VocabularyModel, read_list, train_vocabulary
 from nmt.errors import UserError
 
-PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(4)
+__all__ = ["BOS_ID", "EOS_ID", "PAD_ID", "UNK_ID", "Tokenizer", "ready_tokenizers", "train_tokenizer"]
 
 MAX_MODEL_BYTES = 1 << 26  # a model of 8,000 pieces has 120 KB
-NORMALIZERS, CHARACTER_MAP = (3, 5), 2  # fields of ModelProto and of NormalizerSpec, sentencepiece_model.proto
-
-# Sums depend on the number of threads, so the number is fixed and does not follow the machine. Two threads synchronise
-# by spinning, which takes five times as long as one thread if any other process is running.
-TRAINING_THREADS = 1
+WORDS_OR_CHARACTERS = (TokenizerType.word, TokenizerType.char)
 
 
 class Tokenizer:
-    """Encoder of text to subword ids and decoder of ids to text, for one side."""
+    """Encoder of text to piece ids and decoder of ids to text, for one side.
+
+    Ids 0 to 3 are pad, unk, bos and eos in every tokenizer; the pieces of the model follow in its order.
+    """
 
     factor_sizes: tuple[int, ...] = ()
     """Number of values of each source factor."""
@@ -31,47 +41,34 @@ class Tokenizer:
     def __init__(self, model: bytes, source: str = "the tokenizer") -> None:
         """
         Args:
-            model: a serialised SentencePiece model.
+            model: content of a file: a SentencePiece model, a JSON of Hugging Face tokenizers, or a vocabulary.
             source: name of the model in error messages.
 
         Raises:
-            UserError: the bytes are not a SentencePiece model, its special symbols differ from this program's, or it
-                has a character map, in which one character may expand to thousands.
+            UserError: the bytes are not a tokenizer that this program reads.
         """
         self.model = model
-        self.processor = sentencepiece.SentencePieceProcessor()
-        try:
-            self.processor.LoadFromSerializedProto(model)
-            rewriting = any(has_character_map(part) for number, part in read_fields(model) if number in NORMALIZERS)
-        except (RuntimeError, IndexError):
-            raise UserError(f"{source} is not a SentencePiece model, or it is damaged") from None
-        specials = tuple(getattr(self.processor, f"{name}_id")() for name in ("pad", "unk", "bos", "eos"))
-        if specials != (PAD_ID, UNK_ID, BOS_ID, EOS_ID):
-            raise UserError(
-                f"{source}: the ids of pad unk bos eos are {specials}, but this program needs "
-                f"{(PAD_ID, UNK_ID, BOS_ID, EOS_ID)}; train the tokenizer with this program"
-            )
-        if rewriting:
-            raise UserError(
-                f"{source} normalises text, which tokenizers of this program do not; train one with this program"
-            )
+        self.pieces_of = read_model(model, source)
+        unknown = self.pieces_of.unk_id
+        self.model_ids = [None, unknown, None, None, *self.pieces_of.kept]
+        """Id in the model's file of each piece; None if it has none."""
+        self.same_ids = self.model_ids[EOS_ID + 1 :] == list(range(EOS_ID + 1, self.size)) and unknown == UNK_ID
+        self.ids = {theirs: ours for ours, theirs in enumerate(self.model_ids) if theirs is not None}
 
     @classmethod
-    def load(cls, path: Path) -> "Tokenizer":
+    def load(cls, path: Path, name: str | None = None) -> "Tokenizer":
         """Load a tokenizer from a file; raise UserError if it cannot be read or is not valid."""
-        try:
-            with path.open("rb") as file:
-                model = file.read(MAX_MODEL_BYTES + 1)
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror}") from None
-        if len(model) > MAX_MODEL_BYTES:
-            raise UserError(f"{path} has more than {MAX_MODEL_BYTES:,} bytes; it is not a tokenizer of this program")
-        return cls(model, str(path))
+        return cls(read_file(path, name or str(path)), name or str(path))
 
     @property
     def size(self) -> int:
         """Number of pieces, including the special symbols."""
-        return int(self.processor.GetPieceSize())
+        return len(self.model_ids)
+
+    @property
+    def kind(self) -> TokenizerType | None:
+        """Subword model by which segmentations can be sampled; None for other tokenizers."""
+        return self.pieces_of.kind
 
     @property
     def identity(self) -> object:
@@ -111,105 +108,124 @@ class Tokenizer:
 
     def encode(self, lines: Sequence[str], threads: int = -1) -> list[list[int]]:
         """Return the ids of each line, without bos and eos; `threads=-1` uses one thread per core."""
-        encoded: list[list[int]] = self.processor.Encode(list(lines), num_threads=threads)
-        return encoded
+        encoded = self.pieces_of.encode(lines, threads)
+        return encoded if self.same_ids else [[self.ids.get(piece, UNK_ID) for piece in line] for line in encoded]
 
     def surfaces(self, lines: Sequence[str]) -> list[list[str]]:
-        """Return the pieces of each line as written in the line, including unknown pieces; ▁ stands for a space."""
-        encoded: list[list[str]] = self.processor.Encode(list(lines), out_type=str)
-        return encoded
+        """Return the pieces of each line as written in the line, including unknown pieces; ▁ stands for a space.
+
+        A character of several pieces belongs to the last of them; the others are empty.
+        """
+        return self.pieces_of.surfaces(lines)
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """Return the text of each list of ids."""
-        return [self.processor.Decode(list(line)) for line in ids]
+        return [
+            self.pieces_of.decode([piece for i in line if (piece := self.model_ids[i]) is not None]) for line in ids
+        ]
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
-        """Return the pieces as written in the vocabulary; a leading ▁ stands for a space."""
-        return [self.processor.IdToPiece(int(i)) for i in ids]
+        """Return the pieces as people read them; a leading ▁ stands for a space."""
+        return [SPECIALS[i] if i <= EOS_ID else self.pieces_of.name(self.model_id(i)) for i in map(int, ids)]
+
+    def model_id(self, piece: int) -> int:
+        """Return the id of a piece in the model's file."""
+        found = self.model_ids[piece]
+        assert found is not None, f"piece {piece} is a special symbol"
+        return found
+
+    @cached_property
+    def spellings(self) -> list[str]:
+        """Text that each piece writes, with ▁ for a space; special symbols write nothing.
+
+        A byte that is not a whole character is a lone surrogate, as with Python's `surrogateescape`.
+        """
+        pieces = range(EOS_ID + 1, self.size)
+        return [""] * (EOS_ID + 1) + [self.pieces_of.spelling(self.model_id(piece)) for piece in pieces]
+
+    def texts(self, ids: Iterable[int]) -> list[str]:
+        """Return the text that each of these pieces writes, a character of several pieces at the last of them."""
+        return whole_characters([self.spellings[i] for i in ids])
+
+    def spell(self, text: str) -> str:
+        """Return a text with the characters that have no piece as bytes, if the bytes have pieces."""
+        return "".join(self.spell_character(character) for character in text)
+
+    def spell_character(self, character: str) -> str:
+        """Return a character, or its bytes if it has no piece but they have."""
+        if character in self.written:
+            return character
+        spelled = "".join(spell_bytes(bytes([value])) for value in character.encode())
+        return spelled if self.written.issuperset(spelled) else character
+
+    @cached_property
+    def written(self) -> frozenset[str]:
+        """Texts of all pieces."""
+        return frozenset(self.spellings)
 
     def scores(self) -> list[float]:
-        """Return the log-probability of each piece (unigram), or minus its merge number (byte-pair encoding)."""
-        return [self.processor.GetScore(i) for i in range(self.size)]
+        """Return the log-probability of each piece (unigram), or minus its merge number (byte-pair encoding).
+
+        Pieces that sampling keeps as they are, such as symbols and bytes, have NaN.
+        """
+        model = self.pieces_of
+        assert isinstance(model, SentencePieceModel), "only SentencePiece models have scores"
+        kept = (float("nan") if piece in model.fixed else model.score(piece) for piece in model.kept)
+        return [float("nan")] * (EOS_ID + 1) + list(kept)
 
 
-def has_character_map(specification: bytes) -> bool:
-    """Return whether a NormalizerSpec has a character map."""
-    return any(number == CHARACTER_MAP and part for number, part in read_fields(specification))
+def read_model(model: bytes, source: str) -> PieceModel:
+    """Return the model in the content of a file, by its format."""
+    if model[:1] != b"{":
+        return SentencePieceModel(model, source)
+    try:
+        content = json.loads(model)
+        if "units" in content:
+            return VocabularyModel(content, source)
+    except (ValueError, RecursionError):
+        raise UserError(f"{source} is not a tokenizer, or it is damaged") from None
+    return HuggingFaceModel(model, source)
 
 
-def read_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield number and content of each length-delimited field of a protocol buffer that SentencePiece has parsed."""
-    at = 0
+def read_file(path: Path, name: str) -> bytes:
+    """Return the content of a tokenizer file of at most `MAX_MODEL_BYTES`."""
+    try:
+        with path.open("rb") as file:
+            model = file.read(MAX_MODEL_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: {error.strerror}") from None
+    if len(model) > MAX_MODEL_BYTES:
+        raise UserError(f"{name} has more than {MAX_MODEL_BYTES:,} bytes; it is not a tokenizer of this program")
+    return model
 
-    def varint() -> int:
-        nonlocal at
-        value = shift = 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
 
-    while at < len(message):
-        tag = varint()
-        match tag & 7:
-            case 0:
-                varint()
-            case 1:
-                at += 8
-            case 5:
-                at += 4
-            case 2:
-                length = varint()
-                yield (tag & 0xFFFFFFFF) >> 3, message[at : at + length]  # the parser, too, drops the upper bits
-                at += length
+def ready_tokenizers(config: TokenizerConfig) -> dict[str, Tokenizer]:
+    """Return the ready tokenizers of the sides that have one, with the user symbols.
+
+    Raises:
+        UserError: a file cannot be read, or is not a tokenizer of the configured kind.
+    """
+    ready: Mapping[str, Tokenizer] = {path: ready_tokenizer(path, config) for path in set(config.files.values())}
+    return {side: ready[path] for side, path in config.files.items()}
+
+
+def ready_tokenizer(path: str, config: TokenizerConfig) -> Tokenizer:
+    """Return the tokenizer of a file with the user symbols."""
+    name = f"the tokenizer {path}"
+    content = read_file(user_path(path), name)
+    if config.type in WORDS_OR_CHARACTERS and content[:1] != b"{":
+        return Tokenizer(read_list(content, config, name), name)
+    tokenizer = Tokenizer(content, name)
+    if not config.user_symbols:
+        return tokenizer
+    return Tokenizer(tokenizer.pieces_of.with_symbols(config.user_symbols, name), name)
 
 
 def train_tokenizer(lines: Iterable[str], config: TokenizerConfig) -> bytes:
-    """Train a model and return it serialised; the same lines and settings give the same bytes.
-
-    The text is not normalised here, because cleaning has normalised it (SentencePiece's default turns "…" into "...").
+    """Train a tokenizer and return the content of its file; the same lines and settings give the same bytes.
 
     Raises:
         UserError: there are no lines, or the corpus does not fit the size of the vocabulary.
     """
-    model = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.Train(
-            sentence_iterator=iter(lines),
-            model_writer=model,
-            model_type=config.type.value,
-            vocab_size=config.vocab_size,
-            hard_vocab_limit=config.hard_vocab_limit,
-            user_defined_symbols=config.user_symbols,
-            character_coverage=config.character_coverage,
-            normalization_rule_name="identity",
-            pad_id=PAD_ID,
-            unk_id=UNK_ID,
-            bos_id=BOS_ID,
-            eos_id=EOS_ID,
-            num_threads=TRAINING_THREADS,
-            minloglevel=2,
-        )
-    except RuntimeError as error:
-        raise UserError(explain_error(str(error), config.vocab_size)) from None
-    return model.getvalue()
-
-
-def explain_error(message: str, vocab_size: int) -> str:
-    """Return an error of SentencePiece's training as one line with the remedy."""
-    if re.search(r"sentences_\.empty|all_chars_count", message):
-        return "the tokenizer cannot be trained: there is no text; check the files of data.train"
-    key = f"data.tokenizer.vocab_size={vocab_size}"
-    if maximum := re.search(r"value <= (\d+)", message):
-        remedy = f"set it to {maximum[1]} or less, or set data.tokenizer.hard_vocab_limit=false"
-        return f"{key} is more than this corpus can fill; {remedy}"
-    if minimum := re.search(r"vocab_size.*?(\d+) vs (\d+)|smaller than required_chars\D+(\d+) vs (\d+)", message):
-        needed = minimum[2] or minimum[4]
-        return (
-            f"{key} is less than the number of characters of this corpus; set it to more than {needed}, "
-            "or lower data.tokenizer.character_coverage"
-        )
-    return f"{key}: SentencePiece cannot be trained on this corpus: {' '.join(message.split())}"
+    train = train_vocabulary if config.type in WORDS_OR_CHARACTERS else train_sentencepiece
+    return train(lines, config)

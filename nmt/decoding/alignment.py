@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmt.data import Tokenizer, make_batch, normalise
+from nmt.data import UNK_ID, Tokenizer, make_batch, normalise
 from nmt.data.words import is_unspaced
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.parts import SPACE, Part
@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # translator.py replaces unknown words by alignment
 READ_TOGETHER = 64
 """Number of pairs per batch; the weights of the longest pairs take 21 MB."""
 
+PLACE = "\ue000"
+"""Character in place of an unknown piece: a private-use character, which is not punctuation."""
 Numbers = NDArray[np.floating]
 Link = tuple[int, int]
 """Indices of a source word and a target word, from 0."""
@@ -67,7 +69,7 @@ def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Seq
             read_pieces = words = 0
             widths = candidate.widths or [{}] * len(parts)
             for part, tgt, replaced in zip(parts, candidate.pieces, widths, strict=True):
-                numbers, count = target_words(translator.tgt.pieces(tgt), replaced)
+                numbers, count = target_words(written_pieces(translator.tgt, tgt), replaced)
                 part_words = src_words[read_pieces : read_pieces + len(part.ids)]
                 if part_words and count:
                     shifted = [[words + number for number in of_piece] for of_piece in numbers]
@@ -134,6 +136,16 @@ def source_units(line: str) -> list[str]:
     return units if any(units) else []
 
 
+def written_pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
+    """Return the text that each piece writes, and `PLACE` for an unknown one, which is a word if pieces are words."""
+    texts = tokenizer.texts(ids)
+    if UNK_ID in ids:
+        divided = any(spelling.isalnum() for spelling in tokenizer.spellings)  # words begin with ▁
+        unknown = PLACE if divided else SPACE + PLACE
+        texts = [unknown if i == UNK_ID else text for i, text in zip(ids, texts, strict=True)]
+    return texts
+
+
 def target_words(pieces: Sequence[str], widths: Mapping[int, int]) -> tuple[list[list[int]], int]:
     """Return `word_numbers` after some words were replaced; `widths` has the number of words of each replacement."""
     numbers, count = word_numbers(pieces)
@@ -148,11 +160,16 @@ def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[l
 
     Words are separated by spaces. With `characters`, each character of a script without spaces is a word. A piece
     belongs to all words that it covers after its last space, not counting spaces at its end. A piece that consists of
-    spaces belongs to the next word, or to the last one at the end of the sentence.
+    spaces belongs to the next word, or to the last one at the end of the sentence. A piece without text, such as a byte
+    of a character, belongs to the first word of the next piece with text.
     """
     numbers: list[list[int]] = []
     words, before = 0, SPACE
+    empty = 0  # number of pieces before this one without text
     for piece in pieces:
+        if not piece:
+            empty += 1
+            continue
         own: list[int] = []
         spaced = False
         for letter in piece:
@@ -166,7 +183,9 @@ def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[l
             before = letter
             if own[-1:] != [words - 1]:
                 own.append(words - 1)
-        numbers.append(own or [words])
+        numbers += [own[:1] or [words]] * empty + [own or [words]]
+        empty = 0
+    numbers += [[words]] * empty
     return [[min(number, words - 1) for number in own] for own in numbers], words
 
 

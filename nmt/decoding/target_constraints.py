@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from nmt.data import EOS_ID, Tokenizer, normalise, normalise_characters
+from nmt.data import Tokenizer, normalise, normalise_characters
 from nmt.data.words import is_unspaced
 from nmt.decoding.character_phrases import CharacterPhrases
 from nmt.decoding.phrases import Phrases, PhraseTracker
 from nmt.decoding.rules import Prefix
 from nmt.errors import UserError
 
+BYTES = frozenset(map(chr, range(0xDC80, 0xDD00)))
+"""Spellings of the bytes that are no whole character."""
 LAST_CHARACTER = "\U0010ffff"
 """The character that sorts after all others."""
 
@@ -39,9 +41,8 @@ class ConstraintBuilder:
 
     @cached_property
     def pieces(self) -> list[str]:
-        """All pieces; special symbols are empty, because they write nothing."""
-        pieces = self.tokenizer.pieces(range(self.tokenizer.size))
-        return [""] * (EOS_ID + 1) + pieces[EOS_ID + 1 :]
+        """Spelling of each piece; special symbols are empty, because they write nothing."""
+        return self.tokenizer.spellings
 
     @cached_property
     def ids(self) -> dict[str, int]:
@@ -60,8 +61,8 @@ class ConstraintBuilder:
 
     @cached_property
     def continues(self) -> frozenset[int]:
-        """Pieces that continue the word before them: those that begin with a letter or digit, without a space."""
-        return frozenset(i for i, piece in enumerate(self.pieces) if piece[:1].isalnum())
+        """Pieces that continue the word before them: those that begin with a letter, digit or byte, without a space."""
+        return frozenset(i for i, piece in enumerate(self.pieces) if piece[:1].isalnum() or piece[:1] in BYTES)
 
     def make(self, prefix: str = "", phrases: Sequence[str] = (), where: str = "a line") -> TargetConstraints:
         """Build the constraints of one line.
@@ -90,7 +91,8 @@ class ConstraintBuilder:
         """Return phrases matched by pieces, or in scripts without spaces by characters."""
         encoded = [self.encode(text, where) for text in texts]
         if self.unspaced or any(is_unspaced(letter) for text in texts for letter in text):
-            return CharacterPhrases([text.replace(" ", "▁") for text in texts], self.ids, self.pieces)
+            spelled = [self.tokenizer.spell(text.replace(" ", "▁")) for text in texts]
+            return CharacterPhrases(spelled, self.ids, self.pieces)
         return Phrases(encoded, self.continues)
 
     def beginning(self, text: str, where: str) -> Prefix:
@@ -111,7 +113,7 @@ class ConstraintBuilder:
                 spaces[self.ids["▁"]] = state + 1
             return (*prefix, spaces, letters)
         self.encode(words[-1], where)
-        prefix, last = self.in_a_row(words[:-1], where), f"▁{words[-1]}"
+        prefix, last = self.in_a_row(words[:-1], where), self.tokenizer.spell(f"▁{words[-1]}")
         state = len(prefix)
         moves: list[dict[int, int]] = [{} for _ in last]
         for start in reversed(range(len(last))):
@@ -130,9 +132,16 @@ class ConstraintBuilder:
         """Return the pieces of a text.
 
         Raises:
-            UserError: the vocabulary cannot write one of its characters.
+            UserError: the vocabulary cannot write one of its characters, or its pieces do not join to the text.
         """
         for word in text.split():
             if self.tokenizer.decode(self.tokenizer.encode([word])) != [word]:
                 raise UserError(f"{where}: the model's vocabulary cannot write {word!r}; leave it out")
-        return self.tokenizer.encode([" ".join(text.split())])[0]
+        pieces = self.tokenizer.encode([" ".join(text.split())])[0]
+        joined = "".join(self.pieces[piece] for piece in pieces)
+        if pieces and joined != self.tokenizer.spell("▁" + "▁".join(text.split())):
+            raise UserError(
+                f"{where}: the model's tokenizer does not write {text!r} by joining pieces, which prefixes and constraints "
+                "need; leave it out"
+            )
+        return pieces

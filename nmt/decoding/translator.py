@@ -215,8 +215,8 @@ class Translator:
 
     def blank_pieces(self) -> tuple[int, ...]:
         """Return the pieces that write only spaces."""
-        pieces = self.tgt.pieces(range(self.tgt.size))
-        return tuple(i for i, piece in enumerate(pieces) if not piece.replace(SPACE, "").strip())
+        pieces = self.tgt.spellings
+        return tuple(i for i, piece in enumerate(pieces) if i > EOS_ID and not piece.replace(SPACE, "").strip())
 
     def max_lengths(self, sources: list[list[int]], mask: Tensor) -> Tensor:
         """Return the maximum number of target tokens of each source, (B,); `mask` is the source mask, (S, B)."""

@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING
 from nmt.config import COPY_UNKNOWN, user_path
 from nmt.data import UNK_ID, normalise, read_all
 from nmt.data.words import is_unspaced
-from nmt.decoding.alignment import AlignedPart, align_parts, source_units, tagged_source_words, word_numbers
+from nmt.decoding.alignment import (
+    AlignedPart,
+    align_parts,
+    source_units,
+    tagged_source_words,
+    word_numbers,
+    written_pieces,
+)
 from nmt.decoding.parts import SPACE, Part
 from nmt.errors import UserError
 
 if TYPE_CHECKING:  # translator.py imports this module
     from nmt.decoding.translator import Candidate, Translator
-
-PLACE = "\ue000"  # stands for an unknown piece; a private-use character, which is not punctuation
 
 
 class UnknownReplacement:
@@ -82,7 +87,9 @@ class UnknownReplacement:
                 for k, (part, words, tgt) in enumerate(zip(parts[i], of_parts, candidate.pieces, strict=False)):
                     if UNK_ID in tgt and any(words):
                         unknown.append((i, j, k))
-                        aligned.append(AlignedPart(part.ids, words, tgt, word_numbers(translator.tgt.pieces(tgt))[0]))
+                        aligned.append(
+                            AlignedPart(part.ids, words, tgt, word_numbers(written_pieces(translator.tgt, tgt))[0])
+                        )
         links = align_parts(translator.model, aligned, translator.device)
         for (i, j), group in groupby(zip(unknown, aligned, links, strict=True), key=lambda item: item[0][:2]):
             tag, _ = translator.src.split_tag(lines[i])
@@ -104,7 +111,7 @@ class UnknownReplacement:
             part: the part.
             words: replacement of each target word.
         """
-        pieces = translator.tgt.pieces(part.tgt)
+        pieces = written_pieces(translator.tgt, part.tgt)
         unknown = {
             word
             for words_of, piece in zip(part.tgt_words, part.tgt, strict=True)
@@ -123,7 +130,7 @@ class UnknownReplacement:
             if word < 0:
                 text += translator.tgt.decode([[part.tgt[i] for i in at]])[0]
                 continue
-            written = "".join(PLACE if part.tgt[i] == UNK_ID else pieces[i] for i in at).replace(SPACE, " ").strip()
+            written = "".join(pieces[i] for i in at).replace(SPACE, " ").strip()
             start, end = inner_range(written)
             widths[word] = max(1, word_numbers(list(words[word].replace(" ", SPACE)))[1])
             text += written[:start] + words[word] + written[end:]

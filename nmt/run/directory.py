@@ -1,7 +1,7 @@
 """Run directory, which holds everything needed to use the run on another machine.
 
 config.yaml  run.json       composed configuration; record of every start
-tokenizer/   data/          both SentencePiece models; validation and test text, and counts of their words
+tokenizer/   data/          both tokenizers, whatever their kind; validation and test text, and counts of their words
 checkpoints/ metrics.jsonl  last and best checkpoint; one line per set of metrics
 scores/ plots/ wandb/ train.log
 report.html   model_card.md  written by `report`, which overwrites them
@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, DataConfig, load_config, save_config, user_path
+from nmt.config import Config, DataConfig, TokenizerConfig, load_config, save_config, user_path
 from nmt.data import (
     Prepared,
     Tokenizer,
@@ -40,6 +40,8 @@ CORPUS_PLACES = ("root", "mirror", "cache")
 """Keys of `data` with the locations of files."""
 CORPUS_PREPARATION = ("workers", "shard_pairs")
 """Keys of `data` about the preparation that do not change its result."""
+ADDED_TOKENIZER_SETTINGS = ("user_symbols", "byte_fallback", "split_digits", "file", "src_file", "tgt_file")
+"""Keys of `data.tokenizer` that older runs do not have."""
 
 
 class RunDirectory:
@@ -264,17 +266,20 @@ class RunDirectory:
 
 
 def corpus_settings(data: DataConfig) -> dict[str, Any]:
-    """Return the settings that determine the pairs and their order, without locations and ways of preparation."""
-    places = dict.fromkeys(CORPUS_PLACES)
-    settings = {key: value for key, value in (asdict(data) | places).items() if key not in CORPUS_PREPARATION}
-    for key in ("directions", "factors"):  # added later: runs without them keep their identity
-        if not settings[key]:
-            del settings[key]
-    if not data.factors:
-        del settings["factor_values"]
-    if not data.tokenizer.user_symbols:
-        del settings["tokenizer"]["user_symbols"]
-    return settings
+    """Return the settings that determine the pairs and their order, without locations and ways of preparation.
+
+    Settings added later are left out at their defaults, so that older runs keep their identity.
+    """
+    defaults = TokenizerConfig()
+    tokenizer = {
+        key: value
+        for key, value in asdict(data.tokenizer).items()
+        if key not in ADDED_TOKENIZER_SETTINGS or value != getattr(defaults, key)
+    }
+    settings = asdict(data) | dict.fromkeys(CORPUS_PLACES) | {"tokenizer": tokenizer}
+    unused = {key for key in ("directions", "factors") if not settings[key]}
+    unused |= set() if data.factors else {"factor_values"}
+    return {key: value for key, value in settings.items() if key not in CORPUS_PREPARATION and key not in unused}
 
 
 def identity(config: Config) -> str:

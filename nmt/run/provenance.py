@@ -18,6 +18,7 @@ import nmt
 LIBRARIES = (
     "torch",
     "sentencepiece",
+    "tokenizers",
     "sacrebleu",
     "pytorch-ignite",
     "hydra-core",

@@ -154,7 +154,7 @@ def build_batches(
     pairs, train = prepared.store("train"), config.train
     sampling = None
     if train.subword_sampling is not None:
-        sampling = build_sampling(pairs, tokenizers, config.data.tokenizer.type, train.subword_sampling, config.seed)
+        sampling = build_sampling(pairs, tokenizers, train.subword_sampling, config.seed)
     shares: list[tuple[Sequence[range], int]] = []
     if train.direction_temperature != 1:
         shares = temperature_shares(prepared.direction_ranges(), train.direction_temperature)

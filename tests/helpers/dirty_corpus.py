@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nmt import phrasebook
-from nmt.config import DataConfig, SubwordType, TextFiles, TokenizerConfig
+from nmt.config import DataConfig, TextFiles, TokenizerConfig, TokenizerType
 
 PAIRS = [(pair.en, pair.de) for pair in phrasebook.pairs(90, seed=7)]
 # Near and distant duplicates, pairs of the held-out sets, empty sides, and text that normalisation changes.
@@ -18,7 +18,7 @@ DIRTY = [
     *PAIRS[5:9],
     *PAIRS[55:80],
 ]
-SMALL = TokenizerConfig(type=SubwordType.bpe, vocab_size=110, max_lines=35)
+SMALL = TokenizerConfig(type=TokenizerType.bpe, vocab_size=110, max_lines=35)
 
 
 def write(path: Path, lines: list[str], packed: bool = False) -> str:

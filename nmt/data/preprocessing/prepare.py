@@ -11,14 +11,14 @@ import logging
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from nmt.config import DataConfig, cache_dir
+from nmt.config import DataConfig, TokenizerConfig, cache_dir
 from nmt.console import progress_bar
 from nmt.data.json_files import read_json
 from nmt.data.preprocessing.cleaning import CleaningReport, normalise
@@ -42,15 +42,20 @@ from nmt.data.source_form import (
     SourceTokenizer,
     load_tokenizer,
     tag_of,
+    with_tags,
     write_tokenizer,
 )
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
 from nmt.data.text_files import MAX_TEXT_BYTES, write_lines
-from nmt.data.tokenizer import Tokenizer, train_tokenizer
+from nmt.data.tokenizer import Tokenizer, ready_tokenizers, train_tokenizer
 from nmt.errors import UserError
 
 FORMAT = 5
 MANIFEST = "sha256.json"
+READY_FILES = ("file", "src_file", "tgt_file")
+"""Keys of `data.tokenizer` with files, whose content counts and not their names."""
+ADDED_SETTINGS = (*READY_FILES, "hard_vocab_limit", "user_symbols", "byte_fallback", "split_digits")
+"""Keys of `data.tokenizer` that older caches do not have."""
 SMALL = 1 << 25  # bytes of files whose splitting takes less time than starting a process
 
 log = logging.getLogger(__name__)
@@ -124,11 +129,13 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
 
     Args:
         config: the corpus.
-        given: tokenizers of both sides to use, as in fine-tuning; None trains them on the corpus.
+        given: tokenizers to use by side, as in fine-tuning; None: the ready ones of the configuration. Others are
+            trained on the corpus.
 
     Raises:
         UserError: files are missing, damaged, empty or not parallel, or too small for the vocabulary.
     """
+    given = ready_tokenizers(with_tags(config)) if given is None else given
     cache = cache_dir(config.cache)
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -144,9 +151,10 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
     make_once(target, lambda partial: write_corpus(config, sources, partial, given), keep=True)
     prepared = Prepared(target)
     prepared.check()
-    if given is None and not config.tokenizer.hard_vocab_limit:  # with the limit, training raises an error
+    trained = [side for side in SIDES if side not in given]
+    if trained and not config.tokenizer.hard_vocab_limit:  # with the limit, training raises an error
         vocab_size = config.tokenizer.vocab_size
-        if (size := min(prepared.tokenizer(side).size for side in SIDES)) < vocab_size:
+        if (size := min(prepared.tokenizer(side).size for side in trained)) < vocab_size:
             log.warning(
                 "the corpus yields a vocabulary of %d pieces, fewer than data.tokenizer.vocab_size=%d", size, vocab_size
             )
@@ -154,18 +162,18 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
 
 
 def corpus_key(
-    config: DataConfig, sources: dict[str, Source], fingerprints: Fingerprints, given: dict[str, Tokenizer] | None
+    config: DataConfig, sources: dict[str, Source], fingerprints: Fingerprints, given: dict[str, Tokenizer]
 ) -> str:
     """Return a hash of everything that determines the output of `write_corpus`.
 
     Settings added later are left out at their defaults, so that the keys of older caches stay valid.
     """
     files = {split: [fingerprints.of(path) for path in source.paths()] for split, source in sources.items()}
-    tokenizer = asdict(config.tokenizer)
-    if config.tokenizer.hard_vocab_limit:
-        del tokenizer["hard_vocab_limit"]
-    if not config.tokenizer.user_symbols:
-        del tokenizer["user_symbols"]
+    tokenizer = {
+        key: value
+        for key, value in asdict(config.tokenizer).items()
+        if key not in ADDED_SETTINGS or (key not in READY_FILES and value != getattr(TokenizerConfig(), key))
+    }
     cleaning = asdict(config.cleaning)
     if not config.cleaning.drop_test_sources:
         del cleaning["drop_test_sources"]
@@ -178,14 +186,12 @@ def corpus_key(
         directions = {split: source.directions for split, source in sources.items()}
         parts.append({"factors": config.factors, "values": config.factor_values, "directions": directions})
         parts.append(config.tgt_lang)  # lines without a tag have that of this language
-    if given is not None:
+    if given:
         parts.append({side: hashlib.sha256(tokenizer.model).hexdigest() for side, tokenizer in given.items()})
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_corpus(
-    config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer] | None = None
-) -> None:
+def write_corpus(config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer]) -> None:
     """Write a prepared corpus: split into shards, clean, find duplicates, train the tokenizer, encode, report.
 
     `folder` is empty, or contains the finished parts of an interrupted preparation.
@@ -245,7 +251,7 @@ def read_held_out(config: DataConfig, split: str, source: Source) -> list[tuple[
 
 
 def process_shards(
-    config: DataConfig, source: Source, held_out: list[str], workers: Workers, given: dict[str, Tokenizer] | None
+    config: DataConfig, source: Source, held_out: list[str], workers: Workers, given: dict[str, Tokenizer]
 ) -> list[Result]:
     """Split the training files into shards, and clean and encode the shards in worker processes.
 
@@ -254,7 +260,7 @@ def process_shards(
         source: the training split.
         held_out: names of the held-out splits, whose text is in the folder of the corpus.
         workers: the worker processes.
-        given: tokenizers of both sides to use; None trains them.
+        given: tokenizers to use by side; others are trained.
 
     Returns:
         Result of `encode_shard` for each shard.
@@ -286,7 +292,7 @@ def process_shards(
             task = progress.add_task("finding duplicates", total=None)
             kept -= find_repeated([folder / WORK / f"clean-{i:05d}" for i in range(len(shards))])
             progress.update(task, total=1, completed=1)
-        task = progress.add_task("training the tokenizer", total=None, visible=given is None)
+        task = progress.add_task("training the tokenizer", total=None, visible=len(given) < len(SIDES))
         write_tokenizers(config, folder, [report["kept"] for report in reports], kept, given)
         progress.update(task, total=1, completed=1)
         common = {"held_out": held_out, "max_pieces": config.max_pieces}
@@ -317,7 +323,7 @@ def begin(folder: Path) -> bool:
 
 
 def write_tokenizers(
-    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer] | None
+    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer]
 ) -> None:
     """Write the tokenizers of both sides, either the given ones or newly trained ones.
 
@@ -326,37 +332,44 @@ def write_tokenizers(
         folder: output folder, with the cleaned text.
         kept: number of pairs of each shard after cleaning.
         pairs: total number of these pairs without duplicates.
-        given: tokenizers to use; None trains them.
+        given: tokenizers to use by side; others are trained.
     """
     if finished(folder, "tokenizer") is not None:
         return
-    tokenizers = given or train_tokenizers(config, folder, kept, pairs)
+    missing = [side for side in SIDES if side not in given]
+    tokenizers = given | (train_tokenizers(config, folder, kept, pairs, missing) if missing else {})
+    tokenizers["src"] = with_source_form(config, folder, len(kept), tokenizers["src"])
     files = [path for side in SIDES for path in write_tokenizer(folder, side, tokenizers[side])]
     finish(folder, "tokenizer", files, {})
 
 
-def train_tokenizers(config: DataConfig, folder: Path, kept: list[int], pairs: int) -> dict[str, Tokenizer]:
-    """Train one joint tokenizer, or one per side, on a sample of the cleaned text."""
+def train_tokenizers(
+    config: DataConfig, folder: Path, kept: list[int], pairs: int, names: Sequence[str]
+) -> dict[str, Tokenizer]:
+    """Train one joint tokenizer, or one for each of these sides, on a sample of the cleaned text."""
     form = SourceForm.of(config)
     stride = math.ceil(pairs / config.tokenizer.max_lines)
-    sides = [sample_lines(folder, side, kept, stride) for side in range(len(SIDES))]
-    sides[0] = map(form.vocabulary_text, sides[0])
-    symbols = dict.fromkeys([*form.tags, *config.tokenizer.user_symbols])
-    settings = replace(config.tokenizer, user_symbols=list(symbols))
+    sides = {side: sample_lines(folder, number, kept, stride) for number, side in enumerate(SIDES)}
+    sides["src"] = map(form.vocabulary_text, sides["src"])
+    settings = with_tags(config)
     if config.tokenizer.joint:
-        joint = train_tokenizer(itertools.chain(*sides), settings)
+        joint = train_tokenizer(itertools.chain(*sides.values()), settings)
         models = dict.fromkeys(SIDES, joint)
     else:
-        models = {side: train_tokenizer(lines, settings) for side, lines in zip(SIDES, sides, strict=True)}
-    tokenizers = {side: Tokenizer(model) for side, model in models.items()}
-    if form.factors or form.tags:
-        counts = FactorCounts(form)
-        for number in range(len(kept) if form.factors else 0):
-            counts.merge(json.loads(factors_file(folder, number).read_text(encoding="utf-8")))
-        values = counts.most_frequent(config.factor_values)
-        target = tag_of(config.tgt_lang) if form.tags else ""
-        tokenizers["src"] = SourceTokenizer(tokenizers["src"], form, values, target)
-    return tokenizers
+        models = {side: train_tokenizer(sides[side], settings) for side in names}
+    return {side: Tokenizer(model) for side, model in models.items()}
+
+
+def with_source_form(config: DataConfig, folder: Path, shards: int, tokenizer: Tokenizer) -> Tokenizer:
+    """Return the source tokenizer with the tags and factors of the corpus, if it has any."""
+    form = SourceForm.of(config)
+    if form == SourceForm() or isinstance(tokenizer, SourceTokenizer):
+        return tokenizer
+    counts = FactorCounts(form)
+    for number in range(shards if form.factors else 0):
+        counts.merge(json.loads(factors_file(folder, number).read_text(encoding="utf-8")))
+    target = tag_of(config.tgt_lang) if form.tags else ""
+    return SourceTokenizer(tokenizer, form, counts.most_frequent(config.factor_values), target)
 
 
 def sample_lines(folder: Path, side: int, kept: list[int], stride: int) -> Iterator[str]:

@@ -61,6 +61,7 @@ def examine(config: DoctorConfig, device: torch.device) -> list[Finding]:
                 lambda count, task=task: progress.advance(task, count),  # type: ignore[misc]
                 leakage if train else None,
                 (words[0], words[1]) if train else None,
+                data.tokenizer.user_symbols,
             )
             progress.update(task, total=scans[split].report.read)
         if scans["train"].report.read == 0:

@@ -1,7 +1,7 @@
 """One pass over each split for the checks of every line. Training text is held in memory one block at a time."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -58,6 +58,8 @@ class SplitScan:
     """Counts of one pass over a split."""
 
     split: str
+    symbols: Sequence[str] = ()
+    """User symbols of the tokenizer, which are not markup."""
     report: CleaningReport = field(default_factory=CleaningReport)
     """Report of cleaning with every reason to drop a pair enabled."""
     sample: list[Entry] = field(default_factory=list)
@@ -92,7 +94,7 @@ class SplitScan:
             lines = [pair[at] for pair in block]
             for name, find in FINDERS.items():
                 tally = self.tallies[name, f"{self.split}.{side}"]
-                for place in find(lines):
+                for place in find(without(self.symbols, lines) if name == "markup" else lines):
                     tally.add(begin + place + 1)
             codes = np.frombuffer("".join(lines).encode("utf-32-le"), dtype=np.uint32)
             counts = np.bincount(codes)
@@ -106,6 +108,13 @@ class SplitScan:
                         self.tallies[name, self.split].add(place)
 
 
+def without(symbols: Sequence[str], lines: list[str]) -> list[str]:
+    """Return the lines without the symbols."""
+    for symbol in symbols:
+        lines = [line.replace(symbol, "") for line in lines]
+    return lines
+
+
 def scan(
     split: str,
     readable: Readable,
@@ -115,6 +124,7 @@ def scan(
     advance: Callable[[int], None],
     leakage: Leakage | None = None,
     words: tuple[WordCounts, WordCounts] | None = None,
+    symbols: Sequence[str] = (),
 ) -> SplitScan:
     """Read a split once, count and sample.
 
@@ -127,8 +137,9 @@ def scan(
         advance: called with the number of pairs of each block.
         leakage: receives each pair.
         words: counts the words of the pairs that cleaning keeps.
+        symbols: user symbols of the tokenizer.
     """
-    result = SplitScan(split)
+    result = SplitScan(split, symbols)
     settings = replace(cleaning, drop_identical=True, drop_duplicates=True, drop_test_pairs=True)
     kept = clean(counted(result, readable.pairs(), advance, leakage), settings, held_out, result.report)
     size, seed = sample

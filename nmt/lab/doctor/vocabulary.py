@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from nmt.config import DataConfig
+from nmt.config import DataConfig, TokenizerConfig, TokenizerType
 from nmt.data import UNK_ID, Tokenizer
-from nmt.data.tokenizer import train_tokenizer
+from nmt.data.tokenizer import ready_tokenizers, train_tokenizer
 from nmt.data.words import WordCounts, split_words, unspaced
 from nmt.errors import UserError
 from nmt.lab.doctor.findings import EXAMPLES, Finding, Limits, Share, Tally, Verdict, percent, worst_share
@@ -18,12 +18,20 @@ TOO_LONG = Limits(0.02, 0.2)
 
 
 def build_tokenizers(config: DataConfig, scan: SplitScan) -> tuple[list[Tokenizer], Finding | None]:
-    """Train the configured tokenizers on the sample; on failure, return no tokenizer and a finding."""
+    """Return the ready tokenizers, or train them on the sample; on failure, return no tokenizer and a finding."""
+    ready = ready_tokenizers(config.tokenizer)
+    if len(ready) == len(SIDES):
+        return [ready["src"], ready["tgt"]], None
     lines = [[entry.sides[side] for entry in scan.sample[: config.tokenizer.max_lines]] for side in (0, 1)]
     try:
         if config.tokenizer.joint:
             return [Tokenizer(train_tokenizer(lines[0] + lines[1], config.tokenizer))] * 2, None
-        return [Tokenizer(train_tokenizer(side, config.tokenizer)) for side in lines], None
+        trained = {
+            side: Tokenizer(train_tokenizer(text, config.tokenizer))
+            for side, text in zip(("src", "tgt"), lines, strict=True)
+            if side not in ready
+        }
+        return [(trained | ready)[side] for side in ("src", "tgt")], None
     except UserError as error:
         if len(scan.sample) == scan.kept:
             text = f"the tokenizer cannot be trained on {scan.kept:,} pairs"
@@ -51,14 +59,21 @@ def examine_vocabulary(
     if config.tokenizer.joint:
         counts = [counts[0] + counts[1]]
     seldom = Tally(int(sum((scale * count[4:] < SELDOM).sum() for count in counts)))
-    size = config.tokenizer.vocab_size
+    size, files = config.tokenizer.vocab_size, sorted(set(config.tokenizer.files.values()))
+    vocabulary = (
+        f"of {' and '.join(files)}"
+        if len(config.tokenizer.files) == len(SIDES)
+        else f"data.tokenizer.vocab_size={size}"
+    )
     findings = [
         worst_share(
             "vocabulary",
-            f"pieces (data.tokenizer.vocab_size={size}) occur fewer than {SELDOM} times in {train.kept:,} pairs",
+            f"pieces ({vocabulary}) occur fewer than {SELDOM} times in {train.kept:,} pairs",
             [Share("train", seldom, sum(len(count) - 4 for count in counts))],
             RARE_PIECES,
-            f"lower data.tokenizer.vocab_size, for example to {size // 2}",
+            f"lower data.tokenizer.vocab_size, for example to {size // 2}"
+            if len(config.tokenizer.files) < len(SIDES)
+            else "use a tokenizer that is made for this corpus, or leave out data.tokenizer.file",
         ),
         worst_share(
             "long in pieces",
@@ -76,10 +91,21 @@ def examine_vocabulary(
                 if UNK_ID in line:
                     tally.add(entry.line)
             shares.append(Share(f"{scan.split}.{name}", tally, len(scan.sample)))
-    remedy = "the tokenizer has no piece for a character of these lines: add such text to data.train, or raise "
-    remedy += "data.tokenizer.character_coverage"
+    remedy = unknown_remedy(config.tokenizer)
     findings.append(worst_share("unknown pieces", "lines have an unknown piece", shares, Limits(0.01, 0.1), remedy))
     return findings
+
+
+def unknown_remedy(config: TokenizerConfig) -> str:
+    """Return what to do about unknown pieces."""
+    if config.files:
+        return "the ready tokenizer has no piece for a part of these lines: use one that is made for such text"
+    if config.type == TokenizerType.word:
+        return "words without a piece are unknown: raise data.tokenizer.vocab_size, or use data.tokenizer.type=bpe"
+    return (
+        "the tokenizer has no piece for a character of these lines: add such text to data.train, raise "
+        "data.tokenizer.character_coverage, or set data.tokenizer.byte_fallback=true"
+    )
 
 
 def encode(tokenizers: Sequence[Tokenizer], block: Sequence[Entry]) -> list[list[list[int]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nmt import phrasebook
-from nmt.config import DataConfig, PhrasebookConfig, SubwordType, TextFiles, TokenizerConfig
+from nmt.config import DataConfig, PhrasebookConfig, TextFiles, TokenizerConfig, TokenizerType
 from nmt.config.data import CleaningConfig
 from nmt.data import Prepared, normalise, prepare
 from nmt.errors import UserError
@@ -18,7 +18,7 @@ from nmt.errors import UserError
 MODULE = importlib.import_module("nmt.data.preprocessing.prepare")  # the package's `prepare` is the function
 # With this seed, the few training sentences contain every character of the other two splits.
 SPLITS = {split: list(pairs) for split, pairs in phrasebook.splits(train=80, valid=6, test=5, seed=7).items()}
-SMALL = TokenizerConfig(type=SubwordType.bpe, vocab_size=120)
+SMALL = TokenizerConfig(type=TokenizerType.bpe, vocab_size=120)
 
 
 def write(path: Path, lines: list[str]) -> None:

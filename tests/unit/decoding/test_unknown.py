@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from toy_translator import build
 
-from nmt.config import SearchConfig, SubwordType, TokenizerConfig
+from nmt.config import SearchConfig, TokenizerConfig, TokenizerType
 from nmt.data import UNK_ID, Tokenizer
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Candidate, Translator, align
@@ -23,7 +23,7 @@ LETTERS = ["a b c d e f g h i j k l m n o p q r s t u v w x y z . , ! ? 東 京 
 def characters() -> Tokenizer:
     """Tokenizer whose pieces are single characters, so that every piece is known by sight."""
     size = len(set(LETTERS[0])) + 4
-    return Tokenizer(train_tokenizer(LETTERS, TokenizerConfig(type=SubwordType.bpe, vocab_size=size)))
+    return Tokenizer(train_tokenizer(LETTERS, TokenizerConfig(type=TokenizerType.bpe, vocab_size=size)))
 
 
 class Pointing:

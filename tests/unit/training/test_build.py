@@ -18,8 +18,8 @@ from nmt.config import (
     PhrasebookConfig,
     SamplingDecay,
     SentenceMetric,
-    SubwordType,
     TokenizerConfig,
+    TokenizerType,
     TrackingConfig,
     TrackingMode,
     TrainConfig,
@@ -244,8 +244,10 @@ def test_characters_that_the_given_tokenizer_does_not_know_are_unknown(base: Run
     assert UNK_ID in prepare(data, base.tokenizers()).store("train").src[0].tolist()
 
 
-@pytest.mark.parametrize(("kind", "sampler"), [(SubwordType.unigram, UnigramSampler), (SubwordType.bpe, BPEDropout)])
-def test_the_sampler_is_that_of_the_tokenizer(tmp_path: Path, kind: SubwordType, sampler: type) -> None:
+@pytest.mark.parametrize(
+    ("kind", "sampler"), [(TokenizerType.unigram, UnigramSampler), (TokenizerType.bpe, BPEDropout)]
+)
+def test_the_sampler_is_that_of_the_tokenizer(tmp_path: Path, kind: TokenizerType, sampler: type) -> None:
     settings = config(tmp_path, subword_sampling=0.5)
     settings.data.tokenizer.type = kind
     run = RunDirectory(tmp_path / "run")
