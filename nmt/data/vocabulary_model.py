@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 from nmt.config import TokenizerConfig, TokenizerType
@@ -129,18 +130,15 @@ def train_vocabulary(lines: Iterable[str], config: TokenizerConfig) -> bytes:
         counts.pop(written, None)
     if not counts:
         raise UserError("the tokenizer cannot be trained: there is no text; check the files of data.train")
+    spaces = counts.pop(SPACE, 0)
     ordered = sorted(counts, key=lambda unit: (-counts[unit], unit))
-    if config.user_symbols:  # the space before a symbol
-        ordered = list(dict.fromkeys([SPACE, *ordered]))
-    room = config.vocab_size - len(SPECIALS) - len(config.user_symbols) - 256 * config.byte_fallback
-    units = ordered[:room]
     if config.type == TokenizerType.char:
-        total, covered = counts.total(), 0
-        for number, unit in enumerate(units):
-            if covered >= config.character_coverage * total:
-                units = units[:number]
-                break
-            covered += counts[unit]
+        covered = accumulate(counts[unit] for unit in ordered)
+        needed = config.character_coverage * counts.total()
+        ordered = ordered[: 1 + sum(count < needed for count in covered)]
+    if spaces or config.user_symbols:  # a space can stand before a symbol
+        ordered.insert(0, SPACE)
+    units = ordered[: config.vocab_size - len(SPECIALS) - len(config.user_symbols) - 256 * config.byte_fallback]
     return write_vocabulary(config, units)
 
 

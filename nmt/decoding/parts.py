@@ -84,10 +84,10 @@ def cut_sentence(pieces: Sequence[str], limit: int) -> list[int]:
     while start < len(pieces):
         end = min(start + limit, len(pieces))
         if end < len(pieces):
-            places = range(end, start + limit // 2, -1)
-            words = [at for at in places if pieces[at].startswith(SPACE) or is_unspaced(pieces[at][0])]
+            places = [at for at in range(end, start + limit // 2, -1) if pieces[at - 1]]  # not within a character
+            words = [at for at in places if pieces[at].startswith(SPACE) or is_unspaced(pieces[at][:1])]
             clauses = (at for at in words if CLAUSE_END.search(pieces[at - 1]))
-            end = next(clauses, words[0] if words else end)
+            end = next(clauses, (words or places or [end])[0])
         ends.append(end)
         start = end
     return ends

@@ -178,7 +178,12 @@ def foreign(**settings: object) -> bytes:
     """Train a model of another program."""
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.Train(
-        sentence_iterator=iter(TEXT), model_writer=written, vocab_size=SIZE, minloglevel=2, **settings
+        sentence_iterator=iter(TEXT),
+        model_writer=written,
+        vocab_size=SIZE,
+        character_coverage=1.0,
+        minloglevel=2,
+        **settings,
     )
     return written.getvalue()
 
