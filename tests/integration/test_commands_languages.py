@@ -1,4 +1,4 @@
-"""Integration tests of multilingual runs, source factors and replaced unknown words: train, resume, score, translate."""
+"""Integration tests of multilingual runs, source factors and replaced words: train, resume, score, translate."""
 
 import json
 from pathlib import Path

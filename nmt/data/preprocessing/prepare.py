@@ -5,18 +5,13 @@ trained, encoded independently (`nmt.data.preprocessing.shard_steps`). A small c
 """
 
 import hashlib
-import itertools
 import json
 import logging
-import math
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import numpy as np
 
 from nmt.config import DataConfig, TokenizerConfig, cache_dir
 from nmt.console import progress_bar
@@ -27,27 +22,19 @@ from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.shard_boundaries import WORK, Result, shards_of
 from nmt.data.preprocessing.shard_steps import (
     encode,
-    factors_file,
-    finish,
-    finished,
-    repeated_in,
-    text_files,
     words_file,
 )
 from nmt.data.preprocessing.sources import Fingerprints, Source, locate, make_once
+from nmt.data.preprocessing.vocabularies import write_tokenizers
 from nmt.data.preprocessing.worker_pool import ShardTask, Workers
 from nmt.data.source_form import (
-    FactorCounts,
     SourceForm,
-    SourceTokenizer,
     load_tokenizer,
-    tag_of,
     with_tags,
-    write_tokenizer,
 )
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
 from nmt.data.text_files import MAX_TEXT_BYTES, write_lines
-from nmt.data.tokenizer import Tokenizer, ready_tokenizers, train_tokenizer
+from nmt.data.tokenizer import Tokenizer, ready_tokenizers
 from nmt.errors import UserError
 
 FORMAT = 5
@@ -320,69 +307,6 @@ def begin(folder: Path) -> bool:
         path.unlink()
     (folder / WORK).mkdir()
     return False
-
-
-def write_tokenizers(
-    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer]
-) -> None:
-    """Write the tokenizers of both sides, either the given ones or newly trained ones.
-
-    Args:
-        config: the corpus.
-        folder: output folder, with the cleaned text.
-        kept: number of pairs of each shard after cleaning.
-        pairs: total number of these pairs without duplicates.
-        given: tokenizers to use by side; others are trained.
-    """
-    if finished(folder, "tokenizer") is not None:
-        return
-    missing = [side for side in SIDES if side not in given]
-    tokenizers = given | (train_tokenizers(config, folder, kept, pairs, missing) if missing else {})
-    tokenizers["src"] = with_source_form(config, folder, len(kept), tokenizers["src"])
-    files = [path for side in SIDES for path in write_tokenizer(folder, side, tokenizers[side])]
-    finish(folder, "tokenizer", files, {})
-
-
-def train_tokenizers(
-    config: DataConfig, folder: Path, kept: list[int], pairs: int, names: Sequence[str]
-) -> dict[str, Tokenizer]:
-    """Train one joint tokenizer, or one for each of these sides, on a sample of the cleaned text."""
-    form = SourceForm.of(config)
-    stride = math.ceil(pairs / config.tokenizer.max_lines)
-    sides = {side: sample_lines(folder, number, kept, stride) for number, side in enumerate(SIDES)}
-    sides["src"] = map(form.vocabulary_text, sides["src"])
-    settings = with_tags(config)
-    if config.tokenizer.joint:
-        joint = train_tokenizer(itertools.chain(*sides.values()), settings)
-        models = dict.fromkeys(SIDES, joint)
-    else:
-        models = {side: train_tokenizer(sides[side], settings) for side in names}
-    return {side: Tokenizer(model) for side, model in models.items()}
-
-
-def with_source_form(config: DataConfig, folder: Path, shards: int, tokenizer: Tokenizer) -> Tokenizer:
-    """Return the source tokenizer with the tags and factors of the corpus, if it has any."""
-    form = SourceForm.of(config)
-    if form == SourceForm() or isinstance(tokenizer, SourceTokenizer):
-        return tokenizer
-    counts = FactorCounts(form)
-    for number in range(shards if form.factors else 0):
-        counts.merge(json.loads(factors_file(folder, number).read_text(encoding="utf-8")))
-    target = tag_of(config.tgt_lang) if form.tags else ""
-    return SourceTokenizer(tokenizer, form, counts.most_frequent(config.factor_values), target)
-
-
-def sample_lines(folder: Path, side: int, kept: list[int], stride: int) -> Iterator[str]:
-    """Yield each `stride`-th line of a side of the cleaned text, without duplicates of pairs in earlier shards."""
-    before = 0
-    for number, lines in enumerate(kept):
-        unique = np.flatnonzero(~repeated_in(folder, number, lines))
-        chosen = np.zeros(lines, dtype=bool)
-        chosen[unique[-before % stride :: stride]] = True
-        before += len(unique)
-        with text_files(folder, number)[side].open("rb") as file:  # decoding all lines would take four times as long
-            for line in itertools.compress(file, chosen.tolist()):
-                yield line.decode("utf-8").removesuffix("\n")
 
 
 def merge_reports(reports: list[Result]) -> CleaningReport:
