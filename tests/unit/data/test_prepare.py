@@ -149,7 +149,7 @@ def test_an_interrupted_preparation_continues_from_the_finished_parts(
 ) -> None:
     config = corpus(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(MODULE, "train_tokenizers", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(VOCABULARIES, "train_tokenizers", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             prepare(config)
     (half,) = folders(config)
