@@ -10,7 +10,12 @@ from nmt.phrasebook import pairs
 
 pytestmark = pytest.mark.commands
 
-BOTH = ("data.directions=[{src_lang: de, tgt_lang: en}]", "data.factors=[case]", "train.direction_temperature=2")
+BOTH = (
+    "data.directions=[{src_lang: de, tgt_lang: en}]",
+    "data.factors=[case]",
+    "train.direction_temperature=2",
+    "optim.schedule=constant",
+)
 LINES = ["Where is the station?", "", "Please open the door."]
 
 
@@ -23,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_with_tags_and_factors_resumes_to_the_same_bits(run: Path, tmp_path: Path) -> None:
     again = tmp_path / "run"
-    call("train", *SMALL, *BOTH, "train.max_steps=15", f"hydra.run.dir={again}", cwd=tmp_path)
+    call("train", *SMALL, *BOTH, "train.max_steps=10", f"hydra.run.dir={again}", cwd=tmp_path)
     call("train", f"train.resume={again}", "train.max_steps=20", cwd=tmp_path)
     assert_same_run(again, run)
 

@@ -114,7 +114,10 @@ def test_symbols_are_added_to_a_json(make: Any, tmp_path: Path) -> None:
     plain = Tokenizer(make().to_str().encode())
     assert tokenizer.size == plain.size + 2
     ids = tokenizer.encode([f"<2de> {TEXT[0]} <PH>"])
-    assert [tokenizer.pieces(ids[0]).count(s) + tokenizer.pieces(ids[0]).count(f"▁{s}") for s in ("<2de>", "<PH>")] == [1, 1]
+    assert [tokenizer.pieces(ids[0]).count(s) + tokenizer.pieces(ids[0]).count(f"▁{s}") for s in ("<2de>", "<PH>")] == [
+        1,
+        1,
+    ]
     assert tokenizer.decode(ids)[0].split() == ["<2de>", *plain.decode(plain.encode([TEXT[0]]))[0].split(), "<PH>"]
     assert Tokenizer(tokenizer.model).encode([f"<2de> {TEXT[0]} <PH>"]) == ids
 
@@ -136,7 +139,9 @@ def test_a_list_of_words_or_characters_is_a_vocabulary(tmp_path: Path) -> None:
     words = ready(tmp_path / "words", "<unk>\n<s>\nthe 120\nhouse\t7\n\nthe\n".encode(), type=TokenizerType.word)
     assert words.pieces(range(4, words.size)) == ["▁the", "▁house"]
     assert words.encode(["the old house"]) == [[4, UNK_ID, 5]]
-    characters = ready(tmp_path / "characters", "\ufeffe\nt\nh\n".encode(), type=TokenizerType.char, user_symbols=["<BT>"])
+    characters = ready(
+        tmp_path / "characters", "\ufeffe\nt\nh\n".encode(), type=TokenizerType.char, user_symbols=["<BT>"]
+    )
     assert characters.pieces(range(4, characters.size)) == ["<BT>", "▁", "e", "t", "h"]
     assert characters.decode(characters.encode(["<BT> the"])) == ["<BT> the"]
     for content, kind, message in (

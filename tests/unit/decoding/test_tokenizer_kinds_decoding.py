@@ -90,7 +90,8 @@ def test_prefixes_and_phrases_hold_with_every_kind(name: str) -> None:
     lines = ["the house is big"] * 3
     constraints = [make("Der "), make("", ["der", "die"]), make("Mein Reisepass")]
     (after_word,), (phrases,), (begun,) = (
-        [candidate.text for candidate in of_line][:1] for of_line in translator.translate(lines, constraints=constraints)
+        [candidate.text for candidate in of_line][:1]
+        for of_line in translator.translate(lines, constraints=constraints)
     )
     assert after_word.startswith("Der ")
     assert all(re.search(rf"(?<!\S){word}(?![^\W_])", phrases) for word in ("der", "die"))
@@ -118,7 +119,9 @@ def test_every_target_word_is_aligned(name: str) -> None:
     encoded = tokenizer(name).encode(targets)
     candidates = [[Candidate(text, 0.0, 0.0, [ids])] for text, ids in zip(targets, encoded, strict=True)]
     known = not any(UNK_ID in ids for ids in encoded[0:1])
-    for line, text, (links,) in zip(lines[1 - known :], targets[1 - known :], align(translator, lines, candidates)[1 - known :], strict=True):
+    for line, text, (links,) in zip(
+        lines[1 - known :], targets[1 - known :], align(translator, lines, candidates)[1 - known :], strict=True
+    ):
         linked = [tuple(map(int, link.split("-"))) for link in links.split()]
         src_words, tgt_words = (word_numbers(["▁" + side.replace(" ", "▁")])[1] for side in (line, text))
         assert sorted(tgt for _, tgt in linked) == list(range(tgt_words))
