@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, from_hydra
+from nmt.config import Config, TokenizerType, from_hydra
 from nmt.data import UNK_ID, Prepared, SourceForm, check_sampling, prepare, ready_tokenizers, with_tags
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
@@ -237,7 +237,9 @@ def create_run(run: RunDirectory, config: Config) -> Prepared:
         origin = (
             f"train.init_from={base}" if base else f"the ready tokenizer {' and '.join(sorted(set(files.values())))}"
         )
-        check_unknown(prepared, origin, "init_from" if base else "it", config.train.max_unknown)
+        words = base is None and config.data.tokenizer.type == TokenizerType.word  # rare words are unknown by design
+        max_share = 1.0 if words else config.train.max_unknown
+        check_unknown(prepared, origin, "init_from" if base else "it", max_share)
     run.create(config, prepared)
     return prepared
 
@@ -267,8 +269,8 @@ def check_unknown(prepared: Prepared, origin: str, given: str, max_share: float)
         if share > max_share:
             raise UserError(
                 f"{origin}: {share:.1%} of the pieces of the {name} text are unknown to its vocabulary "
-                f"(train.max_unknown={max_share:g}); train without {given}, which makes a vocabulary of this corpus, or remove "
-                "the lines in other scripts"
+                f"(train.max_unknown={max_share:g}); train without {given}, which makes a vocabulary of this corpus, "
+                "or remove the lines in other scripts"
             )
         if unknown:
             log.warning("%s: %.2f %% of the pieces of the %s text are unknown", origin, 100 * share, name)
@@ -291,7 +293,7 @@ def record_cost(run: RunDirectory, trainer: Trainer) -> None:
     """Record parameters, training time and peak memory in `run.json`."""
     parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
     try:
-        run.add_facts(parameters, trainer.progress.seconds, peak_memory())
+        run.add_facts(parameters, trainer.progress.seconds, trainer.progress.cpu_seconds, peak_memory())
     except OSError as error:  # a full disk must not end the training
         log.warning("the cost of the training cannot be recorded: %s", error.strerror)
 

@@ -101,8 +101,8 @@ class TokenizerConfig:
     type: TokenizerType = TokenizerType.unigram
     """Pieces: unigram language model (Kudo 2018), byte-pair encoding (bpe, Sennrich et al. 2016), word or char."""
     vocab_size: int = 8000
-    """Vocabulary size in pieces, with the four special symbols; per side if the vocabularies are not joint. For words and
-    characters it is a maximum."""
+    """Vocabulary size in pieces, with the four special symbols; per side if the vocabularies are not joint. For words
+    and characters it is a maximum."""
     hard_vocab_limit: bool = True
     """Reject a corpus with fewer than vocab_size pieces; false: use a smaller vocabulary for such a corpus."""
     joint: bool = True
@@ -113,7 +113,7 @@ class TokenizerConfig:
     """Maximum number of lines per side for training the tokenizer, sampled evenly from the corpus. Training the unigram
     model takes about 25 bytes of memory per byte of text."""
     user_symbols: list[str] = field(default_factory=list)
-    """Tags and placeholders, such as `<2de>` or `<BT>`: each is one piece wherever it stands, and is never divided."""
+    """Tags and placeholders, such as `<2de>` or `<BT>`: each is one piece at any place, and is never divided."""
     byte_fallback: bool = False
     """Write characters without a piece as the bytes of their UTF-8, so that nothing is unknown; takes 256 pieces."""
     split_digits: bool = False

@@ -135,8 +135,8 @@ class Config:
         if tokenizer.type not in (TokenizerType.unigram, TokenizerType.bpe):
             yield (
                 "train.subword_sampling",
-                f"does not support data.tokenizer.type={tokenizer.type}, which has one segmentation; set it to null, or use "
-                "unigram or bpe",
+                f"does not support data.tokenizer.type={tokenizer.type}, which has one segmentation; set it to null, "
+                "or use unigram or bpe",
             )
         if tokenizer.type == TokenizerType.bpe and strength > 1:
             yield "train.subword_sampling", f"is {strength}; allowed with bpe: from 0 to 1"

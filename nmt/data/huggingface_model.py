@@ -1,4 +1,4 @@
-"""Tokenizers of Hugging Face's package `tokenizers`, from their JSON. The only file that imports it, when one is used."""
+"""Tokenizers of Hugging Face's package `tokenizers`, from their JSON. The only file that imports it, if one is used."""
 
 import json
 import os

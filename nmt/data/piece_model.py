@@ -17,12 +17,17 @@ class PieceModel(Protocol):
     spelled by a lone surrogate, as Python's error handler `surrogateescape` does it.
     """
 
-    kept: Sequence[int]
-    """Ids of the pieces that text can have, without unknown and special symbols."""
-    unk_id: int | None
-    """Id of the unknown piece; None if nothing is unknown."""
-    kind: TokenizerType | None
-    """Kind of the model, by which segmentations are sampled; None if they cannot be."""
+    @property
+    def kept(self) -> Sequence[int]:
+        """Ids of the pieces that text can have, without unknown and special symbols."""
+
+    @property
+    def unk_id(self) -> int | None:
+        """Id of the unknown piece; None if nothing is unknown."""
+
+    @property
+    def kind(self) -> TokenizerType | None:
+        """Kind of the model, by which segmentations are sampled; None if they cannot be."""
 
     def encode(self, lines: Sequence[str], threads: int) -> list[list[int]]:
         """Return the ids of each line."""

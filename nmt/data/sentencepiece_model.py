@@ -3,8 +3,9 @@
 import io
 import re
 import struct
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import sentencepiece
@@ -67,16 +68,15 @@ class SentencePieceModel:
     @cached_property
     def kind(self) -> TokenizerType | None:
         """Kind of the model; None for words and characters, which have one segmentation."""
-        trainer = b"".join(part for number, part in read_fields(self.model) if number == TRAINER)  # type: ignore[misc]
-        types = [value for number, value in read_fields(trainer) if number == MODEL_TYPE]
-        return KINDS.get(types[-1] if types else 1)  # type: ignore[arg-type]
+        trainers = [part for number, part in read_fields(self.model) if number == TRAINER and isinstance(part, bytes)]
+        types = [value for part in trainers for number, value in read_fields(part) if number == MODEL_TYPE]
+        return KINDS.get(int(types[-1])) if types else TokenizerType.unigram
 
     @cached_property
     def fixed(self) -> set[int]:
         """Ids of user symbols and bytes, which no sampled segmentation divides or joins."""
-        types = (
-            dict(read_fields(part)).get(PIECE_TYPE) for number, part in read_fields(self.model) if number == PIECES
-        )  # type: ignore[arg-type]
+        pieces = (part for number, part in read_fields(self.model) if number == PIECES and isinstance(part, bytes))
+        types = (dict(read_fields(part)).get(PIECE_TYPE) for part in pieces)
         return {i for i, kind in enumerate(types) if kind == USER_DEFINED or self.processor.IsByte(i)}
 
     def encode(self, lines: Sequence[str], threads: int) -> list[list[int]]:
@@ -207,7 +207,7 @@ def train_sentencepiece(lines: Iterable[str], config: TokenizerConfig) -> bytes:
         UserError: there are no lines, or the corpus does not fit the size of the vocabulary.
     """
     model = io.BytesIO()
-    further: dict[str, Collection[str] | bool] = {
+    further: dict[str, Any] = {
         "user_defined_symbols": config.user_symbols,
         "byte_fallback": config.byte_fallback,
         "split_digits": config.split_digits,

@@ -208,7 +208,7 @@ def check_sampling(tokenizers: Iterable[Tokenizer], strength: float) -> None:
     for tokenizer in tokenizers:
         if tokenizer.kind is None:
             raise UserError(
-                "train.subword_sampling needs SentencePiece's unigram or bpe pieces; the ready tokenizer of this run has "
+                "train.subword_sampling needs SentencePiece's unigram or bpe pieces; the tokenizer of this run has "
                 "other pieces, so set train.subword_sampling=null"
             )
         if tokenizer.kind == TokenizerType.bpe and strength > 1:

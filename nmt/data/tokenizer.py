@@ -1,4 +1,4 @@
-"""Tokenizers of the two sides, whatever model divides their text: SentencePiece, words, characters, Hugging Face."""
+"""Tokenizers of the two sides, by SentencePiece, words, characters or Hugging Face's tokenizers."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -48,7 +48,7 @@ class VocabularyModel:
             raise UserError(f"{source} is not a vocabulary of words or characters, or it is damaged") from None
         self.bytes = EOS_ID + 1 + len(self.symbols) if self.byte_fallback else None
         """Id of byte 0."""
-        self.names = [*SPECIALS, *self.symbols, *(BYTES if self.byte_fallback else ()), *units]
+        self.names: list[str] = [*SPECIALS, *self.symbols, *(BYTES if self.byte_fallback else ()), *units]
         self.ids = {name: at for at, name in enumerate(self.names) if at > EOS_ID and not self.is_byte(at)}
         self.kept = range(EOS_ID + 1, len(self.names))
         self.unk_id: int | None = UNK_ID

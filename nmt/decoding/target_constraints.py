@@ -141,7 +141,7 @@ class ConstraintBuilder:
         joined = "".join(self.pieces[piece] for piece in pieces)
         if pieces and joined != self.tokenizer.spell("▁" + "▁".join(text.split())):
             raise UserError(
-                f"{where}: the model's tokenizer does not write {text!r} by joining pieces, which prefixes and constraints "
-                "need; leave it out"
+                f"{where}: the model's tokenizer does not write {text!r} by joining pieces, which prefixes and "
+                "constraints need; leave it out"
             )
         return pieces

@@ -1,7 +1,7 @@
 """Run directory, which holds everything needed to use the run on another machine.
 
 config.yaml  run.json       composed configuration; record of every start
-tokenizer/   data/          both tokenizers, whatever their kind; validation and test text, and counts of their words
+tokenizer/   data/          both tokenizers in their formats; validation and test text, and counts of their words
 checkpoints/ metrics.jsonl  last and best checkpoint; one line per set of metrics
 scores/ plots/ wandb/ train.log
 report.html   model_card.md  written by `report`, which overwrites them
@@ -206,13 +206,14 @@ class RunDirectory:
         except UserError:
             return True
 
-    def add_facts(self, parameters: int, seconds: float, peak_memory_bytes: int) -> None:
-        """Record the cost of training over all starts: the sum of `seconds`, and the highest memory."""
+    def add_facts(self, parameters: int, seconds: float, cpu_seconds: float, peak_memory_bytes: int) -> None:
+        """Record the cost of training over all starts: elapsed and processor time, and the highest memory."""
         record = self.record()
         before = record.get("facts", {}).get("peak_memory_bytes", 0)
         record["facts"] = {
             "parameters": parameters,
             "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
             "peak_memory_bytes": max(before, peak_memory_bytes),
         }
         self.write_record(record)

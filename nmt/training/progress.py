@@ -50,6 +50,8 @@ class Progress:
     """Number of those since the last step that was taken."""
     seconds: float = 0.0
     """Training time over all starts, including validation and checkpoints."""
+    cpu_seconds: float = 0.0
+    """Processor time over all starts and threads; unlike `seconds`, hardly changed by other programs."""
     window: MetricsWindow = field(default_factory=MetricsWindow)
 
 

@@ -134,7 +134,7 @@ class Trainer:
         bar = TrainingProgress(progress.step, config.max_steps, shown=self.distributed.is_main)
         with StopSignals() as signals, bar:
             while not self.finished:
-                started, before = time.perf_counter(), self.elapsed
+                started, started_cpu, before = time.perf_counter(), time.process_time(), self.elapsed
                 set_learning_rate(self.optimizer, self.schedule.learning_rate(progress.step + 1))
                 self.update([self.batches.next().to(self.device) for _ in range(config.accumulate)])
                 progress.step += 1
@@ -150,6 +150,7 @@ class Trainer:
                 if validation_due:
                     improved = self.update_best(self.run_validation())
                 progress.seconds += time.perf_counter() - started
+                progress.cpu_seconds += time.process_time() - started_cpu
                 checkpoint_due = validation_due or self.due(config.checkpoint_every, before)
                 stop_signal = self.distributed.all_reduce_max(signals.received)
                 if stop_signal or self.finished or (checkpoint_due and not progress.skipped_in_a_row):

@@ -118,7 +118,7 @@ class Trainer:
         assert config.seed == seed
         run.create(config, prepare(config.data))
         run.add_start(origin())
-        run.add_facts(parameters=1_000_000, seconds=60.0 * seed, peak_memory_bytes=2**30)
+        run.add_facts(parameters=1_000_000, seconds=60.0 * seed, cpu_seconds=60.0 * seed, peak_memory_bytes=2**30)
         run.finish()
         write_scores(run, translations(run, config), config.seed)
 

@@ -186,12 +186,12 @@ class Runs:
         )
 
     def spent(self, training: Training) -> float:
-        """Return the time of the training so far, in seconds times threads."""
+        """Return the processor seconds of the training so far; in older runs, seconds times threads."""
         run = self.by_key.get(training.key)
         if run is None or not run.record()["starts"]:
             return 0.0
         threads: int = run.record()["starts"][-1]["threads"]
-        return run.facts.get("seconds", 0.0) * threads
+        return run.facts.get("cpu_seconds", run.facts.get("seconds", 0.0) * threads)
 
     def longer(self, trainings: Sequence[Training]) -> dict[str, float]:
         """Return the core minutes, by command, of the trainings over the limit that the page states."""

@@ -24,6 +24,7 @@ UNKNOWN = "-"
 COSTS = {
     "parameters": (1e6, "{:.2f} M"),
     "seconds": (60, "{:.1f}"),
+    "cpu_seconds": (60, "{:.1f}"),
     "tokens_per_second": (1, "{:,.0f}"),
     "sentences_per_second": (1, "{:,.0f}"),
     "peak_memory_bytes": (2**30, "{:.2f} GiB"),

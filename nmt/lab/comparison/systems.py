@@ -296,8 +296,8 @@ def drop_incomparable_perplexity(scored: Sequence[ScoredRun]) -> None:
 def training_cost(run: RunDirectory) -> dict[str, float]:
     """Return the recorded cost of a training.
 
-    The keys are parameters, seconds, tokens_per_second (target tokens) and peak_memory_bytes. Runs of older versions
-    lack parameters and memory.
+    The keys are parameters, seconds, cpu_seconds, tokens_per_second (target tokens) and peak_memory_bytes. Runs of
+    older versions lack parameters, processor time and memory.
     """
     cost = dict(run.facts)
     metrics = run.metrics()

@@ -1,5 +1,6 @@
 """Checks of the configured tokenizer: vocabulary size, unknown pieces, unseen characters and words, casing."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -13,6 +14,8 @@ from nmt.lab.doctor.findings import EXAMPLES, Finding, Limits, Share, Tally, Ver
 from nmt.lab.doctor.scan import SIDES, Entry, SplitScan
 
 SELDOM = 5  # occurrences below which the embedding of a piece stays near its initial value
+BYTE = re.compile("<0x[0-9A-F]{2}>")
+"""Piece of a byte, which text needs only for characters without a piece."""
 RARE_PIECES = Limits(0.25, 0.6)
 TOO_LONG = Limits(0.02, 0.2)
 
@@ -56,9 +59,11 @@ def examine_vocabulary(
         for entry, length in zip(block, lengths_of(sides), strict=True):
             if length > config.max_pieces:
                 long.add(entry.line)
+    learned = [np.array([not BYTE.fullmatch(piece) for piece in t.pieces(range(4, t.size))]) for t in tokenizers]
     if config.tokenizer.joint:
         counts = [counts[0] + counts[1]]
-    seldom = Tally(int(sum((scale * count[4:] < SELDOM).sum() for count in counts)))
+    seen = [count[4:][mask] for count, mask in zip(counts, learned, strict=False)]
+    seldom = Tally(int(sum((scale * count < SELDOM).sum() for count in seen)))
     size, files = config.tokenizer.vocab_size, sorted(set(config.tokenizer.files.values()))
     vocabulary = (
         f"of {' and '.join(files)}"
@@ -69,7 +74,7 @@ def examine_vocabulary(
         worst_share(
             "vocabulary",
             f"pieces ({vocabulary}) occur fewer than {SELDOM} times in {train.kept:,} pairs",
-            [Share("train", seldom, sum(len(count) - 4 for count in counts))],
+            [Share("train", seldom, sum(map(len, seen)))],
             RARE_PIECES,
             f"lower data.tokenizer.vocab_size, for example to {size // 2}"
             if len(config.tokenizer.files) < len(SIDES)

@@ -27,8 +27,8 @@ from nmt.lab.questions.measure import (
 )
 from nmt.run import RunDirectory
 
-ROW_HEADINGS = ["row", "validation BLEU", "parameters", "minutes", "sentences/s", "memory"]
-COSTS = ("parameters", "seconds", "sentences_per_second", "peak_memory_bytes")
+ROW_HEADINGS = ["row", "validation BLEU", "parameters", "core minutes", "sentences/s", "memory"]
+COSTS = ("parameters", "cpu_seconds", "sentences_per_second", "peak_memory_bytes")
 
 INTRODUCTION = """`make questions` trains the missing systems, compares all of them and writes this page. Only the
 questions and one sentence of answer for each are written by hand (`conf/questions`, one file per question). An answer
@@ -58,8 +58,8 @@ checkpoint with the best validation score. The other rows are tested against the
   was shown, not that the rows are equal.
 - Detectable: the smallest true difference that the comparison finds with a probability of 80 % (Bloom 1995), at the
   level .05 divided by the number of tested rows. A smaller difference is likely to be missed.
-- Minutes: training with validation. Two trainings run side by side and slow each other down, so the minutes compare
-  rows only.
+- Core minutes: processor time of training with validation. Two trainings run side by side and slow each other down a
+  little, so the minutes compare rows only.
 - Sentences/s: translation of the test set, measured separately for each model on all cores.
 - Memory: peak resident memory of the training process. Python, torch and the corpus take 0.3 GiB of it."""
 

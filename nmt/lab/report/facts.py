@@ -271,6 +271,7 @@ def add_cost(facts: RunFacts, run: RunDirectory, parameters: int | None) -> None
     scales = {
         "parameters": ("parameters", 1e6, "{:.2f} M"),
         "seconds": ("training time, validation included", 60, "{:.1f} min"),
+        "cpu_seconds": ("processor time of training", 60, "{:.1f} core min"),
         "tokens_per_second": ("training speed in target tokens, median", 1, "{:,.0f} tokens/s"),
         "peak_memory_bytes": ("peak memory of training", 2**30, "{:.2f} GiB"),
     }

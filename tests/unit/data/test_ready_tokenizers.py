@@ -136,7 +136,7 @@ def test_symbols_are_added_to_a_sentencepiece_model(tmp_path: Path) -> None:
 
 
 def test_a_list_of_words_or_characters_is_a_vocabulary(tmp_path: Path) -> None:
-    words = ready(tmp_path / "words", "<unk>\n<s>\nthe 120\nhouse\t7\n\nthe\n".encode(), type=TokenizerType.word)
+    words = ready(tmp_path / "words", b"<unk>\n<s>\nthe 120\nhouse\t7\n\nthe\n", type=TokenizerType.word)
     assert words.pieces(range(4, words.size)) == ["▁the", "▁house"]
     assert words.encode(["the old house"]) == [[4, UNK_ID, 5]]
     characters = ready(

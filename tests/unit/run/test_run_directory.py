@@ -131,10 +131,10 @@ def test_the_record_keeps_every_start_and_the_end(run: RunDirectory) -> None:
 
 def test_the_cost_of_training_is_recorded_over_all_starts(run: RunDirectory) -> None:
     assert run.facts == {}
-    run.add_facts(parameters=900, seconds=10.5, peak_memory_bytes=7_000)
-    run.add_facts(parameters=900, seconds=31.0, peak_memory_bytes=5_000)
+    run.add_facts(parameters=900, seconds=10.5, cpu_seconds=20.0, peak_memory_bytes=7_000)
+    run.add_facts(parameters=900, seconds=31.0, cpu_seconds=60.0, peak_memory_bytes=5_000)
     actual = RunDirectory.open(str(run.path)).facts
-    assert actual == {"parameters": 900, "seconds": 31.0, "peak_memory_bytes": 7_000}
+    assert actual == {"parameters": 900, "seconds": 31.0, "cpu_seconds": 60.0, "peak_memory_bytes": 7_000}
 
 
 def test_the_peak_of_memory_can_be_reset() -> None:

@@ -294,7 +294,7 @@ def test_the_columns_of_a_score_are_mean_interval_p_values_verdict_and_detectabl
 def test_the_table_on_standard_output_has_every_system_signature_and_note(
     runs: list[RunDirectory], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runs[0].add_facts(parameters=8_900_000, seconds=90, peak_memory_bytes=3 * 2**29)
+    runs[0].add_facts(parameters=8_900_000, seconds=90, cpu_seconds=95, peak_memory_bytes=3 * 2**29)
     comparison = compared(*runs[:4])
     show_tables(comparison_tables(comparison, comparison.breakdowns(2), comparison.differences(3)))
     printed = capsys.readouterr().out

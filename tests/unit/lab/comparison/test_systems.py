@@ -108,11 +108,11 @@ def test_a_folder_of_runs_stands_for_them_in_the_order_of_their_numbers(make: Ma
 def test_costs_are_means_over_the_seeds_and_memory_is_the_maximum(make: Make) -> None:
     runs = [make("one", seed=1), make("two", seed=2)]
     for run, seconds, memory, speeds in zip(runs, (60.0, 120.0), (700, 300), ((1, 5, 90), (7, 8)), strict=True):
-        run.add_facts(parameters=50, seconds=seconds, peak_memory_bytes=memory)
+        run.add_facts(parameters=50, seconds=seconds, cpu_seconds=2 * seconds, peak_memory_bytes=memory)
         lines = [json.dumps({"step": step, "train/tokens_per_second": speed}) for step, speed in enumerate(speeds)]
         run.metrics_path.write_text("\n".join([*lines, json.dumps({"valid/seconds": 999}), '{"step": 9, "tra']))
     systems, _ = gather([str(run.path) for run in runs], "test")
-    cost = {"parameters": 50, "seconds": 90, "peak_memory_bytes": 700, "tokens_per_second": 6.25}
+    cost = {"parameters": 50, "seconds": 90, "cpu_seconds": 180, "peak_memory_bytes": 700, "tokens_per_second": 6.25}
     assert systems[0].cost == cost
 
 

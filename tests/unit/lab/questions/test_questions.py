@@ -153,9 +153,9 @@ def test_a_training_of_more_than_four_core_minutes_is_listed(trainer: Trainer, t
     assert "core minutes**" not in answer_questions(tmp_path)
     run = Runs(tmp_path / "runs").run(trainings(tmp_path)[3])
     run.add_start(origin() | {"threads": 2})
-    run.add_facts(parameters=1, seconds=120, peak_memory_bytes=1)  # two threads: four core minutes
+    run.add_facts(parameters=1, seconds=120, cpu_seconds=240, peak_memory_bytes=1)
     assert "core minutes**" not in answer_questions(tmp_path)
-    run.add_facts(parameters=1, seconds=123, peak_memory_bytes=1)
+    run.add_facts(parameters=1, seconds=123, cpu_seconds=246, peak_memory_bytes=1)
     named = (
         answer_questions(tmp_path)
         .partition("**Trainings of more than 4 core minutes** (core minutes: settings):\n\n")[2]

@@ -90,7 +90,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     lines = [{"step": step, "train/perplexity": 9 / step, "train/epoch": 0, "valid/bleu": step} for step in (1, 2)]
     run.metrics_path.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 3, "tra')
     run.add_start({"command": ["train.py", f"data.name={EVIL}"], "commit": "abc123+", "libraries": {"torch": "2"}})
-    run.add_facts(1234, 90.0, 2**30)
+    run.add_facts(1234, 90.0, 120.0, 2**30)
     run.finish()
     return run
 
