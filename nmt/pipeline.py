@@ -3,19 +3,20 @@
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, TokenizerType, from_hydra
+from nmt.config import Config, TokenizerType, flatten, from_hydra
 from nmt.data import UNK_ID, Prepared, SourceForm, check_sampling, prepare, ready_tokenizers, with_tags
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split
 from nmt.metrics import Score
-from nmt.run import RunDirectory, forget_peak_memory, identity, newest_unfinished, peak_memory
+from nmt.run import RunDirectory, forget_peak_memory, identity, newest_unfinished, peak_memory, provenance
 from nmt.runtime import Runtime, setup_runtime
 from nmt.training import SINGLE_PROCESS, DistributedContext, NoTracker, Tracker, Trainer, build_trainer
+from nmt.training.resume import changed_settings
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ def train(
     runtime: Runtime,
     prepared: Prepared | None = None,
     distributed: DistributedContext = SINGLE_PROCESS,
+    defer_signals: bool = True,
 ) -> dict[str, Score]:
     """Train a new or interrupted run to its end, and score its test set with the best checkpoint.
 
@@ -35,6 +37,7 @@ def train(
         runtime: device and precision.
         prepared: corpus that `create_run` returned; None prepares it here.
         distributed: ranks that train together. Only rank 0 calls this function; the others call `train_worker`.
+        defer_signals: as in `Trainer.train`.
 
     Returns:
         the scores on the test set; empty if the corpus has none.
@@ -42,7 +45,7 @@ def train(
     scores: dict[str, Score] = {}
     tracker = Tracker(run.path, config.tracking, plain_dict(config))
     try:
-        fit(config, run, runtime, tracker, prepared, distributed=distributed)
+        fit(config, run, runtime, tracker, prepared, distributed=distributed, defer_signals=defer_signals)
         if run.has_split("test"):
             translator, step = load_translator(run, "best", config.search, runtime.device)
             scores = evaluate_split(run, translator, "test", step, config)
@@ -61,8 +64,11 @@ def fit(
     prepared: Prepared | None = None,
     should_prune: Callable[[], bool] | None = None,
     distributed: DistributedContext = SINGLE_PROCESS,
+    defer_signals: bool = True,
 ) -> Trainer:
     """Train a new or interrupted run to its end, or until `should_prune` holds. The test set is not used.
+
+    `defer_signals` is that of `Trainer.train`.
 
     Raises:
         Interrupted: a signal stopped the training; a checkpoint was written.
@@ -73,7 +79,7 @@ def fit(
     trainer = build_trainer(config, run, prepared, tracker, runtime.device, runtime.bfloat16, distributed, should_prune)
     log.info("%s, %d process%s", runtime, distributed.world_size, "es" * (distributed.world_size > 1))
     try:
-        trainer.train()
+        trainer.train(defer_signals)
     except Interrupted:
         log.warning("checkpoint of step %s kept; train.resume=%s continues", trainer.saved_step, run.path)
         raise
@@ -193,14 +199,11 @@ def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = 
         UserError: the models differ in more than probabilities, or the command line sets another tokenizer.
     """
     base_config = RunDirectory.open(base).config()
-    values = [
-        (field.name, getattr(base_config.model, field.name), getattr(config.model, field.name))
-        for field in fields(base_config.model)
-    ]
+    model = flatten(asdict(config.model))
     conflicts = [
-        f"model.{name}={theirs} (here {ours})"
-        for name, theirs, ours in values
-        if theirs != ours and not isinstance(theirs, float)
+        f"model.{key}={theirs} (here {model.get(key)})"
+        for key, theirs in flatten(asdict(base_config.model)).items()
+        if theirs != model.get(key) and not isinstance(theirs, float)
     ]
     if conflicts:
         raise UserError(f"train.init_from={base} has {', '.join(conflicts)}; give the same")
@@ -274,6 +277,21 @@ def check_unknown(prepared: Prepared, origin: str, given: str, max_share: float)
             )
         if unknown:
             log.warning("%s: %.2f %% of the pieces of the %s text are unknown", origin, 100 * share, name)
+
+
+def record_start(run: RunDirectory, config: Config, overrides: list[str], command: list[str] | None = None) -> None:
+    """Record in `run.json` a start of a training and the settings that it changes; the caller has locked the run.
+
+    Args:
+        run: existing run directory.
+        config: configuration of this start.
+        overrides: overrides of the configuration.
+        command: words of the command; None: those of the command line.
+    """
+    run.take_up(changed_settings(config, run.first_config()))
+    start = provenance(overrides, command)
+    warn_of_other_threads(run, start["threads"])
+    run.add_start(start)
 
 
 def warn_of_other_threads(run: RunDirectory, threads: int) -> None:

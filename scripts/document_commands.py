@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from nmt.cli.app import SCHEMAS
+from nmt.config.model import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "commands.md"
@@ -39,8 +40,11 @@ def docs_of(config: type) -> dict[str, str]:
     return docs
 
 
-def type_text(kind: Any) -> str:
-    """Return a type as the command line takes it: the choices of an enum, `null` where the key may be empty."""
+def type_text(kind: Any, key: Field[Any] | None = None) -> str:
+    """Return a type as the command line takes it: choices of an enum or registry, `null` where the key may be empty."""
+    if key is not None and "registry" in key.metadata:
+        null = ["null"] * (NoneType in get_args(kind))
+        return " or ".join([", ".join(key.metadata["registry"].builtin), *null, "a registered name"])
     if get_origin(kind) is dict:
         return "mapping"
     if args := get_args(kind):
@@ -64,18 +68,31 @@ def default_text(field: Field[Any]) -> str | None:
     return "{}" if isinstance(value, dict) else str(value)
 
 
-def key_lines(config: type, prefix: str) -> Iterator[str]:
+def key_lines(config: Any, prefix: str) -> Iterator[str]:
     """Yield one list item per key of a configuration, keys of nested configurations included."""
     hints, docs = get_type_hints(config), docs_of(config)
     for field in fields(config):
         nested = next((kind for kind in [hints[field.name], *get_args(hints[field.name])] if is_dataclass(kind)), None)
-        if nested is not None and get_args(hints[field.name])[:1] not in [(str,)] and prefix:
+        if nested in KINDS:
+            yield from lines_of_kinds(nested, f"{prefix}{field.name}.")
+        elif nested is not None and get_args(hints[field.name])[:1] not in [(str,)] and prefix:
             yield from key_lines(nested, f"{prefix}{field.name}.")
         elif nested is None:
             default = default_text(field)
             state = "required" if default is None else f"default `{default}`"
             meaning = f": {docs[field.name]}" if field.name in docs else ""
-            yield f"- `{prefix}{field.name}` ({type_text(hints[field.name])}; {state}){meaning}"
+            yield f"- `{prefix}{field.name}` ({type_text(hints[field.name], field)}; {state}){meaning}"
+
+
+def lines_of_kinds(side: type, prefix: str) -> Iterator[str]:
+    """Yield one list item per key of an encoder or decoder, with the kinds that have it."""
+    kinds: dict[str, list[str]] = {}
+    for name, config in KINDS[side].items():
+        for line in key_lines(config, prefix):
+            kinds.setdefault(line, []).append(name)
+    for line, names in kinds.items():
+        if not line.startswith(f"- `{prefix}kind`"):
+            yield line if len(names) == len(KINDS[side]) else f"{line} Kinds: {', '.join(names)}."
 
 
 def header_lines(name: str) -> list[str]:

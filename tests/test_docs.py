@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from shapes import RECURRENT_DECODERS
 
-from nmt.config import Architecture, AttentionKind, CellKind, DecoderKind
+from nmt.config import ENCODERS, AttentionKind, CellKind
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
@@ -34,26 +35,27 @@ def put_before(path: Path, mark: str, block: str, indent: int = 0) -> None:
 def test_the_examples_of_a_cell_an_attention_and_a_decoder_pass_the_tests_of_every_member(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "nmt", tmp_path / "nmt", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "tests").mkdir()
-    for name in ("helpers/family.py", "unit/models/test_family.py", "unit/models/test_cells.py"):
+    for name in ("helpers/family.py", "helpers/shapes.py", "unit/models/test_family.py", "unit/models/test_cells.py"):
         shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
-    models, config = tmp_path / "nmt" / "models", tmp_path / "nmt" / "config" / "model.py"
+    models, config = tmp_path / "nmt" / "models", tmp_path / "nmt" / "config"
 
     name, definition, choice, test = examples("Adding a cell")
-    put_before(config, "lstm =", name, indent=4)
+    put_before(config / "side.py", "lstm =", name, indent=4)
     put_before(models / "layers" / "cells.py", "def cell_type", definition + "\n\n")
     put_before(models / "layers" / "cells.py", "case CellKind.lstm", choice, indent=8)
     with (tmp_path / "tests" / "test_cells.py").open("a", encoding="utf-8") as file:
         file.write("\n\n" + test)
     name, definition, choice = examples("Adding an attention")
-    put_before(config, "additive =", name, indent=4)
+    put_before(config / "decoder.py", "additive =", name, indent=4)
     put_before(models / "attention.py", "def build_attention", definition + "\n\n")
     put_before(models / "attention.py", "case AttentionKind.additive", choice, indent=8)
-    name, definition, import_line, choice = examples("Adding a decoder")
-    put_before(config, "gnmt =", name, indent=4)
+    keys, kind, definition, import_line, choice = examples("Adding a decoder")
+    put_before(config / "decoder.py", "@dataclass\nclass TransformerDecoderConfig", keys + "\n\n")
+    put_before(config / "decoder.py", '"gnmt":', kind, indent=4)
     decoders = models / "decoders"
     (decoders / "context_gate.py").write_text(definition, encoding="utf-8")
     put_before(decoders / "__init__.py", "from nmt.models.decoders.convolutional", import_line)
-    put_before(decoders / "__init__.py", "case DecoderKind.gnmt", choice, indent=8)
+    put_before(decoders / "__init__.py", '"gnmt":', choice, indent=4)
 
     short = "coupled or ((cosine or context_gate) and (in_a_row or alone or finite_differences))"
     run = subprocess.run(
@@ -66,16 +68,18 @@ def test_the_examples_of_a_cell_an_attention_and_a_decoder_pass_the_tests_of_eve
     assert run.returncode == 0, run.stdout + run.stderr
     passed = [line for line in run.stdout.split("\n") if "PASSED" in line]
     counts = {word: sum(word in line for line in passed) for word in ("coupled", "cosine", "context_gate")}
-    # MEMBERS has two lists over Cell, one over AttentionKind and five over DecoderKind (three tests each).
-    assert counts == {"coupled": 22, "cosine": 3, "context_gate": 15}
+    # MEMBERS has two lists over Cell, one over AttentionKind and seven over the decoders (three tests each).
+    assert counts == {"coupled": 22, "cosine": 3, "context_gate": 21}
 
 
-@pytest.mark.parametrize("word", [*CellKind, *DecoderKind, *(path.stem for path in ROOT.glob("conf/model/*20??.yaml"))])
+@pytest.mark.parametrize(
+    "word", [*CellKind, *RECURRENT_DECODERS, *(path.stem for path in ROOT.glob("conf/model/*20??.yaml"))]
+)
 def test_the_tables_of_models_name_every_member(word: str) -> None:
     assert re.search(rf"^\| `{word}`", PAGE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("word", [*AttentionKind, *Architecture])
-def test_the_table_of_attentions_names_every_attention_and_architecture(word: str) -> None:
+@pytest.mark.parametrize("word", [*AttentionKind, *ENCODERS])
+def test_the_table_of_attentions_names_every_attention_and_kind_of_encoder(word: str) -> None:
     page = (ROOT / "docs" / "attention.md").read_text(encoding="utf-8")
     assert re.search(rf"^\| `{word}`", page, re.MULTILINE)

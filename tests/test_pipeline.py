@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from shapes import model_config
 
 from nmt.config import (
     Config,
     DataConfig,
-    ModelConfig,
     PhrasebookConfig,
     Precision,
     TokenizerConfig,
@@ -45,7 +45,7 @@ def config(folder: Path, max_steps: int = 2) -> Config:
             tokenizer=TokenizerConfig(vocab_size=150),
             cache=str(folder / "cache"),
         ),
-        model=ModelConfig(embed_size=8, hidden_size=8),
+        model=model_config(embed_size=8, hidden_size=8),
         train=TrainConfig(batch_size=8, max_steps=max_steps, validate_every=2),
         tracking=TrackingConfig(mode=TrackingMode.disabled),
     )

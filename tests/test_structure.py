@@ -28,6 +28,7 @@ ORDER = [
     "pipeline",
     "lab",
     "cli",
+    "api",
 ]
 FREE = {"digests", "errors", "console", "processor"}  # modules beside the packages, for all of them
 
@@ -44,7 +45,7 @@ DOORS = {
     "py3langid": ("lab/doctor/language.py",),
     "wandb": ("training/tracking.py",),
     "matplotlib": (
-        "evaluation/plots.py",
+        "evaluation/figures.py",
         "lab/plots/",
     ),
     "optuna": ("lab/sweep/choose.py",),
@@ -97,6 +98,8 @@ def test_the_packages_are_those_of_the_order() -> None:
 
 def may_import(path: Path, package: str) -> bool:
     own = relative(path).removesuffix(".py").split("/")[0]
+    if own == "__init__":  # `import nmt` offers the API, and imports it at the first use
+        return package in ("api", "errors")
     return package in FREE or (own in ORDER and package in ORDER[: ORDER.index(own) + 1])
 
 
@@ -198,6 +201,18 @@ def test_preparing_starts_without_torch() -> None:
     loaded = loaded_by("nmt.cli.prepare")
     assert "sentencepiece" in loaded
     assert not loaded & {"torch", "wandb", "matplotlib", "sacrebleu"}
+
+
+def test_importing_the_package_loads_no_library_and_no_part_of_it() -> None:
+    names = {name.split(".")[0] for name in loaded_by("nmt") - loaded_by("typing")}
+    assert names - sys.stdlib_module_names == {"nmt"}
+    assert {name for name in loaded_by("nmt") if name.startswith("nmt")} == {"nmt", "nmt.errors"}
+
+
+def test_the_api_starts_without_hydra() -> None:
+    loaded = loaded_by("nmt.api")
+    assert "torch" in loaded
+    assert not loaded & {"hydra", "wandb", "matplotlib", "ignite", "comet", "pandas", "IPython"}
 
 
 def test_translating_starts_without_what_it_does_not_need() -> None:

@@ -20,6 +20,7 @@ from nmt.config import (
     BenchmarkConfig,
     BenchmarkTask,
     Config,
+    GnmtDecoderConfig,
     ModelConfig,
     Precision,
     SearchConfig,
@@ -55,12 +56,8 @@ def reference_config(config: BenchmarkConfig) -> Config:
     data = config.data
     if data.phrasebook is None:
         data = replace(data, tokenizer=replace(data.tokenizer, vocab_size=8000))
-    model = ModelConfig(
-        embed_size=256,
-        hidden_size=512,
-        attention=AttentionKind.general,
-        input_feeding=config.variant == Variant.input_feeding,
-    )
+    decoder = GnmtDecoderConfig(attention=AttentionKind.general, input_feeding=config.variant == Variant.input_feeding)
+    model = ModelConfig(embed_size=256, hidden_size=512, decoder=decoder)
     return Config(
         data=data,
         model=model,

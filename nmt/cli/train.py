@@ -7,24 +7,20 @@ from typing import Any
 from omegaconf import DictConfig
 
 from nmt.cli import app
+from nmt.cli.app.choose_run import choose_run
 from nmt.cli.app.streams import prepare_streams
-from nmt.config import Config, from_hydra
 from nmt.evaluation import show_scores
 from nmt.metrics import Score, check_tokenizer
 from nmt.pipeline import (
     create_run,
-    reopen_run,
-    resolve_run,
+    record_start,
     train,
     train_worker,
-    warn_of_other_threads,
-    with_multirun_group,
     worker_assignment,
 )
-from nmt.run import RunDirectory, provenance
 from nmt.runtime import setup_runtime
-from nmt.training import DistributedContext, join_process_group, restart_count
-from nmt.training.resume import changed_settings, has_work
+from nmt.training import DistributedContext, join_process_group
+from nmt.training.resume import has_work
 
 log = logging.getLogger(__name__)
 
@@ -49,28 +45,11 @@ def command(cfg: DictConfig, distributed: DistributedContext) -> None:
         log.info("%s is finished; nothing to do", run.path)
     else:
         with run.locked(), app.logging_to(run.path / "train.log"):
-            run.take_up(changed_settings(config, run.first_config()))
-            start = provenance(app.overrides())
-            warn_of_other_threads(run, start["threads"])
-            run.add_start(start)
+            record_start(run, config, app.overrides())
             scores = train(config, run, runtime, prepared, distributed)
     if scores:  # after the run is marked as finished, which a full disk behind standard output must not prevent
         show_scores(scores)
     print(run.path)
-
-
-def choose_run(cfg: DictConfig) -> tuple[Config, RunDirectory]:
-    """Return the configuration and the directory of the run that the command line names, continues or begins.
-
-    Raises:
-        UserError: the directory cannot be used; see `nmt.pipeline.resolve_run` and `reopen_run`.
-    """
-    resume = cfg.train.resume or ("auto" if restart_count() else None)
-    if resume not in (None, "auto"):
-        return reopen_run(resume, app.value_overrides(), app.chosen_files())
-    config = with_multirun_group(from_hydra(Config, cfg), app.multirun_name())
-    siblings = app.other_runs() if resume else []
-    return resolve_run(config, app.run_dir(), bool(resume), siblings, app.value_overrides())
 
 
 def main() -> None:

@@ -1,24 +1,38 @@
 """Typed configuration. Default values are defined only here."""
 
 from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
+from nmt.config.checks import flatten
 from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
 from nmt.config.data import DataConfig, PhrasebookConfig, TokenizerConfig, TokenizerType
+from nmt.config.decoder import (
+    ATTENTIONS,
+    DECODERS,
+    AttentionKind,
+    BahdanauDecoderConfig,
+    BridgeKind,
+    ConditionalDecoderConfig,
+    ConvolutionalDecoderConfig,
+    DecoderConfig,
+    FeedingDecoderConfig,
+    GnmtDecoderConfig,
+    LuongDecoderConfig,
+    RecurrentDecoderConfig,
+    TransformerDecoderConfig,
+)
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
-from nmt.config.languages import CASE, DirectionConfig, language_problems
-from nmt.config.model import (
-    Architecture,
-    AttentionKind,
-    BridgeKind,
-    CellKind,
-    DecoderKind,
-    ModelConfig,
-    PositionKind,
-    Tying,
-    encoder_widths,
+from nmt.config.encoder import (
+    ENCODERS,
+    ConvolutionalEncoderConfig,
+    EncoderConfig,
+    RecurrentEncoderConfig,
+    TransformerEncoderConfig,
 )
+from nmt.config.languages import CASE, DirectionConfig, language_problems
+from nmt.config.machine import MachineConfig, Precision
+from nmt.config.model import ModelConfig, Tying, side_paths
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
 from nmt.config.paths import cache_dir, conf_dir, corpus_description, user_path
 from nmt.config.question import MAX_MINUTES, Claim, Literature, Question, QuestionPart, QuestionsConfig, Row
@@ -26,17 +40,17 @@ from nmt.config.report import ReportConfig
 from nmt.config.root import (
     Config,
     EvaluateConfig,
-    MachineConfig,
-    Precision,
     PrepareConfig,
     TranslateConfig,
     from_hydra,
     load_config,
     save_config,
+    with_kinds,
     with_search,
 )
 from nmt.config.score import ScoreConfig
 from nmt.config.search import COPY_UNKNOWN, LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
+from nmt.config.side import CELLS, CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
 from nmt.config.sweep import (
     ParameterConfig,
     PrunerKind,
@@ -50,6 +64,7 @@ from nmt.config.text_files import TextFiles
 from nmt.config.text_keys import child, is_list, is_text, restore_text, type_at
 from nmt.config.tracking import TrackingConfig, TrackingMode
 from nmt.config.train import (
+    OBJECTIVES,
     BatchUnit,
     IntervalUnit,
     Metric,
@@ -60,11 +75,16 @@ from nmt.config.train import (
 )
 
 __all__ = [
+    "ATTENTIONS",
     "CASE",
+    "CELLS",
     "COPY_UNKNOWN",
+    "DECODERS",
+    "ENCODERS",
     "MAX_MINUTES",
-    "Architecture",
+    "OBJECTIVES",
     "AttentionKind",
+    "BahdanauDecoderConfig",
     "BatchUnit",
     "BenchmarkConfig",
     "BenchmarkTask",
@@ -73,18 +93,26 @@ __all__ = [
     "Claim",
     "ClusterConfig",
     "CompareConfig",
+    "ConditionalDecoderConfig",
     "Config",
+    "ConvolutionalDecoderConfig",
+    "ConvolutionalEncoderConfig",
+    "ConvolutionalSide",
     "DataConfig",
-    "DecoderKind",
+    "DecoderConfig",
     "DiagnoseConfig",
     "Diagnosis",
     "DirectionConfig",
     "DistilConfig",
     "DoctorConfig",
+    "EncoderConfig",
     "EvaluateConfig",
+    "FeedingDecoderConfig",
+    "GnmtDecoderConfig",
     "IntervalUnit",
     "LengthPenalty",
     "Literature",
+    "LuongDecoderConfig",
     "MachineConfig",
     "MbrCandidates",
     "MbrReferences",
@@ -104,6 +132,9 @@ __all__ = [
     "QuestionPart",
     "QuestionsConfig",
     "Queue",
+    "RecurrentDecoderConfig",
+    "RecurrentEncoderConfig",
+    "RecurrentSide",
     "ReportConfig",
     "Row",
     "SamplerKind",
@@ -113,6 +144,7 @@ __all__ = [
     "SearchConfig",
     "SearchKind",
     "SentenceMetric",
+    "SideConfig",
     "SweepCommandConfig",
     "SweepConfig",
     "TextFiles",
@@ -121,6 +153,9 @@ __all__ = [
     "TrackingConfig",
     "TrackingMode",
     "TrainConfig",
+    "TransformerDecoderConfig",
+    "TransformerEncoderConfig",
+    "TransformerSide",
     "TranslateConfig",
     "Tying",
     "Variant",
@@ -128,7 +163,7 @@ __all__ = [
     "child",
     "conf_dir",
     "corpus_description",
-    "encoder_widths",
+    "flatten",
     "from_hydra",
     "is_list",
     "is_text",
@@ -137,8 +172,10 @@ __all__ = [
     "refusal",
     "restore_text",
     "save_config",
+    "side_paths",
     "type_at",
     "user_path",
+    "with_kinds",
     "with_search",
     "with_values",
 ]

@@ -63,6 +63,22 @@ def texts_in(value: Any) -> Iterator[str]:
         yield from itertools.chain.from_iterable(map(texts_in, value))
 
 
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested dictionaries as one dictionary with dotted keys."""
+    if not isinstance(tree, dict):
+        return {prefix[:-1]: tree}
+    return {key: value for name, child in tree.items() for key, value in flatten(child, f"{prefix}{name}.").items()}
+
+
+def value_at(tree: Any, key: str) -> Any:
+    """Return the value at a dotted key, or the value that replaces a mapping above it; None if there is none."""
+    for name in key.split("."):
+        if not isinstance(tree, dict):
+            return tree
+        tree = tree.get(name)
+    return tree
+
+
 def number(config: Any, field: str, low: float, high: float = float("inf")) -> Iterator[tuple[str, str]]:
     """Yield a problem unless `low <= config.field <= high`; null passes where the type of the field allows it."""
     value = getattr(config, field)

@@ -7,9 +7,11 @@ from typing import Any
 
 from nmt.config.checks import number
 from nmt.config.data import DataConfig
-from nmt.config.model import Architecture, CellKind, ModelConfig
+from nmt.config.machine import MachineConfig
+from nmt.config.model import ModelConfig
 from nmt.config.optim import OptimConfig
-from nmt.config.root import MachineConfig, checkpoint_problems
+from nmt.config.root import checkpoint_problems
+from nmt.config.side import CellKind, RecurrentSide
 
 
 class Diagnosis(StrEnum):
@@ -95,12 +97,14 @@ class DiagnoseConfig:
                 "optim.clip_norm",
                 "is 0, which disables clipping, but gradients shows the effect of clipping; give a norm",
             )
-        if self.task in (Diagnosis.gradients, Diagnosis.memory) and self.model.architecture != Architecture.recurrent:
-            yield "model.architecture", f"is {self.model.architecture}; allowed: recurrent"
+        if self.task in (Diagnosis.gradients, Diagnosis.memory):
+            for name, side in (("encoder", self.model.encoder), ("decoder", self.model.decoder)):
+                if not isinstance(side, RecurrentSide):
+                    yield f"model.{name}", f"is {side.kind}, but {self.task} compares recurrent cells; choose another"
         if self.task == Diagnosis.memory and not self.runs:
-            if self.model.attention is None:
+            if not self.model.decoder.attends:
                 yield (
-                    "model.attention",
+                    "model.decoder.attention",
                     "is null, but memory compares models with and without attention; choose an attention",
                 )
             if self.data.phrasebook is None or self.data.tgt_lang != "de":

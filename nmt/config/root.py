@@ -1,10 +1,10 @@
 """Root configurations of the commands, and validated conversion from Hydra and YAML."""
 
+import copy
 import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,10 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from yaml import YAMLError
 
-from nmt.config.checks import number, one_standard_input, problems_in, texts_in
+from nmt.config.checks import number, one_standard_input, problems_in, texts_in, value_at
 from nmt.config.data import DataConfig, TokenizerType
+from nmt.config.flat_model import with_sides
 from nmt.config.languages import language_problems
-from nmt.config.model import NOISE, ModelConfig, Tying
+from nmt.config.machine import MachineConfig, Precision
+from nmt.config.model import ModelConfig, Tying, side_paths
 from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
 from nmt.config.source_checks import source_problems
@@ -33,35 +35,6 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """YAML loader of libyaml where PyYAML was built with it, which is ten times as fast."""
 T = TypeVar("T")
 DEFAULTS: dict[type, DictConfig] = {}
-
-
-class Precision(StrEnum):
-    """Number formats of matrix products."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    int8 = "int8"
-
-
-@dataclass
-class MachineConfig:
-    """Hardware to compute on: `machine.*`."""
-
-    device: str = "auto"
-    """Device: cpu, cuda, cuda:N, or auto (cuda if available, otherwise cpu)."""
-    precision: Precision = Precision.auto
-    """Precision. auto: in training, bfloat16 where the hardware multiplies matrices in it (AMX, CUDA), otherwise
-    float32; in translation and scoring, float32, so that scores agree across machines. int8: for translation only; 1.6
-    times as fast on processors with 8-bit products (VNNI, AMX), with BLEU changed by up to 0.2 in either direction."""
-    threads: int | None = None
-    """Number of threads; null: OMP_NUM_THREADS if set, otherwise the number of cores available to the process (CPU
-    affinity and cgroup quota). Results are bit-identical only for the same number of threads."""
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        if self.device not in ("auto", "cpu") and not self.device.startswith("cuda"):
-            yield "device", f"is {self.device!r}; allowed: auto, cpu, cuda, cuda:N"
-        yield from number(self, "threads", 1, 1024)
 
 
 @dataclass
@@ -103,23 +76,23 @@ class Config:
                 "train.both_directions",
                 "needs data.tokenizer.joint=true; set both_directions to 0, or use a joint vocabulary",
             )
-        if self.train.objective == ObjectiveKind.r_drop and not any(getattr(self.model, name) for name in NOISE):
+        if self.train.objective == ObjectiveKind.r_drop and not any(self.model.noise().values()):
             yield (
                 "train.objective",
                 "is r_drop but the model has no dropout, so that its two passes are equal; set model.dropout",
             )
         if self.train.mean_over == BatchUnit.sentences and (self.optim.l1 or self.optim.l2):
             yield "train.mean_over", "is sentences, which does not support optim.l1 or optim.l2; use optim.weight_decay"
-        if self.search.coverage_penalty and self.model.attention is None:
+        if self.search.coverage_penalty and not self.model.decoder.attends:
             yield (
                 "search.coverage_penalty",
-                "is set but model.attention is null; it needs attention weights, set it to 0",
+                "is set but model.decoder.attention is null; it needs attention weights, set it to 0",
             )
         yield from source_problems(self.data, self.model, self.train)
-        if self.search.replace_unknown is not None and self.model.attention is None:
+        if self.search.replace_unknown is not None and not self.model.decoder.attends:
             yield (
                 "search.replace_unknown",
-                "is set but model.attention is null; it needs attention weights, set it to null",
+                "is set but model.decoder.attention is null; it needs attention weights, set it to null",
             )
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:
             yield (
@@ -286,7 +259,7 @@ def from_hydra(schema: type[T], *composed: Any, prefix: str = "") -> T:
         # Plain containers, because a node that Hydra made of a dataclass would add the keys of `+key=value` unchecked.
         layers = [layer if OmegaConf.is_config(layer) else OmegaConf.create(layer) for layer in composed]
         plain = [OmegaConf.to_container(layer) for layer in layers]
-        merged = OmegaConf.merge(defaults(schema), *plain)
+        merged = OmegaConf.merge(with_kinds(schema, plain, prefix), *plain)
         config = OmegaConf.to_object(merged)
         if any("${" in text for layer in plain for text in texts_in(layer)):
             OmegaConf.structured(config)  # checks resolved references against the type of their key
@@ -314,6 +287,37 @@ def defaults(schema: type) -> DictConfig:
     return DEFAULTS[schema]
 
 
+def with_kinds(schema: type, layers: list[Any], prefix: str = "") -> DictConfig:
+    """Return the default values of a schema with the encoder and decoder of the kinds that the layers name.
+
+    Raises:
+        UserError: there is no such kind, or a layer has a key that the kind lacks.
+    """
+    tree = defaults(schema)
+    for path, kinds in side_paths(schema).items():
+        given = [side for layer in layers if isinstance(side := value_at(layer, path), dict)]
+        kind = next((side["kind"] for side in reversed(given) if side.get("kind", "???") != "???"), None)
+        if kind is None:
+            kind = OmegaConf.select(tree, path).kind
+        if not isinstance(kind, str) or kind not in kinds:
+            noun, name = path.rpartition(".")[2], first_line(str(kind))[:80]
+            raise UserError(
+                f"{prefix}{path}.kind is {name}; allowed: {', '.join(kinds)}. For another one import the module that "
+                f"calls nmt.register_{noun}({name!r}, ...)"
+            )
+        allowed = kinds[kind].__dataclass_fields__
+        if unknown := [str(key) for side in given for key in side if key not in allowed]:
+            key, group = first_line(f"{prefix}{path}.{unknown[0]}"), path.replace(".", "/")
+            raise UserError(
+                f"{key} is not a key of the kind {kind}; choose a kind as {group}=NAME, or of these keys: "
+                f"{', '.join(allowed)}"
+            )
+        if kind != OmegaConf.select(tree, path).kind:
+            tree = copy.deepcopy(tree)
+            OmegaConf.update(tree, path, OmegaConf.structured(kinds[kind]), merge=False)
+    return tree
+
+
 def save_config(config: Any, path: Path) -> None:
     """Write the configuration as YAML."""
     path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)), encoding="utf-8")
@@ -336,6 +340,8 @@ def load_config(schema: type[T], path: Path, overrides: Mapping[str, Any] | None
         if not isinstance(loaded, DictConfig):
             raise TypeError("it holds a list; a configuration file holds keys: write key: value")
         restore_text(schema, loaded, text)
+        if "model.encoder" in side_paths(schema) and isinstance(loaded.get("model"), DictConfig):
+            loaded["model"] = with_sides(loaded["model"])
         for key, value in (overrides or {}).items():
             OmegaConf.update(loaded, key, value, force_add=True)
     except FileNotFoundError:

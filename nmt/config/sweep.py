@@ -72,7 +72,8 @@ class SweepConfig:
     """Sampler. grid: all combinations; random; bayesian: tree-structured Parzen estimator, which samples where good
     trials are denser than poor ones (Bergstra et al. 2011)."""
     parameters: dict[str, Any] = field(default_factory=dict)
-    """Search space: the tree of `Config` with a `ParameterConfig` at each key; null removes a key."""
+    """Search space: the tree of `Config` with a `ParameterConfig` at each key; null removes a key. Whole keys joined by
+    commas, such as "model.encoder.cell,model.decoder.cell", take one value together."""
     trials: int | None = 30
     """Total number of trials; null: the whole grid."""
     startup: int = 10
@@ -149,18 +150,19 @@ def refusal(config: Config, key: str, values: Iterable[Any]) -> str | None:
         except UserError as error:
             return str(error)
         for problem in problems_in(OmegaConf.to_object(tree)):
-            if problem.startswith(f"{key} "):
+            if problem.startswith(tuple(f"{part} " for part in key.split(","))):
                 return problem
     return None
 
 
 def put(tree: Any, key: str, value: Any) -> None:
-    """Set one dotted key of a configuration tree.
+    """Set one dotted key of a configuration tree, or several that are joined by commas.
 
     Raises:
         UserError: the key does not exist, or the value has the wrong type.
     """
     try:
-        OmegaConf.update(tree, key, value)
+        for part in key.split(","):
+            OmegaConf.update(tree, part, value)
     except OmegaConfBaseException as error:
         raise UserError(f"configuration key {key}: {first_line(error)}") from None

@@ -1,10 +1,11 @@
 """Configuration of training: `train.*`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nmt.config.checks import number
+from nmt.config.registry import Registry
 
 
 class BatchUnit(StrEnum):
@@ -35,6 +36,9 @@ class ObjectiveKind(StrEnum):
     cross_entropy = "cross_entropy"
     r_drop = "r_drop"
     risk = "risk"
+
+
+OBJECTIVES = Registry("objective", ObjectiveKind)
 
 
 class SamplingDecay(StrEnum):
@@ -80,7 +84,7 @@ class TrainConfig:
     label_smoothing: float = 0.1
     """Share of the probability spread evenly over the vocabulary (Szegedy et al. 2016). 0.1 as in Vaswani et al. 2017
     (5.4)."""
-    objective: ObjectiveKind = ObjectiveKind.cross_entropy
+    objective: str = field(default=ObjectiveKind.cross_entropy, metadata={"registry": OBJECTIVES})
     """Training objective. cross_entropy; r_drop: cross-entropy of two passes with different dropout, plus their
     divergence; risk: expected loss in a sentence-level metric."""
     r_drop_alpha: float = 5.0
@@ -174,6 +178,7 @@ class TrainConfig:
             self.scheduled_sampling or "", (0, 2)
         )
         yield from number(self, "sampling_k", low, high)
+        yield from OBJECTIVES.problems(self, "objective")
         if self.objective == ObjectiveKind.risk and (self.ar or self.tar or self.scheduled_sampling):
             yield "objective", "is risk, which does not support ar, tar or scheduled_sampling; leave those out"
         yield from number(self, "subword_sampling", 0, 100)

@@ -1,6 +1,6 @@
 """Search, and translation of lines."""
 
-from nmt.decoding.alignment import align
+from nmt.decoding.alignment import align, align_words
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble, TranslationModel
 from nmt.decoding.load import load_model, load_translator
@@ -21,6 +21,7 @@ __all__ = [
     "TranslationModel",
     "Translator",
     "align",
+    "align_words",
     "beam_search",
     "load_model",
     "load_translator",

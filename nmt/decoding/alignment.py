@@ -47,7 +47,14 @@ class AlignedPart:
 
 
 def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[list[str]]:
-    """Return the alignment of each candidate of each line as text; that of an empty candidate is empty.
+    """Return the alignment of each candidate of each line in Pharaoh's format; arguments are those of `align_words`."""
+    return [[pharaoh(pairs) for pairs in of_line] for of_line in align_words(translator, lines, candidates)]
+
+
+def align_words(
+    translator: Translator, lines: Sequence[str], candidates: Sequence[Sequence[Candidate]]
+) -> list[list[list[Link]]]:
+    """Return the links of each candidate of each line; an empty candidate has none.
 
     Words are separated by white space in the line as given and in the candidate's text; in scripts without spaces each
     character is a word. Each target word is linked to the source word with the most attention (Luong et al. 2015, 5.4),
@@ -78,7 +85,7 @@ def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Seq
                 words += count
             spans[-1].append(range(first, len(pairs)))
     links = align_parts(translator.model, pairs, translator.device)
-    return [[pharaoh([link for i in span for link in links[i]]) for span in of_line] for of_line in spans]
+    return [[[link for i in span for link in links[i]] for span in of_line] for of_line in spans]
 
 
 def tagged_source_words(tokenizer: Tokenizer, line: str, parts: Sequence[Part]) -> list[list[int]]:

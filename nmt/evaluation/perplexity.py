@@ -71,17 +71,25 @@ def perplexities(
     return scores, sum(ids.count(UNK_ID) for ids in tgt_ids)
 
 
-@torch.inference_mode()
 def forced_nll(model: TranslationModel, batch: Batch) -> Tensor:
-    """Return -log p(tgt | src) of each pair, including eos, in nats, (B,).
+    """Return -log p(tgt | src) of each pair, including eos, in nats, (B,)."""
+    nll = torch.zeros(len(batch.indices), dtype=torch.float64, device=batch.src.device)
+    for log_probs in forced_log_probs(model, batch):
+        nll -= log_probs
+    return nll
+
+
+@torch.inference_mode()
+def forced_log_probs(model: TranslationModel, batch: Batch) -> Tensor:
+    """Return the log-probability of each target token given those before it, eos included, 0 on padding, (T, B).
 
     The model decodes step by step as in search, with the reference's tokens as input, so that an ensemble or an int8
     model is scored in the form in which it translates.
     """
     state = model.encode(batch.src, batch.src_mask)
-    nll = torch.zeros(len(batch.indices), dtype=torch.float64, device=batch.src.device)
+    rows = []
     for tokens, wanted, real in zip(batch.tgt_in, batch.tgt_out, batch.tgt_mask, strict=True):  # (B,) each
         log_probs, state, _ = model.step(tokens, state)  # (B, V)
         chosen = log_probs.gather(1, wanted.unsqueeze(1)).squeeze(1).double()
-        nll -= chosen.where(real, 0.0)
-    return nll
+        rows.append(chosen.where(real, 0.0))
+    return torch.stack(rows)

@@ -8,7 +8,7 @@ from nmt.decoding import AttentionMap
 from nmt.run import read_metrics
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from nmt.evaluation.figures import NotebookFigure
 
 CURVES = (
     ("perplexity", ("train/perplexity", "valid/perplexity"), True),
@@ -38,7 +38,12 @@ def draw_learning_curves(metrics: Path, picture: Path) -> None:
 
 
 def draw_attention(attention: AttentionMap, picture: Path, title: str = "") -> None:
-    """Draw a heat map of attention weights: source pieces on the x axis, target pieces on the y axis."""
+    """Write a heat map of attention weights as a file."""
+    save(attention_figure(attention, title), picture)
+
+
+def attention_figure(attention: AttentionMap, title: str = "") -> "NotebookFigure":
+    """Return a heat map of attention weights: source pieces on the x axis, target pieces on the y axis."""
     width, height = len(attention.src), len(attention.tgt)
     figure = new_figure(1.5 + 0.45 * width, 1.2 + 0.38 * height)
     axes = figure.subplots()
@@ -52,17 +57,17 @@ def draw_attention(attention: AttentionMap, picture: Path, title: str = "") -> N
     axes.set(xlabel="source", ylabel="translation")
     axes.xaxis.set_label_position("bottom")
     figure.colorbar(image, ax=axes, label="attention weight", ticks=[0.0, 0.25, 0.5, 0.75, 1.0])
-    save(figure, picture)
+    return figure
 
 
-def new_figure(width: float, height: float) -> "Figure":
-    """Return an empty figure; width and height are in inches."""
-    from matplotlib.figure import Figure
+def new_figure(width: float, height: float) -> "NotebookFigure":
+    """Return an empty figure, which a notebook shows as a picture; width and height are in inches."""
+    from nmt.evaluation.figures import NotebookFigure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return NotebookFigure(figsize=(width, height), layout="constrained")
 
 
-def save(figure: "Figure", picture: Path) -> None:
+def save(figure: "NotebookFigure", picture: Path) -> None:
     """Write a figure as a file, creating its folder if needed."""
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=130)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nmt.config import AttentionKind, ModelConfig
+from nmt.config import ATTENTIONS, AttentionKind, RecurrentDecoderConfig
 
 
 class AttentionHistory(NamedTuple):
@@ -272,9 +272,8 @@ class MultiHeadAdditiveAttention(MultiHeadAttention):
         return linear(mixed, energy_per_head).permute(0, 3, 1, 2)
 
 
-def build_attention(config: ModelConfig) -> Attention | None:
-    """Build the attention of a recurrent decoder with fresh weights; return None for a decoder without attention."""
-    hidden = config.hidden_size
+def build_attention(config: RecurrentDecoderConfig, hidden: int) -> Attention | None:
+    """Build the attention of a recurrent decoder of width `hidden`; return None for a decoder without attention."""
     match config.attention:
         case None:
             return None
@@ -298,3 +297,6 @@ def build_attention(config: ModelConfig) -> Attention | None:
             return MultiHeadDotAttention(hidden, hidden, config.heads)
         case AttentionKind.coverage:
             return CoverageAttention(hidden, attention_size=hidden // 2)
+        case name:
+            registered: Attention = ATTENTIONS.find(name)(config, hidden)
+            return registered

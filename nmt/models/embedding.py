@@ -20,9 +20,13 @@ class Embedding(nn.Embedding):
     inputs and use 0.
     """
 
-    def __init__(self, size: int, width: int, exponent: float = 0.25) -> None:
-        super().__init__(size, width)
-        nn.init.normal_(self.weight, std=width**-0.5)
+    def __init__(self, size: int, width: int, exponent: float = 0.25, shared: "Embedding | None" = None) -> None:
+        """Initialise the table, or use that of another embedding of the same size."""
+        super().__init__(size, width, _weight=None if shared is None else shared.weight)
+        if shared is None:
+            nn.init.normal_(self.weight, std=width**-0.5)
+        else:
+            self.weight = shared.weight
         self.scale: float = width**exponent
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
+from nmt.models.layers.recurrent import LayerState
+
 S = TypeVar("S")
 
 
@@ -20,6 +22,25 @@ class AnyState(Protocol):
         Args:
             rows: indices of the B K rows, (B', K'); each line holds K' hypotheses of one sentence.
         """
+
+
+class Encoded(NamedTuple):
+    """Output of an encoder for a batch of source sentences."""
+
+    memory: Tensor
+    """What the decoder attends to, (S, B, M); undefined on padding."""
+    words: Tensor
+    """Source embeddings, in source order, (S, B, E); used by the lexicon."""
+    state: LayerState | None = None
+    """Final state of the top recurrent layer with both directions concatenated: h and c of an LSTM, otherwise h; each
+    (B, H). None for an encoder without recurrence."""
+    values: Tensor | None = None
+    """Values that the attention sums, (S, B, M), where they differ from the memory, which then has the keys."""
+
+    @property
+    def summed(self) -> Tensor:
+        """Values that the attention sums, (S, B, M)."""
+        return self.memory if self.values is None else self.values
 
 
 class DecoderOutput(NamedTuple, Generic[S]):
@@ -44,10 +65,33 @@ class StepOutput(NamedTuple, Generic[S]):
     """Attention weights over the source, (B, K, S); None without attention."""
 
 
+class AnyEncoder(Protocol):
+    """Encoder of source tokens."""
+
+    embedding_exponent: float
+    """Exponent of the scale of the embeddings that it reads; `Embedding` gives the reason."""
+    memory_size: int
+    """Width M of the memory."""
+    state_size: int | None
+    """Width of the final state; None for an encoder without recurrence."""
+    bound: float
+    """Largest magnitude in the memory; infinite if there is no bound."""
+
+    def __call__(self, src: Tensor, mask: Tensor) -> Encoded:
+        """Encode token ids with their mask, both (S, B) and padded on the left."""
+
+
 class AnyDecoder(Protocol):
     """Decoder with two equivalent methods: a whole sequence for training, one step for search."""
 
-    def start(self, encoded: Any, mask: Tensor) -> Any:
+    embedding_exponent: float
+    """Exponent of the scale of the embeddings that it reads."""
+    memory_size: int
+    """Width in which it attends to the memory."""
+    vector_bound: float
+    """Largest magnitude of the vectors for the output projection; infinite if there is no bound."""
+
+    def start(self, encoded: Encoded, mask: Tensor) -> Any:
         """Return the state before the first target token, from the encoder's output and the source mask (S, B)."""
 
     def __call__(self, tgt_in: Tensor, state: Any) -> tuple[Tensor, Tensor | None]:

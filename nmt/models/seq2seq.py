@@ -7,20 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nmt.config import Architecture, ModelConfig, PositionKind, Precision, Tying
+from nmt.config import ModelConfig, Precision, RecurrentSide, SideConfig, Tying
 from nmt.errors import UserError
-from nmt.models.decoders import ConvolutionalDecoder, RecurrentDecoder, TransformerDecoder, build_decoder
+from nmt.models.bridge import MemoryBridge
+from nmt.models.decoders import DECODERS, RecurrentDecoder
 from nmt.models.embedding import Embedding, FactoredEmbedding, SourceEmbedding
-from nmt.models.encoders.convolutional import ConvolutionalEncoder
-from nmt.models.encoders.recurrent import Encoder
-from nmt.models.encoders.transformer import TransformerEncoder
+from nmt.models.encoders import ENCODERS
 from nmt.models.int8 import Int8Linear
-from nmt.models.interface import AnyDecoder, AnyState, StepOutput
+from nmt.models.interface import AnyDecoder, AnyEncoder, AnyState, StepOutput
 from nmt.models.layers.recurrent import recurrent_dropout, shared_masks, with_weight_drop
-from nmt.models.lexicon import Lexicon
-
-EXPONENTS = {Architecture.recurrent: 0.25, Architecture.transformer: 0.5, Architecture.convolutional: 0.0}
-"""Exponent of the embeddings' scale for each architecture; `Embedding` gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -44,28 +39,20 @@ class Seq2Seq(nn.Module):
     def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.vocabulary = vocabulary
-        exponent = EXPONENTS[config.architecture]
-        factors = vocabulary.factor_sizes
+        encoder, decoder = ENCODERS[config.encoder.kind], DECODERS[config.decoder.kind]
+        factors, exponent = vocabulary.factor_sizes, encoder.embedding_exponent
         piece_size = config.embed_size - len(factors) * (config.factor_size or 0)
         pieces = Embedding(vocabulary.src_size, piece_size, exponent)
-        shared = config.tying == Tying.three_way
-        tgt_embedding = pieces if shared else Embedding(vocabulary.tgt_size, config.embed_size, exponent)
-        src_embedding: SourceEmbedding = (
-            FactoredEmbedding(pieces, factors, config.factor_size, exponent) if factors else pieces
-        )
-        self.encoder: nn.Module
-        self.decoder: AnyDecoder
-        match config.architecture:
-            case Architecture.recurrent:
-                self.encoder, self.decoder = Encoder(config, src_embedding), build_decoder(config, tgt_embedding)
-            case Architecture.transformer:
-                self.encoder = TransformerEncoder(config, src_embedding)
-                self.decoder = TransformerDecoder(config, tgt_embedding)
-            case Architecture.convolutional:
-                self.encoder = ConvolutionalEncoder(config, src_embedding)
-                self.decoder = ConvolutionalDecoder(config, tgt_embedding)
-        self.weight_drop = config.weight_drop
-        self.recurrent_dropout = config.recurrent_dropout
+        shared = pieces if config.tying == Tying.three_way else None
+        tgt_embedding = Embedding(vocabulary.tgt_size, config.embed_size, decoder.embedding_exponent, shared)
+        src_embedding: SourceEmbedding = pieces
+        if factors:
+            src_embedding = FactoredEmbedding(pieces, factors, config.factor_size, exponent)
+        self.encoder: AnyEncoder = encoder(config.encoder, config, src_embedding)
+        self.decoder: AnyDecoder = decoder(config.decoder, config, tgt_embedding, self.encoder.state_size)
+        widths = self.encoder.memory_size, self.decoder.memory_size
+        self.bridge = None if widths[0] == widths[1] else MemoryBridge(*widths)
+        self.encoder_noise, self.decoder_noise = recurrent_noise(config.encoder), recurrent_noise(config.decoder)
         self.output_weight = (
             nn.Parameter(Embedding(vocabulary.tgt_size, config.embed_size).weight.detach())
             if config.tying == Tying.none
@@ -78,31 +65,33 @@ class Seq2Seq(nn.Module):
     def lower_precision(self, precision: Precision) -> None:
         """Convert the weights for search; the model cannot be trained afterwards.
 
-        bfloat16 converts everything. int8 quantises products whose inputs are bounded, which none of a Transformer's or
-        a convolutional model's are.
+        bfloat16 converts everything. int8 quantises products whose inputs are bounded: the output projection of a
+        recurrent decoder, and its layers if the memory is bounded too. A Transformer and convolutions have no bounds.
         """
         if precision == Precision.bfloat16:
             self.precision = precision
             self.bfloat16()
-        if (
-            precision == Precision.int8
-            and isinstance(self.encoder, Encoder)
-            and isinstance(self.decoder, RecurrentDecoder)
-        ):
-            if math.isfinite(self.encoder.bound):
+        if precision == Precision.int8:
+            if isinstance(self.decoder, RecurrentDecoder) and self.bridge is None and math.isfinite(self.encoder.bound):
                 self.decoder.round_to_int8(self.encoder.bound)
             if math.isfinite(self.decoder.vector_bound):
-                bound = self.decoder.vector_bound + Lexicon.bound * (self.decoder.lexicon is not None)
-                self.int8_output = Int8Linear(self.output_weight, self.output_bias, bound)
+                self.int8_output = Int8Linear(self.output_weight, self.output_bias, self.decoder.vector_bound)
             if any(isinstance(module, Int8Linear) for module in self.modules()):
                 self.precision = precision
 
     def encode(self, src: Tensor, src_mask: Tensor) -> AnyState:
         """Return the decoder's state before the first token, from source ids and mask, (S, B), padded on the left."""
-        with recurrent_dropout(self.encoder, self.recurrent_dropout, src.size(1)):
-            encoded = with_weight_drop(self.encoder, self.weight_drop, src, src_mask)
+        weight_drop, probability = self.encoder_noise
+        with recurrent_dropout(self.encoder, probability, src.size(1)):
+            encoded = with_weight_drop(self.encoder, weight_drop, src, src_mask)
+        if self.bridge is not None:
+            encoded = self.bridge(encoded)
         state: AnyState = self.decoder.start(encoded, src_mask)
         return state
+
+    def hidden_states(self, src: Tensor, src_mask: Tensor) -> Tensor:
+        """Return the encoder's output for each source token, (S, B, M); undefined at padding."""
+        return self.encoder(src, src_mask).memory
 
     def forward(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:
         """Return the logits (T, B, V) of each next target token, given the tokens before it, (T, B)."""
@@ -120,9 +109,10 @@ class Seq2Seq(nn.Module):
             state: state of B K hypotheses, from `encode` and `select`.
             hypotheses: K, the number per sentence. They share their sentence's dropout masks.
         """
+        weight_drop, probability = self.decoder_noise
         shared = shared_masks(self.decoder, hypotheses)
-        with shared, recurrent_dropout(self.decoder, self.recurrent_dropout, tgt_in.size(1)):
-            vectors: Tensor = with_weight_drop(self.decoder, self.weight_drop, tgt_in, state)[0]
+        with shared, recurrent_dropout(self.decoder, probability, tgt_in.size(1)):
+            vectors: Tensor = with_weight_drop(self.decoder, weight_drop, tgt_in, state)[0]
         return vectors
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:
@@ -161,6 +151,11 @@ class Seq2Seq(nn.Module):
                 parameter.copy_(weights[name])
 
 
+def recurrent_noise(side: SideConfig) -> tuple[float, float]:
+    """Return the probabilities of weight drop and recurrent dropout on a side, 0 if it is not recurrent."""
+    return (side.weight_drop, side.recurrent_dropout) if isinstance(side, RecurrentSide) else (0.0, 0.0)
+
+
 def check_model_size(config: ModelConfig, vocabulary: Vocabulary, values: int) -> None:
     """Compare the size of a checkpoint with the configured model before memory is allocated.
 
@@ -172,18 +167,9 @@ def check_model_size(config: ModelConfig, vocabulary: Vocabulary, values: int) -
     Raises:
         UserError: a single matrix of the model has more values.
     """
-    sides = [max(vocabulary.src_size, vocabulary.tgt_size)]
-    match config.architecture:
-        case Architecture.recurrent:
-            sides += [config.hidden_size]
-            smallest = max(config.hidden_size, config.direction_size or 0) ** 2
-        case Architecture.transformer:
-            sides += [config.feed_forward_size]
-            smallest = config.max_positions * config.embed_size * (config.positions == PositionKind.learned)
-        case Architecture.convolutional:
-            sides += [config.hidden_size, config.max_positions]
-            smallest = config.kernel_width * config.hidden_size**2
-    if values < max(smallest, *(config.embed_size * side for side in sides)):
+    e, h = config.embed_size, config.hidden_size
+    tables = [e * size for size in (vocabulary.src_size, vocabulary.tgt_size)]
+    if values < max(*tables, *config.encoder.matrices(e, h), *config.decoder.matrices(e, h)):
         raise UserError("the weights do not fit the configured model, which is larger")
 
 

@@ -50,6 +50,9 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def __repr__(self) -> str:
+        return f"RunDirectory({str(self.path)!r})"
+
     @classmethod
     def open(cls, path: str) -> "RunDirectory":
         """Open an existing run after verifying its record and the checksums of its files.

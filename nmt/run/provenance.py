@@ -30,15 +30,16 @@ LIBRARIES = (
 )
 
 
-def provenance(overrides: list[str]) -> dict[str, Any]:
+def provenance(overrides: list[str], command: list[str] | None = None) -> dict[str, Any]:
     """Return what is needed to repeat a start of a run.
 
     Args:
-        overrides: overrides on the command line.
+        overrides: overrides of the configuration.
+        command: words of the command; None: those of the command line.
     """
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]] if command is None else command,
         "overrides": overrides,
         "nmt": nmt.__version__,
         "commit": commit(),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from nmt.config import Config, ObjectiveKind, OptimConfig, TrainConfig
+from nmt.config import OBJECTIVES, Config, ObjectiveKind, OptimConfig, TrainConfig
 from nmt.data import (
     BOS_ID,
     PAD_ID,
@@ -210,6 +210,8 @@ def build_objective(
             objective = risk(
                 sentence_losses, train.risk_samples, train.risk_alpha, train.risk_temperature, train.risk_reference
             )
+        case name:
+            objective = OBJECTIVES.find(name)(train)
     if train.scheduled_sampling is not None:
         objective = scheduled_sampling(objective, lambda: teacher_forcing_probability(train, step()))
     if optim.l1 or optim.l2:

@@ -15,14 +15,16 @@ class StopSignals:
     After the first one, SIGINT and SIGTERM act as usual. SIGUSR2 never does: queues send it along with SIGTERM.
 
     Args:
+        enabled: False installs no handlers, so that `received` stays 0; signals act as usual, and any thread can enter.
         hangup: also defer SIGHUP, unless nohup has set it to be ignored. A closed terminal sends it more than once, and
             often SIGTERM after it, so that it leaves the handlers of the others in place.
     """
 
-    def __init__(self, *, hangup: bool = False) -> None:
+    def __init__(self, *, enabled: bool = True, hangup: bool = False) -> None:
         self.received = 0
         hangup = hangup and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
-        self.deferred = (*TERMINATING, NOTICE, signal.SIGHUP) if hangup else (*TERMINATING, NOTICE)
+        deferred = (*TERMINATING, NOTICE, signal.SIGHUP) if hangup else (*TERMINATING, NOTICE)
+        self.deferred = deferred if enabled else ()
 
     def __enter__(self) -> Self:
         self.before = {number: signal.signal(number, self.receive) for number in self.deferred}

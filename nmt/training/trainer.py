@@ -122,8 +122,12 @@ class Trainer:
         epochs = self.config.interval_unit == IntervalUnit.epochs
         return self.batches.finished_epochs if epochs else self.progress.step
 
-    def train(self) -> None:
+    def train(self, defer_signals: bool = True) -> None:
         """Train to the end.
+
+        Args:
+            defer_signals: stop after the current step on SIGINT and SIGTERM. Only the main thread can install the
+                handlers for that; False leaves signals alone.
 
         Raises:
             Interrupted: a signal stopped the training; a checkpoint was written.
@@ -132,7 +136,7 @@ class Trainer:
         progress, config = self.progress, self.config
         self.model.train()
         bar = TrainingProgress(progress.step, config.max_steps, shown=self.distributed.is_main)
-        with StopSignals() as signals, bar:
+        with StopSignals(enabled=defer_signals) as signals, bar:
             while not self.finished:
                 started, started_cpu, before = time.perf_counter(), time.process_time(), self.elapsed
                 set_learning_rate(self.optimizer, self.schedule.learning_rate(progress.step + 1))

@@ -24,7 +24,7 @@ from nmt.run import RunDirectory, provenance
 CORPUS = ["data.phrasebook.train=150", "data.phrasebook.valid=4", "data.tokenizer.vocab_size=150"]
 BASE = [*CORPUS, f"data.phrasebook.test={SENTENCES}"]
 GOOD = {"label": "LSTM"}
-BAD = {"label": "GRU", "overrides": ["model.cell=gru"]}
+BAD = {"label": "GRU", "overrides": ["model/encoder=gru", "model.decoder.cell=gru"]}
 GREEDY = {"label": "greedy", "search": ["search=greedy"]}
 BY_BOTH = {"says": "A paper found the first better", "better": "LSTM", "worse": "GRU"}
 BY_OTHER = {"says": "Another found the second better", "better": "GRU", "worse": "LSTM"}
@@ -64,7 +64,9 @@ def first_word_last(line: str) -> str:
 
 def translations(run: RunDirectory, config: Config, split: str = "test") -> list[str]:
     """Return the references with errors: in two of three sentences for a GRU, in one of nine otherwise."""
-    wrong: Callable[[int], bool] = (lambda at: at % 3 > 0) if config.model.cell == "gru" else (lambda at: at % 9 == 0)
+    wrong: Callable[[int], bool] = (
+        (lambda at: at % 3 > 0) if config.model.decoder.cell == "gru" else (lambda at: at % 9 == 0)
+    )
     return [first_word_last(line) if wrong(at + config.seed) else line for at, line in enumerate(run.text(split)[1])]
 
 

@@ -3,49 +3,63 @@
 A new cell, attention or decoder is included through its enum.
 """
 
+import itertools
 from typing import Any
 
 import pytest
 import torch
+from shapes import RECURRENT_DECODERS
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nmt.config import AttentionKind, BridgeKind, CellKind, DecoderKind
-from nmt.config.model import ELEMENTWISE_CELLS
+from nmt.config import AttentionKind, BridgeKind, CellKind
+from nmt.config.side import ELEMENTWISE_CELLS
 from nmt.data import Batch
 from nmt.models import Seq2Seq
 
+PARALLEL = ("transformer", "convolutional")
+"""Kinds without recurrence."""
+DIFFERENT_STATES = (CellKind.lstm, CellKind.gru, CellKind.ssru)
+"""Cells with h and c, with h alone, and with an h that no step reads."""
 GNMT = {"encoder_layers": 3, "bidirectional_layers": 1, "residual_from": 3, "decoder_layers": 3}
 MEMBERS: list[dict[str, Any]] = [
     *({"attention": attention} for attention in (None, *AttentionKind)),
     *({"cell": cell} for cell in CellKind),
-    *({"decoder": decoder} for decoder in DecoderKind),
-    *({"decoder": decoder, "cell": CellKind.gru} for decoder in DecoderKind),
+    *({"decoder": decoder} for decoder in RECURRENT_DECODERS),
+    *({"decoder": decoder, "cell": CellKind.gru} for decoder in RECURRENT_DECODERS),
     {"input_feeding": True},
-    {"input_feeding": True, "decoder": DecoderKind.luong, "fixed_masks": False},
+    {"input_feeding": True, "decoder": "luong", "fixed_masks": False},
     {"attention": None, "cell": CellKind.gru, "reverse_source": True, "bidirectional": False},
     {"reverse_source": True},
     GNMT,
     GNMT | {"direction_size": 8, "cell": CellKind.layer_norm_lstm},
     {"residual_from": None, "encoder_layers": 2, "direction_size": 8},
-    {"encoder_transitions": 2, "cell": CellKind.gru, "decoder": DecoderKind.conditional},
+    {"encoder_transitions": 2, "cell": CellKind.gru, "decoder": "conditional"},
     {"encoder_feed_forward": 8},
-    *({"lexicon": True, "decoder": decoder} for decoder in DecoderKind),
+    *({"lexicon": True, "decoder": decoder} for decoder in RECURRENT_DECODERS),
     {"lexicon": True, "input_feeding": True, "reverse_source": True, "attention": AttentionKind.multi_head_additive},
     {"lexicon": True, "attention": AttentionKind.local_p, "encoder_feed_forward": 8},
     {"zoneout_h": 0.1, "zoneout_c": 0.2},
-    {"zoneout_h": 0.1, "cell": CellKind.gru, "decoder": DecoderKind.bahdanau},
+    {"zoneout_h": 0.1, "cell": CellKind.gru, "decoder": "bahdanau"},
     {"weight_drop": 0.3},
-    {"weight_drop": 0.3, "cell": CellKind.layer_norm_lstm, "decoder": DecoderKind.luong, "input_feeding": True},
-    {"weight_drop": 0.3, "zoneout_h": 0.1, "cell": CellKind.reference_lstm, "decoder": DecoderKind.conditional},
-    *({"bridge": BridgeKind.zero, "decoder": decoder} for decoder in DecoderKind),
-    *({"recurrent_dropout": 0.3, "decoder": decoder} for decoder in DecoderKind),
+    {"weight_drop": 0.3, "cell": CellKind.layer_norm_lstm, "decoder": "luong", "input_feeding": True},
+    {"weight_drop": 0.3, "zoneout_h": 0.1, "cell": CellKind.reference_lstm, "decoder": "conditional"},
+    *({"bridge": BridgeKind.zero, "decoder": decoder} for decoder in RECURRENT_DECODERS),
+    *({"recurrent_dropout": 0.3, "decoder": decoder} for decoder in RECURRENT_DECODERS),
     *(
-        {"recurrent_dropout": 0.3, "cell": cell, "decoder": DecoderKind.luong, "input_feeding": True}
+        {"recurrent_dropout": 0.3, "cell": cell, "decoder": "luong", "input_feeding": True}
         for cell in CellKind
         if cell not in ELEMENTWISE_CELLS
     ),
     {"recurrent_dropout": 0.3, "weight_drop": 0.3, "zoneout_h": 0.1, "encoder_transitions": 2},
+    *({"encoder_cell": below, "decoder_cell": above} for below, above in itertools.permutations(DIFFERENT_STATES, 2)),
+    *({"encoder": encoder, "decoder": decoder} for encoder in PARALLEL for decoder in RECURRENT_DECODERS),
+    *({"decoder": decoder} for decoder in PARALLEL),
+    *({"encoder": encoder, "cell": cell} for encoder, cell in itertools.product(PARALLEL, DIFFERENT_STATES)),
+    *({"encoder": encoder, "bridge": BridgeKind.zero} for encoder in PARALLEL),
+    *({"encoder": encoder, "lexicon": True, "input_feeding": True} for encoder in PARALLEL),
+    {"encoder": "transformer", "decoder": "convolutional"},
+    {"encoder": "convolutional", "decoder": "transformer"},
 ]
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from shapes import model_config
 
-from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, SearchConfig, SearchKind, TokenizerConfig
+from nmt.config import Config, DataConfig, PhrasebookConfig, SearchConfig, SearchKind, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare, sha256_of
 from nmt.decoding import Translator, load_translator
 from nmt.models import Vocabulary, build_model
@@ -38,7 +39,7 @@ def payload(folder: Path) -> bytes:
 def settings(cache: Path) -> Config:
     corpus = PhrasebookConfig(train=150, valid=4, test=4)
     data = DataConfig(phrasebook=corpus, cache=str(cache), tokenizer=TokenizerConfig(vocab_size=150))
-    return Config(data=data, model=ModelConfig(embed_size=4, hidden_size=4))
+    return Config(data=data, model=model_config(embed_size=4, hidden_size=4))
 
 
 def make(folder: Path) -> Path:

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from shapes import model_config
 from torch import Tensor
 
 from nmt.config import (
     BatchUnit,
     Metric,
-    ModelConfig,
     ObjectiveKind,
     OptimConfig,
     OptimizerKind,
@@ -111,7 +111,7 @@ def build(
 ) -> Trainer:
     folder.mkdir(exist_ok=True)
     torch.manual_seed(seed)
-    usual = ModelConfig(embed_size=8, hidden_size=8, decoder_layers=2, dropout=dropout, word_dropout=dropout / 3)
+    usual = model_config(embed_size=8, hidden_size=8, decoder_layers=2, dropout=dropout, word_dropout=dropout / 3)
     model = build_model(replace(usual, **(shape or {})), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
     progress = Progress()
     return Trainer(

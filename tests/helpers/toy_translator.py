@@ -4,8 +4,9 @@ from functools import partial
 
 import pytest
 import torch
+from shapes import model_config
 
-from nmt.config import Architecture, AttentionKind, DecoderKind, ModelConfig, SearchConfig, SearchKind
+from nmt.config import AttentionKind, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer
 from nmt.decoding import Translator
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -47,7 +48,7 @@ def build(
 ) -> Translator:
     """Build a translator with random weights, large enough for its output to depend on the input."""
     torch.manual_seed(0)
-    config = ModelConfig(embed_size=12, hidden_size=16, attention=attention)
+    config = model_config(embed_size=12, hidden_size=16, attention=attention)
     model = build_model(config, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID))
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
@@ -61,7 +62,7 @@ build_long = partial(build, beam_size=4, max_length_offset=16)
 
 def member(seed: int, words: int = WORDS, **shape: object) -> Seq2Seq:
     torch.manual_seed(seed)
-    config = ModelConfig(**{"embed_size": 8, "hidden_size": 12, **shape})
+    config = model_config(**{"embed_size": 8, "hidden_size": 12, **shape})
     model = build_model(config, Vocabulary(words, words, PAD_ID, BOS_ID)).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.6)
@@ -73,7 +74,7 @@ def members(words: int = WORDS) -> list[Seq2Seq]:
         member(1, words),
         member(2, words, hidden_size=6, decoder_layers=2, attention=AttentionKind.dot, input_feeding=True),
         member(3, words, encoder_layers=2, attention=None, bidirectional=False),
-        member(4, words, architecture=Architecture.transformer),
-        member(5, words, architecture=Architecture.convolutional),
-        member(6, words, decoder=DecoderKind.bahdanau, attention=AttentionKind.coverage),
+        member(4, words, kind="transformer"),
+        member(5, words, kind="convolutional"),
+        member(6, words, decoder="bahdanau", attention=AttentionKind.coverage),
     ]

@@ -89,7 +89,7 @@ def test_memory_trains_once_and_then_compares(tmp_path: Path) -> None:
         (("colours",), "configuration key task: "),
         (("gradients", "scales=[0]"), "scales is [0.0]; allowed: numbers above 0, up to 100"),
         (("gradients", "optim.clip_norm=0"), "optim.clip_norm is 0, which disables clipping"),
-        (("memory", "model.attention=null"), "model.attention is null, but memory compares models"),
+        (("memory", "model.decoder.attention=null"), "model.decoder.attention is null, but memory compares models"),
         (("memory", "data.phrasebook.depth=0"), "data.phrasebook.depth is 0, which gives no nested"),
         (("memory", "data.src_lang=de", "data.tgt_lang=en"), "data is not the phrasebook with German as target"),
         (("memory", "run=nowhere"), "run=nowhere does not exist"),

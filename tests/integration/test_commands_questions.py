@@ -14,7 +14,7 @@ def test_two_trainings_become_a_page(tmp_path: Path) -> None:
     rows = [
         {"label": "LSTM"},
         {"label": "greedy", "search": ["search=greedy"]},
-        {"label": "GRU", "overrides": ["model.cell=gru"]},
+        {"label": "GRU", "overrides": ["model/encoder=gru", "model.decoder.cell=gru"]},
         {"label": "too many pieces", "overrides": ["data.tokenizer.vocab_size=90000"]},
     ]
     part = {"name": "Words", "overrides": [*given, "train.max_steps=20"], "minutes": 0.1, "rows": rows}

@@ -27,7 +27,7 @@ SHORT = ("search=greedy", "search.max_length_ratio=0", "search.max_length_offset
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Train two runs with different seeds and attention, with averaged weights."""
     folder = tmp_path_factory.mktemp("recipes")
-    for seed, more in ((1, "train.ema_decay=0.9"), (2, "model.attention=dot")):
+    for seed, more in ((1, "train.ema_decay=0.9"), (2, "model.decoder.attention=dot")):
         run = f"hydra.run.dir={folder / str(seed)}"
         call("train", *SMALL, "train.max_steps=10", f"seed={seed}", more, "train.keep_checkpoints=2", run, cwd=folder)
     return [folder / "1", folder / "2"]

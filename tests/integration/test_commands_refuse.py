@@ -80,7 +80,7 @@ def test_corpus_smaller_than_its_vocabulary(corpus: Path) -> None:
     ("given", "words"),
     [
         ("train.max_step=3", ["train.max_step", "train.max_steps"]),
-        ("model.attention=additiv", ["model.attention", "additive, dot, scaled_dot, general"]),
+        ("model.decoder.attention=additiv", ["model.decoder.attention", "additive, dot, scaled_dot, general"]),
         ("model.dropout=2", ["model.dropout", "0 to 0.95"]),
         ("train.max_steps=many", ["train.max_steps"]),
         ("model=lstn", ["lstn", "lstm"]),
@@ -127,7 +127,12 @@ def test_no_run_is_overwritten(run: Path, tmp_path: Path) -> None:
 
 def test_alignments_of_a_model_without_attention(tmp_path: Path) -> None:
     call(
-        "train", *SMALL, "train.max_steps=2", "model.attention=null", f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path
+        "train",
+        *SMALL,
+        "train.max_steps=2",
+        "model.decoder.attention=null",
+        f"hydra.run.dir={tmp_path / 'run'}",
+        cwd=tmp_path,
     )
     line = refused("translate", f"run={tmp_path / 'run'}", "alignments=links", cwd=tmp_path)
     assert "alignments=links" in line

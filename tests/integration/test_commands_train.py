@@ -57,7 +57,7 @@ def test_a_sweep_is_a_run_for_each_job(tmp_path: Path) -> None:
         "-m",
         *SMALL,
         "train.max_steps=4",
-        "model.attention=additive,null",
+        "model.decoder.attention=additive,null",
         "seed=1,2",
         f"hydra.sweep.dir={sweep}",
         cwd=tmp_path,

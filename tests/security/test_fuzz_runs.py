@@ -116,7 +116,9 @@ def test_damaged_scores_are_refused_or_read(scored: RunDirectory, data: st.DataO
 @fuzzed
 @given(st.data())
 def test_a_damaged_trial_is_refused_or_read(folder: Path, data: st.DataObject) -> None:
-    trial = Trial(7, {"optim.learning_rate": 0.1, "model.cell": "gru"}, TrialState.complete, [(5, 1.5)], 1.5, 2.0)
+    trial = Trial(
+        7, {"optim.learning_rate": 0.1, "model.encoder.cell": "gru"}, TrialState.complete, [(5, 1.5)], 1.5, 2.0
+    )
     path = folder / "007" / "trial.json"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(damaged(data, json.dumps(asdict(trial)).encode()))

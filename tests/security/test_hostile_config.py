@@ -82,7 +82,7 @@ def saved(folder: Path, before: str, after: str) -> Path:
         ("seed: 1", "seed: .nan"),
         ("seed: 1", '"a\\nb": 1'),
         ("seed: 1", "seed: 1 #" + "x" * (1 << 20)),
-        ("encoder_layers: 1", "encoder_layers: 1000000000"),
+        ("layers: 1", "layers: 1000000000"),
         ("hidden_size: 512", "hidden_size: 1000000000"),
         ("threads: null", "threads: 1000000"),
         ("name: corpus", 'name: "\\e]0;title\\a"'),

@@ -23,6 +23,7 @@ from nmt.cli.app.hydra_errors import explain
 from nmt.cli.app.hydra_guard import install, options_first, refuse_pickles
 from nmt.cli.app.streams import OUTPUT, drop_output, flush_output, prepare_streams
 from nmt.config import (
+    CELLS,
     BenchmarkConfig,
     CompareConfig,
     Config,
@@ -32,11 +33,13 @@ from nmt.config import (
     EvaluateConfig,
     PrepareConfig,
     QuestionsConfig,
+    RecurrentEncoderConfig,
     ReportConfig,
     ScoreConfig,
     SweepCommandConfig,
     TranslateConfig,
     conf_dir,
+    side_paths,
     user_path,
 )
 from nmt.console import escape_control_characters
@@ -72,8 +75,7 @@ def run(name: str, command: Callable[[DictConfig], None], alone: bool = True) ->
     prepare_streams()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints its errors on several lines and exits with 1
     os.environ.setdefault("MKL_DYNAMIC", "FALSE")  # bitwise reproducibility needs a fixed number of threads
-    for schema, node in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{schema}_schema", node=node)
+    register_schemas()
     log_to_stderr()
     logging.raiseExceptions = False  # a log that cannot be written, as on a full disk, must not end the command
     jobs = MultirunJobs(SCHEMAS[name])
@@ -93,6 +95,21 @@ def run(name: str, command: Callable[[DictConfig], None], alone: bool = True) ->
         if jobs.failures:
             fail(jobs.summary(), jobs.exit_code)
         sys.stdout.flush()
+
+
+def register_schemas() -> None:
+    """Put the schema of each command, and each encoder and decoder as a file of its group, into Hydra's store."""
+    store = ConfigStore.instance()
+    for name, schema in SCHEMAS.items():
+        node = OmegaConf.structured(schema)
+        for path in side_paths(schema):
+            OmegaConf.update(node, path, "???")  # the group decides the type
+        store.store(name=f"{name}_schema", node=node)
+    for path, kinds in side_paths(Config).items():
+        for kind, side in kinds.items():
+            store.store(group=path.replace(".", "/"), name=kind, node=side)
+    for cell in CELLS.names:
+        store.store(group="model/encoder", name=cell, node=RecurrentEncoderConfig(cell=cell))
 
 
 class MultirunJobs:

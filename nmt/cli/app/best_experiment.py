@@ -5,11 +5,11 @@ from typing import Any
 from hydra import compose
 from omegaconf import OmegaConf
 
-from nmt.config import Config, with_values
+from nmt.config import Config, with_kinds, with_values
 from nmt.lab.sweep import SweepDirectory, best_trial
 
-GROUPS = ("data", "model", "optim", "search")
-PARTS = (*GROUPS, "train", "seed")
+GROUPS = ("data", "model", "model/encoder", "model/decoder", "optim", "search")
+PARTS = ("data", "model", "optim", "search", "train", "seed")
 """Keys that define a training. Those of the machine and of tracking are left to the user of the file."""
 
 
@@ -22,7 +22,7 @@ def write_experiment(sweep: SweepDirectory) -> None:
     best = best_trial(sweep.trials(), config.train.metric)
     if best is None:
         return
-    files = {group: sweep.groups()[group] for group in GROUPS}
+    files = {group: sweep.groups()[group] for group in GROUPS if group in sweep.groups()}
     base = as_tree(compose("train", overrides=[f"{group}={name}" for group, name in files.items()]))
     target = as_tree(with_values(config.base(), best.parameters))
     values = {part: difference(target[part], base[part]) for part in PARTS if target[part] != base[part]}
@@ -36,7 +36,8 @@ def write_experiment(sweep: SweepDirectory) -> None:
 
 def as_tree(config: Any) -> dict[str, Any]:
     """Return all values of a configuration without its checks: a corpus of the user's own has no folder yet."""
-    tree = OmegaConf.merge(OmegaConf.structured(Config), config)
+    plain = OmegaConf.to_container(OmegaConf.structured(config))
+    tree = OmegaConf.merge(with_kinds(Config, [plain]), plain)
     container = OmegaConf.to_container(tree, resolve=True, enum_to_str=True)
     assert isinstance(container, dict)
     return {str(key): value for key, value in container.items()}

@@ -9,6 +9,8 @@ from typing import Any, get_args, get_type_hints
 from hydra.errors import OverrideParseException
 
 from nmt.config import SearchConfig
+from nmt.config.flat_model import MOVED
+from nmt.config.model import KINDS, side_paths
 
 
 def explain(error: Exception, schema: type) -> str:
@@ -39,16 +41,28 @@ def explain_key(name: str, text: str, lines: list[str], schema: type) -> str:
         lines: the lines of the error message.
         schema: schema of the command.
     """
+    place = file_note(text)
+    if name == "model.architecture":
+        return f"configuration key {name}{place} does not exist any more; give model/encoder=NAME model/decoder=NAME"
+    if name in ("model.encoder", "model.decoder"):
+        return f"configuration key {name}{place} has keys of its own; choose its kind as {name.replace('.', '/')}=NAME"
+    if moved := MOVED.get(name.removeprefix("model.")):
+        now = " and ".join(f"model.{key}" for key in moved)
+        return f"configuration key {name}{place} does not exist any more; give {now}"
     if re.search(r"not in|Key '", text) and name not in (known := dotted_keys(schema)):
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else "; see --help"
         return f"unknown configuration key {name}{hint}"
-    place = file_note(text)
     if "is not a ListConfig" in text:
         return (
             f"configuration key {name} takes a list{place}; write [VALUE], also for one value: {name}=[VALUE], or "
             f"{name.rpartition('.')[2]}: [VALUE] in a file"
         )
+    side, _, key = name.rpartition(".")
+    having = [kind for kind, config in side_paths(schema).get(side, {}).items() if key in config.__dataclass_fields__]
+    if having and "Key '" in text:
+        option = side.replace(".", "/")
+        return f"configuration key {name}{place} is a key of {option}={'|'.join(having)} only; leave it out"
     return f"configuration key {name}{place}: {first_detail(lines)}"
 
 
@@ -94,6 +108,7 @@ def dotted_keys(schema: type, prefix: str = "") -> list[str]:
         kinds: list[Any] = [kind for kind in (hint, *get_args(hint)) if dataclasses.is_dataclass(kind)]
         if name == "search" and hint == dict[str, Any]:  # overrides of the run's search, without a schema of their own
             kinds = [SearchConfig]
+        kinds = [*KINDS.get(hint, {}).values()] or kinds
         for kind in kinds:
-            keys.extend(dotted_keys(kind, f"{prefix}{name}."))
+            keys.extend(key for key in dotted_keys(kind, f"{prefix}{name}.") if key not in keys)
     return keys

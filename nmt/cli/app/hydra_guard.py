@@ -25,8 +25,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from nmt.cli.app.typed_text import TextVisitor, root_of
-from nmt.config import restore_text
-from nmt.config.checks import texts_in
+from nmt.config import RecurrentEncoderConfig, restore_text, side_paths
+from nmt.config.checks import texts_in, value_at
 from nmt.errors import UserError, first_line
 
 CORE = "hydra._internal.core_plugins"
@@ -83,7 +83,28 @@ class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not re
             written = file.read_text(encoding="utf-8") if file.is_file() else ""
             package = loaded.header["package"] if default.package is None else default.package
             restore_text(root_of(TextVisitor.schema), loaded.config, written, package or "")
+            self.drop_keys_of_other_kinds(loaded.config)
         return loaded
+
+    def _compose_config_from_defaults_list(self, defaults: list[ResultDefault], repo: Any) -> DictConfig:
+        """Remember the chosen encoder and decoder while the files are loaded."""
+        self.chosen: dict[str, Any] = {}
+        for path, kinds in side_paths(root_of(TextVisitor.schema)).items():
+            for default in defaults:
+                group, _, name = str(default.config_path).rpartition("/")
+                if group == path.replace(".", "/"):  # a name that is no kind is that of a cell
+                    self.chosen[path] = kinds.get(name, RecurrentEncoderConfig), kinds
+        composed: DictConfig = super()._compose_config_from_defaults_list(defaults, repo)
+        return composed
+
+    def drop_keys_of_other_kinds(self, loaded: DictConfig) -> None:
+        """Drop a file's keys that the chosen encoder or decoder lacks and another kind has, so that presets combine."""
+        for path, (side, kinds) in self.chosen.items():
+            known = {key for kind in kinds.values() for key in kind.__dataclass_fields__}
+            node = OmegaConf.select(loaded, path)
+            for key in list(node) if isinstance(node, DictConfig) else []:
+                if key in known and key not in side.__dataclass_fields__:
+                    del node[key]
 
     def _load_configuration_impl(self, *args: Any, **kwargs: Any) -> DictConfig:
         """Compose a configuration. All public and private methods of Hydra 1.3 and 1.4 that compose end here.
@@ -230,15 +251,6 @@ def refuse_outside_path(label: str, path: str) -> None:
     """
     if ".." in path.split("/") or path.startswith("/"):
         raise UserError(f"{label} leads out of its folder; give the name of a file, and --config-dir")
-
-
-def value_at(tree: Any, key: str) -> Any:
-    """Return the value at a dotted key, or the value that replaces a mapping above it; None if there is none."""
-    for name in key.split("."):
-        if not isinstance(tree, dict):
-            return tree
-        tree = tree.get(name)
-    return tree
 
 
 def nested_keys(tree: Any, prefix: str = "") -> Iterator[str]:

@@ -1,7 +1,7 @@
 """diagnose.py gradients: vanishing and exploding gradients, and the effect of clipping."""
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nmt.cli.diagnosis.output import save_numbers
-from nmt.config import BatchUnit, CellKind, DiagnoseConfig, OptimConfig, OptimizerKind, ScheduleKind
+from nmt.config import BatchUnit, CellKind, DiagnoseConfig, OptimConfig, OptimizerKind, RecurrentSide, ScheduleKind
 from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, Prepared, TrainingBatches, gather, normalise, prepare
 from nmt.decoding import load_model
 from nmt.errors import UserError
@@ -43,7 +43,9 @@ def gradients(config: DiagnoseConfig, run: RunDirectory | None, runtime: Runtime
             for cell in config.cells or CELLS
         }
     if run is not None:
-        panels[f"trained: {run.path.name}"] = {str(run.config().model.cell): decay_of_run(config, run, runtime)}
+        decoder = run.config().model.decoder
+        cell = str(decoder.cell if isinstance(decoder, RecurrentSide) else decoder.kind)
+        panels[f"trained: {run.path.name}"] = {cell: decay_of_run(config, run, runtime)}
     clipped, unclipped = (train_rnn(config, prepared, norm, runtime) for norm in (config.optim.clip_norm, 0.0))
     trained = f"rnn, matrix times {max(config.scales):g}"
     show_table(panels, config.distance)
@@ -78,7 +80,7 @@ def new_model(config: DiagnoseConfig, prepared: Prepared, cell: CellKind, scale:
     torch.manual_seed(config.seed)
     src, tgt = prepared.tokenizer("src"), prepared.tokenizer("tgt")
     vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes)
-    model = build_model(replace(config.model, cell=cell), vocabulary)
+    model = build_model(config.model.with_cell(cell), vocabulary)
     scale_recurrent(model, scale)
     return model.to(runtime.device)
 

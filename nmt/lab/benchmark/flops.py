@@ -2,7 +2,23 @@
 
 from dataclasses import dataclass
 
-from nmt.config import Architecture, AttentionKind, BridgeKind, DecoderKind, ModelConfig, encoder_widths
+from nmt.config import (
+    AttentionKind,
+    BahdanauDecoderConfig,
+    BridgeKind,
+    ConditionalDecoderConfig,
+    ConvolutionalDecoderConfig,
+    ConvolutionalEncoderConfig,
+    ConvolutionalSide,
+    GnmtDecoderConfig,
+    LuongDecoderConfig,
+    ModelConfig,
+    RecurrentDecoderConfig,
+    RecurrentEncoderConfig,
+    RecurrentSide,
+    TransformerDecoderConfig,
+    TransformerEncoderConfig,
+)
 from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models.layers.cells import cell_type
@@ -35,90 +51,123 @@ class Work:
         self.tgt_squared += int((tgt * tgt).sum())
 
 
-def forward_flops(config: ModelConfig, words: int, work: Work) -> int:
+def forward_flops(model: ModelConfig, words: int, work: Work) -> int:
     """Return the operations of the matrix products of one forward pass: two per weight and token.
 
+    Let E, H, V be the sizes of embedding, hidden state and target vocabulary. The output costs 2 E V per target token,
+    and a projection of the memory from width M to width W, where they differ, 2 M W per source token.
+
     Args:
-        config: configuration of the model.
+        model: configuration of the model.
         words: size of the target vocabulary.
         work: number of tokens.
+
+    Raises:
+        UserError: there is no formula for this encoder or decoder.
     """
-    match config.architecture:
-        case Architecture.recurrent:
-            return recurrent_flops(config, words, work)
-        case Architecture.transformer:
-            return transformer_flops(config, words, work)
-        case Architecture.convolutional:
-            return convolutional_flops(config, words, work)
+    e, h, encoder, decoder = model.embed_size, model.hidden_size, model.encoder, model.decoder
+    match encoder:
+        case RecurrentEncoderConfig():
+            flops = recurrent_encoder_flops(encoder, e, h, work)
+        case TransformerEncoderConfig():
+            flops = transformer_encoder_flops(encoder, e, work)
+        case ConvolutionalEncoderConfig():
+            flops = convolutional_flops(encoder, e, h, work.src_tokens)
+        case _:
+            raise UserError(
+                f"model.encoder.kind={encoder.kind} has no formula for its operations; add one to {__name__}"
+            )
+    memory, attended = (h if isinstance(side, RecurrentSide) else e for side in (encoder, decoder))
+    if memory != attended:
+        flops += (1 + isinstance(encoder, ConvolutionalEncoderConfig)) * 2 * memory * attended * work.src_tokens
+    match decoder:
+        case RecurrentDecoderConfig():
+            state = encoder.layer_widths(h)[1][-1] if isinstance(encoder, RecurrentEncoderConfig) else h
+            flops += recurrent_decoder_flops(decoder, e, h, state, work)
+        case TransformerDecoderConfig():
+            flops += transformer_decoder_flops(decoder, e, work)
+        case ConvolutionalDecoderConfig():  # each layer has a query, an output, scores and contexts as well
+            flops += convolutional_flops(decoder, e, h, work.tgt_tokens)
+            flops += decoder.layers * (2 * 2 * e * h * work.tgt_tokens + 4 * e * work.tokens_squared)
+        case _:
+            raise UserError(
+                f"model.decoder.kind={decoder.kind} has no formula for its operations; add one to {__name__}"
+            )
+    return flops + 2 * e * words * work.tgt_tokens
 
 
-def recurrent_flops(config: ModelConfig, words: int, work: Work) -> int:
-    """Return the operations of a recurrent model.
+def layer_flops(cell: str, reads: int, width: int) -> int:
+    """Return the operations per step of a layer of width W with G gates and inputs of size I: 2 G W (I + W)."""
+    kind = cell_type(cell)
+    if issubclass(kind, ElementwiseLayer):
+        return 2 * kind.products * width * reads
+    if not hasattr(kind, "gates"):  # a registered cell
+        raise UserError(f"the cell {cell} has no attribute `gates` to count its operations by; add it")
+    return 2 * kind.gates * width * (reads + width)
 
-    Let E, H, V be the sizes of embedding, hidden state and target vocabulary, and G the number of gates of a cell. A
-    layer of width W with inputs of size I costs 2 G W (I + W). The operations are, per
 
-        source token    encoder layers in each direction (a fused layer has one more input, a 1 that carries the mask
-                        as its bias); further transitions, whose input is a 1; feed-forward blocks; the projection to
-                        H; the keys and values of the attention
-        sentence        a learned bridge: 2 H times the encoder's width per tensor of each decoder layer's state
-        target token    decoder layers and readout (see `decoder_sizes`); output: 2 E V; the queries and outputs of
-                        the attention; the layers of a lexicon: 2 . 2 E E
-        pair of tokens  the score and context of the attention; the sum of a lexicon: 2 E
+def recurrent_encoder_flops(config: RecurrentEncoderConfig, e: int, h: int, work: Work) -> int:
+    """Return the operations of a recurrent encoder, all per source token.
+
+    Layers in each direction (a fused layer has one more input, a 1 that carries the mask as its bias); further
+    transitions, whose input is a 1; feed-forward blocks; the projection to H.
     """
-    h, cell = config.hidden_size, cell_type(config.cell)
-    both, widths = encoder_widths(config)
-    more, block = config.encoder_transitions - 1, config.encoder_feed_forward or 0
-
-    def layer(reads: int, width: int) -> int:
-        if issubclass(cell, ElementwiseLayer):
-            return 2 * cell.products * width * reads
-        return 2 * cell.gates * width * (reads + width)
-
-    key, query, pair = attention_flops(config)
-    masked = 1 if issubclass(cell, FusedLayer) and not more else 0
-    source = key + (2 * widths[-1] * h if widths[-1] != h else 0)
-    for two, width, reads in zip(both, widths, [config.embed_size, *widths[:-1]], strict=True):
+    both, widths = config.layer_widths(h)
+    more, block = config.transitions - 1, config.feed_forward or 0
+    masked = 1 if issubclass(cell_type(config.cell), FusedLayer) and not more else 0
+    source = 2 * widths[-1] * h if widths[-1] != h else 0
+    for two, width, reads in zip(both, widths, [e, *widths[:-1]], strict=True):
         direction = width // 2 if two else width
-        source += (1 + two) * (layer(reads + masked, direction) + more * layer(1, direction))
-        source += 2 * 2 * width * block
-    learned = config.bridge == BridgeKind.learned
-    bridged = cell.states if cell.reads_output else cell.states - 1
-    sentence = 2 * bridged * widths[-1] * h * config.decoder_layers * learned
-    inputs, readout = decoder_sizes(config)
-    target = sum(layer(reads, h) for reads in inputs) + 2 * readout + 2 * config.embed_size * words + query
+        step = layer_flops(config.cell, reads + masked, direction) + more * layer_flops(config.cell, 1, direction)
+        source += (1 + two) * step + 2 * 2 * width * block
+    return source * work.src_tokens
+
+
+def recurrent_decoder_flops(config: RecurrentDecoderConfig, e: int, h: int, state: int, work: Work) -> int:
+    """Return the operations of a recurrent decoder that starts from an encoder state of width `state`. They are, per
+
+    source token    the keys and values of the attention
+    sentence        a learned bridge: 2 H times the width of the encoder's state per tensor of each layer's state
+    target token    layers and readout (see `decoder_sizes`); the queries and outputs of the attention; the layers
+                    of a lexicon: 2 . 2 E E
+    pair of tokens  the score and context of the attention; the sum of a lexicon: 2 E
+    """
+    kind, (key, query, pair) = cell_type(config.cell), attention_flops(config, h)
+    bridged = kind.states if kind.reads_output else kind.states - 1
+    sentence = 2 * bridged * state * h * config.layers * (config.bridge == BridgeKind.learned)
+    inputs, readout = decoder_sizes(config, e, h)
+    target = sum(layer_flops(config.cell, reads, h) for reads in inputs) + 2 * readout + query
     if config.lexicon:
-        target += 2 * 2 * config.embed_size**2
-        pair += 2 * config.embed_size
-    return work.src_tokens * source + work.sentences * sentence + work.tgt_tokens * target + work.tokens_squared * pair
+        target += 2 * 2 * e**2
+        pair += 2 * e
+    return work.src_tokens * key + work.sentences * sentence + work.tgt_tokens * target + work.tokens_squared * pair
 
 
-def decoder_sizes(config: ModelConfig) -> tuple[list[int], int]:
+def decoder_sizes(config: RecurrentDecoderConfig, e: int, h: int) -> tuple[list[int], int]:
     """Return the input size of each cell of the decoder, and the number of weights of the readout."""
-    e, h = config.embed_size, config.hidden_size
-    context = h if config.attention else 0
-    bottom, upper = e + (e if config.input_feeding else 0), config.decoder_layers - 1
-    match config.decoder:
-        case DecoderKind.gnmt:
+    context = h if config.attends else 0
+    bottom, upper = e + (e if config.feeds else 0), config.layers - 1
+    match config:
+        case GnmtDecoderConfig():
             return [bottom] + [h + context] * upper, (h + context) * e
-        case DecoderKind.luong:
+        case LuongDecoderConfig():
             return [bottom] + [h] * upper, (h + context) * e
-        case DecoderKind.bahdanau:
+        case BahdanauDecoderConfig():
             return [e + h] + [h + h] * upper, (h + h + e) * 2 * e
-        case DecoderKind.conditional:
+        case ConditionalDecoderConfig():
             return [e, h] + [h + h] * upper, (h + h + e) * e
         case _:
             raise UserError(
-                f"model.decoder={config.decoder} has no formula for its operations; add one to {__name__}.decoder_sizes"
+                f"model.decoder.kind={config.kind} has no formula for its operations; add one to {__name__}"
             )
 
 
-def attention_flops(config: ModelConfig) -> tuple[int, int, int]:
+def attention_flops(config: RecurrentDecoderConfig, h: int) -> tuple[int, int, int]:
     """Return the operations per source token (key, value), per query (with output) and per pair (score, context).
 
-    The width of additive keys is A = H / 2.
+    The width of queries is H, that of additive keys A = H / 2.
     """
-    h, a = config.hidden_size, config.hidden_size // 2
+    a = h // 2
     match config.attention:
         case None:
             return 0, 0, 0
@@ -140,45 +189,38 @@ def attention_flops(config: ModelConfig) -> tuple[int, int, int]:
             return 2 * h * a + 2 * h * h, 2 * h * a + 2 * h * h, 2 * a * config.heads + 2 * h
         case _:
             raise UserError(
-                f"model.attention={config.attention} has no formula for its operations; "
+                f"model.decoder.attention={config.attention} has no formula for its operations; "
                 f"add one to {__name__}.attention_flops"
             )
 
 
-def transformer_flops(config: ModelConfig, words: int, work: Work) -> int:
-    """Return the operations of a Transformer.
+def transformer_encoder_flops(config: TransformerEncoderConfig, e: int, work: Work) -> int:
+    """Return the operations of a Transformer encoder with feed-forward layers of width F. They are, per layer and
 
-    Let E, F, V be the sizes of embedding, feed-forward layers and target vocabulary. The operations are, per layer and
-
-        source token    queries, keys, values, outputs: 4 . 2 E^2; feed-forward: 2 . 2 E F;
-                        keys and values for a decoder layer: 2 . 2 E^2
-        target token    the same, and queries and outputs for the source: 6 . 2 E^2 + 2 . 2 E F; output: 2 E V
-        pair of tokens  score and context: 2 E + 2 E, also for pairs of target tokens that the causal mask hides
+    source token   queries, keys, values, outputs: 4 . 2 E^2; feed-forward: 2 . 2 E F
+    pair of them   score and context: 2 E + 2 E
     """
-    e, f = config.embed_size, config.feed_forward_size
-    below, above = config.encoder_layers, config.decoder_layers
-    source = below * (4 * 2 * e * e + 2 * 2 * e * f) + above * 2 * 2 * e * e
-    target = above * (6 * 2 * e * e + 2 * 2 * e * f) + 2 * e * words
-    attended = below * work.src_squared + above * (work.tgt_squared + work.tokens_squared)
-    return work.src_tokens * source + work.tgt_tokens * target + attended * 4 * e
+    token = 4 * 2 * e * e + 2 * 2 * e * config.feed_forward_size
+    return config.layers * (token * work.src_tokens + 4 * e * work.src_squared)
 
 
-def convolutional_flops(config: ModelConfig, words: int, work: Work) -> int:
-    """Return the operations of a convolutional model.
+def transformer_decoder_flops(config: TransformerDecoderConfig, e: int, work: Work) -> int:
+    """Return the operations of a Transformer decoder with feed-forward layers of width F. They are, per layer and
 
-    Let E, H, V be the sizes of embedding, convolutions and target vocabulary, and k the kernel width. The operations
-    are, per
-
-        token           projections into the stack and out of it: 2 . 2 E H; each layer: 2 k H . 2 H
-        target token    each layer, query and output: 2 . 2 E H; output: 2 E V
-        pair of tokens  each decoder layer, score and context: 2 E + 2 E
+    source token    keys and values: 2 . 2 E^2
+    target token    as in the encoder, and queries and outputs for the source: 6 . 2 E^2 + 2 . 2 E F
+    pair of tokens  score and context: 2 E + 2 E, also for pairs of target tokens that the causal mask hides
     """
-    e, h = config.embed_size, config.hidden_size
-    convolution, ends = 2 * config.kernel_width * h * 2 * h, 2 * 2 * e * h
-    source = ends + config.encoder_layers * convolution
-    target = ends + config.decoder_layers * (convolution + 2 * 2 * e * h) + 2 * e * words
-    attended = config.decoder_layers * work.tokens_squared
-    return work.src_tokens * source + work.tgt_tokens * target + attended * 4 * e
+    token, pairs = 6 * 2 * e * e + 2 * 2 * e * config.feed_forward_size, work.tgt_squared + work.tokens_squared
+    return config.layers * (2 * 2 * e * e * work.src_tokens + token * work.tgt_tokens + 4 * e * pairs)
+
+
+def convolutional_flops(config: ConvolutionalSide, e: int, h: int, tokens: int) -> int:
+    """Return the operations of convolutions of kernel width k on one side, all per token.
+
+    Projections into the stack and out of it: 2 . 2 E H; each layer: 2 k H . 2 H.
+    """
+    return tokens * (2 * 2 * e * h + config.layers * 2 * config.kernel_width * h * 2 * h)
 
 
 def training_flops(config: ModelConfig, words: int, work: Work) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from nmt.config import user_path
+from nmt.config import flatten, user_path
 from nmt.data import read_all, read_json
 from nmt.errors import UserError
 from nmt.evaluation.sets import EvaluationSet, scores_name, sha256_of_lines
@@ -142,13 +142,6 @@ class System:
     @property
     def seeds(self) -> list[int]:
         return [run.seed for run in self.runs]
-
-
-def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested dictionaries as one dictionary with dotted keys."""
-    if not isinstance(tree, dict):
-        return {prefix[:-1]: tree}
-    return {key: value for name, child in tree.items() for key, value in flatten(child, f"{prefix}{name}.").items()}
 
 
 def iterate_runs(paths: Sequence[str]) -> Iterator[RunDirectory]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from nmt.config import CellKind, ModelConfig, ModelSide
+from nmt.config import CellKind, ModelConfig, ModelSide, RecurrentEncoderConfig, RecurrentSide
 from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, build_model
@@ -13,7 +13,7 @@ from nmt.models.encoders.recurrent import words_reversed
 from nmt.models.layers.cells import ReferenceGRU, ReferenceLSTM
 from nmt.models.layers.recurrent import reverse_within_length
 
-REFERENCES = {
+REFERENCES: dict[str, CellKind] = {
     CellKind.lstm: CellKind.reference_lstm,
     CellKind.reference_lstm: CellKind.reference_lstm,
     CellKind.gru: CellKind.reference_gru,
@@ -62,7 +62,7 @@ def record_gates(model: Seq2Seq, config: ModelConfig, side: ModelSide, layer: in
     Raises:
         UserError: the model does not have this layer, or its cells have no reference implementation.
     """
-    reference = build_model(replace(config, cell=REFERENCES[checked_cell(config, side, layer)]), model.vocabulary)
+    reference = build_model(with_reference(config, side, layer), model.vocabulary)
     reference.to(batch.src.device, next(model.parameters()).dtype)
     reference.load_weights({name: parameter.detach() for name, parameter in model.named_parameters()})
     inputs, outputs = (batch.src, batch.src_mask, batch.tgt_in), []
@@ -78,7 +78,7 @@ def record_gates(model: Seq2Seq, config: ModelConfig, side: ModelSide, layer: in
         return Recording(gates, batch.tgt_mask, difference)
     if side == ModelSide.encoder_backward:
         gates = {name: reordered(gate, reverse_within_length(batch.src_mask)) for name, gate in gates.items()}
-    if config.reverse_source:
+    if isinstance(config.encoder, RecurrentEncoderConfig) and config.encoder.reverse_source:
         gates = {name: reordered(gate, words_reversed(batch.src_mask)) for name, gate in gates.items()}
     return Recording(gates, batch.src_mask, difference)
 
@@ -92,34 +92,34 @@ def stack(model: Seq2Seq, side: ModelSide) -> nn.ModuleList:
     """Return the layers of one side of a model."""
     match side:
         case ModelSide.encoder:
-            layers = model.encoder.forwards
+            layers = model.encoder.forwards  # type: ignore[attr-defined]
         case ModelSide.encoder_backward:
-            layers = model.encoder.backwards
+            layers = model.encoder.backwards  # type: ignore[attr-defined]
         case ModelSide.decoder:
             layers = model.decoder.layers  # type: ignore[attr-defined]
     assert isinstance(layers, nn.ModuleList)
     return layers
 
 
-def checked_cell(config: ModelConfig, side: ModelSide, layer: int) -> CellKind:
-    """Return the cell of the model.
+def with_reference(model: ModelConfig, side: ModelSide, layer: int) -> ModelConfig:
+    """Return the configuration with reference cells on a side.
 
     Raises:
         UserError: the gates of this layer cannot be recorded.
     """
-    if config.architecture != "recurrent":
-        raise UserError(f"model.architecture={config.architecture} has no gates; choose a run with a recurrent model")
+    name = "decoder" if side == ModelSide.decoder else "encoder"
+    config = getattr(model, name)
+    if not isinstance(config, RecurrentSide):
+        raise UserError(f"model.{name}.kind={config.kind} has no gates; choose a run with a recurrent {name}")
     if config.cell not in REFERENCES:
-        raise UserError(f"gates of model.cell={config.cell} cannot be recorded; allowed: {', '.join(REFERENCES)}")
-    both = config.encoder_layers if config.bidirectional_layers is None else config.bidirectional_layers
-    backwards = both * config.bidirectional
-    count = {
-        ModelSide.encoder: config.encoder_layers,
-        ModelSide.encoder_backward: backwards,
-        ModelSide.decoder: config.decoder_layers,
-    }[side]
+        raise UserError(
+            f"gates of model.{name}.cell={config.cell} cannot be recorded; allowed: {', '.join(REFERENCES)}"
+        )
+    count = config.layers
+    if side == ModelSide.encoder_backward and isinstance(config, RecurrentEncoderConfig):
+        count = config.layer_widths(model.hidden_size)[0].count(True)
     if layer > count:
         raise UserError(
             f"side={side} layer={layer}: the model has {count} layer(s) on this side; give another side= or layer="
         )
-    return config.cell
+    return replace(model, **{name: replace(config, cell=REFERENCES[config.cell])})

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
-from nmt.config import CellKind, Config, ModelConfig
+from nmt.config import CellKind, Config, ModelConfig, RecurrentDecoderConfig
 from nmt.errors import UserError
 from nmt.phrasebook.verbs_last import VerbsLast, parts, verbs_last
 from nmt.run import identity
@@ -129,7 +129,10 @@ def contestants(base: Config, cells: Sequence[CellKind]) -> list[Contestant]:
     """Return one contestant per cell and attention, without attention first."""
 
     def model(cell: CellKind, attends: bool) -> ModelConfig:
-        return replace(base.model, cell=cell, attention=base.model.attention if attends else None)
+        decoder = base.model.decoder
+        if isinstance(decoder, RecurrentDecoderConfig) and not attends:
+            decoder = replace(decoder, attention=None)
+        return replace(base.model, decoder=decoder).with_cell(cell)
 
     return [
         Contestant(cell, attends, replace(base, model=model(cell, attends)))

@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config, corpus_description
+from nmt.config import Config, corpus_description, flatten
 from nmt.data import read_json
 from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
 from nmt.evaluation.table import title_of
 from nmt.lab.comparison.compare import Breakdown, Comparison
-from nmt.lab.comparison.systems import ScoredRun, System, flatten, format_setting, split_set, training_cost
+from nmt.lab.comparison.systems import ScoredRun, System, format_setting, split_set, training_cost
 from nmt.lab.report.recorded import NOT_RECORDED, EvaluationRecord, Fact
 from nmt.lab.report.sentences import (
     MistakeCount,

@@ -14,7 +14,7 @@ from nmt.errors import UserError
 
 Value = float | int | str | bool | None
 
-FIXED = ("machine.", "tracking.", "train.resume", "train.metric")
+FIXED = ("machine.", "tracking.", "train.resume", "train.metric", "model.encoder.kind", "model.decoder.kind")
 """Prefixes of keys that cannot be searched: all trials share their values, or they do not affect the score."""
 
 
@@ -124,17 +124,17 @@ def make_parameter(key: str, node: Mapping[str, Any], base: Config) -> Parameter
         UserError: the key does not exist or cannot be searched, or a value is not allowed.
     """
     where = f"sweep.parameters.{key}"
-    kinds = kinds_of_keys(Config)
-    if key not in kinds:
-        near = difflib.get_close_matches(key, kinds, n=1, cutoff=0.5)
+    kinds, parts = kinds_of_keys(base), key.split(",")
+    if wrong := [part for part in parts if part not in kinds]:
+        near = difflib.get_close_matches(wrong[0], kinds, n=1, cutoff=0.5)
         raise UserError(
             f"{where} is not a key of the training configuration" + (f"; did you mean {near[0]}?" if near else "")
         )
-    if key.startswith(FIXED):
+    if any(part.startswith(FIXED) for part in parts):
         raise UserError(f"{where} cannot be searched: all trials share its value; remove it")
     settings = from_hydra(ParameterConfig, dict(node), prefix=f"{where}.")
     if settings.choices is None:
-        parameter = make_range(key, kinds[key], settings)
+        parameter = make_range(key, kinds[parts[0]], settings)
     else:
         parameter = Parameter(key, choices=tuple(settings.choices))
     for value in parameter.samples():
@@ -162,12 +162,15 @@ def make_range(key: str, kind: type, settings: ParameterConfig) -> Parameter:
 
 
 def kinds_of_keys(schema: Any, prefix: str = "") -> dict[str, type]:
-    """Return the type of each dotted key of a tree of dataclasses, with None removed from optional types."""
+    """Return the type of each dotted key of a tree of dataclasses, with None removed from optional types.
+
+    An instance has the keys of its own encoder and decoder.
+    """
     kinds: dict[str, type] = {}
-    for name, hint in get_type_hints(schema).items():
+    for name, hint in get_type_hints(schema if isinstance(schema, type) else type(schema)).items():
         kind = next(arg for arg in get_args(hint) if arg is not NoneType) if NoneType in get_args(hint) else hint
         if dataclasses.is_dataclass(kind):
-            kinds |= kinds_of_keys(kind, f"{prefix}{name}.")
+            kinds |= kinds_of_keys(getattr(schema, name, None) or kind, f"{prefix}{name}.")
         else:
             kinds[f"{prefix}{name}"] = kind
     return kinds

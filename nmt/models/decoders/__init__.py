@@ -1,6 +1,7 @@
-"""Decoders. A new recurrent one is a subclass of `RecurrentDecoder`, a `DecoderKind` and a case of `build_decoder`."""
+"""Decoders. A new one is a class and a line of `DECODERS`; a recurrent one is a subclass of `RecurrentDecoder`."""
 
-from nmt.config import DecoderKind, ModelConfig
+from typing import Any
+
 from nmt.models.decoders.bahdanau import BahdanauDecoder
 from nmt.models.decoders.base import RecurrentDecoder
 from nmt.models.decoders.conditional import ConditionalDecoder
@@ -8,9 +9,9 @@ from nmt.models.decoders.convolutional import ConvolutionalDecoder
 from nmt.models.decoders.gnmt import GnmtDecoder
 from nmt.models.decoders.luong import LuongDecoder
 from nmt.models.decoders.transformer import TransformerDecoder
-from nmt.models.embedding import Embedding
 
 __all__ = [
+    "DECODERS",
     "BahdanauDecoder",
     "ConditionalDecoder",
     "ConvolutionalDecoder",
@@ -18,18 +19,15 @@ __all__ = [
     "LuongDecoder",
     "RecurrentDecoder",
     "TransformerDecoder",
-    "build_decoder",
 ]
 
-
-def build_decoder(config: ModelConfig, embedding: Embedding) -> RecurrentDecoder:
-    """Build the configured recurrent decoder."""
-    match config.decoder:
-        case DecoderKind.gnmt:
-            return GnmtDecoder(config, embedding)
-        case DecoderKind.luong:
-            return LuongDecoder(config, embedding)
-        case DecoderKind.bahdanau:
-            return BahdanauDecoder(config, embedding)
-        case DecoderKind.conditional:
-            return ConditionalDecoder(config, embedding)
+DECODERS: dict[str, Any] = {
+    "gnmt": GnmtDecoder,
+    "luong": LuongDecoder,
+    "bahdanau": BahdanauDecoder,
+    "conditional": ConditionalDecoder,
+    "transformer": TransformerDecoder,
+    "convolutional": ConvolutionalDecoder,
+}
+"""Class of each kind of decoder, an `AnyDecoder` built from its configuration, the model's, the embedding and the width
+of the encoder's final state."""

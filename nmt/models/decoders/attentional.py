@@ -7,7 +7,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
 from nmt.models.decoders.base import Decoded, DecoderState, DropoutMasks, RecurrentDecoder, drop, run_layer
 from nmt.models.layers.recurrent import LayerState
 
@@ -19,9 +18,8 @@ class AttentionalDecoder(RecurrentDecoder):
     before except through the layers, and a sequence is a few large calls.
     """
 
-    def build_readout(self, config: ModelConfig) -> nn.Linear:
-        context = config.hidden_size if config.attention else 0
-        return nn.Linear(config.hidden_size + context, config.embed_size)
+    def build_readout(self) -> nn.Linear:
+        return nn.Linear(self.hidden_size + self.context_size, self.embed_size)
 
     @abstractmethod
     def decode_from_bottom(self, output: Tensor, last: LayerState, state: DecoderState, masks: DropoutMasks) -> Decoded:

@@ -2,7 +2,6 @@
 
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
 from nmt.models.decoders.base import DecoderState, drop, mask_at_step
 from nmt.models.decoders.deep_output import DeepOutputDecoder, StepFunction
 from nmt.models.layers.recurrent import LayerState
@@ -14,13 +13,13 @@ class BahdanauDecoder(DeepOutputDecoder):
     Bahdanau et al. 2015, 3.1 and A.2.2. The readout is a maxout of s_t, c_t and E y_{t-1}, with s_t as in their eq. 4.
     """
 
-    vector_bound = float("inf")
+    readout_bound = float("inf")
 
-    def input_sizes(self, config: ModelConfig) -> list[int]:
-        return [config.embed_size + config.hidden_size, *super().input_sizes(config)[1:]]
+    def input_sizes(self, layers: int) -> list[int]:
+        return [self.embed_size + self.hidden_size, *super().input_sizes(layers)[1:]]
 
-    def build_readout(self, config: ModelConfig) -> nn.Linear:
-        return nn.Linear(2 * config.hidden_size + config.embed_size, 2 * config.embed_size)
+    def build_readout(self) -> nn.Linear:
+        return nn.Linear(2 * self.hidden_size + self.embed_size, 2 * self.embed_size)
 
     def make_step(self, x: Tensor, mask: Tensor | None) -> StepFunction:
         project = self.bottom.input_projection(x)

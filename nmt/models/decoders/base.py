@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config import ModelConfig, RecurrentDecoderConfig
 from nmt.models.attention import AttentionHistory, build_attention
-from nmt.models.decoders.bridge import build_bridge
+from nmt.models.bridge import build_bridge
 from nmt.models.embedding import Embedding
-from nmt.models.encoders.recurrent import Encoded
-from nmt.models.interface import DecoderOutput, fold_hypotheses, selected_sentences, unfold_hypotheses
+from nmt.models.interface import DecoderOutput, Encoded, fold_hypotheses, selected_sentences, unfold_hypotheses
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.fused import FusedLayer
 from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout
@@ -101,30 +100,49 @@ class RecurrentDecoder(nn.Module, ABC):
     A subclass defines the attention query and where the context vector is used: `decode`, and the sizes that follow.
     """
 
-    vector_bound = 1.0
-    """Upper bound on the absolute value of the readout's result."""
+    embedding_exponent = 0.25
+    readout_bound = 1.0
+    """Largest magnitude of the readout's result."""
 
-    def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
+    def __init__(
+        self, config: RecurrentDecoderConfig, model: ModelConfig, embedding: Embedding, state_size: int | None
+    ) -> None:
+        """Initialise the decoder.
+
+        Args:
+            config: configuration of the decoder.
+            model: configuration of the model.
+            embedding: target embedding.
+            state_size: width of the encoder's final state; None for an encoder without recurrence.
+        """
         super().__init__()
+        embed, hidden = model.embed_size, model.hidden_size
         self.embedding = embedding
-        self.input_feeding = config.input_feeding
-        self.residual_from = config.residual_from or config.decoder_layers + 1
-        self.attention = build_attention(config)
-        self.lexicon = Lexicon(config.embed_size) if config.lexicon else None
-        self.stepwise = config.input_feeding or (self.attention is not None and self.attention.stepwise)
-        self.bridge = build_bridge(config)
-        self.layers = nn.ModuleList(build_layer(config, size, config.hidden_size) for size in self.input_sizes(config))
-        self.hidden_size = config.hidden_size
-        self.readout = self.build_readout(config)
-        self.dropout = Dropout(config.dropout, config.fixed_masks)
-        self.word_dropout = WordDropout(config.word_dropout)
+        self.input_feeding = config.feeds
+        self.residual_from = config.residual_from or config.layers + 1
+        self.attention = build_attention(config, hidden)
+        self.lexicon = Lexicon(embed) if config.lexicon else None
+        self.stepwise = config.feeds or (self.attention is not None and self.attention.stepwise)
+        self.bridge = build_bridge(config, hidden, state_size or hidden)
+        self.embed_size, self.hidden_size, self.memory_size = embed, hidden, hidden
+        self.context_size = hidden if config.attends else 0
+        sizes = self.input_sizes(config.layers)
+        self.layers = nn.ModuleList(build_layer(config, size, hidden) for size in sizes)
+        self.readout = self.build_readout()
+        self.dropout = Dropout(model.dropout, model.fixed_masks)
+        self.word_dropout = WordDropout(model.word_dropout)
+
+    @property
+    def vector_bound(self) -> float:
+        """Largest magnitude of the vectors for the output projection."""
+        return self.readout_bound + Lexicon.bound * (self.lexicon is not None)
 
     @abstractmethod
-    def input_sizes(self, config: ModelConfig) -> list[int]:
+    def input_sizes(self, layers: int) -> list[int]:
         """Return the input width of each layer, bottom first."""
 
     @abstractmethod
-    def build_readout(self, config: ModelConfig) -> nn.Linear:
+    def build_readout(self) -> nn.Linear:
         """Build the projection before the output projection."""
 
     @abstractmethod
@@ -160,12 +178,13 @@ class RecurrentDecoder(nn.Module, ABC):
 
     def start(self, encoded: Encoded, mask: Tensor) -> DecoderState:
         """Return the state before the first target token; `mask` is the source mask, (S, B)."""
-        hidden = self.bridge(encoded.state)
-        feed = encoded.outputs.new_zeros(mask.size(1), self.embedding.embedding_dim)
+        hidden = self.bridge(encoded, mask)
+        feed = encoded.memory.new_zeros(mask.size(1), self.embedding.embedding_dim)
         if self.attention is None:
             return DecoderState(hidden, feed)
-        memory = encoded.outputs.transpose(0, 1).contiguous()  # (B, S, H)
-        keys, values = self.attention.project_keys(memory), self.attention.project_values(memory)
+        memory = encoded.memory.transpose(0, 1).contiguous()  # (B, S, H)
+        summed = memory if encoded.values is None else encoded.values.transpose(0, 1).contiguous()
+        keys, values = self.attention.project_keys(memory), self.attention.project_values(summed)
         coverage = memory.new_zeros(mask.t().shape) if self.attention.stepwise else None
         words = None if self.lexicon is None else encoded.words.transpose(0, 1).contiguous()
         return DecoderState(hidden, feed, keys, values, mask.t(), words, coverage)

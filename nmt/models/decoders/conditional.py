@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config import ModelConfig, RecurrentDecoderConfig
 from nmt.models.decoders.base import DecoderState, drop, mask_at_step
 from nmt.models.decoders.deep_output import DeepOutputDecoder, StepFunction
 from nmt.models.embedding import Embedding
@@ -17,12 +17,14 @@ class ConditionalDecoder(DeepOutputDecoder):
     The readout is tanh(W [s_t; c_t; E y_{t-1}]).
     """
 
-    def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
-        super().__init__(config, embedding)
-        self.second = build_layer(config, config.hidden_size, config.hidden_size)
+    def __init__(
+        self, config: RecurrentDecoderConfig, model: ModelConfig, embedding: Embedding, state_size: int | None
+    ) -> None:
+        super().__init__(config, model, embedding, state_size)
+        self.second = build_layer(config, self.hidden_size, self.hidden_size)
 
-    def build_readout(self, config: ModelConfig) -> nn.Linear:
-        return nn.Linear(2 * config.hidden_size + config.embed_size, config.embed_size)
+    def build_readout(self) -> nn.Linear:
+        return nn.Linear(2 * self.hidden_size + self.embed_size, self.embed_size)
 
     def make_step(self, x: Tensor, mask: Tensor | None) -> StepFunction:
         products = self.bottom.input_product(x).unbind()  # each (B K, G)

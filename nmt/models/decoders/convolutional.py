@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig, PositionKind
+from nmt.config import ConvolutionalDecoderConfig, ModelConfig, PositionKind
 from nmt.models.attention import DotAttention
 from nmt.models.embedding import Embedding, Positions
-from nmt.models.encoders.convolutional import ConvolutionalMemory
-from nmt.models.interface import DecoderOutput, fold_hypotheses, selected_sentences, unfold_hypotheses
+from nmt.models.interface import DecoderOutput, Encoded, fold_hypotheses, selected_sentences, unfold_hypotheses
 from nmt.models.layers.convolution import HALF_VARIANCE, Convolution, initialise_normal
 from nmt.models.layers.recurrent import Dropout, WordDropout
 
@@ -46,10 +45,10 @@ class ConvolutionalState:
 class ConvolutionalDecoderLayer(nn.Module):
     """A causal convolution and an attention to the source (3.3)."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ConvolutionalDecoderConfig, model: ModelConfig) -> None:
         super().__init__()
-        embed, hidden = config.embed_size, config.hidden_size
-        self.convolution = Convolution(hidden, config.kernel_width, config.dropout)
+        embed, hidden = model.embed_size, model.hidden_size
+        self.convolution = Convolution(hidden, config.kernel_width, model.dropout)
         self.query = initialise_normal(nn.Linear(hidden, embed), 1.0)
         self.attention = DotAttention()
         self.output = initialise_normal(nn.Linear(embed, hidden), 1.0)
@@ -79,21 +78,28 @@ class ConvolutionalDecoderLayer(nn.Module):
 class ConvolutionalDecoder(nn.Module):
     """Residual causal convolutions, each with an attention (3)."""
 
-    def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
+    embedding_exponent = 0.0
+    vector_bound = float("inf")
+
+    def __init__(
+        self, config: ConvolutionalDecoderConfig, model: ModelConfig, embedding: Embedding, state_size: int | None
+    ) -> None:
+        """Initialise the decoder; it does not use the encoder's final state of width `state_size`."""
         super().__init__()
-        embed, self.hidden_size = config.embed_size, config.hidden_size
+        embed, self.hidden_size = model.embed_size, model.hidden_size
+        self.memory_size = embed
         self.embedding = embedding
         self.positions = Positions(PositionKind.learned, config.max_positions, embed)
-        self.inward = initialise_normal(nn.Linear(embed, self.hidden_size), 1 - config.dropout)
-        self.layers = nn.ModuleList(ConvolutionalDecoderLayer(config) for _ in range(config.decoder_layers))
+        self.inward = initialise_normal(nn.Linear(embed, self.hidden_size), 1 - model.dropout)
+        self.layers = nn.ModuleList(ConvolutionalDecoderLayer(config, model) for _ in range(config.layers))
         self.outward = initialise_normal(nn.Linear(self.hidden_size, embed), 1.0)
         self.past = config.kernel_width - 1
-        self.dropout = Dropout(config.dropout, config.fixed_masks)
-        self.word_dropout = WordDropout(config.word_dropout)
+        self.dropout = Dropout(model.dropout, model.fixed_masks)
+        self.word_dropout = WordDropout(model.word_dropout)
 
-    def start(self, encoded: ConvolutionalMemory, mask: Tensor) -> ConvolutionalState:
+    def start(self, encoded: Encoded, mask: Tensor) -> ConvolutionalState:
         """Return the state before the first target token; `mask` is the source mask, (S, B)."""
-        keys, values = (tensor.transpose(0, 1).contiguous() for tensor in encoded)
+        keys, values = (tensor.transpose(0, 1).contiguous() for tensor in (encoded.memory, encoded.summed))
         window = keys.new_zeros(self.past, mask.size(1), self.hidden_size)
         return ConvolutionalState(keys, values, mask.t(), [window] * len(self.layers))
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nmt.config import ModelConfig
 from nmt.models.decoders.base import Decoded, DecoderState, DropoutMasks, RecurrentDecoder, drop
 from nmt.models.layers.recurrent import LayerState
 
@@ -30,9 +29,8 @@ class DeepOutputDecoder(RecurrentDecoder):
     def activation(self, products: Tensor) -> Tensor:
         """Map the readout's products to vectors (T, B K, E)."""
 
-    def input_sizes(self, config: ModelConfig) -> list[int]:
-        upper = config.hidden_size + (config.hidden_size if config.attention else 0)
-        return [config.embed_size] + [upper] * (config.decoder_layers - 1)
+    def input_sizes(self, layers: int) -> list[int]:
+        return [self.embed_size] + [self.hidden_size + self.context_size] * (layers - 1)
 
     def decode(self, x: Tensor, state: DecoderState, masks: DropoutMasks) -> Decoded:
         step, outputs, contexts, weights = self.make_step(x, masks.context), [], [], []

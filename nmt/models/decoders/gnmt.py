@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from nmt.config import ModelConfig
 from nmt.models.decoders.attentional import AttentionalDecoder, state_after
 from nmt.models.decoders.base import Decoded, DecoderState, DropoutMasks, drop
 from nmt.models.layers.recurrent import LayerState
@@ -15,10 +14,9 @@ class GnmtDecoder(AttentionalDecoder):
     of Sutskever et al. 2014.
     """
 
-    def input_sizes(self, config: ModelConfig) -> list[int]:
-        context = config.hidden_size if config.attention else 0
-        bottom = config.embed_size * (2 if config.input_feeding else 1)
-        return [bottom] + [config.hidden_size + context] * (config.decoder_layers - 1)
+    def input_sizes(self, layers: int) -> list[int]:
+        bottom = self.embed_size * (2 if self.input_feeding else 1)
+        return [bottom] + [self.hidden_size + self.context_size] * (layers - 1)
 
     def decode_from_bottom(self, output: Tensor, last: LayerState, state: DecoderState, masks: DropoutMasks) -> Decoded:
         below, weights = [drop(output, masks.layers[0])], None

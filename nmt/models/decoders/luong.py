@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from nmt.config import ModelConfig
 from nmt.models.decoders.attentional import AttentionalDecoder, state_after
 from nmt.models.decoders.base import Decoded, DecoderState, DropoutMasks, drop
 from nmt.models.layers.recurrent import LayerState
@@ -14,9 +13,9 @@ class LuongDecoder(AttentionalDecoder):
     v_t = tanh(W [c_t; h_t]) (eq. 5). With input feeding, the next input is x_{t+1} = [E y_t; v_t] (3.3).
     """
 
-    def input_sizes(self, config: ModelConfig) -> list[int]:
-        bottom = config.embed_size * (2 if config.input_feeding else 1)
-        return [bottom] + [config.hidden_size] * (config.decoder_layers - 1)
+    def input_sizes(self, layers: int) -> list[int]:
+        bottom = self.embed_size * (2 if self.input_feeding else 1)
+        return [bottom] + [self.hidden_size] * (layers - 1)
 
     def decode_from_bottom(self, output: Tensor, last: LayerState, state: DecoderState, masks: DropoutMasks) -> Decoded:
         top, hidden = self.upper_layers([drop(output, masks.layers[0])], state, masks)

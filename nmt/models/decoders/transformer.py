@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config import ModelConfig, TransformerDecoderConfig
 from nmt.models.embedding import Embedding, Positions
-from nmt.models.interface import DecoderOutput, selected_sentences
+from nmt.models.interface import DecoderOutput, Encoded, selected_sentences
 from nmt.models.layers.recurrent import Dropout, WordDropout
 from nmt.models.layers.transformer import FeedForward, KeysValues, MultiHead, Residual, initialise
 
@@ -40,12 +40,12 @@ class TransformerState:
 class TransformerDecoderLayer(nn.Module):
     """Causal self-attention, attention to the source, and a feed-forward network."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: TransformerDecoderConfig, model: ModelConfig) -> None:
         super().__init__()
-        self.attention, self.source_attention = (MultiHead(config.embed_size, config.heads) for _ in range(2))
-        self.feed_forward = FeedForward(config.embed_size, config.feed_forward_size)
-        self.around_attention, self.around_source_attention = Residual(config), Residual(config)
-        self.around_feed_forward = Residual(config)
+        self.attention, self.source_attention = (MultiHead(model.embed_size, config.heads) for _ in range(2))
+        self.feed_forward = FeedForward(model.embed_size, config.feed_forward_size)
+        self.around_attention, self.around_source_attention = (Residual(model, config.pre_norm) for _ in range(2))
+        self.around_feed_forward = Residual(model, config.pre_norm)
 
     def forward(
         self, x: Tensor, past: KeysValues, source: KeysValues, mask: Tensor, with_weights: bool
@@ -84,22 +84,29 @@ class TransformerDecoderLayer(nn.Module):
 class TransformerDecoder(nn.Module):
     """Embeddings, positions, and a stack of layers in which no target token attends to a later one (3.1)."""
 
-    def __init__(self, config: ModelConfig, embedding: Embedding) -> None:
+    embedding_exponent = 0.5
+    vector_bound = float("inf")
+
+    def __init__(
+        self, config: TransformerDecoderConfig, model: ModelConfig, embedding: Embedding, state_size: int | None
+    ) -> None:
+        """Initialise the decoder; it does not use the encoder's final state of width `state_size`."""
         super().__init__()
+        self.memory_size = model.embed_size
         self.embedding = embedding
-        self.positions = Positions(config.positions, config.max_positions, config.embed_size)
-        self.layers = nn.ModuleList(TransformerDecoderLayer(config) for _ in range(config.decoder_layers))
-        self.norm = nn.LayerNorm(config.embed_size) if config.pre_norm else nn.Identity()
-        self.dropout = Dropout(config.dropout, config.fixed_masks)
-        self.word_dropout = WordDropout(config.word_dropout)
+        self.positions = Positions(config.positions, config.max_positions, model.embed_size)
+        self.layers = nn.ModuleList(TransformerDecoderLayer(config, model) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(model.embed_size) if config.pre_norm else nn.Identity()
+        self.dropout = Dropout(model.dropout, model.fixed_masks)
+        self.word_dropout = WordDropout(model.word_dropout)
         initialise(self.layers)
 
-    def start(self, encoded: Tensor, mask: Tensor) -> TransformerState:
-        """Return the state before the first target token, from the encoder's output (S, B, E) and the mask (S, B)."""
+    def start(self, encoded: Encoded, mask: Tensor) -> TransformerState:
+        """Return the state before the first target token, from the memory (S, B, E) and the source mask (S, B)."""
         source = []
         for layer in self.layers:
             assert isinstance(layer, TransformerDecoderLayer)
-            source.append(layer.source_attention.keys_values(encoded))
+            source.append(layer.source_attention.keys_values(encoded.memory, encoded.values))
         past = [(keys[:, :, :0], values[:, :, :0]) for keys, values in source]
         return TransformerState(source, mask.t(), past)
 

@@ -3,46 +3,43 @@
 B sentences, S source length, E width of the embeddings, H of the convolutions, k kernel width.
 """
 
-from typing import NamedTuple
-
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from nmt.config import ModelConfig, PositionKind
+from nmt.config import ConvolutionalEncoderConfig, ModelConfig, PositionKind
 from nmt.models.attention import source_positions
 from nmt.models.embedding import Positions, SourceEmbedding
+from nmt.models.interface import Encoded
 from nmt.models.layers.convolution import HALF_VARIANCE, Convolution, initialise_normal
 from nmt.models.layers.recurrent import Dropout, WordDropout
-
-
-class ConvolutionalMemory(NamedTuple):
-    """Output of the convolutional encoder."""
-
-    keys: Tensor
-    """Output of the top layer, (S, B, E)."""
-    values: Tensor
-    """Scaled sum of the keys and the embeddings, (S, B, E)."""
 
 
 class ConvolutionalEncoder(nn.Module):
     """Residual convolutions, each centred on its token."""
 
-    def __init__(self, config: ModelConfig, embedding: SourceEmbedding) -> None:
+    embedding_exponent = 0.0
+    state_size = None
+    bound = float("inf")
+
+    def __init__(self, config: ConvolutionalEncoderConfig, model: ModelConfig, embedding: SourceEmbedding) -> None:
         super().__init__()
-        embed, hidden = config.embed_size, config.hidden_size
+        embed, hidden = model.embed_size, model.hidden_size
+        self.memory_size = embed
         self.embedding = embedding
         self.positions = Positions(PositionKind.learned, config.max_positions, embed)
-        self.inward = initialise_normal(nn.Linear(embed, hidden), 1 - config.dropout)
+        self.inward = initialise_normal(nn.Linear(embed, hidden), 1 - model.dropout)
         self.layers = nn.ModuleList(
-            Convolution(hidden, config.kernel_width, config.dropout) for _ in range(config.encoder_layers)
+            Convolution(hidden, config.kernel_width, model.dropout) for _ in range(config.layers)
         )
         self.outward = initialise_normal(nn.Linear(hidden, embed), 1.0)
         self.margin = config.kernel_width // 2
-        self.dropout = Dropout(config.dropout, config.fixed_masks)
-        self.word_dropout = WordDropout(config.word_dropout)
+        self.dropout = Dropout(model.dropout, model.fixed_masks)
+        self.word_dropout = WordDropout(model.word_dropout)
 
-    def forward(self, src: Tensor, mask: Tensor) -> ConvolutionalMemory:
+    def forward(self, src: Tensor, mask: Tensor) -> Encoded:
         """Encode token ids with their mask, both (S, B) and padded on the left.
+
+        The memory is the output of the top layer, the values are its scaled sum with the embeddings, both (S, B, E).
 
         Positions are counted from the first real token. Padding and margins are zero before each convolution, so that
         a sentence is encoded as if it were alone. The output at padding is undefined.
@@ -55,4 +52,4 @@ class ConvolutionalEncoder(nn.Module):
             padded = pad(self.dropout(x) * real, (0, 0, 0, 0, self.margin, self.margin))  # (S + k - 1, B, H)
             x = (layer(padded) + x) * HALF_VARIANCE
         keys = self.outward(x)
-        return ConvolutionalMemory(keys, (keys + embedded) * HALF_VARIANCE)
+        return Encoded(keys, words, values=(keys + embedded) * HALF_VARIANCE)

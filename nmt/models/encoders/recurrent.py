@@ -1,54 +1,45 @@
 """Recurrent encoder: source tokens to the memory that the decoder attends to and the final state for the bridge."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig, encoder_widths
+from nmt.config import ModelConfig, RecurrentEncoderConfig
 from nmt.models.embedding import SourceEmbedding
+from nmt.models.interface import Encoded
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout, reverse_within_length
 
 
-class Encoded(NamedTuple):
-    """Encoder output for a batch of source sentences."""
-
-    outputs: Tensor
-    """Memory, (S, B, H), zero on padding."""
-    state: LayerState
-    """Final state of the top layer with both directions concatenated: h and c of an LSTM, otherwise h; each (B, H)."""
-    words: Tensor
-    """Source embeddings after dropout, in source order, (S, B, E); used by the lexicon."""
-
-
-class Encoder(nn.Module):
+class RecurrentEncoder(nn.Module):
     """Stacked recurrent layers, each bidirectional or unidirectional, with residual connections.
 
     Bidirectional layers: Schuster and Paliwal 1997. GNMT has a bidirectional bottom layer and unidirectional layers
     above it (Wu et al. 2016, 3.2).
     """
 
-    def __init__(self, config: ModelConfig, embedding: SourceEmbedding) -> None:
+    embedding_exponent = 0.25
+
+    def __init__(self, config: RecurrentEncoderConfig, model: ModelConfig, embedding: SourceEmbedding) -> None:
         super().__init__()
-        both, widths = encoder_widths(config)
-        inputs = [config.embed_size, *widths[:-1]]
+        both, widths = config.layer_widths(model.hidden_size)
+        inputs = [model.embed_size, *widths[:-1]]
+        self.memory_size, self.state_size = model.hidden_size, widths[-1]
         self.embedding = embedding
 
         def direction(depth: int) -> nn.Module:
             width = widths[depth] // 2 if both[depth] else widths[depth]
-            return build_layer(config, inputs[depth], width, masked=True, transitions=config.encoder_transitions)
+            return build_layer(config, inputs[depth], width, masked=True, transitions=config.transitions)
 
-        self.forwards = nn.ModuleList(direction(depth) for depth in range(config.encoder_layers))
+        self.forwards = nn.ModuleList(direction(depth) for depth in range(config.layers))
         self.backwards = nn.ModuleList(direction(depth) for depth in range(both.count(True)))
-        feed_forward = config.encoder_feed_forward
+        feed_forward = config.feed_forward
         self.blocks = nn.ModuleList(PreNormFeedForward(width, feed_forward) for width in widths if feed_forward)
-        projected = widths[-1] != config.hidden_size
-        self.projection = nn.Linear(widths[-1], config.hidden_size, bias=False) if projected else None
-        self.residual_from = config.residual_from or config.encoder_layers + 1
+        projected = widths[-1] != model.hidden_size
+        self.projection = nn.Linear(widths[-1], model.hidden_size, bias=False) if projected else None
+        self.residual_from = config.residual_from or config.layers + 1
         self.reverse_source = config.reverse_source
-        self.dropout = Dropout(config.dropout, config.fixed_masks)
-        self.word_dropout = WordDropout(config.word_dropout)
+        self.dropout = Dropout(model.dropout, model.fixed_masks)
+        self.word_dropout = WordDropout(model.word_dropout)
 
     @property
     def bound(self) -> float:
@@ -70,8 +61,8 @@ class Encoder(nn.Module):
             mask: True on real tokens, (S, B).
 
         Returns:
-            Memory, final state and embeddings. Memory and embeddings are in the order of `src`, also with
-            `reverse_source`.
+            Memory (S, B, H), zero on padding, final state, and embeddings after dropout. Memory and embeddings are in
+            the order of `src`, also with `reverse_source`.
         """
         mirror = words_reversed(mask) if self.reverse_source else None
         if mirror is not None:
@@ -88,7 +79,7 @@ class Encoder(nn.Module):
             x = self.projection(x)
         if mirror is not None:
             x, words = (part.gather(0, mirror.unsqueeze(-1).expand_as(part)) for part in (x, words))
-        return Encoded(x, state, words)
+        return Encoded(x, words, state)
 
     def layer(self, depth: int, x: Tensor, mask: Tensor) -> tuple[Tensor, LayerState]:
         """Run one layer, (S, B, I) -> (S, B, H); a bidirectional layer also reads each sentence from its end."""

@@ -2,9 +2,10 @@
 
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config import ModelConfig, TransformerEncoderConfig
 from nmt.models.attention import source_positions
 from nmt.models.embedding import Positions, SourceEmbedding
+from nmt.models.interface import Encoded
 from nmt.models.layers.recurrent import Dropout, WordDropout
 from nmt.models.layers.transformer import FeedForward, MultiHead, Residual, initialise
 
@@ -12,11 +13,11 @@ from nmt.models.layers.transformer import FeedForward, MultiHead, Residual, init
 class TransformerEncoderLayer(nn.Module):
     """Self-attention and a feed-forward network."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: TransformerEncoderConfig, model: ModelConfig) -> None:
         super().__init__()
-        self.attention = MultiHead(config.embed_size, config.heads)
-        self.feed_forward = FeedForward(config.embed_size, config.feed_forward_size)
-        self.around_attention, self.around_feed_forward = Residual(config), Residual(config)
+        self.attention = MultiHead(model.embed_size, config.heads)
+        self.feed_forward = FeedForward(model.embed_size, config.feed_forward_size)
+        self.around_attention, self.around_feed_forward = (Residual(model, config.pre_norm) for _ in range(2))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Map (S, B, E) and the mask (B, 1, 1, S) to (S, B, E)."""
@@ -28,24 +29,29 @@ class TransformerEncoderLayer(nn.Module):
 class TransformerEncoder(nn.Module):
     """Embeddings, positions, and a stack of layers (3.1)."""
 
-    def __init__(self, config: ModelConfig, embedding: SourceEmbedding) -> None:
+    embedding_exponent = 0.5
+    state_size = None
+    bound = float("inf")
+
+    def __init__(self, config: TransformerEncoderConfig, model: ModelConfig, embedding: SourceEmbedding) -> None:
         super().__init__()
+        self.memory_size = model.embed_size
         self.embedding = embedding
-        self.positions = Positions(config.positions, config.max_positions, config.embed_size)
-        self.layers = nn.ModuleList(TransformerEncoderLayer(config) for _ in range(config.encoder_layers))
-        self.norm = nn.LayerNorm(config.embed_size) if config.pre_norm else nn.Identity()
-        self.dropout = Dropout(config.dropout, config.fixed_masks)
-        self.word_dropout = WordDropout(config.word_dropout)
+        self.positions = Positions(config.positions, config.max_positions, model.embed_size)
+        self.layers = nn.ModuleList(TransformerEncoderLayer(config, model) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(model.embed_size) if config.pre_norm else nn.Identity()
+        self.dropout = Dropout(model.dropout, model.fixed_masks)
+        self.word_dropout = WordDropout(model.word_dropout)
         initialise(self.layers)
 
-    def forward(self, src: Tensor, mask: Tensor) -> Tensor:
-        """Encode token ids with their mask, both (S, B) and padded on the left, as (S, B, E).
+    def forward(self, src: Tensor, mask: Tensor) -> Encoded:
+        """Encode token ids with their mask, both (S, B) and padded on the left; the memory is (S, B, E).
 
         Positions are counted from a sentence's first real token, and no real token attends to padding, so that a
         sentence is encoded as if it were alone. The output at padding is undefined.
         """
-        x = self.dropout(self.positions(self.word_dropout(self.embedding(src)), source_positions(mask.t()).t()))
+        words = self.word_dropout(self.embedding(src))
+        x = self.dropout(self.positions(words, source_positions(mask.t()).t()))
         for layer in self.layers:
             x = layer(x, mask.t()[:, None, None])
-        encoded: Tensor = self.norm(x)
-        return encoded
+        return Encoded(self.norm(x), words)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
-from nmt.config import CellKind, ModelConfig
+from nmt.config import CELLS, CellKind, RecurrentSide
 from nmt.models.layers.elementwise import SRU, SSRU, ElementwiseLayer, MinGRU, MinLSTM
 from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
@@ -196,8 +196,8 @@ class DeepTransition(RecurrentLayer):
 CellType = type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer]
 
 
-def cell_type(cell: CellKind) -> CellType:
-    """Return the layer class of a cell."""
+def cell_type(cell: str) -> CellType:
+    """Return the layer class of a cell, built-in or registered."""
     match cell:
         case CellKind.lstm:
             return LSTM
@@ -219,15 +219,18 @@ def cell_type(cell: CellKind) -> CellType:
             return MinGRU
         case CellKind.min_lstm:
             return MinLSTM
+        case name:
+            registered: CellType = CELLS.find(name)
+            return registered
 
 
 def build_layer(
-    config: ModelConfig, input_size: int, hidden_size: int, masked: bool = False, transitions: int = 1
+    config: RecurrentSide, input_size: int, hidden_size: int, masked: bool = False, transitions: int = 1
 ) -> RecurrentLayer:
     """Build a layer of the configured cell.
 
     Args:
-        config: configuration of the model.
+        config: configuration of the encoder or decoder.
         input_size: number of input features.
         hidden_size: width of the state.
         masked: True if the layer will be called with a mask, on left-padded sequences.

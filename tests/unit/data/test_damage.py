@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from shapes import model_config
 
-from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, TokenizerConfig
+from nmt.config import Config, DataConfig, PhrasebookConfig, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, Prepared, prepare
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.commands
 def config(cache: Path) -> Config:
     corpus = PhrasebookConfig(train=150, valid=4, test=4)
     data = DataConfig(phrasebook=corpus, cache=str(cache), tokenizer=TokenizerConfig(vocab_size=150))
-    return Config(data=data, model=ModelConfig(embed_size=4, hidden_size=4))
+    return Config(data=data, model=model_config(embed_size=4, hidden_size=4))
 
 
 @pytest.fixture(scope="module")

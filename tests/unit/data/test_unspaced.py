@@ -9,11 +9,11 @@ import sacrebleu
 import torch
 from damaged_corpus import TEST, TRAIN, VALID, Lines, cheap
 from damaged_corpus import config as corpus
+from shapes import model_config
 
 from nmt.cli.score import command
 from nmt.config import (
     Config,
-    ModelConfig,
     OptimConfig,
     ScoreConfig,
     SearchConfig,
@@ -129,7 +129,7 @@ def test_training_and_evaluation_warn_and_the_best_checkpoint_is_that_of_the_low
     data = corpus(tmp_path, *map(without_spaces, (TRAIN[:200], VALID[:20], TEST[:20]))).data
     settings = Config(
         data=replace(data, cache=str(tmp_path / "cache"), tokenizer=TokenizerConfig(vocab_size=150)),
-        model=ModelConfig(embed_size=8, hidden_size=8, dropout=0.0),
+        model=model_config(embed_size=8, hidden_size=8, dropout=0.0),
         optim=OptimConfig(learning_rate=0.01, warmup_steps=1),
         train=TrainConfig(max_steps=5, batch_size=16, validate_every=1, patience=1),
         search=SearchConfig(max_length_ratio=0.0, max_length_offset=4),

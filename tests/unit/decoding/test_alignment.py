@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from shapes import model_config
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from toy_translator import STRANGE, build
 
 from nmt.cli.app.file_translation import translate_file
-from nmt.config import AttentionKind, ModelConfig, SearchConfig, SearchKind
+from nmt.config import AttentionKind, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer, make_batch, normalise
 from nmt.decoding import Candidate, Translator, align, alignment
 from nmt.decoding.alignment import links, pharaoh, source_words, word_numbers
@@ -190,7 +191,7 @@ def test_a_file_of_alignments_has_a_line_for_each_line_of_output(
 @pytest.mark.commands
 def test_a_model_that_copies_aligns_each_word_with_itself(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
     torch.manual_seed(1)
-    shape = ModelConfig(embed_size=48, hidden_size=64, attention=AttentionKind.general, dropout=0.0, word_dropout=0.0)
+    shape = model_config(embed_size=48, hidden_size=64, attention=AttentionKind.general, dropout=0.0, word_dropout=0.0)
     model = build_model(shape, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID))
     optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
     numbers = random.Random(1)

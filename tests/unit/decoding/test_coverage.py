@@ -8,7 +8,7 @@ from torch import Tensor
 from toy_search import EOS, SYMBOLS, VOCABULARY, WORDS
 from toy_translator import member
 
-from nmt.config import Architecture, AttentionKind, LengthPenalty, SearchConfig
+from nmt.config import AttentionKind, LengthPenalty, SearchConfig
 from nmt.data import make_batch
 from nmt.decoding import Ensemble, SearchRequest, TranslationModel, beam_search
 from nmt.decoding.coverage import LEAST, Covered, coverage_bonus, covered_step
@@ -21,9 +21,7 @@ MOST = 3
 def models() -> dict[str, TranslationModel]:
     additive, luong = member(1, VOCABULARY), member(2, VOCABULARY, attention=AttentionKind.general, input_feeding=True)
     blind = member(3, VOCABULARY, attention=None)
-    others = [
-        member(4, VOCABULARY, architecture=kind) for kind in (Architecture.transformer, Architecture.convolutional)
-    ]
+    others = [member(4, VOCABULARY, kind=kind) for kind in ("transformer", "convolutional")]
     mixed = Ensemble([additive, luong, blind, *others])  # type: ignore[list-item]
     return {"one": additive, "transformer": others[0], "convolution": others[1], "mixed": mixed}  # type: ignore[dict-item]
 

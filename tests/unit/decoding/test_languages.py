@@ -7,7 +7,7 @@ import pytest
 import torch
 from toy_translator import PAIRS, build
 
-from nmt.config import AttentionKind, ModelConfig, TokenizerConfig
+from nmt.config import AttentionKind, GnmtDecoderConfig, ModelConfig, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, SourceForm, SourceTokenizer, Tokenizer
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Candidate, Translator, align
@@ -40,7 +40,10 @@ def with_source(tokenizer: SourceTokenizer, **search: object) -> Translator:
     translator = build(tokenizer.base, **search)
     torch.manual_seed(1)
     vocabulary = Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID, tokenizer.factor_sizes)
-    model = build_model(ModelConfig(embed_size=12, hidden_size=16, attention=AttentionKind.general), vocabulary)
+    model = build_model(
+        ModelConfig(embed_size=12, hidden_size=16, decoder=GnmtDecoderConfig(attention=AttentionKind.general)),
+        vocabulary,
+    )
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
     return Translator(model, tokenizer, tokenizer.base, translator.config)

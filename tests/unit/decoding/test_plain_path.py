@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 from toy_translator import PAIRS, build
 
-from nmt.config import TokenizerConfig
-from nmt.config.model import AttentionKind
+from nmt.config import AttentionKind, TokenizerConfig
 from nmt.data import EOS_ID, Tokenizer, make_batch
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Translator

@@ -8,8 +8,7 @@ import pytest
 import torch
 from toy_translator import PAIRS, STRANGE, build
 
-from nmt.config import SearchConfig, TokenizerConfig
-from nmt.config.model import AttentionKind
+from nmt.config import AttentionKind, SearchConfig, TokenizerConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Candidate, Hypothesis, Translator

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import sacrebleu
 import torch
+from shapes import model_config
 
-from nmt.config import Config, DataConfig, EvaluateConfig, ModelConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
+from nmt.config import Config, DataConfig, EvaluateConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Translator, load_translator
@@ -29,7 +30,7 @@ STEP = 30
 
 def untrained(seed: int, size: int) -> Seq2Seq:
     torch.manual_seed(seed)
-    return build_model(ModelConfig(embed_size=8, hidden_size=8), Vocabulary(size, size, PAD_ID, BOS_ID)).eval()
+    return build_model(model_config(embed_size=8, hidden_size=8), Vocabulary(size, size, PAD_ID, BOS_ID)).eval()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
             tokenizer=TokenizerConfig(vocab_size=150),
             cache=str(folder / "cache"),
         ),
-        model=ModelConfig(embed_size=8, hidden_size=8),
+        model=model_config(embed_size=8, hidden_size=8),
         search=SEARCH,
         seed=5,
     )

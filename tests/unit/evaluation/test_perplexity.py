@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from shapes import model_config
 from torch import Tensor
 
-from nmt.config import Architecture, ModelConfig, SearchConfig
+from nmt.config import SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, PairStore, Tokenizer, make_batch
 from nmt.decoding import Ensemble, Translator
 from nmt.evaluation.perplexity import perplexities
@@ -17,12 +18,12 @@ from nmt.phrasebook import Pair
 from nmt.training import Validator
 
 SENTENCES = 70  # more than one batch
-SMALL = ModelConfig(embed_size=8, hidden_size=8)
+SMALL = model_config(embed_size=8, hidden_size=8)
 FAMILY: dict[str, dict[str, Any]] = {
     "attention": {},
     "no attention": {"attention": None},
-    "Transformer": {"architecture": Architecture.transformer, "heads": 2},
-    "convolution": {"architecture": Architecture.convolutional},
+    "Transformer": {"kind": "transformer", "heads": 2},
+    "convolution": {"kind": "convolutional"},
 }
 
 Sides = tuple[list[str], list[str]]
@@ -71,7 +72,7 @@ def test_it_is_the_validations(build: Build, tokenizer: Tokenizer, text: Sides, 
 
 
 def test_it_is_that_of_the_mean_of_an_ensembles_probabilities(build: Build, tokenizer: Tokenizer, text: Sides) -> None:
-    members = [build(1), build(2), build(3, architecture=Architecture.transformer, heads=2)]
+    members = [build(1), build(2), build(3, kind="transformer", heads=2)]
     words = []
     for src, tgt in zip(*(tokenizer.encode(lines) for lines in text), strict=True):
         words.append(torch.stack([probabilities(member, src, tgt) for member in members]).mean(dim=0))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import AttentionKind, ModelConfig
+from nmt.config import AttentionKind, GnmtDecoderConfig
 from nmt.models.attention import Attention, AttentionHistory, MultiHeadAttention, build_attention
 
 HIDDEN, HEADS, WINDOW, ROWS = 4, 2, 1, 4
@@ -15,7 +15,7 @@ LENGTHS = [2, 5, 1]
 BATCH, QUERIES, STEPS = len(LENGTHS), 3, max(LENGTHS)
 MASK = torch.tensor([[s >= STEPS - length for s in range(STEPS)] for length in LENGTHS])  # (B, S)
 KINDS = pytest.mark.parametrize("kind", list(AttentionKind))
-CONFIG = ModelConfig(hidden_size=HIDDEN, heads=HEADS, attention_window=WINDOW, max_positions=ROWS)
+CONFIG = GnmtDecoderConfig(heads=HEADS, attention_window=WINDOW, max_positions=ROWS)
 
 
 def past() -> AttentionHistory:
@@ -28,7 +28,7 @@ def random_attention(kind: AttentionKind) -> tuple[Attention, Tensor, Tensor]:
     """Return an attention in float64, queries (B, T, H) and encoder states (B, S, H)."""
     torch.manual_seed(3)
     query, states = torch.randn(BATCH, QUERIES, HIDDEN), torch.randn(BATCH, STEPS, HIDDEN)
-    attention = build_attention(replace(CONFIG, attention=kind))
+    attention = build_attention(replace(CONFIG, attention=kind), HIDDEN)
     assert attention is not None
     for parameter in attention.parameters():
         nn.init.normal_(parameter)
@@ -205,7 +205,7 @@ def test_every_parameter_has_a_gradient(kind: AttentionKind) -> None:
 @pytest.mark.parametrize("kind", [AttentionKind.multi_head_additive, AttentionKind.multi_head_dot])
 def test_a_single_head_with_projections_that_change_nothing_is_the_plain_attention(kind: AttentionKind) -> None:
     _, query, states = random_attention(kind)
-    single = build_attention(replace(CONFIG, attention=kind, heads=1))
+    single = build_attention(replace(CONFIG, attention=kind, heads=1), HIDDEN)
     assert isinstance(single, MultiHeadAttention)
     single.double()
     identity = torch.eye(HIDDEN).double()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import CellKind, ModelConfig
+from nmt.config import CellKind, RecurrentEncoderConfig
 from nmt.models.layers.cells import DeepTransition, LayerNormLSTM, ReferenceGRU, ReferenceLSTM, build_layer
 from nmt.models.layers.fused import LSTM, MaskedLayer
 from nmt.models.layers.recurrent import RecurrentLayer
@@ -23,7 +23,7 @@ def inputs(steps: int = STEPS) -> Tensor:
 
 def build(cell: CellKind, masked: bool = False, transitions: int = 1) -> RecurrentLayer:
     torch.manual_seed(0)
-    layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN, masked, transitions)
+    layer = build_layer(RecurrentEncoderConfig(cell=cell), INPUT, HIDDEN, masked, transitions)
     for parameter in layer.parameters():
         nn.init.normal_(parameter)
     return layer

@@ -5,9 +5,9 @@ import math
 
 import pytest
 import torch
+from shapes import model_config
 from torch import Tensor, nn
 
-from nmt.config import Architecture, ModelConfig
 from nmt.data import pad_source
 from nmt.models.decoders import ConvolutionalDecoder
 from nmt.models.embedding import Embedding
@@ -22,8 +22,8 @@ VARIANTS = pytest.mark.parametrize(("kernel", "layers"), list(itertools.product(
 
 def build(kernel: int = 3, layers: int = 2, dropout: float = 0.0) -> tuple[ConvolutionalEncoder, ConvolutionalDecoder]:
     torch.manual_seed(kernel)
-    config = ModelConfig(
-        architecture=Architecture.convolutional,
+    config = model_config(
+        kind="convolutional",
         embed_size=EMBED,
         hidden_size=HIDDEN,
         encoder_layers=layers,
@@ -33,7 +33,8 @@ def build(kernel: int = 3, layers: int = 2, dropout: float = 0.0) -> tuple[Convo
         dropout=dropout,
     )
     embedding = Embedding(VOCABULARY, EMBED, exponent=0.0)
-    encoder, decoder = ConvolutionalEncoder(config, embedding), ConvolutionalDecoder(config, embedding)
+    encoder = ConvolutionalEncoder(config.encoder, config, embedding)
+    decoder = ConvolutionalDecoder(config.decoder, config, embedding, None)
     for module in (encoder, decoder):
         for name, parameter in module.named_parameters():
             if "bias" in name:
@@ -95,7 +96,7 @@ def test_a_padded_batch_is_the_equations_of_each_sentence_alone(kernel: int, lay
     vectors, _ = decoder(TARGET, decoder.start(source, mask))
     for b, sentence in enumerate(SENTENCES):
         keys, values = encode_alone(encoder, [*sentence, int(src[-1, b])])
-        assert_close(source.keys[len(src) - len(keys) :, b], torch.stack(keys))
+        assert_close(source.memory[len(src) - len(keys) :, b], torch.stack(keys))
         assert_close(source.values[len(src) - len(keys) :, b], torch.stack(values))
         assert_close(vectors[:, b], decode_alone(decoder, TARGET[:, b].tolist(), keys, values))
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.config import CellKind, ModelConfig
-from nmt.config.model import ELEMENTWISE_CELLS
+from nmt.config import CellKind, RecurrentEncoderConfig
+from nmt.config.side import ELEMENTWISE_CELLS
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.elementwise import LinearRecurrence, positive
 
@@ -44,7 +44,7 @@ def by_hand(cell: CellKind, products: list[float], c: float, gates: list[float])
 @pytest.mark.parametrize("cell", ELEMENTWISE_CELLS)
 def test_a_sequence_is_the_written_equations_unit_by_unit(cell: CellKind) -> None:
     torch.manual_seed(0)
-    layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN).double()
+    layer = build_layer(RecurrentEncoderConfig(cell=cell), INPUT, HIDDEN).double()
     weight, bias = layer.input_weights()
     assert bias is not None
     torch.nn.init.normal_(bias)
@@ -75,7 +75,7 @@ def test_the_gradient_of_the_loop_is_that_of_finite_differences() -> None:
 @pytest.mark.parametrize("cell", [CellKind.ssru, CellKind.min_gru, CellKind.min_lstm])
 def test_the_loop_and_its_gradients_are_those_of_single_steps(cell: CellKind) -> None:
     torch.manual_seed(0)
-    layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN).double()
+    layer = build_layer(RecurrentEncoderConfig(cell=cell), INPUT, HIDDEN).double()
     x = torch.randn(STEPS, BATCH, INPUT, dtype=torch.float64, requires_grad=True)
     mask = torch.tensor([[t >= row for row in range(BATCH)] for t in range(STEPS)])
 
@@ -107,6 +107,6 @@ def test_the_candidate_of_minimal_cells_is_continuous_and_positive() -> None:
 @pytest.mark.parametrize("cell", ELEMENTWISE_CELLS)
 @pytest.mark.parametrize("key", ["weight_drop", "recurrent_dropout"])
 def test_what_needs_a_recurrent_matrix_is_refused(cell: CellKind, key: str) -> None:
-    config = ModelConfig(cell=cell)
+    config = RecurrentEncoderConfig(cell=cell)
     setattr(config, key, 0.2)
     assert (key, f"is 0.2 but the cell {cell} has no recurrent matrix; set it to 0") in list(config.problems())

@@ -4,28 +4,28 @@ from typing import Any
 
 import pytest
 import torch
+from shapes import model_config
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
 from nmt.data import pad_source
 from nmt.models.embedding import Embedding
-from nmt.models.encoders.recurrent import Encoder
+from nmt.models.encoders.recurrent import RecurrentEncoder
 from nmt.models.layers.fused import MaskedLayer
 
 EMBED, HIDDEN, VOCABULARY = 6, 8, 20
 SENTENCES = [[5, 6, 7, 8, 9], [10], [], [11, 12, 13]]
 
 
-def build(layers: int, bidirectional: bool, **settings: Any) -> Encoder:
+def build(layers: int, bidirectional: bool, **settings: Any) -> RecurrentEncoder:
     torch.manual_seed(layers)
-    config = ModelConfig(
+    config = model_config(
         embed_size=EMBED,
         hidden_size=HIDDEN,
         encoder_layers=layers,
         bidirectional=bidirectional,
         **{"dropout": 0.0, **settings},
     )
-    encoder = Encoder(config, Embedding(VOCABULARY, EMBED))
+    encoder = RecurrentEncoder(config.encoder, config, Embedding(VOCABULARY, EMBED))
     for name, parameter in encoder.named_parameters():
         if name.startswith(("forwards", "backwards")):
             nn.init.uniform_(parameter, -0.7, 0.7)  # a different bias in each direction
@@ -45,7 +45,7 @@ def torch_layer(size: int, directions: list[MaskedLayer]) -> nn.LSTM:
     return layer
 
 
-def alone(encoder: Encoder, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def alone(encoder: RecurrentEncoder, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return outputs (S, H) and last state, h and c of (H,), of one sentence."""
     x = encoder.embedding(ids)
     backwards = list(encoder.backwards) or [None] * len(encoder.forwards)
@@ -65,10 +65,10 @@ def test_a_padded_batch_is_encoded_as_each_sentence_alone(layers: int, bidirecti
     for b, sentence in enumerate(SENTENCES):
         start = len(src) - len(sentence) - 1
         outputs, h, c = alone(encoder, src[start:, b])
-        torch.testing.assert_close(encoded.outputs[start:, b], outputs, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(encoded.memory[start:, b], outputs, atol=1e-6, rtol=1e-5)
         torch.testing.assert_close(encoded.state[0][b], h, atol=1e-6, rtol=1e-5)
         torch.testing.assert_close(encoded.state[1][b], c, atol=1e-6, rtol=1e-5)
-        assert (encoded.outputs[:start, b] == 0).all()
+        assert (encoded.memory[:start, b] == 0).all()
 
 
 def test_a_bidirectional_word_sees_both_sides_and_a_unidirectional_one_only_the_left() -> None:
@@ -77,7 +77,7 @@ def test_a_bidirectional_word_sees_both_sides_and_a_unidirectional_one_only_the_
     changed[2] = 9
     for bidirectional, seen in ((True, [True, True, True, True]), (False, [False, False, True, True])):
         encoder = build(1, bidirectional)
-        difference = encoder(src, mask).outputs - encoder(changed, mask).outputs
+        difference = encoder(src, mask).memory - encoder(changed, mask).memory
         assert (difference != 0).any(dim=-1).flatten().tolist() == seen
 
 
@@ -86,7 +86,7 @@ def test_the_gradient_reaches_every_parameter_and_no_padding() -> None:
     src, mask = pad_source(SENTENCES)
     encoded = encoder(src, mask)
     h, c = encoded.state
-    (encoded.outputs.square().sum() + h.sum() + c.sum()).backward()
+    (encoded.memory.square().sum() + h.sum() + c.sum()).backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.any(), name
@@ -100,13 +100,13 @@ def test_dropout_and_word_dropout_work_in_training_alone() -> None:
     src, mask = pad_source(SENTENCES)
     for settings in ({"dropout": 0.5}, {"word_dropout": 0.5}):
         encoder = build(2, True, **settings)
-        assert not torch.equal(encoder(src, mask).outputs, encoder(src, mask).outputs)
+        assert not torch.equal(encoder(src, mask).memory, encoder(src, mask).memory)
         encoder.eval()
-        assert torch.equal(encoder(src, mask).outputs, build(2, True)(src, mask).outputs)
+        assert torch.equal(encoder(src, mask).memory, build(2, True)(src, mask).memory)
 
 
 def test_fixed_masks_drop_the_same_units_of_a_sentence_at_all_steps() -> None:
     src, mask = pad_source([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]])
-    kept = build(1, True, dropout=0.5)(src, mask).outputs != 0  # (S, B, H)
+    kept = build(1, True, dropout=0.5)(src, mask).memory != 0  # (S, B, H)
     assert torch.equal(kept, kept[:1].expand_as(kept))
     assert not torch.equal(kept[0, 0], kept[0, 1])

@@ -1,15 +1,18 @@
-"""Encoder stacks against their layers called one by one, and properties of all stacks."""
+"""RecurrentEncoder stacks against their layers called one by one, and properties of all stacks."""
 
 from typing import Any
 
 import pytest
 import torch
+from shapes import model_config
 from torch import Tensor, nn
 
-from nmt.config import CellKind, ModelConfig
+from nmt.config import CellKind
+from nmt.config.checks import problems_in
 from nmt.data import EOS_ID, PAD_ID, pad_source
 from nmt.models.embedding import Embedding
-from nmt.models.encoders.recurrent import Encoded, Encoder, words_reversed
+from nmt.models.encoders.recurrent import RecurrentEncoder, words_reversed
+from nmt.models.interface import Encoded
 
 EMBED, HIDDEN, VOCABULARY = 6, 8, 20
 SENTENCES = [[5, 6, 7, 8, 9], [10], [], [11, 12, 13]]
@@ -30,17 +33,17 @@ STACKS: list[dict[str, Any]] = [
 EVERY = pytest.mark.parametrize("settings", STACKS, ids=str)
 
 
-def build(**settings: Any) -> Encoder:
+def build(**settings: Any) -> RecurrentEncoder:
     torch.manual_seed(1)
-    config = ModelConfig(embed_size=EMBED, hidden_size=HIDDEN, **{"dropout": 0.0, **settings})
+    config = model_config(embed_size=EMBED, hidden_size=HIDDEN, **{"dropout": 0.0, **settings})
     assert list(config.problems()) == []
-    encoder = Encoder(config, Embedding(VOCABULARY, EMBED)).eval()
+    encoder = RecurrentEncoder(config.encoder, config, Embedding(VOCABULARY, EMBED)).eval()
     for parameter in encoder.parameters():
         nn.init.uniform_(parameter, -0.7, 0.7)
     return encoder
 
 
-def alone(encoder: Encoder, sentence: list[int]) -> Encoded:
+def alone(encoder: RecurrentEncoder, sentence: list[int]) -> Encoded:
     result: Encoded = encoder(*pad_source([sentence]))
     return result
 
@@ -54,12 +57,12 @@ def test_a_sentence_in_a_batch_is_encoded_as_if_alone_and_its_padding_is_zero(se
     encoder = build(**settings)
     src, mask = pad_source(SENTENCES)
     encoded = encoder(torch.where(mask, src, 19), mask)
-    assert encoded.outputs.shape == (*src.shape, HIDDEN)
+    assert encoded.memory.shape == (*src.shape, HIDDEN)
     for b, sentence in enumerate(SENTENCES):
         start = len(src) - len(sentence) - 1
         expected = alone(encoder, sentence)
-        assert_close(encoded.outputs[start:, b], expected.outputs[:, 0])
-        assert (encoded.outputs[:start, b] == 0).all()
+        assert_close(encoded.memory[start:, b], expected.memory[:, 0])
+        assert (encoded.memory[:start, b] == 0).all()
         for actual, part in zip(encoded.state, expected.state, strict=True):
             assert_close(actual[b], part[0])
 
@@ -68,7 +71,7 @@ def test_a_sentence_in_a_batch_is_encoded_as_if_alone_and_its_padding_is_zero(se
 def test_the_gradient_reaches_every_parameter(settings: dict[str, Any]) -> None:
     encoder = build(**settings).train()
     encoded = encoder(*pad_source(SENTENCES))
-    torch.cat([encoded.outputs.flatten(), *(part.flatten() for part in encoded.state)]).square().sum().backward()
+    torch.cat([encoded.memory.flatten(), *(part.flatten() for part in encoded.state)]).square().sum().backward()
     for name, parameter in encoder.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.any(), name
@@ -80,7 +83,7 @@ def read(layer: nn.Module, x: Tensor) -> Tensor:
     return outputs.squeeze(1)
 
 
-def both(encoder: Encoder, depth: int, x: Tensor) -> Tensor:
+def both(encoder: RecurrentEncoder, depth: int, x: Tensor) -> Tensor:
     """Return the outputs of a bidirectional layer over one sentence."""
     return torch.cat([read(encoder.forwards[depth], x), read(encoder.backwards[depth], x.flip(0)).flip(0)], dim=-1)
 
@@ -94,7 +97,7 @@ def test_gnmt_reads_in_both_directions_below_and_adds_from_the_third_layer_on() 
     second = read(encoder.forwards[1], below)
     third = second + read(encoder.forwards[2], second)
     fourth = third + read(encoder.forwards[3], third)
-    assert_close(alone(encoder, [5, 6, 7]).outputs[:, 0], fourth)
+    assert_close(alone(encoder, [5, 6, 7]).memory[:, 0], fourth)
     assert len(encoder.backwards) == 1
 
 
@@ -102,7 +105,7 @@ def test_without_residual_connections_a_layer_reads_the_one_below_alone() -> Non
     encoder = build(encoder_layers=2, residual_from=None)
     src, _ = pad_source([[5, 6, 7]])
     expected = both(encoder, 1, both(encoder, 0, encoder.embedding(src[:, 0])))
-    assert_close(alone(encoder, [5, 6, 7]).outputs[:, 0], expected)
+    assert_close(alone(encoder, [5, 6, 7]).memory[:, 0], expected)
 
 
 def test_wide_directions_are_projected_to_what_the_decoder_reads() -> None:
@@ -111,7 +114,7 @@ def test_wide_directions_are_projected_to_what_the_decoder_reads() -> None:
     encoded = alone(encoder, [5, 6, 7])
     assert encoder.projection is not None
     expected = both(encoder, 0, encoder.embedding(src[:, 0])) @ encoder.projection.weight.T
-    assert_close(encoded.outputs[:, 0], expected)
+    assert_close(encoded.memory[:, 0], expected)
     assert [part.shape for part in encoded.state] == [(1, 14), (1, 14)]
 
 
@@ -123,7 +126,7 @@ def test_a_feed_forward_block_is_added_to_what_it_reads() -> None:
     normed = (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
     inner = (normed * block.norm.weight + block.norm.bias) @ block.inner.weight.T + block.inner.bias
     expected = x + inner.clamp(min=0) @ block.outer.weight.T + block.outer.bias
-    assert_close(alone(encoder, [5, 6, 7]).outputs[:, 0], expected)
+    assert_close(alone(encoder, [5, 6, 7]).memory[:, 0], expected)
 
 
 def test_a_reversed_source_is_the_words_turned_round_before_eos() -> None:
@@ -138,8 +141,8 @@ def test_outputs_of_a_reversed_source_stand_where_their_words_do() -> None:
     """Check that attention weights refer to the right pieces."""
     reverse, forward = build(reverse_source=True, bidirectional=False), build(bidirectional=False)
     actual, expected = alone(reverse, [5, 6, 7, 8]), alone(forward, [8, 7, 6, 5])
-    assert_close(actual.outputs[:4], expected.outputs[:4].flip(0))
-    assert_close(actual.outputs[4], expected.outputs[4])
+    assert_close(actual.memory[:4], expected.memory[:4].flip(0))
+    assert_close(actual.memory[4], expected.memory[4])
     for part, other in zip(actual.state, expected.state, strict=True):
         assert_close(part, other)
 
@@ -148,20 +151,20 @@ def test_outputs_of_a_reversed_source_stand_where_their_words_do() -> None:
     ("settings", "said"),
     [
         ({"hidden_size": 7}, "hidden_size is 7; allowed: even numbers"),
-        ({"bidirectional_layers": 2}, "bidirectional_layers is 2; allowed: from 1 to 1"),
+        ({"bidirectional_layers": 2}, "encoder.bidirectional_layers is 2; allowed: from 1 to 1"),
         (
             {"bidirectional": False, "direction_size": 4},
-            "direction_size is 4 but bidirectional is false; allowed: null",
+            "encoder.direction_size is 4 but bidirectional is false; allowed: null",
         ),
-        ({"residual_from": 1}, "residual_from is 1; allowed: at least 2"),
-        ({"encoder_transitions": 0}, "encoder_transitions is 0; allowed: from 1 to 100"),
-        ({"encoder_feed_forward": 0}, "encoder_feed_forward is 0; allowed: from 1 to 65536"),
+        ({"residual_from": 1}, "encoder.residual_from is 1; allowed: at least 2"),
+        ({"encoder_transitions": 0}, "encoder.transitions is 0; allowed: from 1 to 100"),
+        ({"encoder_feed_forward": 0}, "encoder.feed_forward is 0; allowed: from 1 to 65536"),
         (
             {"encoder_layers": 3, "bidirectional_layers": 1, "direction_size": 8},
-            "residual_from is 2; allowed: null, or above 2, where layers of width 16 and 8 meet",
+            "encoder.residual_from is 2; allowed: null, or above 2, where layers of width 16 and 8 meet",
         ),
     ],
 )
 def test_an_encoder_that_cannot_be_is_refused(settings: dict[str, Any], said: str) -> None:
-    config = ModelConfig(**{"hidden_size": HIDDEN, **settings})
-    assert any(f"{key} {problem}".startswith(said) for key, problem in config.problems())
+    config = model_config(**{"hidden_size": HIDDEN, **settings})
+    assert any(problem.startswith(said) for problem in problems_in(config))

@@ -1,10 +1,16 @@
-"""Embeddings of source factors: compared with the equations, in every architecture, and learning what only they say."""
+"""Embeddings of source factors: compared with the equations, in every encoder, and learning what only they say."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from nmt.config import Architecture, Config, ModelConfig, Tying, from_hydra
+from nmt.config import (
+    ENCODERS,
+    Config,
+    ModelConfig,
+    Tying,
+    from_hydra,
+)
 from nmt.data import BOS_ID, PAD_ID, make_batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -15,7 +21,7 @@ PIECES, SIZES = 20, (5, 3)
 PLACES = [(7, 2, 1), (7, 4, 2), (19, 0, 0), (0, 0, 0)]
 IDS = [piece + PIECES * (first + SIZES[0] * second) for piece, first, second in PLACES]
 VOCABULARY = Vocabulary(PIECES, PIECES, PAD_ID, BOS_ID, SIZES)
-ARCHITECTURES = pytest.mark.parametrize("architecture", list(Architecture))
+EACH_ENCODER = pytest.mark.parametrize("encoder", list(ENCODERS))
 
 
 def small(**settings: object) -> ModelConfig:
@@ -23,8 +29,6 @@ def small(**settings: object) -> ModelConfig:
         "embed_size": 12,
         "hidden_size": 16,
         "dropout": 0.0,
-        "heads": 2,
-        "feed_forward_size": 16,
     }
     return ModelConfig(**{**shape, **settings})
 
@@ -56,11 +60,11 @@ def test_unknown_values_say_nothing() -> None:
     torch.testing.assert_close(embedding(torch.tensor([7 + PIECES])), pieces(torch.tensor([7])))
 
 
-@ARCHITECTURES
+@EACH_ENCODER
 @pytest.mark.parametrize("settings", [{}, {"factor_size": 2, "tying": Tying.two_way}], ids=["added", "concatenated"])
-def test_every_architecture_reads_the_factors(architecture: Architecture, settings: dict[str, object]) -> None:
+def test_every_encoder_reads_the_factors(encoder: str, settings: dict[str, object]) -> None:
     torch.manual_seed(2)
-    model = build_model(small(architecture=architecture, **settings), VOCABULARY).eval()
+    model = build_model(small(encoder=ENCODERS[encoder](), **settings), VOCABULARY).eval()
     outputs = []
     for first in (2, 3):
         batch = make_batch([[7 + PIECES * first, 8 + PIECES * 2]], [[6, 5]], [0])
@@ -79,12 +83,12 @@ def test_with_three_way_tying_the_piece_table_is_shared() -> None:
     assert model.output_weight is tables[0]
 
 
-@ARCHITECTURES
-def test_a_model_without_factors_is_unchanged(architecture: Architecture) -> None:
+@EACH_ENCODER
+def test_a_model_without_factors_is_unchanged(encoder: str) -> None:
     """Parameters keep their names, by which checkpoints store them."""
     models: list[Seq2Seq] = []
     for vocabulary in (VOCABULARY, Vocabulary(PIECES, PIECES, PAD_ID, BOS_ID)):
-        models.append(build_model(small(architecture=architecture, tying=Tying.two_way), vocabulary))
+        models.append(build_model(small(encoder=ENCODERS[encoder](), tying=Tying.two_way), vocabulary))
     names = [{name for name, _ in model.named_parameters()} for model in models]
     assert "encoder.embedding.weight" in names[1]
     assert not any("factor" in name for name in names[1])

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import torch
 from family import MEMBERS, assert_gradients_are_finite_differences, loss
+from shapes import model_config
 from torch import Tensor, nn
 
-from nmt.config import AttentionKind, CellKind, ModelConfig, SearchConfig, SearchKind
+from nmt.config import AttentionKind, CellKind, SearchConfig, SearchKind
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, make_batch, pad_source
 from nmt.decoding import SearchRequest, Symbols, beam_search
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -22,7 +23,9 @@ EVERY = pytest.mark.parametrize("settings", MEMBERS, ids=str)
 
 def build(settings: dict[str, Any], **more: Any) -> Seq2Seq:
     torch.manual_seed(0)
-    config = ModelConfig(**{"embed_size": 8, "hidden_size": 8, "dropout": 0.0, "decoder_layers": 2, **settings, **more})
+    config = model_config(
+        **{"embed_size": 8, "hidden_size": 8, "dropout": 0.0, "decoder_layers": 2, **settings, **more}
+    )
     assert list(config.problems()) == []
     model = build_model(config, Vocabulary(20, 20, PAD_ID, BOS_ID)).eval()
     with torch.no_grad():

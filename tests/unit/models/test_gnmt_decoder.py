@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from shapes import model_config
 from torch import Tensor, nn
 
-from nmt.config import AttentionKind, ModelConfig
+from nmt.config import AttentionKind
 from nmt.models.attention import AttentionHistory
 from nmt.models.decoders import GnmtDecoder
 from nmt.models.decoders.base import DecoderState
 from nmt.models.embedding import Embedding
-from nmt.models.encoders.recurrent import Encoded
+from nmt.models.interface import Encoded
 
 EMBED, HIDDEN, VOCABULARY = 5, 6, 20
 LENGTHS = [2, 4, 1]  # of the source sentences
@@ -36,7 +37,7 @@ def build(
     fixed_masks: bool = True,
 ) -> GnmtDecoder:
     torch.manual_seed(layers)
-    config = ModelConfig(
+    config = model_config(
         embed_size=EMBED,
         hidden_size=HIDDEN,
         decoder_layers=layers,
@@ -48,7 +49,7 @@ def build(
         dropout=dropout,
         fixed_masks=fixed_masks,
     )
-    decoder = GnmtDecoder(config, Embedding(VOCABULARY, EMBED))
+    decoder = GnmtDecoder(config.decoder, config, Embedding(VOCABULARY, EMBED), HIDDEN)
     for name, weight in decoder.named_parameters():
         if "bias" in name:
             nn.init.normal_(weight)
@@ -59,7 +60,7 @@ def encoded() -> Encoded:
     random = torch.Generator().manual_seed(7)
     outputs = torch.randn(SOURCE, BATCH, HIDDEN, generator=random) * MASK.unsqueeze(-1)
     h, c = torch.randn(2, BATCH, HIDDEN, generator=random)
-    return Encoded(outputs, (h, c), torch.randn(SOURCE, BATCH, EMBED, generator=random))
+    return Encoded(outputs, torch.randn(SOURCE, BATCH, EMBED, generator=random), (h, c))
 
 
 def one_sentence(b: int) -> tuple[Encoded, Tensor]:
@@ -67,7 +68,7 @@ def one_sentence(b: int) -> tuple[Encoded, Tensor]:
     whole = encoded()
     start = SOURCE - LENGTHS[b]
     state = (whole.state[0][b : b + 1], whole.state[1][b : b + 1])
-    return Encoded(whole.outputs[start:, b : b + 1], state, whole.words[start:, b : b + 1]), MASK[start:, b : b + 1]
+    return Encoded(whole.memory[start:, b : b + 1], whole.words[start:, b : b + 1], state), MASK[start:, b : b + 1]
 
 
 def targets(steps: int = 6) -> Tensor:
@@ -92,7 +93,7 @@ def by_hand(decoder: GnmtDecoder, b: int, tokens: Tensor, masks: list[Tensor] | 
     masks: dropout on the embedding, after each layer, on the context, on the vector, each (T, B, F).
     """
     source, _ = one_sentence(b)
-    values, layers = source.outputs.transpose(0, 1), len(decoder.layers)
+    values, layers = source.memory.transpose(0, 1), len(decoder.layers)
     h = list(torch.tanh(decoder.bridge.h(source.state[0]))[0].view(layers, HIDDEN))
     c = list(decoder.bridge.c(source.state[1])[0].view(layers, HIDDEN))
     vector, vectors = torch.zeros(EMBED), []

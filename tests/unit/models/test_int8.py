@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 from family import MEMBERS
+from shapes import model_config
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nmt.config import Architecture, Precision
-from nmt.config.model import AttentionKind, ModelConfig
+from nmt.config import AttentionKind, Precision
 from nmt.models import Vocabulary, build_model
 from nmt.models.int8 import Int8Linear, int8_products_are_exact
 
@@ -46,7 +46,7 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
 @torch.inference_mode()
 def test_a_rounded_model_says_nearly_what_the_exact_one_says(settings: dict[str, Any], layers: int) -> None:
     torch.manual_seed(0)
-    config = ModelConfig(
+    config = model_config(
         embed_size=32,
         hidden_size=64,
         encoder_layers=layers,
@@ -69,7 +69,7 @@ def test_a_rounded_model_says_nearly_what_the_exact_one_says(settings: dict[str,
         assert 0 < error.pow(2).mean().sqrt() < 0.08 * expected.std()
 
 
-OTHERS = [{"architecture": Architecture.transformer}, {"architecture": Architecture.convolutional}]
+OTHERS = [{"kind": "transformer"}, {"kind": "convolutional"}]
 
 
 @pytest.mark.parametrize("settings", [*MEMBERS, *OTHERS], ids=str)
@@ -78,7 +78,7 @@ def test_what_a_product_reads_keeps_within_its_bound_and_what_has_none_is_not_ro
     """Use weights so large that every layer is near its limits."""
     torch.manual_seed(0)
     usual = {"embed_size": 8, "hidden_size": 8, "decoder_layers": 2}
-    model = build_model(ModelConfig(**{**usual, **settings}), Vocabulary(20, 20, pad_id=0, bos_id=2)).eval()
+    model = build_model(model_config(**{**usual, **settings}), Vocabulary(20, 20, pad_id=0, bos_id=2)).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=4.0)
     model.lower_precision(Precision.int8)

@@ -7,9 +7,19 @@ from typing import Any
 import pytest
 import torch
 from family import MEMBERS
+from shapes import model_config
 from torch import Tensor, nn
 
-from nmt.config import Architecture, AttentionKind, ModelConfig, PositionKind, Precision, SearchConfig, SearchKind
+from nmt.config import (
+    ENCODERS,
+    AttentionKind,
+    BridgeKind,
+    CellKind,
+    PositionKind,
+    Precision,
+    SearchConfig,
+    SearchKind,
+)
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch
 from nmt.decoding import Translator
 from nmt.models import AnyState, Seq2Seq, Vocabulary, build_model
@@ -18,7 +28,12 @@ from nmt.phrasebook import Pair
 SRC = [[5, 6, 7, 8, 9], [10], [], [5, 14, 6]]
 TGT = [[6, 5, 11, 8], [9, 8, 7, 6, 12], [10], [11, 12, 13]]
 BEAM = 3
-TRANSFORMER, CONVOLUTIONAL = {"architecture": Architecture.transformer}, {"architecture": Architecture.convolutional}
+TRANSFORMER, CONVOLUTIONAL = {"kind": "transformer"}, {"kind": "convolutional"}
+PAIRS = [  # of different widths, so that the memory is projected
+    (encoder, decoder)
+    for encoder, decoder in itertools.product(ENCODERS, ("gnmt", "transformer", "convolutional"))
+    if encoder != decoder and (encoder, decoder) != ("recurrent", "gnmt")
+]
 MODELS: list[dict[str, Any]] = [
     *({"attention": attention} for attention in (None, *AttentionKind)),
     *({"attention": attention, "input_feeding": True} for attention in (AttentionKind.local_m, AttentionKind.coverage)),
@@ -28,6 +43,11 @@ MODELS: list[dict[str, Any]] = [
     ),
     CONVOLUTIONAL,
     {**CONVOLUTIONAL, "kernel_width": 1},
+    *({"encoder": encoder, "decoder": decoder} for encoder, decoder in PAIRS),
+    {"encoder": "transformer", "pre_norm": True, "cell": CellKind.gru, "lexicon": True, "input_feeding": True},
+    {"encoder": "convolutional", "decoder": "luong", "bridge": BridgeKind.zero, "attention": AttentionKind.coverage},
+    {"encoder": "transformer", "decoder": "bahdanau", "attention": AttentionKind.multi_head_dot},
+    {"encoder_cell": CellKind.gru, "decoder_cell": CellKind.ssru, "decoder": "conditional"},
 ]
 EVERY_MODEL = pytest.mark.parametrize("settings", MODELS, ids=lambda settings: ", ".join(map(str, settings.values())))
 
@@ -37,7 +57,7 @@ def build(settings: dict[str, Any], size: int = 20, std: float = 0.4) -> Seq2Seq
     torch.manual_seed(4)
     usual = {"embed_size": 8, "hidden_size": 12, "encoder_layers": 2, "decoder_layers": 2, "heads": 2}
     small = {"feed_forward_size": 16, "attention_window": 1, "max_positions": 4}
-    model = build_model(ModelConfig(**{**usual, **small, **settings}), Vocabulary(size, size, PAD_ID, BOS_ID))
+    model = build_model(model_config(**{**usual, **small, **settings}), Vocabulary(size, size, PAD_ID, BOS_ID))
     for name, parameter in model.named_parameters():
         if "norm" not in name:
             nn.init.normal_(parameter, std=std)

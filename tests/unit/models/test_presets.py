@@ -1,27 +1,26 @@
 """Parameter counts of the presets, built without memory on PyTorch's meta device."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from hydra import compose
 from torch import nn
 
-from nmt.config import ModelConfig, conf_dir, from_hydra
+from nmt.config import ModelConfig, conf_dir, flatten, from_hydra
 from nmt.data import BOS_ID, PAD_ID
 from nmt.models import Seq2Seq, Vocabulary, build_model
 
+pytestmark = pytest.mark.usefixtures("composing")
 FOLDER = Path(conf_dir()) / "model"
 NAMES = sorted(path.stem for path in FOLDER.glob("*20??.yaml"))
 
 
 def config(name: str) -> ModelConfig:
     """Compose a preset with Hydra; the small presets build on the published ones."""
-    layers = [OmegaConf.load(FOLDER / f"{part}.yaml") for part in dict.fromkeys((name.removesuffix("_small"), name))]
-    for layer in layers:
-        layer.pop("defaults", None)
-    return from_hydra(ModelConfig, *layers)
+    return from_hydra(ModelConfig, compose("train", overrides=[f"model={name}"]).model)
 
 
 def build(name: str, src_size: int, tgt_size: int) -> Seq2Seq:
@@ -41,8 +40,8 @@ def test_there_are_six_and_each_has_a_small_one() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_small_one_is_the_same_model_in_another_size(name: str) -> None:
-    sizes = {"embed_size", "hidden_size", "direction_size", "encoder_layers", "decoder_layers", "dropout", "heads"}
-    published, small = vars(config(name)), vars(config(f"{name}_small"))
+    sizes = {"embed_size", "hidden_size", "encoder.direction_size", "encoder.layers", "decoder.layers", "dropout"}
+    published, small = (flatten(asdict(config(each))) for each in (name, f"{name}_small"))
     assert {key for key in published if published[key] != small[key]} <= sizes
     assert count(build(f"{name}_small", 2000, 2000)) < 4e6
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.config import CellKind, ModelConfig
-from nmt.config.model import CELLS_WITHOUT_C, ELEMENTWISE_CELLS
+from nmt.config import CellKind, RecurrentEncoderConfig
+from nmt.config.side import CELLS_WITHOUT_C, ELEMENTWISE_CELLS
 from nmt.models.layers.cells import LayerNormLSTM, build_layer
 from nmt.models.layers.fused import LSTM, RNN
 from nmt.models.layers.recurrent import (
@@ -34,7 +34,7 @@ def left_padded() -> tuple[Tensor, Tensor]:
 
 def build(cell: CellKind, hidden: int = HIDDEN, **settings: float) -> RecurrentLayer:
     torch.manual_seed(0)
-    layer = build_layer(ModelConfig(cell=cell, **settings), INPUT, hidden)
+    layer = build_layer(RecurrentEncoderConfig(cell=cell, **settings), INPUT, hidden)
     for parameter in layer.parameters():
         nn.init.uniform_(parameter, -0.5, 0.5)
     return layer
@@ -80,7 +80,7 @@ def test_zoneout_keeps_its_share_of_units_in_training(cell: CellKind) -> None:
 @CELLS
 def test_a_sequence_with_zoneout_is_its_steps_in_a_row_and_padding_stays_zero(cell: CellKind) -> None:
     torch.manual_seed(0)
-    layer = build_layer(ModelConfig(cell=cell, zoneout_h=0.3), INPUT, HIDDEN, masked=True)
+    layer = build_layer(RecurrentEncoderConfig(cell=cell, zoneout_h=0.3), INPUT, HIDDEN, masked=True)
     x, mask = left_padded()
     outputs, _ = layer(x, mask=mask)
     assert (outputs[~mask] == 0).all()
@@ -171,7 +171,7 @@ def test_recurrent_dropout_is_one_mask_on_h_at_every_step_in_front_of_the_matrix
 @WITH_MATRIX
 def test_recurrent_dropout_reads_a_padded_sentence_as_if_alone(cell: CellKind) -> None:
     torch.manual_seed(0)
-    layer = build_layer(ModelConfig(cell=cell), INPUT, HIDDEN, masked=True)
+    layer = build_layer(RecurrentEncoderConfig(cell=cell), INPUT, HIDDEN, masked=True)
     (inner,) = [each for each in layer.modules() if isinstance(each, RecurrentLayer) and each.recurrent]
     x, mask = left_padded()
     with recurrent_dropout(layer, 0.4, len(LENGTHS)):
@@ -188,7 +188,7 @@ def test_recurrent_dropout_reads_a_padded_sentence_as_if_alone(cell: CellKind) -
 
 
 def test_recurrent_dropout_draws_for_each_sentence_and_transition_and_in_training_alone() -> None:
-    layer = build_layer(ModelConfig(), INPUT, 100, masked=True, transitions=2)
+    layer = build_layer(RecurrentEncoderConfig(), INPUT, 100, masked=True, transitions=2)
     inner = [each for each in layer.modules() if isinstance(each, RecurrentLayer) and each.recurrent]
     with recurrent_dropout(layer, 0.3, 50):
         masks = [each.recurrent_mask for each in inner]

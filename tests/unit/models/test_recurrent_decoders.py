@@ -6,31 +6,33 @@ from typing import Any
 
 import pytest
 import torch
+from shapes import RECURRENT_DECODERS, model_config
 from torch import Tensor, nn
 
-from nmt.config import AttentionKind, BridgeKind, CellKind, DecoderKind, ModelConfig
+from nmt.config import AttentionKind, BridgeKind, CellKind, GnmtDecoderConfig
+from nmt.config.checks import problems_in
+from nmt.models.bridge import build_bridge
 from nmt.models.decoders import (
+    DECODERS,
     BahdanauDecoder,
     ConditionalDecoder,
     GnmtDecoder,
     LuongDecoder,
     RecurrentDecoder,
-    build_decoder,
 )
 from nmt.models.decoders.base import DecoderState
-from nmt.models.decoders.bridge import build_bridge
 from nmt.models.embedding import Embedding
-from nmt.models.encoders.recurrent import Encoded
+from nmt.models.interface import Encoded
 
 EMBED, HIDDEN, VOCABULARY = 5, 6, 20
 LENGTHS = [2, 4, 1]  # of the source sentences
 BATCH, SOURCE = len(LENGTHS), max(LENGTHS)
 MASK = torch.tensor([[s >= SOURCE - length for length in LENGTHS] for s in range(SOURCE)])  # (S, B)
 KINDS: list[dict[str, Any]] = [
-    {"decoder": DecoderKind.luong},
-    {"decoder": DecoderKind.luong, "input_feeding": True},
-    {"decoder": DecoderKind.bahdanau},
-    {"decoder": DecoderKind.conditional},
+    {"decoder": "luong"},
+    {"decoder": "luong", "input_feeding": True},
+    {"decoder": "bahdanau"},
+    {"decoder": "conditional"},
 ]
 PAST = (AttentionKind.coverage, AttentionKind.local_m)
 """Attentions that depend on the steps before, or on their number."""
@@ -40,10 +42,10 @@ FAMILY: list[dict[str, Any]] = [
     *({"cell": cell, "decoder_layers": 2} for cell in CellKind),
     *({"cell": cell, "decoder_layers": 2, "input_feeding": True} for cell in CellKind),
     {"attention": None, "cell": CellKind.gru, "decoder_layers": 2},
-    *({"decoder": decoder, "lexicon": True} for decoder in DecoderKind),
+    *({"decoder": decoder, "lexicon": True} for decoder in RECURRENT_DECODERS),
     *(kind | {"attention": attention, "attention_window": 1} for kind, attention in itertools.product(KINDS, PAST)),
     {"decoder_layers": 3, "residual_from": None, "zoneout_h": 0.2, "zoneout_c": 0.1},
-    {"decoder": DecoderKind.luong, "decoder_layers": 3, "residual_from": 3, "input_feeding": True},
+    {"decoder": "luong", "decoder_layers": 3, "residual_from": 3, "input_feeding": True},
 ]
 EVERY = pytest.mark.parametrize("settings", FAMILY, ids=str)
 
@@ -51,9 +53,9 @@ EVERY = pytest.mark.parametrize("settings", FAMILY, ids=str)
 def build(**settings: Any) -> RecurrentDecoder:
     torch.manual_seed(1)
     usual = {"embed_size": EMBED, "hidden_size": HIDDEN, "dropout": 0.0, "attention": AttentionKind.additive}
-    config = ModelConfig(**{**usual, **settings})
+    config = model_config(**{**usual, **settings})
     assert list(config.problems()) == []
-    decoder = build_decoder(config, Embedding(VOCABULARY, EMBED)).eval()
+    decoder = DECODERS[config.decoder.kind](config.decoder, config, Embedding(VOCABULARY, EMBED), HIDDEN).eval()
     for parameter in decoder.parameters():
         nn.init.uniform_(parameter, -0.7, 0.7)
     return decoder
@@ -64,15 +66,15 @@ def encoded(decoder: RecurrentDecoder) -> Encoded:
     outputs = torch.randn(SOURCE, BATCH, HIDDEN, generator=random) * MASK.unsqueeze(-1)
     states = 1 if decoder.bridge.c is None else 2
     state = tuple(torch.randn(BATCH, HIDDEN, generator=random) for _ in range(states))
-    return Encoded(outputs, state, torch.randn(SOURCE, BATCH, EMBED, generator=random))
+    return Encoded(outputs, torch.randn(SOURCE, BATCH, EMBED, generator=random), state)
 
 
 def alone(decoder: RecurrentDecoder, b: int) -> DecoderState:
     """Return the start state of sentence b without batch and padding."""
     whole = encoded(decoder)
     start = SOURCE - LENGTHS[b]
-    own = (each[start:, b : b + 1] for each in (whole.outputs, whole.words))
-    one = Encoded(next(own), tuple(part[b : b + 1] for part in whole.state), next(own))
+    own = (each[start:, b : b + 1] for each in (whole.memory, whole.words))
+    one = Encoded(next(own), next(own), tuple(part[b : b + 1] for part in whole.state))
     return decoder.start(one, MASK[start:, b : b + 1])
 
 
@@ -107,7 +109,7 @@ def test_a_sentence_in_a_batch_is_decoded_as_if_alone(settings: dict[str, Any]) 
     assert (weights is None) == (decoder.attention is None)
 
 
-@pytest.mark.parametrize("kind", [{"decoder": DecoderKind.gnmt}, *KINDS], ids=str)
+@pytest.mark.parametrize("kind", [{"decoder": "gnmt"}, *KINDS], ids=str)
 def test_a_lexicon_is_its_equations(kind: dict[str, Any]) -> None:
     """Compare the difference to the vectors of the same decoder without lexicon."""
     decoder, tokens = build(**kind, lexicon=True), targets()
@@ -250,7 +252,7 @@ def test_dropout_stands_where_the_equations_have_it(
         assert_close(vectors[:, b], expected)
 
 
-@pytest.mark.parametrize("kind", [{"decoder": DecoderKind.gnmt}, *KINDS], ids=str)
+@pytest.mark.parametrize("kind", [{"decoder": "gnmt"}, *KINDS], ids=str)
 def test_coverage_is_the_sum_of_the_weights_and_time_the_number_of_steps(kind: dict[str, Any]) -> None:
     decoder, tokens = build(**kind, attention=AttentionKind.coverage), targets()
     _, weights = decoder(tokens, decoder.start(encoded(decoder), MASK))
@@ -263,8 +265,9 @@ def test_coverage_is_the_sum_of_the_weights_and_time_the_number_of_steps(kind: d
 
 @pytest.mark.parametrize("cell", [CellKind.lstm, CellKind.gru])
 def test_a_zero_bridge_starts_from_zeros(cell: CellKind) -> None:
-    bridge = build_bridge(ModelConfig(bridge=BridgeKind.zero, cell=cell, hidden_size=HIDDEN, decoder_layers=3))
-    start = bridge((torch.randn(BATCH, 5), torch.randn(BATCH, 5)))
+    bridge = build_bridge(GnmtDecoderConfig(bridge=BridgeKind.zero, cell=cell, layers=3), HIDDEN, 5)
+    encoded = Encoded(torch.randn(SOURCE, BATCH, 7), torch.randn(SOURCE, BATCH, EMBED), (torch.randn(BATCH, 5),) * 2)
+    start = bridge(encoded, MASK)
     assert list(bridge.parameters()) == []
     assert len(start) == 3
     for layer in start:
@@ -273,35 +276,30 @@ def test_a_zero_bridge_starts_from_zeros(cell: CellKind) -> None:
 
 
 def test_every_decoder_is_built_as_itself() -> None:
-    assert {kind: type(build(decoder=kind)) for kind in DecoderKind} == {
-        DecoderKind.gnmt: GnmtDecoder,
-        DecoderKind.luong: LuongDecoder,
-        DecoderKind.bahdanau: BahdanauDecoder,
-        DecoderKind.conditional: ConditionalDecoder,
+    assert {kind: type(build(decoder=kind)) for kind in RECURRENT_DECODERS} == {
+        "gnmt": GnmtDecoder,
+        "luong": LuongDecoder,
+        "bahdanau": BahdanauDecoder,
+        "conditional": ConditionalDecoder,
     }
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"decoder": DecoderKind.luong, "attention": None}, "decoder is luong but attention is null; allowed: gnmt"),
-        ({"decoder": DecoderKind.bahdanau, "input_feeding": True}, "input_feeding is true but decoder is bahdanau"),
-        (
-            {"decoder": DecoderKind.conditional, "input_feeding": True},
-            "input_feeding is true but decoder is conditional",
-        ),
-        ({"cell": CellKind.gru, "zoneout_c": 0.1}, "zoneout_c is 0.1 but the cell gru has no c; allowed: 0"),
+        ({"decoder": "luong", "attention": None}, "decoder.attention is null but decoder is luong; choose"),
+        ({"cell": CellKind.gru, "zoneout_c": 0.1}, "encoder.zoneout_c is 0.1 but the cell gru has no c; allowed: 0"),
         (
             {"lexicon": True, "attention": None},
-            "lexicon is true but attention is null; a lexicon needs attention weights",
+            "decoder.lexicon is true but attention is null; a lexicon needs attention weights",
         ),
         (
             {"bridge": "zero", "attention": None},
-            "bridge is zero and attention is null, so that the decoder has no access",
+            "decoder.bridge is zero and attention is null, so that the decoder has no access",
         ),
-        ({"weight_drop": 1.0}, "weight_drop is 1.0; allowed: from 0 to 0.95"),
-        ({"zoneout_h": -0.1}, "zoneout_h is -0.1; allowed: from 0 to 0.95"),
+        ({"weight_drop": 1.0}, "encoder.weight_drop is 1.0; allowed: from 0 to 0.95"),
+        ({"zoneout_h": -0.1}, "decoder.zoneout_h is -0.1; allowed: from 0 to 0.95"),
     ],
 )
 def test_a_decoder_that_cannot_be_is_refused(settings: dict[str, Any], said: str) -> None:
-    assert any(f"{key} {problem}".startswith(said) for key, problem in ModelConfig(**settings).problems())
+    assert any(problem.startswith(said) for problem in problems_in(model_config(**settings)))

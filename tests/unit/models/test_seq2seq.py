@@ -2,13 +2,14 @@
 
 import pytest
 import torch
-from family import assert_gradients_are_finite_differences, loss
+from family import MEMBERS, assert_gradients_are_finite_differences, loss
+from shapes import model_config
 from torch import Tensor
 
-from nmt.config import Architecture, AttentionKind, ModelConfig, PositionKind, Tying
+from nmt.config import AttentionKind, PositionKind, Tying
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch, make_batch
 from nmt.errors import UserError
-from nmt.models import Seq2Seq, Vocabulary, build_model
+from nmt.models import Seq2Seq, Vocabulary, build_model, check_model_size
 
 SRC = [[5, 6, 7, 8, 9], [10], [11, 12, 13], [5, 14]]
 TGT = [[6, 5], [9, 8, 7, 6], [10], [11, 12, 13]]
@@ -21,12 +22,15 @@ MODELS = pytest.mark.parametrize(
         pytest.param({"attention": None, "decoder_layers": 2}, id="no attention"),
         pytest.param({"attention": AttentionKind.multi_head_additive}, id="multi-head"),
         pytest.param({"attention": AttentionKind.coverage}, id="coverage"),
-        pytest.param({"architecture": Architecture.transformer}, id="transformer"),
+        pytest.param({"kind": "transformer"}, id="transformer"),
         pytest.param(
-            {"architecture": Architecture.transformer, "pre_norm": True, "positions": PositionKind.learned},
+            {"kind": "transformer", "pre_norm": True, "positions": PositionKind.learned},
             id="transformer, pre-norm, learned positions",
         ),
-        pytest.param({"architecture": Architecture.convolutional, "encoder_layers": 2}, id="convolutional"),
+        pytest.param({"kind": "convolutional", "encoder_layers": 2}, id="convolutional"),
+        pytest.param({"encoder": "transformer", "decoder": "luong"}, id="transformer, recurrent"),
+        pytest.param({"encoder": "convolutional", "decoder": "transformer"}, id="convolutional, transformer"),
+        pytest.param({"decoder": "convolutional"}, id="recurrent, convolutional"),
     ],
 )
 
@@ -34,7 +38,7 @@ MODELS = pytest.mark.parametrize(
 def build(src_size: int = 20, tgt_size: int = 20, seed: int = 0, **settings: object) -> Seq2Seq:
     torch.manual_seed(seed)
     small: dict[str, object] = {"embed_size": 6, "hidden_size": 8, "dropout": 0.0, "heads": 2, "feed_forward_size": 16}
-    return build_model(ModelConfig(**{**small, **settings}), Vocabulary(src_size, tgt_size, PAD_ID, BOS_ID))
+    return build_model(model_config(**{**small, **settings}), Vocabulary(src_size, tgt_size, PAD_ID, BOS_ID))
 
 
 def logits(model: Seq2Seq, batch: Batch) -> Tensor:
@@ -182,7 +186,7 @@ def test_a_model_learns_eight_pairs_by_heart(settings: dict[str, object]) -> Non
     tgt = [torch.randint(4, 20, (length,), generator=random).tolist() for length in reversed(lengths)]
     model = build(embed_size=16, **{**settings, "hidden_size": 32})
     batch = make_batch(src, tgt, range(8))
-    learning_rate, steps = (0.01, 100) if "architecture" in settings else (0.03, 50)
+    learning_rate, steps = (0.01, 100) if {"kind", "encoder", "decoder"} & settings.keys() else (0.03, 50)
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -191,3 +195,30 @@ def test_a_model_learns_eight_pairs_by_heart(settings: dict[str, object]) -> Non
     with torch.no_grad():
         assert loss(model, batch).item() < 0.05
         assert [greedy(model, line, most=10) for line in src] == [[*line, EOS_ID] for line in tgt]
+
+
+@pytest.mark.parametrize("settings", [*MEMBERS, {"kind": "transformer"}, {"kind": "convolutional"}], ids=str)
+def test_weights_of_a_model_are_never_too_few_for_it(settings: dict[str, object]) -> None:
+    vocabulary = Vocabulary(9, 9, PAD_ID, BOS_ID)
+    for width in (8, 64):
+        config = model_config(**{"embed_size": 8, "hidden_size": width, "heads": 2, **settings})
+        parameters = build_model(config, vocabulary).parameters()
+        check_model_size(config, vocabulary, sum(parameter.numel() for parameter in parameters))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"embed_size": 1 << 16},
+        {"hidden_size": 1 << 16},
+        {"encoder": "transformer", "feed_forward_size": 1 << 16},
+        {"decoder": "transformer", "positions": PositionKind.learned, "max_positions": 1 << 20},
+        {"decoder": "convolutional", "max_positions": 1 << 20},
+        {"encoder": "convolutional", "hidden_size": 1 << 12},
+        {"direction_size": 1 << 15},
+    ],
+    ids=str,
+)
+def test_a_model_larger_than_its_checkpoint_is_refused_before_it_is_built(settings: dict[str, object]) -> None:
+    with pytest.raises(UserError, match="the weights do not fit the configured model, which is larger"):
+        check_model_size(model_config(**settings), Vocabulary(100, 100, PAD_ID, BOS_ID), 2_000_000)

@@ -2,12 +2,14 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+from shapes import model_config
 from torch import Tensor, nn
 
-from nmt.config import Architecture, ModelConfig, PositionKind
+from nmt.config import ModelConfig, PositionKind
 from nmt.data import pad_source
 from nmt.models.decoders.transformer import TransformerDecoder, TransformerDecoderLayer
 from nmt.models.embedding import Embedding, Positions
@@ -24,8 +26,8 @@ VARIANTS = pytest.mark.parametrize(
 
 
 def config(pre_norm: bool = False, positions: PositionKind = PositionKind.sinusoidal, **settings: float) -> ModelConfig:
-    return ModelConfig(
-        architecture=Architecture.transformer,
+    return model_config(
+        kind="transformer",
         embed_size=WIDTH,
         heads=HEADS,
         feed_forward_size=INNER,
@@ -42,7 +44,8 @@ def build(shape: ModelConfig) -> tuple[TransformerEncoder, TransformerDecoder]:
     """Initialise every parameter randomly, those of the norms too."""
     torch.manual_seed(2)
     embedding = Embedding(VOCABULARY, WIDTH, exponent=0.5)
-    encoder, decoder = TransformerEncoder(shape, embedding), TransformerDecoder(shape, embedding)
+    encoder = TransformerEncoder(shape.encoder, shape, embedding)
+    decoder = TransformerDecoder(shape.decoder, shape, embedding, None)
     for module in (encoder, decoder):
         for name, parameter in module.named_parameters():
             if "bias" in name or "norm" in name:
@@ -117,7 +120,7 @@ def test_a_padded_batch_is_encoded_as_by_torchs_layers_each_sentence_alone(
 ) -> None:
     encoder, _ = build(config(pre_norm, positions))
     src, mask = pad_source(SENTENCES)
-    encoded = encoder(src, mask)
+    encoded = encoder(src, mask).memory
     for b, sentence in enumerate(SENTENCES):
         alone = encode_alone(encoder, [*sentence, int(src[-1, b])])
         assert_close(encoded[len(src) - len(alone) :, b : b + 1], alone)
@@ -197,7 +200,7 @@ def test_dropout_stands_on_the_embedding_and_on_each_sublayers_output(fixed_mask
 
 def test_projections_start_as_torchs_and_fairseqs_attention_does() -> None:
     """Check that queries, keys and values are uniform within sqrt(6 / (E + 3E)), the output within sqrt(6 / 2E)."""
-    encoder, decoder = build(ModelConfig(**{**vars(config()), "embed_size": 128}))
+    encoder, decoder = build(replace(config(), embed_size=128))
     theirs = nn.MultiheadAttention(128, HEADS)
     expected = theirs.in_proj_weight.detach().abs().max().item()
     assert expected == pytest.approx(math.sqrt(6 / (4 * 128)), rel=0.01)

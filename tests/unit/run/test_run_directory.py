@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from shapes import model_config
 
 import nmt
-from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, TokenizerConfig
+from nmt.config import Config, DataConfig, PhrasebookConfig, TokenizerConfig
 from nmt.data import Prepared, prepare
 from nmt.errors import UserError
 from nmt.run import RunDirectory, forget_peak_memory, newest_unfinished, peak_memory, provenance
@@ -23,7 +24,7 @@ from nmt.run import RunDirectory, forget_peak_memory, newest_unfinished, peak_me
 def config(cache: Path) -> Config:
     corpus = PhrasebookConfig(train=150, valid=5, test=7)
     data = DataConfig(phrasebook=corpus, cache=str(cache), tokenizer=TokenizerConfig(vocab_size=150))
-    return Config(data=data, model=ModelConfig(hidden_size=16), seed=42)
+    return Config(data=data, model=model_config(hidden_size=16), seed=42)
 
 
 @pytest.fixture(scope="module")

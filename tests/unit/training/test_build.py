@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from shapes import model_config
 from test_objectives import TGT, WHOLE, tiny_model
 from tiny_training import assert_same, weights
 
 from nmt.config import (
     Config,
     DataConfig,
-    ModelConfig,
     ObjectiveKind,
     OptimConfig,
     PhrasebookConfig,
@@ -100,7 +100,7 @@ def config(folder: Path, **train: object) -> Config:
             tokenizer=TokenizerConfig(vocab_size=150),
             cache=str(folder / "cache"),
         ),
-        model=ModelConfig(embed_size=8, hidden_size=8),
+        model=model_config(embed_size=8, hidden_size=8),
         train=TrainConfig(batch_size=8, **train),
         tracking=TrackingConfig(mode=TrackingMode.disabled),
     )
@@ -161,7 +161,7 @@ def test_a_fine_tuning_that_is_continued_needs_the_base_no_more(base: RunDirecto
 
 
 def test_the_configuration_takes_over_the_tokenizer_and_only_probabilities_may_differ(base: RunDirectory) -> None:
-    own = Config(model=ModelConfig(embed_size=8, hidden_size=8, dropout=0.7))
+    own = Config(model=model_config(embed_size=8, hidden_size=8, dropout=0.7))
     taken = with_base_tokenizer(own, str(base.path))
     assert taken.data.tokenizer == base.config().data.tokenizer != own.data.tokenizer
     assert taken.model == own.model
@@ -220,7 +220,7 @@ def test_text_that_the_vocabulary_of_the_base_cannot_write_is_refused(
 
 def test_weights_that_do_not_fit_are_refused(base: RunDirectory, tmp_path: Path) -> None:
     settings, run = tuning(base, tmp_path)
-    settings.model = ModelConfig(embed_size=8, hidden_size=10)
+    settings.model = model_config(embed_size=8, hidden_size=10)
     with pytest.raises(UserError, match="do not fit the configured model"):
         trainer_of(settings, run)
 

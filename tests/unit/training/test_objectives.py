@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from shapes import model_config
 from torch import Tensor
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 
-from nmt.config import BatchUnit, ModelConfig
+from nmt.config import BatchUnit
 from nmt.data import BOS_ID, PAD_ID, Batch, make_batch
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.training.gradients import accumulate_gradients
@@ -23,7 +24,7 @@ SMOOTHINGS = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 
 def tiny_model() -> Seq2Seq:
     torch.manual_seed(1)
-    config = ModelConfig(embed_size=6, hidden_size=8, dropout=0.0)
+    config = model_config(embed_size=6, hidden_size=8, dropout=0.0)
     return build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
 
 

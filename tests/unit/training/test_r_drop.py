@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
+from shapes import model_config
 from test_objectives import WHOLE, WORDS, giving, gradients, tiny_model
 from torch import Tensor
 
-from nmt.config import ModelConfig
 from nmt.data import BOS_ID, PAD_ID, make_batch
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.training.objectives import chunks
@@ -83,7 +83,7 @@ def test_the_two_passes_have_dropout_of_their_own() -> None:
 @pytest.mark.parametrize("name", ["dropout", "word_dropout", "weight_drop", "zoneout_h", "recurrent_dropout"])
 def test_the_two_passes_differ_by_each_kind_of_noise_alone(name: str) -> None:
     torch.manual_seed(1)
-    config = ModelConfig(embed_size=6, hidden_size=8, **{"dropout": 0.0, name: 0.4})
+    config = model_config(embed_size=6, hidden_size=8, **{"dropout": 0.0, name: 0.4})
     model = build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID)).train()
     with torch.no_grad():
         for parameter in model.parameters():

@@ -11,7 +11,7 @@ import torch
 from family import MEMBERS
 from tiny_training import SHORT, WAYS, assert_same, build, calling, lines, without_times
 
-from nmt.config import Architecture, OptimConfig, OptimizerKind, PositionKind, Tying
+from nmt.config import OptimConfig, OptimizerKind, PositionKind, Tying
 from nmt.errors import Interrupted
 from nmt.run import load_checkpoint, load_weights
 from nmt.training import Trainer
@@ -158,9 +158,9 @@ MODELS = [
     *({"tying": tying} for tying in Tying),
     {"input_feeding": True, "fixed_masks": False},
     {"bidirectional": False, "encoder_layers": 3, "decoder_layers": 1},
-    {"architecture": Architecture.transformer},
-    {"architecture": Architecture.transformer, "pre_norm": True, "positions": PositionKind.learned},
-    {"architecture": Architecture.convolutional, "encoder_layers": 2},
+    {"kind": "transformer"},
+    {"kind": "transformer", "pre_norm": True, "positions": PositionKind.learned},
+    {"kind": "convolutional", "encoder_layers": 2},
 ]
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import sacrebleu
 import torch
+from shapes import model_config
 from test_objectives import gradients, tiny_model
 from torch import Tensor
 
-from nmt.config import Architecture, DecoderKind, ModelConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, make_batch
 from nmt.metrics import sentence_scores
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -56,17 +56,17 @@ def test_log_probabilities_of_candidates_are_those_of_each_pair_alone() -> None:
         {"word_dropout": 0.5},
         {"zoneout_h": 0.5},
         {"recurrent_dropout": 0.5},
-        {"dropout": 0.5, "input_feeding": True, "decoder": DecoderKind.luong},
-        {"dropout": 0.5, "decoder": DecoderKind.conditional},
-        {"dropout": 0.5, "architecture": Architecture.transformer, "fixed_masks": False},
-        {"dropout": 0.5, "architecture": Architecture.convolutional},
+        {"dropout": 0.5, "input_feeding": True, "decoder": "luong"},
+        {"dropout": 0.5, "decoder": "conditional"},
+        {"dropout": 0.5, "kind": "transformer", "fixed_masks": False},
+        {"dropout": 0.5, "kind": "convolutional"},
     ],
     ids=str,
 )
 def test_candidates_are_scored_with_one_dropout_in_encoder_and_decoder(settings: dict[str, Any]) -> None:
     """Compare equal candidates within a pass, which have equal probabilities, and between passes, which do not."""
     torch.manual_seed(1)
-    config = ModelConfig(embed_size=8, hidden_size=8, decoder_layers=2, **{"dropout": 0.0, **settings})
+    config = model_config(embed_size=8, hidden_size=8, decoder_layers=2, **{"dropout": 0.0, **settings})
     model = build_model(config, Vocabulary(12, 12, PAD_ID, BOS_ID)).train()
     candidates = [[[8, 9], [8, 9], [8, 4, 9], [8, 9]], [[10], [10]]]
     first, second = sequence_log_probs(model, BATCH, candidates)

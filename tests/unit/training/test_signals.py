@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -113,3 +114,17 @@ def test_an_interruption_tells_the_signal_and_the_shells_exit_code(number: int, 
     error = Interrupted(number)
     assert str(error) == name
     assert error.exit_code == code
+
+
+def test_without_deferring_no_handler_is_installed_and_any_thread_can_enter() -> None:
+    before = handlers()
+
+    def inside() -> tuple[int, list[object]]:
+        with StopSignals(enabled=False) as signals:
+            return signals.received, handlers()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(inside).result() == (0, before)
+        with pytest.raises(ValueError, match="main thread"):
+            pool.submit(StopSignals().__enter__).result()
+    assert inside() == (0, before)

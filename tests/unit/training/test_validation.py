@@ -6,10 +6,11 @@ from collections.abc import Callable
 import pytest
 import sacrebleu
 import torch
+from shapes import model_config
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from nmt.config import ModelConfig, SearchConfig, SearchKind
+from nmt.config import SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, PairStore, Tokenizer, make_batch
 from nmt.decoding import Translator
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -33,7 +34,7 @@ def text(phrases: list[Pair]) -> Sides:
 def model(tokenizer: Tokenizer) -> Seq2Seq:
     """Return a model in training mode with dropout."""
     torch.manual_seed(1)
-    config = ModelConfig(embed_size=8, hidden_size=8, dropout=0.5, word_dropout=0.5)
+    config = model_config(embed_size=8, hidden_size=8, dropout=0.5, word_dropout=0.5)
     return build_model(config, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID)).train()
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from shapes import model_config
 
 from nmt.config import (
     Config,
     DataConfig,
     IntervalUnit,
-    ModelConfig,
     PhrasebookConfig,
     SearchConfig,
     TokenizerConfig,
@@ -44,7 +44,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
         tokenizer=TokenizerConfig(vocab_size=200),
         cache=str(tmp_path_factory.mktemp("cache")),
     )
-    model = ModelConfig(embed_size=8, hidden_size=8)
+    model = model_config(embed_size=8, hidden_size=8)
     return Config(
         data=data, model=model, train=TrainConfig(batch_size=16), tracking=TrackingConfig(mode=TrackingMode.disabled)
     )

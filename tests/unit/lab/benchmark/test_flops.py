@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import torch
 from family import MEMBERS
+from shapes import RECURRENT_DECODERS, model_config
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from nmt.config import Architecture, AttentionKind, DecoderKind, ModelConfig
+from nmt.config import AttentionKind
 from nmt.data import BOS_ID, PAD_ID, make_batch
 from nmt.lab.benchmark.flops import Work, forward_flops, training_flops
 from nmt.models import Vocabulary, build_model
@@ -19,11 +20,11 @@ TGT = [[11, 12, 13, 14], [15, 16, 17, 18]]
 
 SHAPES: list[dict[str, Any]] = [
     *MEMBERS,
-    *({"decoder": decoder, "decoder_layers": 2} for decoder in DecoderKind),
+    *({"decoder": decoder, "decoder_layers": 2} for decoder in RECURRENT_DECODERS),
     {"attention": AttentionKind.general, "encoder_layers": 2, "decoder_layers": 3},
     {"attention": None, "bidirectional": False, "encoder_layers": 2, "reverse_source": True, "residual_from": None},
-    {"architecture": Architecture.transformer, "encoder_layers": 2, "decoder_layers": 3},
-    {"architecture": Architecture.convolutional, "encoder_layers": 2, "decoder_layers": 3, "kernel_width": 5},
+    {"kind": "transformer", "encoder_layers": 2, "decoder_layers": 3},
+    {"kind": "convolutional", "encoder_layers": 2, "decoder_layers": 3, "kernel_width": 5},
 ]
 
 
@@ -31,7 +32,7 @@ SHAPES: list[dict[str, Any]] = [
 def test_the_formula_counts_what_torch_counts(shape: dict[str, Any]) -> None:
     """Turn off the fused LSTM and the fused attention, which the counter does not count."""
     usual = {"embed_size": 12, "hidden_size": 16, "heads": 2, "max_positions": 7, "dropout": 0.0}
-    config = ModelConfig(**{**usual, **shape})
+    config = model_config(**{**usual, **shape})
     torch.manual_seed(1)
     model = build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
     batch = make_batch(SRC, TGT, range(2))

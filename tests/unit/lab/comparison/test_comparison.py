@@ -13,6 +13,7 @@ import pytest
 import sacrebleu
 from rich.console import Console
 from scored_run import SENTENCES, scored_run, settings
+from shapes import model_config
 
 from nmt.cli.compare import with_runs_as_key
 from nmt.config import CellKind, ModelConfig
@@ -28,7 +29,7 @@ from nmt.lab.plots import draw_comparison
 from nmt.metrics import all_scores, holm, paired_bootstrap, resample, significance
 from nmt.run import RunDirectory
 
-LSTM, GRU, RNN = (ModelConfig(cell=cell) for cell in (CellKind.lstm, CellKind.gru, CellKind.rnn))
+LSTM, GRU, RNN = (model_config(cell=cell) for cell in (CellKind.lstm, CellKind.gru, CellKind.rnn))
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +53,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunDirectory]:
         made("bad1", GRU, 1, lambda at: at != 5),
         made("bad2", GRU, 2, lambda at: at % 4 != 0),
         made("twin", RNN, 1, lambda at: at % 7 == 0),
-        made("middling", ModelConfig(cell=CellKind.gru, encoder_layers=2), 1, lambda at: at % 3 == 0),
+        made("middling", model_config(cell=CellKind.gru, encoder_layers=2), 1, lambda at: at % 3 == 0),
     ]
 
 
@@ -66,7 +67,9 @@ def recorded(run: RunDirectory, name: str) -> float:
 
 def test_a_system_has_the_mean_and_the_deviation_of_its_runs(runs: list[RunDirectory]) -> None:
     comparison = compared(*runs[:4])
-    assert [system.label for system in comparison.systems] == ["model.cell=lstm", "model.cell=gru"]
+    assert [system.label for system in comparison.systems] == [
+        f"model.encoder.cell={cell}, model.decoder.cell={cell}" for cell in ("lstm", "gru")
+    ]
     for name in ("bleu", "chrf", "ter"):
         good, bad = comparison.cells[name]
         for cell, pair in ((good, runs[:2]), (bad, runs[2:4])):
@@ -298,7 +301,13 @@ def test_the_table_on_standard_output_has_every_system_signature_and_note(
     comparison = compared(*runs[:4])
     show_tables(comparison_tables(comparison, comparison.breakdowns(2), comparison.differences(3)))
     printed = capsys.readouterr().out
-    for part in ("model.cell=lstm", "model.cell=gru", "1 2", "BLEU by words of the source", "standard deviation"):
+    for part in (
+        "model.encoder.cell=lstm",
+        "model.encoder.cell=gru",
+        "1 2",
+        "BLEU by words of the source",
+        "standard deviation",
+    ):
         assert part in printed
     for signature in comparison.signatures.values():
         assert printed.count(signature) == 1

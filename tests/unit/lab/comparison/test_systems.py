@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 from scored_run import SENTENCES, scored_run, settings
+from shapes import model_config
 
-from nmt.config import CellKind, MachineConfig, ModelConfig, OptimConfig, PhrasebookConfig, TrainConfig
+from nmt.config import CellKind, MachineConfig, OptimConfig, PhrasebookConfig, TrainConfig
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet
 from nmt.lab.comparison import gather
 from nmt.lab.comparison.systems import sha256_of_set
 from nmt.run import RunDirectory
 
-LSTM, GRU = (ModelConfig(cell=cell) for cell in (CellKind.lstm, CellKind.gru))
+LSTM, GRU = (model_config(cell=cell) for cell in (CellKind.lstm, CellKind.gru))
 Make = Callable[..., RunDirectory]
 
 
@@ -49,8 +50,11 @@ def refusal(*runs: RunDirectory | Path, metric: str | None = None) -> str:
 
 
 def test_runs_that_differ_by_their_seed_alone_are_one_system(make: Make) -> None:
-    runs = [make(f"{model.cell}{seed}", model=model, seed=seed) for seed in (3, 1) for model in (LSTM, GRU)]
-    assert gathered(*runs) == [("model.cell=lstm", ["lstm1", "lstm3"]), ("model.cell=gru", ["gru1", "gru3"])]
+    runs = [make(f"{model.decoder.cell}{seed}", model=model, seed=seed) for seed in (3, 1) for model in (LSTM, GRU)]
+    assert gathered(*runs) == [
+        ("model.encoder.cell=lstm, model.decoder.cell=lstm", ["lstm1", "lstm3"]),
+        ("model.encoder.cell=gru, model.decoder.cell=gru", ["gru1", "gru3"]),
+    ]
 
 
 def test_paths_and_hardware_do_not_make_another_system(make: Make, tmp_path: Path) -> None:
@@ -80,7 +84,7 @@ def test_how_the_scores_were_made_belongs_to_the_system(make: Make) -> None:
 
 def test_a_system_with_many_differences_is_labelled_by_its_overrides_or_its_name(make: Make) -> None:
     changes = {
-        "model": ModelConfig(cell=CellKind.gru, hidden_size=8, attention=None),
+        "model": model_config(cell=CellKind.gru, hidden_size=8, attention=None),
         "optim": OptimConfig(learning_rate=0.5),
     }
     first = make("first", ("experiment=phrasebook", "seed=1"))
@@ -91,8 +95,8 @@ def test_a_system_with_many_differences_is_labelled_by_its_overrides_or_its_name
 
 
 def test_a_missing_value_is_labelled_null(make: Make) -> None:
-    runs = [make("with", model=ModelConfig()), make("without", model=ModelConfig(attention=None))]
-    assert gathered(*runs)[1][0] == "model.attention=null"
+    runs = [make("with", model=model_config()), make("without", model=model_config(attention=None))]
+    assert gathered(*runs)[1][0] == "model.decoder.attention=null"
 
 
 def test_a_folder_of_runs_stands_for_them_in_the_order_of_their_numbers(make: Make, tmp_path: Path) -> None:
@@ -101,7 +105,7 @@ def test_a_folder_of_runs_stands_for_them_in_the_order_of_their_numbers(make: Ma
     (tmp_path / "sweep" / "multirun.yaml").write_text("")
     systems, _ = gather([str(tmp_path / "sweep")], "test")
     assert [system.seeds for system in systems] == [[10, 18, 20]]
-    names = [make(f"more/{number}", model=ModelConfig(hidden_size=8 + 2 * number)).path.name for number in (10, 9)]
+    names = [make(f"more/{number}", model=model_config(hidden_size=8 + 2 * number)).path.name for number in (10, 9)]
     assert [members for _, members in gathered(tmp_path / "more")] == [[name] for name in sorted(names, key=int)]
 
 

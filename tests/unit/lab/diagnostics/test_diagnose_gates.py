@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import torch
 from family import GNMT
+from shapes import model_config
 from torch import Tensor
 
 from nmt.cli.diagnose import finding
-from nmt.config import AttentionKind, CellKind, DecoderKind, ModelConfig, ModelSide
+from nmt.config import AttentionKind, CellKind, ModelConfig, ModelSide
 from nmt.data import BOS_ID, PAD_ID, make_batch
 from nmt.errors import UserError
 from nmt.lab.diagnostics import Recording, record_gates
@@ -25,7 +26,7 @@ def build(config: ModelConfig) -> Seq2Seq:
 
 
 def shape(**settings: Any) -> ModelConfig:
-    return ModelConfig(**{"embed_size": 6, "hidden_size": 8, "encoder_layers": 2, "decoder_layers": 2, **settings})
+    return model_config(**{"embed_size": 6, "hidden_size": 8, "encoder_layers": 2, "decoder_layers": 2, **settings})
 
 
 def replayed(gates: dict[str, Tensor], h: Tensor, c: Tensor | None) -> Tensor:
@@ -73,7 +74,7 @@ def test_an_encoders_gates_make_the_states_of_the_fused_layer(cell: CellKind, re
 
 @pytest.mark.parametrize("cell", [CellKind.lstm, CellKind.gru])
 @pytest.mark.parametrize(
-    "settings", [{}, {"attention": None}, {"decoder": DecoderKind.bahdanau}, {"input_feeding": True}], ids=str
+    "settings", [{}, {"attention": None}, {"decoder": "bahdanau"}, {"input_feeding": True}], ids=str
 )
 @pytest.mark.parametrize("layer", [1, 2])
 def test_a_decoders_gates_make_the_states_of_its_steps(cell: CellKind, settings: dict[str, Any], layer: int) -> None:
@@ -99,7 +100,7 @@ def test_a_decoders_gates_make_the_states_of_its_steps(cell: CellKind, settings:
         GNMT,
         {"encoder_transitions": 2},
         {"zoneout_h": 0.1, "zoneout_c": 0.2},
-        {"decoder": DecoderKind.conditional},
+        {"decoder": "conditional"},
         {"weight_drop": 0.3, "direction_size": 6},
     ],
     ids=str,
@@ -116,8 +117,13 @@ def test_other_members_of_the_family_are_recorded_as_they_compute(settings: dict
 @pytest.mark.parametrize(
     ("settings", "side", "layer", "message"),
     [
-        ({"cell": CellKind.rnn}, ModelSide.encoder, 1, "gates of model.cell=rnn cannot be recorded; allowed: lstm"),
-        ({"architecture": "transformer"}, ModelSide.encoder, 1, "model.architecture=transformer has no gates"),
+        (
+            {"cell": CellKind.rnn},
+            ModelSide.encoder,
+            1,
+            "gates of model.encoder.cell=rnn cannot be recorded; allowed: lstm",
+        ),
+        ({"kind": "transformer"}, ModelSide.encoder, 1, "model.encoder.kind=transformer has no gates"),
         ({}, ModelSide.encoder, 3, "side=encoder layer=3: the model has 2 layer"),
         (
             {"bidirectional_layers": 1},

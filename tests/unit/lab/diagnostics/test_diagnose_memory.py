@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from shapes import model_config
 
 from nmt.cli.diagnosis.memory import depth, training_sentences
 from nmt.config import (
@@ -13,7 +14,6 @@ from nmt.config import (
     Config,
     DataConfig,
     MachineConfig,
-    ModelConfig,
     OptimConfig,
     PhrasebookConfig,
     TrainConfig,
@@ -153,7 +153,7 @@ def test_a_class_that_cannot_be_filled_is_left_out(
 
 TINY = Config(
     data=DataConfig(phrasebook=PhrasebookConfig(train=30, valid=4, test=5, depth=2)),
-    model=ModelConfig(embed_size=8, hidden_size=8),
+    model=model_config(embed_size=8, hidden_size=8),
     train=TrainConfig(max_steps=10),
 )
 
@@ -163,8 +163,13 @@ def test_each_cell_competes_without_and_with_attention() -> None:
     assert [each.name for each in found] == [
         f"{cell} {word} attention" for cell in ("rnn", "lstm") for word in ("without", "with")
     ]
-    assert [each.config.model.attention for each in found] == [None, TINY.model.attention] * 2
-    assert [each.config.model.cell for each in found] == [CellKind.rnn, CellKind.rnn, CellKind.lstm, CellKind.lstm]
+    assert [each.config.model.decoder.attention for each in found] == [None, TINY.model.decoder.attention] * 2
+    assert [each.config.model.decoder.cell for each in found] == [
+        CellKind.rnn,
+        CellKind.rnn,
+        CellKind.lstm,
+        CellKind.lstm,
+    ]
 
 
 def test_a_training_is_used_again_for_the_same_configuration_alone() -> None:

@@ -46,7 +46,9 @@ def test_rows_of_one_configuration_are_trained_once(
 ) -> None:
     monkeypatch.setattr(questions, "available_cores", lambda: 2)
     write_question(tmp_path / "questions", "cells", GOOD, BAD)
-    write_question(tmp_path / "questions", "spelt", {"label": "first", "overrides": ["model.cell=lstm"]}, BAD | GREEDY)
+    write_question(
+        tmp_path / "questions", "spelt", {"label": "first", "overrides": ["model/encoder=lstm"]}, BAD | GREEDY
+    )
     assert answer_questions(tmp_path, dry=True) == ""
     lines = capsys.readouterr().out.strip().split("\n")
     assert sum(" min " in line for line in lines) == 4
@@ -81,7 +83,7 @@ def test_a_table_shows_what_the_runs_recorded(
             assert score.startswith(f"{mean(record[name]['score'] for record in records):.2f} ± ")
         assert cells[1:] == ["1.00 M", "1.5", "-", "1.00 GiB"]
         assert all(f"`{records[0][name]['signature']}`" in page for name in ("bleu", "chrf"))
-    assert "- LSTM: none\n- GRU: `model.cell=gru`\n- greedy: `search=greedy`\n" in page
+    assert "- LSTM: none\n- GRU: `model/encoder=gru model.decoder.cell=gru`\n- greedy: `search=greedy`\n" in page
     *p_values, verdict, detectable = line_of(page, "GRU", "BLEU")[2:]
     assert [bool(re.fullmatch(r"(&lt;)?\.\d{3}", p)) for p in p_values] == [True] * 3
     assert verdict == "worse"
@@ -326,7 +328,7 @@ def test_damaged_translations_of_another_search_are_named(
 
 def test_only_the_chosen_question_is_trained(trainer: Trainer, tmp_path: Path) -> None:
     write_question(tmp_path / "questions", "cells", GOOD, BAD)
-    write_question(tmp_path / "questions", "other", BAD, {"label": "RNN", "overrides": ["model.cell=rnn"]})
+    write_question(tmp_path / "questions", "other", BAD, {"label": "RNN", "overrides": ["model/encoder=rnn"]})
     page = answer_questions(tmp_path, question="cells")
     assert len(trainer.made) == 8
     assert line_of(page, "RNN")[0] == "not run yet"
@@ -335,8 +337,10 @@ def test_only_the_chosen_question_is_trained(trainer: Trainer, tmp_path: Path) -
 
 
 def test_a_row_that_does_not_compose_is_refused_by_name(trainer: Trainer, tmp_path: Path) -> None:
-    write_question(tmp_path / "questions", "cells", GOOD, {"label": "typing error", "overrides": ["model.cel=gru"]})
+    write_question(
+        tmp_path / "questions", "cells", GOOD, {"label": "typing error", "overrides": ["model.encoder.cel=gru"]}
+    )
     with pytest.raises(
-        UserError, match=r"cells.yaml, row 'typing error': unknown configuration key model.cel; did you"
+        UserError, match=r"cells.yaml, row 'typing error': unknown configuration key model.encoder.cel; did you"
     ):
         answer_questions(tmp_path)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from shapes import model_config
 
-from nmt.config import Config, DataConfig, ModelConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
+from nmt.config import Config, DataConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
 from nmt.data import BOS_ID, PAD_ID, prepare
 from nmt.decoding import AttentionMap, load_translator
 from nmt.evaluation import evaluate_split
@@ -75,7 +76,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
         cache=str(folder / "cache"),
     )
     search = SearchConfig(beam_size=2, max_length_ratio=0.0, max_length_offset=6)
-    config = Config(data=data, model=ModelConfig(embed_size=8, hidden_size=8), search=search)
+    config = Config(data=data, model=model_config(embed_size=8, hidden_size=8), search=search)
     run = RunDirectory(folder / "run")
     run.create(config, prepare(config.data))
     torch.manual_seed(1)
@@ -200,10 +201,10 @@ def test_only_the_training_speed_of_a_complete_run_is_missing(facts: RunFacts) -
 
 
 def test_differences_are_the_changed_settings() -> None:
-    set_by_user = Config(model=ModelConfig(hidden_size=7, attention=None), seed=4)
+    set_by_user = Config(model=model_config(hidden_size=7, attention=None), seed=4)
     changed = {key: (value, default) for key, value, default in differences(set_by_user)}
-    assert changed.keys() == {"model.hidden_size", "model.attention", "seed"}
-    assert changed["model.attention"] == ("null", "additive")
+    assert changed.keys() == {"model.hidden_size", "model.decoder.attention", "seed"}
+    assert changed["model.decoder.attention"] == ("null", "additive")
     assert changed["seed"] == ("4", "1")
 
 

@@ -13,7 +13,7 @@ from nmt.lab.sweep.space import grid
 
 RATE = Parameter("optim.learning_rate", low=1e-4, high=1e-1, log=True)
 WIDTH = Parameter("model.hidden_size", integer=True, low=64, high=320, step=64)
-CELL = Parameter("model.cell", choices=("lstm", "gru", "rnn"))
+CELL = Parameter("model.encoder.cell", choices=("lstm", "gru", "rnn"))
 SPACE = [RATE, WIDTH, CELL]
 TRAIN = TrainConfig(max_steps=100, validate_every=10)
 

@@ -14,6 +14,7 @@ from nmt.config import (
     Metric,
     PhrasebookConfig,
     SamplerKind,
+    SearchKind,
     SweepConfig,
     TrainConfig,
     load_config,
@@ -42,9 +43,9 @@ def one(key: str, **node: Any) -> Parameter:
 
 def test_a_range_is_of_the_keys_own_kind() -> None:
     assert one("model.hidden_size", low=64, high=256, step=64).grid() == (64, 128, 192, 256)
-    assert all(isinstance(value, int) for value in one("model.encoder_layers", low=1, high=3).grid())
+    assert all(isinstance(value, int) for value in one("model.encoder.layers", low=1, high=3).grid())
     assert one("model.dropout", low=0, high=0.3, step=0.1).grid() == (0.0, 0.1, 0.2, 0.3)
-    assert one("model.encoder_feed_forward", low=8, high=9).grid() == (8, 9)  # null, or a whole number
+    assert one("model.encoder.feed_forward", low=8, high=9).grid() == (8, 9)  # null, or a whole number
 
 
 def test_a_range_ends_at_the_last_value_that_its_steps_reach() -> None:
@@ -53,13 +54,13 @@ def test_a_range_ends_at_the_last_value_that_its_steps_reach() -> None:
 
 
 def test_choices_keep_their_order_and_may_be_of_any_kind() -> None:
-    assert one("model.cell", choices=["gru", "lstm"]).grid() == ("gru", "lstm")
-    assert one("model.attention", choices=[None, "dot"]).grid() == (None, "dot")
-    assert one("model.input_feeding", choices=[True, False]).grid() == (True, False)
+    assert one("model.encoder.cell", choices=["gru", "lstm"]).grid() == ("gru", "lstm")
+    assert one("model.decoder.attention", choices=[None, "dot"]).grid() == (None, "dot")
+    assert one("model.decoder.input_feeding", choices=[True, False]).grid() == (True, False)
 
 
 def test_a_grid_is_every_combination_and_the_last_key_changes_fastest() -> None:
-    tree = {"model": {"cell": {"choices": ["gru", "lstm"]}, "encoder_layers": {"low": 1, "high": 2}}, "seed": None}
+    tree = {"model": {"encoder": {"cell": {"choices": ["gru", "lstm"]}, "layers": {"low": 1, "high": 2}}}, "seed": None}
     combinations = [tuple(values.values()) for values in grid(space(tree))]
     assert combinations == [("gru", 1), ("gru", 2), ("lstm", 1), ("lstm", 2)]
     sweep = SweepConfig(sampler=SamplerKind.grid, parameters=tree, trials=None)
@@ -103,8 +104,11 @@ def test_a_drawn_number_has_six_digits_and_stays_within_its_range() -> None:
         ({"model": {"dropout": {"low": 0.1, "hihg": 0.3}}}, "hihg"),
         ({"model": {"dropout": {"low": 0.1, "high": 0.99}}}, "model.dropout is 0.99; allowed: from 0 to 0.95"),
         ({"optim": {"learning_rate": {"choices": [0.1, "fast"]}}}, "'fast' .* could not be converted to Float"),
-        ({"model": {"cell": {"choices": ["lstm", "elman"]}}}, "Invalid value 'elman'"),
-        ({"model": {"cell": {"low": 1, "high": 2}}}, "its values are not numbers; give choices"),
+        (
+            {"model": {"encoder": {"cell": {"choices": ["lstm", "elman"]}}}},
+            "cell is 'elman', which is neither built in",
+        ),
+        ({"model": {"encoder": {"cell": {"low": 1, "high": 2}}}}, "its values are not numbers; give choices"),
         ({"optim": {"betas": {"choices": [[0.9, 0.98]]}}}, r"choices has \[0.9, 0.98\]"),
         ({"model": {"hidden_size": {"low": 64, "high": 128}}}, "model.hidden_size is 65; allowed: even numbers"),
         ({"model": {"hidden_size": {"low": 0.5, "high": 128}}}, "hidden_size.low is 0.5; allowed: whole numbers"),
@@ -150,18 +154,19 @@ def test_a_grid_of_a_continuous_range_is_refused() -> None:
 def test_every_key_of_a_saved_configuration_has_a_kind(tmp_path: Path) -> None:
     """Compare with the configuration file of a run: every key in it can be searched."""
     save_config(BASE, tmp_path / "config.yaml")
-    kinds = kinds_of_keys(Config)
+    kinds = kinds_of_keys(BASE)
     assert load_config(Config, tmp_path / "config.yaml") == BASE
-    assert kinds["train.max_steps"] is kinds["model.direction_size"] is kinds["data.phrasebook.depth"] is int
+    assert kinds["train.max_steps"] is kinds["model.encoder.direction_size"] is kinds["data.phrasebook.depth"] is int
     assert kinds["optim.learning_rate"] is kinds["train.subword_sampling"] is float
-    assert kinds["model.cell"] is CellKind
+    assert kinds["model.encoder.cell"] is str
+    assert kinds["search.kind"] is SearchKind
     assert "model" not in kinds
 
 
 def test_changed_values_are_those_of_the_new_configuration_alone() -> None:
-    new = with_values(BASE, {"model.cell": "gru", "optim.learning_rate": 0.5, "model.attention": None})
-    assert (new.model.cell, new.optim.learning_rate, new.model.attention) == (CellKind.gru, 0.5, None)
-    assert BASE.model.cell == CellKind.lstm
+    new = with_values(BASE, {"model.encoder.cell": "gru", "optim.learning_rate": 0.5, "model.decoder.attention": None})
+    assert (new.model.encoder.cell, new.optim.learning_rate, new.model.decoder.attention) == (CellKind.gru, 0.5, None)
+    assert BASE.model.encoder.cell == CellKind.lstm
     assert math.isclose(BASE.optim.learning_rate, 2e-3)
     with pytest.raises(UserError, match=r"configuration key model.cel: "):
         with_values(BASE, {"model.cel": "gru"})
