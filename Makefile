@@ -9,8 +9,8 @@ READY := .venv/complete
 NEXT := .venv-next
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo questions test test-commands test-next test-processors test-kernels test-slow fuzz test-all check \
-	format commands clean
+.PHONY: help install demo questions table test test-commands test-next test-processors test-kernels test-slow fuzz test-all check \
+	format commands docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "nmt: $(PYTHON) is not Python 3.11 to 3.13; choose another with PYTHON=..." >&2; exit 2; }
 	{ $(PYTHON) -m venv .venv \
-		&& $(BIN)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[cluster,dev]'; } \
+		&& $(BIN)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[cluster,dev,docs]'; } \
 		|| { rm -rf .venv; echo "nmt: installation failed; nothing was left behind" >&2; exit 1; }
 	touch $(READY)
 
@@ -32,6 +32,14 @@ demo: $(READY)  ## train on the embedded corpus, score, translate, plot, report 
 # QUESTIONS="question=cell" trains one question, QUESTIONS="dry=true" lists the trainings; see conf/questions.
 questions: $(READY)  ## run the trainings of docs/questions.md and write the page (four hours; resumes after a stop)
 	$(BIN)/python scripts/questions.py jobs=2 then_measure=true $(QUESTIONS)
+
+# RUNS="RUN RUN RUN" names the runs; TABLE=FOLDER is the folder of the table, which must not exist.
+TABLE ?= table
+table: $(READY)  ## score RUNS="RUN RUN RUN" on every test set; write the table of a paper as Markdown and LaTeX
+	@test -n "$(RUNS)" || { echo 'nmt: RUNS is empty; name the runs: make table RUNS="RUN RUN RUN"' >&2; exit 2; }
+	@test ! -e "$(TABLE)" || { echo "nmt: $(TABLE) exists; choose another folder with TABLE=FOLDER" >&2; exit 2; }
+	for run in $(RUNS); do $(BIN)/python scripts/evaluate.py "run='$$run'" splits=all || exit 2; done
+	$(BIN)/python scripts/table.py $(RUNS) output=$(TABLE)
 
 test: $(READY)  ## run the unit tests, one process per core (under 2 minutes on two cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
@@ -88,8 +96,11 @@ format: $(READY)  ## format the code and apply the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-commands: $(READY)  ## write docs/commands.md from the configurations of the commands
+commands: $(READY)  ## write docs/commands.md and docs/keys.md from the configurations of the commands
 	$(BIN)/python scripts/document_commands.py
+
+docs: $(READY)  ## build the documentation into build/site; a broken link or a page outside the navigation is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/site
 
 clean:  ## remove the environments and caches; runs stay
 	rm -rf .venv $(NEXT) .mypy_cache .pytest_cache .ruff_cache build dist

@@ -25,6 +25,7 @@ ORDER = [
     "training",
     "evaluation",
     "runtime",
+    "run_corpus",
     "pipeline",
     "lab",
     "cli",
@@ -44,6 +45,8 @@ DOORS = {
     "comet": ("metrics/comet.py",),
     "py3langid": ("lab/doctor/language.py",),
     "wandb": ("training/tracking.py",),
+    "trackio": ("training/tracking.py",),
+    "tensorboard": ("training/tracking.py",),
     "matplotlib": (
         "evaluation/figures.py",
         "lab/plots/",

@@ -1,14 +1,12 @@
 """nmt-compare: compare runs by scores with intervals and tests, costs, length, word frequency and sentences."""
 
-import json
 import logging
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
 from omegaconf import DictConfig
 
 from nmt.cli import app
+from nmt.cli.app.run_words import with_runs_as_key
 from nmt.config import CompareConfig, from_hydra
 from nmt.lab.comparison import Comparison, comparison_tables, gather, show_tables, write_comparison
 from nmt.lab.plots import draw_comparison
@@ -19,7 +17,7 @@ log = logging.getLogger(__name__)
 def command(cfg: DictConfig) -> None:
     config = from_hydra(CompareConfig, cfg)
     folder = None if config.output is None else app.new_path(config.output)
-    systems, test = gather(config.runs, config.split, config.metric, config.testset)
+    systems, test = gather(config.runs, config.split, config.metric, config.testset, config.data)
     comparison = Comparison(systems, test, config.metric)
     differences = comparison.differences(config.sentences) if config.sentences else []
     breakdowns = comparison.breakdowns(config.buckets)
@@ -32,19 +30,6 @@ def command(cfg: DictConfig) -> None:
             write_comparison(comparison, breakdowns, differences, folder)
             draw_comparison(comparison, breakdowns, folder / "compare.png")
             log.info("wrote compare.md, compare.json and compare.png to %s", folder)
-
-
-def with_runs_as_key(words: Sequence[str]) -> list[str]:
-    """Return the command line with the words that name runs collected in `runs=[...]`.
-
-    The name of a folder can contain an equals sign, as in Hydra's multiruns. The word after an option is its value.
-    """
-    runs: list[str] = []
-    others: list[str] = []
-    for before, word in zip(["", *words], words, strict=False):
-        is_run = not word.startswith("-") and not before.startswith("-") and ("=" not in word or Path(word).is_dir())
-        (runs if is_run else others).append(word)
-    return others + ([f"runs={json.dumps(runs, ensure_ascii=False)}"] if runs else [])
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def gates(config: DiagnoseConfig, run: RunDirectory, search: SearchConfig, runti
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
     lines = [[normalise(line) for line in lines[: config.sentences]] for lines in run.text("valid")]
     valid_batch = make_batch(src.encode(lines[0]), tgt.encode(lines[1]), range(len(lines[0])))
-    translator = Translator(model, src, tgt, search)
+    translator = Translator(model, src, tgt, search, src_lang=run.config().data.src_lang)
     (translation, *_) = translator.translate([config.sentence])[0]
     ids = [src.encode([normalise(config.sentence)])[0]], [tgt.encode([translation.text])[0]]
     pieces = src.pieces([*ids[0][0], EOS_ID]) if side != ModelSide.decoder else ["<s>", *tgt.pieces(ids[1][0])]

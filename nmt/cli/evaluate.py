@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.config import Config, EvaluateConfig, user_path, with_search
+from nmt.config import Config, EvaluateConfig, user_path, with_described_tests, with_location, with_search
 from nmt.data import is_regular
 from nmt.decoding import load_translator
 from nmt.errors import UserError
@@ -30,21 +30,23 @@ def command(cfg: DictConfig) -> None:
     folder = scores_folder(config, run)
     runtime = setup_runtime(config.machine)
     others = [RunDirectory.open(path) for path in config.ensemble]
-    # Acquire everything that can fail (test set, COMET model) before decoding.
-    name, test = select_test_set(config, run, trained)
+    # Acquire everything that can fail (test sets, COMET model) before decoding.
+    tests = select_test_sets(config, run, trained)
     comet = Comet(config.comet, runtime.device.type == "cuda") if config.comet else None
     translator, step = load_translator(run, config.checkpoint, search, runtime.device, others)
     translator.set_languages(config.src_lang, config.tgt_lang)
     runtime.lower_precision(translator)
-    if others:  # keeps the scores of the run alone
-        name += f".ensemble.{digest(*config.ensemble)}"
-    stem = folder / (config.name or name)
+    suffix = f".ensemble.{digest(*config.ensemble)}" if others else ""  # keeps the scores of the run alone
     chosen = {"checkpoint": run.checkpoint_link(config.checkpoint), "ensemble": config.ensemble}
-    scored = score_translations(test, translator, step, trained, chosen, comet)
-    show_scores(scored.scores)
-    sys.stdout.flush()
-    scored.keep(stem)
-    log.info("wrote the scores to %s.json and the translations to %s.hyp", stem, stem)
+    for name, test in tests.items():
+        stem = folder / (config.name or name + suffix)
+        scored = score_translations(test, translator, step, trained, chosen, comet)
+        if len(tests) > 1:
+            print(f"{name}, {len(test.src):,} sentences:")
+        show_scores(scored.scores)
+        sys.stdout.flush()
+        scored.keep(stem)
+        log.info("wrote the scores to %s.json and the translations to %s.hyp", stem, stem)
 
 
 def scores_folder(config: EvaluateConfig, run: RunDirectory) -> Path:
@@ -64,8 +66,8 @@ def scores_folder(config: EvaluateConfig, run: RunDirectory) -> Path:
         ) from None
 
 
-def select_test_set(config: EvaluateConfig, run: RunDirectory, trained: Config) -> tuple[str, EvaluationSet]:
-    """Return the stem of the score files and the test set: the user's files, a test set of sacrebleu, or a split.
+def select_test_sets(config: EvaluateConfig, run: RunDirectory, trained: Config) -> dict[str, EvaluationSet]:
+    """Return the test sets by the stems of their score files: the user's files, a set of sacrebleu, or splits.
 
     Args:
         config: configuration of the command.
@@ -77,20 +79,22 @@ def select_test_set(config: EvaluateConfig, run: RunDirectory, trained: Config) 
         paths = [config.src, config.ref, *config.further_refs]
         test = EvaluationSet.of_files(*paths)
         if not all(is_regular(user_path(path)) for path in paths):  # another pipe can have the same name
-            return f"pipe.{digest_of(json.dumps(test.identity()))}{target}", test
-        return f"{Path(config.src).name}.{digest(*paths)}{target}", test
+            return {f"pipe.{digest_of(json.dumps(test.identity()))}{target}": test}
+        return {f"{Path(config.src).name}.{digest(*paths)}{target}": test}
     if config.testset is not None:
         pair = f"{config.src_lang or trained.data.src_lang}-{config.tgt_lang or trained.data.tgt_lang}"
-        return scores_name(config.testset, pair), EvaluationSet.of_sacrebleu(config.testset, pair)
-    src, references = run.text(config.split)
+        return {scores_name(config.testset, pair): EvaluationSet.of_sacrebleu(config.testset, pair)}
+    data = with_location(with_described_tests(trained.data), config.data)
+    names = [config.split]
+    if config.splits == "all":
+        names = [name for name in data.test_names if name != "test" or run.has_split(name)]
+        if not names:
+            raise UserError(f"{run.path} has no test set; give your own files by src=FILE ref=FILE")
+    tests = {name: EvaluationSet.of_run(run, name, data) for name in names}
     if config.tgt_lang is None:
-        return config.split, EvaluationSet(config.split, src, [references])
+        return tests
     tokenizer = run.tokenizer("src").with_target(config.tgt_lang)
-    lines = [pair for pair in zip(src, references, strict=True) if tokenizer.has_target(pair[0])]
-    if not lines:
-        raise UserError(f"split={config.split} has no line for tgt_lang={config.tgt_lang}; give src=FILE ref=FILE")
-    name = f"{config.split}{target}"
-    return name, EvaluationSet(name, [line for line, _ in lines], [[line for _, line in lines]])
+    return {f"{name}{target}": test.select(tokenizer.has_target) for name, test in tests.items()}
 
 
 def digest(*paths: str) -> str:

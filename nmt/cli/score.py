@@ -9,7 +9,7 @@ from nmt.cli import app
 from nmt.config import ScoreConfig, from_hydra, user_path
 from nmt.data import read_for_scoring, tokenizer_advice
 from nmt.errors import UserError
-from nmt.evaluation import EvaluationSet, show_scores
+from nmt.evaluation import EvaluationSet, comet_score, show_scores
 from nmt.lab.comparison import files_grid, show_tables
 from nmt.metrics import Comet, all_scores, check_tokenizer
 
@@ -42,7 +42,7 @@ def command(cfg: DictConfig) -> None:
     for lines in translations.values():
         scores.append(all_scores(lines, reference, config.bleu_tokenize, others, test.labels))
         if comet is not None:
-            scores[-1]["comet"] = comet(test.src, lines, reference, test.labels)
+            scores[-1]["comet"] = comet_score(comet, test, lines)
     if further:
         show_tables([files_grid(translations, scores, test)])
     else:

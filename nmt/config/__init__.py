@@ -4,7 +4,16 @@ from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
 from nmt.config.checks import flatten
 from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
-from nmt.config.data import DataConfig, PhrasebookConfig, TokenizerConfig, TokenizerType
+from nmt.config.conversion import from_hydra, load_config, save_config, with_kinds, with_search
+from nmt.config.data import (
+    SPLITS,
+    TEST_SET_NAME,
+    CorpusLocation,
+    DataConfig,
+    PhrasebookConfig,
+    TokenizerConfig,
+    TokenizerType,
+)
 from nmt.config.decoder import (
     ATTENTIONS,
     DECODERS,
@@ -20,6 +29,7 @@ from nmt.config.decoder import (
     RecurrentDecoderConfig,
     TransformerDecoderConfig,
 )
+from nmt.config.described import with_described_tests, with_location
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
@@ -42,11 +52,6 @@ from nmt.config.root import (
     EvaluateConfig,
     PrepareConfig,
     TranslateConfig,
-    from_hydra,
-    load_config,
-    save_config,
-    with_kinds,
-    with_search,
 )
 from nmt.config.score import ScoreConfig
 from nmt.config.search import COPY_UNKNOWN, LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
@@ -60,15 +65,20 @@ from nmt.config.sweep import (
     refusal,
     with_values,
 )
+from nmt.config.table import TableConfig
 from nmt.config.text_files import TextFiles
 from nmt.config.text_keys import child, is_list, is_text, restore_text, type_at
-from nmt.config.tracking import TrackingConfig, TrackingMode
+from nmt.config.tracking import TrackingBackend, TrackingConfig, TrackingMode
 from nmt.config.train import (
     OBJECTIVES,
     BatchUnit,
+    EmbeddingFileConfig,
+    EmbeddingLookup,
+    InitVocabulary,
     IntervalUnit,
     Metric,
     ObjectiveKind,
+    PretrainedEmbeddingsConfig,
     SamplingDecay,
     SentenceMetric,
     TrainConfig,
@@ -83,6 +93,8 @@ __all__ = [
     "ENCODERS",
     "MAX_MINUTES",
     "OBJECTIVES",
+    "SPLITS",
+    "TEST_SET_NAME",
     "AttentionKind",
     "BahdanauDecoderConfig",
     "BatchUnit",
@@ -98,6 +110,7 @@ __all__ = [
     "ConvolutionalDecoderConfig",
     "ConvolutionalEncoderConfig",
     "ConvolutionalSide",
+    "CorpusLocation",
     "DataConfig",
     "DecoderConfig",
     "DiagnoseConfig",
@@ -105,10 +118,13 @@ __all__ = [
     "DirectionConfig",
     "DistilConfig",
     "DoctorConfig",
+    "EmbeddingFileConfig",
+    "EmbeddingLookup",
     "EncoderConfig",
     "EvaluateConfig",
     "FeedingDecoderConfig",
     "GnmtDecoderConfig",
+    "InitVocabulary",
     "IntervalUnit",
     "LengthPenalty",
     "Literature",
@@ -127,6 +143,7 @@ __all__ = [
     "PositionKind",
     "Precision",
     "PrepareConfig",
+    "PretrainedEmbeddingsConfig",
     "PrunerKind",
     "Question",
     "QuestionPart",
@@ -147,9 +164,11 @@ __all__ = [
     "SideConfig",
     "SweepCommandConfig",
     "SweepConfig",
+    "TableConfig",
     "TextFiles",
     "TokenizerConfig",
     "TokenizerType",
+    "TrackingBackend",
     "TrackingConfig",
     "TrackingMode",
     "TrainConfig",
@@ -175,7 +194,9 @@ __all__ = [
     "side_paths",
     "type_at",
     "user_path",
+    "with_described_tests",
     "with_kinds",
+    "with_location",
     "with_search",
     "with_values",
 ]

@@ -32,6 +32,9 @@ def problems_in(config: Any, prefix: str = "") -> Iterator[str]:
         elif isinstance(child, list) and any(map(dataclasses.is_dataclass, child)):
             for index, item in enumerate(child):
                 yield from problems_in(item, f"{prefix}{field.name}.{index}.")
+        elif isinstance(child, dict) and any(map(dataclasses.is_dataclass, child.values())):
+            for key, item in child.items():
+                yield from problems_in(item, f"{prefix}{field.name}.{key}.")
         elif any(_REFUSED.search(text) for text in texts_in(child)):
             yield f"{prefix}{field.name} holds control characters or ${{; remove them"
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from nmt.config.checks import number, one_of
+from nmt.config.checks import number
+from nmt.config.data import CorpusLocation
+from nmt.config.root import test_set_name
 
 
 @dataclass
@@ -13,7 +15,10 @@ class CompareConfig:
     runs: list[str] = field(default_factory=list)
     """Run directories, or folders that contain some, such as a multirun; words without a key on the command line."""
     split: str = "test"
-    """Split whose scores are compared, valid or test, as `evaluate` wrote them to the runs."""
+    """Split whose scores are compared: valid, test or a further test set of the corpus, as `evaluate` wrote them to the
+    runs."""
+    data: CorpusLocation = field(default_factory=CorpusLocation)
+    """Location of the corpus's files, for further test sets."""
     testset: str | None = None
     """Test set of sacrebleu to compare on, as `evaluate testset=` scored it, with all its references; replaces
     `split`."""
@@ -31,6 +36,6 @@ class CompareConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         if not self.runs:
             yield "runs", "is empty; name run directories, or folders that hold some: compare RUN RUN"
-        yield from one_of(self, "split", ("valid", "test"))
+        yield from test_set_name(self)
         yield from number(self, "buckets", 1)
         yield from number(self, "sentences", 0)

@@ -1,5 +1,6 @@
 """Configuration of the corpus, its preprocessing and tokenizers: `data.*`."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,12 @@ MAX_HELD_OUT_PAIRS = 100_000
 """Maximum number of validation or test pairs from the phrasebook, which are kept in memory."""
 MAX_SENTENCE_LENGTH = 100_000
 """Maximum number of words, characters or pieces in a sentence. Attention over more would need gigabytes."""
+
+
+SPLITS = ("train", "valid", "test")
+"""Splits that are prepared with the corpus."""
+TEST_SET_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
+"""Pattern of the name of a split or a test set, which names its files of scores."""
 
 
 class TokenizerType(StrEnum):
@@ -188,6 +195,9 @@ class DataConfig:
     """Files of the validation set."""
     test: TextFiles = field(default_factory=TextFiles)
     """Files of the test set."""
+    tests: dict[str, TextFiles] = field(default_factory=dict)
+    """Files of further test sets, by name, for `evaluate split=NAME`. They are read when they are scored; training and
+    preparation do not use them."""
     directions: list[DirectionConfig] = field(default_factory=list)
     """Further translation directions for a multilingual model. With any, each source line begins with a tag of its
     target language such as <2de>, which is one piece, and translation takes `tgt_lang`."""
@@ -233,6 +243,16 @@ class DataConfig:
                 "src_lang",
                 f"is {self.src_lang!r}, tgt_lang {self.tgt_lang!r}; the phrasebook supports en and de only",
             )
+        if self.phrasebook is not None and self.tests:
+            yield "tests", "has files, but the phrasebook has none; use data=files for your own test sets"
+        for name, files in self.tests.items():
+            if not re.fullmatch(TEST_SET_NAME, name) or name in SPLITS:
+                yield (
+                    "tests",
+                    f"has a set named {name!r}; allowed: letters, digits, '_', '-', '.', but not {', '.join(SPLITS)}",
+                )
+            if files.empty:
+                yield f"tests.{name}", "has no files; give src and tgt, or tsv"
         for at, direction in enumerate(self.directions):
             if self.phrasebook is None and direction.train.empty:
                 yield f"directions.{at}.train", "has no files; give src and tgt, or tsv"
@@ -248,3 +268,27 @@ class DataConfig:
         yield from language_problems(self)
         yield from number(self, "max_pieces", 1, MAX_SENTENCE_LENGTH)
         yield from one_of(self, "bleu_tokenize", BLEU_TOKENIZERS)
+
+    def paths(self, *names: str) -> list[str]:
+        """Return the names of all files of some splits and further test sets."""
+        chosen = [getattr(self, name) if name in SPLITS else self.tests[name] for name in names]
+        return [path for files in chosen for path in [*files.src, *files.tgt, *files.tsv]]
+
+    @property
+    def test_names(self) -> list[str]:
+        """Names of the test sets, `test` first, without those that have no checksum in this pair of languages."""
+        named = [name for name in ("test", *self.tests) if name in self.tests or not self.test.empty]
+        digests = None if self.download is None else self.download.sha256
+        return [name for name in named if digests is None or all(path in digests for path in self.paths(name))]
+
+
+@dataclass
+class CorpusLocation:
+    """Location of a run's corpus files on this machine, to read test sets that the run has no copy of."""
+
+    root: str | None = None
+    """Folder of the corpus; null: `data.root` of the run."""
+    mirror: str | None = None
+    """Folder with copies of the files to download; null: `data.mirror` of the run. Missing files are downloaded."""
+    cache: str | None = None
+    """Folder for downloads; null: `data.cache` of the run."""

@@ -19,11 +19,17 @@ def corpus_description(name: str) -> str | None:
 
     Return None if the file does not exist or does not begin with a comment.
     """
-    path = os.path.join(conf_dir(), "data", f"{name}.yaml")
-    if os.path.basename(name) != name or not os.path.isfile(path):
+    path = description_path(name)
+    if path is None:
         return None
     first = Path(path).read_text(encoding="utf-8").partition("\n")[0]
     return first.removeprefix("# ") if first.startswith("# ") else None
+
+
+def description_path(name: str) -> str | None:
+    """Return the path of `conf/data/NAME.yaml`; None if the file does not exist."""
+    path = os.path.join(conf_dir(), "data", f"{name}.yaml")
+    return path if os.path.basename(name) == name and os.path.isfile(path) else None
 
 
 def cache_dir(configured: str | None) -> Path:

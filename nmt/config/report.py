@@ -9,7 +9,7 @@ from nmt.config.machine import MachineConfig
 
 @dataclass
 class ReportConfig:
-    """`report`: write a web page about a run, and its model card."""
+    """`report`: write a web page about a run, its model card, and the appendix of a paper."""
 
     run: str
     """Run directory."""
@@ -22,7 +22,8 @@ class ReportConfig:
     seed: int = 1
     """Seed of the random examples."""
     output: str | None = None
-    """Folder for report.html and model_card.md, which must not exist; null: the run, where both are overwritten."""
+    """Folder for report.html, model_card.md, appendix.md and appendix.tex, which must not exist; null: the run, where
+    they are overwritten."""
     machine: MachineConfig = field(default_factory=MachineConfig)
     """Device, precision and threads."""
 

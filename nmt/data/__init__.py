@@ -14,7 +14,7 @@ from nmt.data.preprocessing.cleaning import normalise, normalise_characters
 from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.locking import locked
 from nmt.data.preprocessing.prepare import Prepared, prepare
-from nmt.data.preprocessing.sources import locate
+from nmt.data.preprocessing.sources import locate, locate_test_set
 from nmt.data.source_form import UNKNOWN_FACTOR, SourceForm, SourceTokenizer, load_tokenizer, with_tags, write_tokenizer
 from nmt.data.store import PairStore
 from nmt.data.subword_sampling import SubwordSampling, build_sampling, check_sampling
@@ -23,6 +23,7 @@ from nmt.data.text_files import (
     MAX_TEXT_BYTES,
     STANDARD,
     check_new_text_file,
+    in_scored_form,
     is_regular,
     named,
     read_all,
@@ -33,6 +34,8 @@ from nmt.data.text_files import (
     written,
 )
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, ready_tokenizers
+from nmt.data.vocabulary_extension import extensible_tokenizers
+from nmt.data.word_vectors import VectorFile
 from nmt.data.words import tokenizer_advice
 
 __all__ = [
@@ -52,14 +55,18 @@ __all__ = [
     "SubwordSampling",
     "Tokenizer",
     "TrainingBatches",
+    "VectorFile",
     "batches_by_length",
     "build_sampling",
     "check_new_text_file",
     "check_sampling",
+    "extensible_tokenizers",
     "gather",
+    "in_scored_form",
     "is_regular",
     "load_tokenizer",
     "locate",
+    "locate_test_set",
     "locked",
     "make_batch",
     "named",

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -104,14 +104,18 @@ def read_for_scoring(path: Path) -> list[str]:
     The normal form is Unicode NFC without invisible characters; white space is kept. A warning reports altered lines,
     because scores of the unaltered text would differ and mostly be lower.
     """
-    lines = read_all(path)
+    return in_scored_form(read_all(path), named(path))
+
+
+def in_scored_form(lines: Sequence[str], name: str) -> list[str]:
+    """Return lines in the normal form of `read_for_scoring`, with its warning, which gives the name of the text."""
     normal = [normalise_characters(line) for line in lines]
     altered = [number for number, pair in enumerate(zip(lines, normal, strict=True), start=1) if pair[0] != pair[1]]
     if altered:
         log.warning(
             "%s: %d of %d lines, the first of them line %d, are not in Unicode NFC or have invisible characters; "
             "they are scored in NFC without invisible characters",
-            *(named(path), len(altered), len(lines), altered[0]),
+            *(name, len(altered), len(lines), altered[0]),
         )
     return normal
 

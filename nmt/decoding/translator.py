@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from nmt.config import DataConfig, SearchConfig
+from nmt.config import DataConfig, SearchConfig, SearchKind
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise, pad_source
 from nmt.data.words import join_sentences
 from nmt.decoding.ensemble import TranslationModel
@@ -100,6 +100,7 @@ class Translator:
     ) -> list[list[Candidate]]:
         """Return the n best translations of each line, best first; samples are in the order drawn.
 
+        Except for samples, the translations of a line have different texts, so there may be fewer than n.
         An empty line has one translation, the empty text. A segment for which the model gives no finite score is left
         out of its line, with a warning.
 
@@ -211,7 +212,19 @@ class Translator:
         if self.config.min_length:
             symbols = replace(symbols, blank=self.blank_pieces())
         batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints)
-        return run_search(self.model, batch, symbols, self.config, self.utility)
+        config = self.config
+        if config.n_best == 1 or config.kind not in (SearchKind.beam, SearchKind.diverse):
+            return run_search(self.model, batch, symbols, config, self.utility)
+        whole_beam = replace(config, n_best=config.max_n_best)  # replacements for hypotheses with the same text
+        found = run_search(self.model, batch, symbols, whole_beam, self.utility)
+        return [self.distinct_texts(hypotheses)[: config.n_best] for hypotheses in found]
+
+    def distinct_texts(self, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+        """Return the hypotheses without those whose text, written with other pieces, has occurred before."""
+        first: dict[str, Hypothesis] = {}
+        for hypothesis in hypotheses:
+            first.setdefault(self.text_of(hypothesis.tokens), hypothesis)
+        return list(first.values())
 
     def blank_pieces(self) -> tuple[int, ...]:
         """Return the pieces that write only spaces."""

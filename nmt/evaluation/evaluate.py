@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from nmt.config import Config
@@ -38,8 +38,7 @@ def evaluate_split(
     run: RunDirectory, translator: Translator, split: str, step: int, config: Config
 ) -> dict[str, Score]:
     """Score a held-out split, and write RUN/scores/SPLIT.json and SPLIT.hyp."""
-    src, references = run.text(split)
-    return evaluate(EvaluationSet(split, src, [references]), translator, step, config, run.folder("scores") / split)
+    return evaluate(EvaluationSet.of_run(run, split), translator, step, config, run.folder("scores") / split)
 
 
 def evaluate(
@@ -101,10 +100,19 @@ def score_translations(
     reference, *others = test.references
     scores = all_scores(hypotheses, reference, config.data.bleu_tokenize, others, test.labels)
     model_scores, unknown = perplexities(translator, test.src, reference, test.labels, config.data.bleu_tokenize)
+    if unknown:
+        log.warning(
+            "%s: %d pieces of the references are not in the vocabulary of the run, so perplexity is too low; the "
+            "other scores use the references as written",
+            test.name,
+            unknown,
+        )
     scores |= model_scores
     if comet is not None:
-        scores["comet"] = comet([translator.src.plain(line) for line in test.src], hypotheses, reference, test.labels)
-    record: dict[str, object] = {name: asdict(score) for name, score in scores.items()}
+        scores["comet"] = comet_score(
+            comet, replace(test, src=[translator.src.plain(line) for line in test.src]), hypotheses
+        )
+    record: dict[str, object] = {name: score.record() for name, score in scores.items()}
     record["made_by"] = {
         "checkpoint_step": step,
         "seed": config.seed,
@@ -119,6 +127,13 @@ def score_translations(
         **(chosen or {}),
     }
     return ScoredTranslations(scores, hypotheses, record)
+
+
+def comet_score(comet: Comet, test: EvaluationSet, hypotheses: Sequence[str]) -> Score:
+    """Score translations with COMET, which takes one reference per sentence; warn if the set has several."""
+    if len(test.references) > 1:
+        log.warning("COMET takes one reference per sentence: it uses the first of %d", len(test.references))
+    return comet(test.src, hypotheses, test.references[0], test.labels)
 
 
 def write_scores(stem: Path, hypotheses: Sequence[str], record: Mapping[str, object]) -> None:

@@ -2,14 +2,24 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nmt.config import user_path
-from nmt.data import is_regular, named, normalise_characters, read_all, read_for_scoring
+from nmt.config import SPLITS, DataConfig, user_path, with_described_tests
+from nmt.data import (
+    MAX_TEXT_BYTES,
+    in_scored_form,
+    is_regular,
+    locate_test_set,
+    named,
+    normalise_characters,
+    read_all,
+    read_for_scoring,
+)
 from nmt.errors import UserError
 from nmt.metrics import fetch_test_set
+from nmt.run import RunDirectory
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +47,32 @@ class EvaluationSet:
         return cls(Path(src).name if is_regular(Path(src)) else named(src), read_all(user_path(src)), references)
 
     @classmethod
+    def of_run(cls, run: RunDirectory, name: str, data: DataConfig | None = None) -> "EvaluationSet":
+        """Return a held-out split of a run, or a further test set of its corpus.
+
+        Args:
+            run: run directory, which has copies of its splits.
+            name: `valid`, `test`, or a name in `data.tests`.
+            data: corpus with the locations of its files on this machine; None: as in the run.
+
+        Raises:
+            UserError: there is no such set, or its files are missing or damaged.
+        """
+        if name in SPLITS:
+            src, references = run.text(name)
+            return cls(name, src, [references])
+        data = with_described_tests(data or run.config().data)
+        if name not in data.test_names:
+            unknown = [path for path in (data.paths(name) if name in data.tests else []) if path not in digests(data)]
+            why = f" (data.download.sha256 has no entry for {', '.join(unknown)})" * bool(unknown)
+            raise UserError(
+                f"the corpus {data.name} has no test set {name!r} for {data.src_lang}-{data.tgt_lang}{why}; it has: "
+                f"{', '.join(data.test_names) or 'none'}. Score your own files by src=FILE ref=FILE"
+            )
+        pairs = list(locate_test_set(data, name).pairs(MAX_TEXT_BYTES))
+        return cls(name, [src for src, _ in pairs], [in_scored_form([tgt for _, tgt in pairs], name)])
+
+    @classmethod
     def of_sacrebleu(cls, name: str, pair: str) -> "EvaluationSet":
         """Return a test set by its name in sacrebleu, for a language pair such as en-de.
 
@@ -55,6 +91,12 @@ class EvaluationSet:
             log.warning("testset=%s: %d lines are not in Unicode NFC; they are scored unchanged", name, not_nfc)
         return cls(name, lines[0], lines[1:], {"test": name, "lang": pair})
 
+    def select(self, chosen: Callable[[str], bool]) -> "EvaluationSet":
+        """Return the sentences whose source line is chosen."""
+        rows = [row for row, line in enumerate(self.src) if chosen(line)]
+        references = [[side[row] for row in rows] for side in self.references]
+        return replace(self, src=[self.src[row] for row in rows], references=references)
+
     def check(self) -> None:
         """Check that the sides can be scored.
 
@@ -71,6 +113,11 @@ class EvaluationSet:
         """Return what identifies the set: its name, labels and the digests of its lines as files."""
         src, *references = (sha256_of_lines(lines) for lines in (self.src, *self.references))
         return {"name": self.name, **self.labels, "src_sha256": src, "ref_sha256": references}
+
+
+def digests(data: DataConfig) -> dict[str, str]:
+    """Return the checksums of the corpus's files; empty for a corpus that is not downloaded."""
+    return {} if data.download is None else data.download.sha256
 
 
 def scores_name(testset: str, pair: str) -> str:

@@ -1,7 +1,7 @@
 """Confidence intervals of scores by bootstrap resampling of sentences."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,18 @@ class Score:
     """Settings of the metric in sacrebleu's format (Post 2018). Scores with different signatures are not comparable."""
     interval: tuple[float, float] | None = None
     """95 % confidence interval, under the assumption that the sentences are a random sample."""
+    sentences: Sequence[float] | None = field(default=None, repr=False, compare=False)
+    """Score of each sentence if the score is their mean, otherwise None."""
+
+    def record(self) -> dict[str, object]:
+        """Return the entry of a record of scores, without the scores of the sentences."""
+        return {"score": self.score, "signature": self.signature, "interval": self.interval}
+
+
+def mean_score(values: Sequence[float], signature: str) -> Score:
+    """Return the mean of the scores of the sentences with its 95 % percentile interval."""
+    score = score_with_interval([(value, 1.0) for value in values], lambda sums: sums[0] / sums[1], signature)
+    return replace(score, sentences=values)
 
 
 def score_with_interval(

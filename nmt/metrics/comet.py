@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from nmt.errors import UserError, first_line
-from nmt.metrics.bootstrap import Score, score_with_interval
+from nmt.metrics.bootstrap import Score, mean_score
 
 BATCH_SIZE = 16
 WEIGHTS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # environment variable of torch.load that overrides its callers
@@ -69,8 +69,7 @@ class Comet:
         prediction = self.model.predict(samples, batch_size=BATCH_SIZE, gpus=int(self.gpu), progress_bar=False)
         parts = {"nrefs": "1", **labels, "model": self.name, "library": "unbabel-comet", "version": library_version()}
         signature = "|".join(f"{key}:{value}" for key, value in parts.items())
-        statistics = [(float(score), 1.0) for score in prediction.scores]
-        return score_with_interval(statistics, lambda sums: sums[0] / sums[1], signature)
+        return mean_score([float(score) for score in prediction.scores], signature)
 
 
 def library_version() -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from nmt.metrics.bootstrap import Score, score_with_interval
+from nmt.metrics.bootstrap import Score, mean_score
 
 Words = Sequence[str]
 
@@ -34,4 +34,4 @@ def rouge_l(hypotheses: Sequence[Words], references: Sequence[Sequence[Words]], 
     library = {"variant": "L-F1", "mean": "sentences", "library": "pytorch-ignite"}
     parts = {**common, **library, "version": version("pytorch-ignite")}
     signature = "|".join(f"{key}:{value}" for key, value in parts.items())
-    return score_with_interval([(100 * f, 1) for f in f1_scores], lambda sums: sums[0] / sums[1], signature)
+    return mean_score([100 * f for f in f1_scores], signature)

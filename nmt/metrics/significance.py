@@ -4,6 +4,7 @@ Both tests return the probability that two equally good systems differ by chance
 run per system they equal `sacrebleu -i A B --paired-bs` and `--paired-ar` to the last digit.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,8 +31,32 @@ Table = NDArray[Any]
 """Additive statistics per sentence, (N, C): N sentences, C counts."""
 
 
-class Scorer:
-    """Metric whose score of a set of sentences is a function of the sum of their statistics."""
+class SumScorer(ABC):
+    """Score of a set of sentences that is a function of the sum of their statistics."""
+
+    @abstractmethod
+    def score(self, sums: Table) -> float:
+        """Return the score of summed statistics, (C,)."""
+
+    def scores(self, sums: Table) -> NDArray[np.float64]:
+        """Return the score of each row of summed statistics, (B, C) to (B,)."""
+        return np.array([self.score(row) for row in sums])
+
+
+class MeanScorer(SumScorer):
+    """Mean of the scores of the sentences, as of ROUGE-L and COMET."""
+
+    @staticmethod
+    def table(sentences: Sequence[float]) -> Table:
+        """Return the statistics of each sentence, (N, 2): its score and the number 1."""
+        return np.array([(score, 1.0) for score in sentences])
+
+    def score(self, sums: Table) -> float:
+        return round(float(sums[0] / sums[1]), 9)  # equal means compare as equal despite rounding errors
+
+
+class Scorer(SumScorer):
+    """Metric of sacrebleu for whole sets and for single sentences."""
 
     def __init__(self, metric: Metric, sentence_metric: Metric, references: int = 1) -> None:
         """Initialise the scorer.
@@ -70,13 +95,8 @@ class Scorer:
         return np.array(self.metric._extract_corpus_statistics(list(hypotheses), [list(lines) for lines in references]))
 
     def score(self, sums: Table) -> float:
-        """Return the score of summed statistics, (C,)."""
         score: float = self.metric._compute_score_from_stats(list(sums)).score
         return score
-
-    def scores(self, sums: Table) -> NDArray[np.float64]:
-        """Return the score of each row of summed statistics, (B, C) to (B,)."""
-        return np.array([self.score(row) for row in sums])
 
     def sentence_scores(self, table: Table) -> NDArray[np.float64]:
         """Return the score of each sentence, (N,)."""
@@ -159,7 +179,7 @@ def by_seeds(variance: float, freedom: float) -> NDArray[np.float64]:
     return effects
 
 
-def resample(scorer: Scorer, tables: Sequence[Table]) -> Resampled:
+def resample(scorer: SumScorer, tables: Sequence[Table]) -> Resampled:
     """Score the runs of a system on bootstrap resamples of the sentences (Koehn 2004).
 
     Args:
@@ -268,7 +288,7 @@ def variance_by_seeds(first: Resampled, second: Resampled, same_models: bool) ->
     return sum(variances), sum(variances) ** 2 / sum(parts) if parts else 1.0
 
 
-def approximate_randomisation(scorer: Scorer, first: Sequence[Table], second: Sequence[Table]) -> float:
+def approximate_randomisation(scorer: SumScorer, first: Sequence[Table], second: Sequence[Table]) -> float:
     """Return the p-value of approximate randomisation (Riezler and Maxwell 2005).
 
     In each trial, the systems swap their translations of each sentence with probability one half. With several runs,

@@ -28,7 +28,7 @@ class Encoded(NamedTuple):
     """Output of an encoder for a batch of source sentences."""
 
     memory: Tensor
-    """What the decoder attends to, (S, B, M); undefined on padding."""
+    """Vectors that the decoder attends to, (S, B, M); undefined on padding."""
     words: Tensor
     """Source embeddings, in source order, (S, B, E); used by the lexicon."""
     state: LayerState | None = None

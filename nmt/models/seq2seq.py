@@ -62,6 +62,11 @@ class Seq2Seq(nn.Module):
         self.int8_output: Int8Linear | None = None
         self.precision = Precision.float32
 
+    @property
+    def drops_weights(self) -> bool:
+        """True if a side drops weights in training, so that all rows of a call have the same ones."""
+        return any(weight_drop for weight_drop, _ in (self.encoder_noise, self.decoder_noise))
+
     def lower_precision(self, precision: Precision) -> None:
         """Convert the weights for search; the model cannot be trained afterwards.
 

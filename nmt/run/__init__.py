@@ -21,7 +21,7 @@ from nmt.run.directory import (
     identity,
     newest_unfinished,
 )
-from nmt.run.provenance import forget_peak_memory, peak_memory, provenance
+from nmt.run.provenance import forget_peak_memory, installed, peak_memory, provenance
 from nmt.run.records import CHANGEABLE, is_number, read_metrics, refuse_links_out
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "forget_peak_memory",
     "go_back",
     "identity",
+    "installed",
     "is_number",
     "load_average",
     "load_checkpoint",

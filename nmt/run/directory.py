@@ -4,7 +4,7 @@ config.yaml  run.json       composed configuration; record of every start
 tokenizer/   data/          both tokenizers in their formats; validation and test text, and counts of their words
 checkpoints/ metrics.jsonl  last and best checkpoint; one line per set of metrics
 scores/ plots/ wandb/ train.log
-report.html   model_card.md  written by `report`, which overwrites them
+report.html   model_card.md  appendix.md  appendix.tex  written by `report`, which overwrites them
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, DataConfig, TokenizerConfig, load_config, save_config, user_path
+from nmt.config import SPLITS, Config, DataConfig, TokenizerConfig, load_config, save_config, user_path
 from nmt.data import (
     Prepared,
     Tokenizer,
@@ -221,6 +221,10 @@ class RunDirectory:
         }
         self.write_record(record)
 
+    def add_initial_weights(self, facts: Mapping[str, Any]) -> None:
+        """Record which run and files the initial weights are from."""
+        self.write_record(self.record() | {"initial_weights": dict(facts)})
+
     @property
     def facts(self) -> dict[str, float]:
         """Values that `add_facts` recorded last; empty in a run of an older version."""
@@ -270,9 +274,10 @@ class RunDirectory:
 
 
 def corpus_settings(data: DataConfig) -> dict[str, Any]:
-    """Return the settings that determine the pairs and their order, without locations and ways of preparation.
+    """Return the settings that determine the pairs and their order.
 
-    Settings added later are left out at their defaults, so that older runs keep their identity.
+    Locations, ways of preparation, further test sets and checksums of unused files are left out, and so are settings
+    added later at their defaults, so that older runs keep their identity.
     """
     defaults = TokenizerConfig()
     tokenizer = {
@@ -281,9 +286,13 @@ def corpus_settings(data: DataConfig) -> dict[str, Any]:
         if key not in ADDED_TOKENIZER_SETTINGS or value != getattr(defaults, key)
     }
     settings = asdict(data) | dict.fromkeys(CORPUS_PLACES) | {"tokenizer": tokenizer}
-    unused = {key for key in ("directions", "factors") if not settings[key]}
+    if data.download is not None:
+        used = set(data.paths(*SPLITS))
+        digests = {path: digest for path, digest in data.download.sha256.items() if path in used}
+        settings["download"] = asdict(data.download) | {"sha256": digests}
+    unused = {"tests", *CORPUS_PREPARATION, *(key for key in ("directions", "factors") if not settings[key])}
     unused |= set() if data.factors else {"factor_values"}
-    return {key: value for key, value in settings.items() if key not in CORPUS_PREPARATION and key not in unused}
+    return {key: value for key, value in settings.items() if key not in unused}
 
 
 def identity(config: Config) -> str:

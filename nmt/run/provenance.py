@@ -26,6 +26,8 @@ LIBRARIES = (
     "numpy",
     "safetensors",
     "wandb",
+    "trackio",
+    "tensorboard",
     "optuna",
 )
 
@@ -49,10 +51,12 @@ def provenance(overrides: list[str], command: list[str] | None = None) -> dict[s
         "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),  # set by torchrun
     }
 
 
 def installed(library: str) -> str | None:
+    """Return the version of an installed package; None if it is not installed."""
     try:
         return version(library)
     except PackageNotFoundError:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from nmt.config import SearchConfig, SearchKind
+from nmt.config import DataConfig, SearchConfig, SearchKind
 from nmt.data import PairStore, Tokenizer, batches_by_length
 from nmt.decoding import Translator
 from nmt.metrics import bleu
@@ -28,6 +28,7 @@ class Validator:
         search: SearchConfig,
         bleu_tokenize: str,
         label_smoothing: float = 0.0,
+        src_lang: str = DataConfig.src_lang,
     ) -> None:
         """
         Args:
@@ -38,12 +39,13 @@ class Validator:
             search: the run's search settings, whose length limits also apply here.
             bleu_tokenize: sacrebleu's tokenizer.
             label_smoothing: value of the training, used in the loss only.
+            src_lang: language code of the source, by which long lines are split into sentences.
         """
         greedy = replace(search, kind=SearchKind.greedy, n_best=1)
         self.model = model
         self.store = store
         self.src, self.references = text
-        self.translator = Translator(model, *tokenizers, greedy)
+        self.translator = Translator(model, *tokenizers, greedy, src_lang=src_lang)
         self.bleu_tokenize = bleu_tokenize
         self.objective = cross_entropy(label_smoothing)
 

@@ -67,7 +67,7 @@ def write_scores(
 ) -> None:
     """Write the scores of translations of a split, under the split's name or another."""
     scores = scores_of(tuple(lines), tuple(run.text(split)[1]), tokenize)
-    record: dict[str, Any] = {name: asdict(score) for name, score in scores.items()}
+    record: dict[str, Any] = {name: score.record() for name, score in scores.items()}
     record["made_by"] = {"checkpoint_step": 9, "seed": seed, "search": asdict(SearchConfig()), **made_by}
     stem = run.folder("scores") / (name or split)
     Path(f"{stem}.hyp").write_text("".join(line + "\n" for line in lines), encoding="utf-8")

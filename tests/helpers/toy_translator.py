@@ -6,7 +6,7 @@ import pytest
 import torch
 from shapes import model_config
 
-from nmt.config import AttentionKind, SearchConfig, SearchKind
+from nmt.config import AttentionKind, CellKind, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer
 from nmt.decoding import Translator
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -77,4 +77,7 @@ def members(words: int = WORDS) -> list[Seq2Seq]:
         member(4, words, kind="transformer"),
         member(5, words, kind="convolutional"),
         member(6, words, decoder="bahdanau", attention=AttentionKind.coverage),
+        member(7, words, encoder="transformer", decoder="luong", cell=CellKind.ssru),
+        member(8, words, encoder="convolutional", decoder="transformer"),
+        member(9, words, decoder="convolutional"),
     ]

@@ -1,5 +1,6 @@
 """Entry of every command: composes its configuration, and reports a user's mistake in one line with exit code 2."""
 
+import errno
 import logging
 import os
 import signal
@@ -37,6 +38,7 @@ from nmt.config import (
     ReportConfig,
     ScoreConfig,
     SweepCommandConfig,
+    TableConfig,
     TranslateConfig,
     conf_dir,
     side_paths,
@@ -51,6 +53,7 @@ SCHEMAS = {
     "evaluate": EvaluateConfig,
     "translate": TranslateConfig,
     "compare": CompareConfig,
+    "table": TableConfig,
     "distil": DistilConfig,
     "doctor": DoctorConfig,
     "score": ScoreConfig,
@@ -173,8 +176,13 @@ def user_message(error: Exception, schema: type) -> str | None:
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return explain(error, schema)
     if isinstance(error, OSError) and error.filename:
-        file_remedy, output_remedy = "check the path and its permissions", "redirect it to a file that can be written"
-        return f"{error.filename}: {error.strerror}; {output_remedy if error.filename == OUTPUT else file_remedy}"
+        if error.filename == OUTPUT:
+            remedy = "redirect it to a file that can be written"
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "free space on its disk, or choose a path on another one"
+        else:
+            remedy = "check the path and its permissions"
+        return f"{error.filename}: {error.strerror}; {remedy}"
     if isinstance(error, ValueError) and "Config group override" in str(error):  # Hydra's error for a null group
         return "a group such as model= or data= was set to null; choose one of its files, see --help"
     return None

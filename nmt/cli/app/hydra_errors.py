@@ -49,7 +49,8 @@ def explain_key(name: str, text: str, lines: list[str], schema: type) -> str:
     if moved := MOVED.get(name.removeprefix("model.")):
         now = " and ".join(f"model.{key}" for key in moved)
         return f"configuration key {name}{place} does not exist any more; give {now}"
-    if re.search(r"not in|Key '", text) and name not in (known := dotted_keys(schema)):
+    known = dotted_keys(schema)
+    if re.search(r"not in|Key '", text) and name not in known:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]}?" if near else "; see --help"
         return f"unknown configuration key {name}{hint}"
@@ -63,6 +64,10 @@ def explain_key(name: str, text: str, lines: list[str], schema: type) -> str:
     if having and "Key '" in text:
         option = side.replace(".", "/")
         return f"configuration key {name}{place} is a key of {option}={'|'.join(having)} only; leave it out"
+    if "Cannot convert 'list' to string" in text:
+        further = f"further_{name}s"
+        remedy = f"give the others as {further}=[VALUE]" if further in known else "run the command once per value"
+        return f"configuration key {name}{place} takes one value, not a list; {remedy}"
     return f"configuration key {name}{place}: {first_detail(lines)}"
 
 

@@ -92,7 +92,7 @@ class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not re
         for path, kinds in side_paths(root_of(TextVisitor.schema)).items():
             for default in defaults:
                 group, _, name = str(default.config_path).rpartition("/")
-                if group == path.replace(".", "/"):  # a name that is no kind is that of a cell
+                if group == path.replace(".", "/"):  # other names are those of cells
                     self.chosen[path] = kinds.get(name, RecurrentEncoderConfig), kinds
         composed: DictConfig = super()._compose_config_from_defaults_list(defaults, repo)
         return composed

@@ -73,7 +73,10 @@ def fetch(
     for path in unique:
         _check_path(path)
         if path not in download.sha256:
-            raise UserError(f"data.download.sha256 has no entry for {path}; add the file's SHA-256 there")
+            raise UserError(
+                f"data.download.sha256 has no entry for {path}; choose languages that the corpus has, or add the "
+                "file's SHA-256 there"
+            )
     if mirror is not None:
         return {path: _check_mirror(mirror / path, download, path) for path in unique}
     return {path: _fetch_file(folder / path, download, path, patience) for path in unique}

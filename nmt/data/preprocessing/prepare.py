@@ -111,13 +111,14 @@ class Prepared:
         return (self.folder / "report.txt").read_text(encoding="utf-8")
 
 
-def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Prepared:
+def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None, extend: bool = False) -> Prepared:
     """Prepare a corpus, or return it from the cache if the same files were prepared with the same settings before.
 
     Args:
         config: the corpus.
         given: tokenizers to use by side, as in fine-tuning; None: the ready ones of the configuration. Others are
             trained on the corpus.
+        extend: extend the given tokenizers of both sides by the pieces of tokenizers trained on the corpus.
 
     Raises:
         UserError: files are missing, damaged, empty or not parallel, or too small for the vocabulary.
@@ -132,12 +133,15 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
         ) from None
     sources = locate(config)
     fingerprints = Fingerprints(cache / "fingerprints.json")
-    key = corpus_key(config, sources, fingerprints, given)
+    target = cache / "prepared" / corpus_key(config, sources, fingerprints, given, extend)
     fingerprints.save()
-    target = cache / "prepared" / key
-    make_once(target, lambda partial: write_corpus(config, sources, partial, given), keep=True)
+    make_once(target, lambda partial: write_corpus(config, sources, partial, given, extend), keep=True)
     prepared = Prepared(target)
     prepared.check()
+    if extend:  # a continued run has only the extended tokenizers, and finds the corpus by them
+        extended = {side: prepared.tokenizer(side) for side in SIDES}
+        with suppress(OSError):  # the link exists already
+            target.with_name(corpus_key(config, sources, fingerprints, extended)).symlink_to(target.name)
     trained = [side for side in SIDES if side not in given]
     if trained and not config.tokenizer.hard_vocab_limit:  # with the limit, training raises an error
         vocab_size = config.tokenizer.vocab_size
@@ -149,7 +153,11 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
 
 
 def corpus_key(
-    config: DataConfig, sources: dict[str, Source], fingerprints: Fingerprints, given: dict[str, Tokenizer]
+    config: DataConfig,
+    sources: dict[str, Source],
+    fingerprints: Fingerprints,
+    given: dict[str, Tokenizer],
+    extend: bool = False,
 ) -> str:
     """Return a hash of everything that determines the output of `write_corpus`.
 
@@ -175,10 +183,14 @@ def corpus_key(
         parts.append(config.tgt_lang)  # lines without a tag have that of this language
     if given:
         parts.append({side: hashlib.sha256(tokenizer.model).hexdigest() for side, tokenizer in given.items()})
+    if extend:
+        parts.append("extended")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_corpus(config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer]) -> None:
+def write_corpus(
+    config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer], extend: bool
+) -> None:
     """Write a prepared corpus: split into shards, clean, find duplicates, train the tokenizer, encode, report.
 
     `folder` is empty, or contains the finished parts of an interrupted preparation.
@@ -190,7 +202,7 @@ def write_corpus(config: DataConfig, sources: dict[str, Source], folder: Path, g
         for split, pairs in held_out.items():
             write_lines(folder / f"{split}.src", (src for src, _ in pairs))
             write_lines(folder / f"{split}.tgt", (tgt for _, tgt in pairs))
-        encoded = process_shards(config, sources["train"], list(held_out), workers, given)
+        encoded = process_shards(config, sources["train"], list(held_out), workers, given, extend)
     report = merge_reports([result["report"] for result in encoded])
     too_long = sum(result["too_long"] for result in encoded)
     if too_long == report.kept:
@@ -238,7 +250,12 @@ def read_held_out(config: DataConfig, split: str, source: Source) -> list[tuple[
 
 
 def process_shards(
-    config: DataConfig, source: Source, held_out: list[str], workers: Workers, given: dict[str, Tokenizer]
+    config: DataConfig,
+    source: Source,
+    held_out: list[str],
+    workers: Workers,
+    given: dict[str, Tokenizer],
+    extend: bool,
 ) -> list[Result]:
     """Split the training files into shards, and clean and encode the shards in worker processes.
 
@@ -248,6 +265,7 @@ def process_shards(
         held_out: names of the held-out splits, whose text is in the folder of the corpus.
         workers: the worker processes.
         given: tokenizers to use by side; others are trained.
+        extend: extend the given tokenizers.
 
     Returns:
         Result of `encode_shard` for each shard.
@@ -279,8 +297,8 @@ def process_shards(
             task = progress.add_task("finding duplicates", total=None)
             kept -= find_repeated([folder / WORK / f"clean-{i:05d}" for i in range(len(shards))])
             progress.update(task, total=1, completed=1)
-        task = progress.add_task("training the tokenizer", total=None, visible=len(given) < len(SIDES))
-        write_tokenizers(config, folder, [report["kept"] for report in reports], kept, given)
+        task = progress.add_task("training the tokenizer", total=None, visible=extend or len(given) < len(SIDES))
+        write_tokenizers(config, folder, [report["kept"] for report in reports], kept, given, extend)
         progress.update(task, total=1, completed=1)
         common = {"held_out": held_out, "max_pieces": config.max_pieces}
         tasks = [

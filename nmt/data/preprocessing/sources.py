@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from stat import S_ISREG
 from typing import Any
 
 from nmt import phrasebook
-from nmt.config import DataConfig, DirectionConfig, PhrasebookConfig, TextFiles, cache_dir, user_path
+from nmt.config import SPLITS, DataConfig, DirectionConfig, PhrasebookConfig, TextFiles, cache_dir, user_path
 from nmt.console import progress_bar
 from nmt.data.json_files import read_json
 from nmt.data.preprocessing.fetch import fetch, sha256_of
@@ -21,7 +22,8 @@ from nmt.data.preprocessing.parallel_text import read_pairs
 from nmt.data.source_form import tag_of
 from nmt.errors import Unfinished, UserError
 
-SPLITS = ("train", "valid", "test")
+log = logging.getLogger(__name__)
+
 KINDS = ("src", "tgt", "tsv")  # fields of `TextFiles`
 PROGRESS_PAIRS = 1000  # pairs of the phrasebook between two reports of progress
 
@@ -85,7 +87,25 @@ def locate_direction(config: DataConfig) -> dict[str, Source]:
     """Return the files of each split of the direction `src_lang` to `tgt_lang`."""
     if config.phrasebook is not None:
         return write_phrasebook(config.phrasebook, config.src_lang, cache_dir(config.cache) / "phrasebook")
-    splits = {name: files for name in SPLITS if not (files := getattr(config, name)).empty}
+    return locate_files(config, {name: files for name in SPLITS if not (files := getattr(config, name)).empty})
+
+
+def locate_test_set(config: DataConfig, name: str) -> Source:
+    """Return the files of a further test set, after downloading them if the mirror does not have them.
+
+    Raises:
+        UserError: a file is missing or cannot be downloaded, or a checksum does not match.
+    """
+    if config.mirror is not None:
+        absent = [path for path in config.paths(name) if not (user_path(config.mirror) / path).exists()]
+        if absent:
+            log.warning("data.mirror=%s does not have %s; downloading", config.mirror, ", ".join(absent))
+            config = replace(config, mirror=None)
+    return locate_files(config, {name: config.tests[name]})[name]
+
+
+def locate_files(config: DataConfig, splits: dict[str, TextFiles]) -> dict[str, Source]:
+    """Return the files of some splits of a corpus that is not the phrasebook, after downloading missing files."""
     if config.download is not None:
         paths = [path for files in splits.values() for path in [*files.src, *files.tgt, *files.tsv]]
         folder = cache_dir(config.cache) / "downloads" / hashlib.sha256(config.download.url.encode()).hexdigest()[:16]

@@ -3,12 +3,13 @@
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from nmt.config import DataConfig
+from nmt.config import DataConfig, TokenizerConfig
 from nmt.data.preprocessing.shard_steps import factors_file, finish, finished, repeated_in, text_files
 from nmt.data.source_form import (
     FactorCounts,
@@ -20,10 +21,11 @@ from nmt.data.source_form import (
 )
 from nmt.data.store import SIDES
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
+from nmt.data.vocabulary_extension import extend_tokenizer
 
 
 def write_tokenizers(
-    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer]
+    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer], extend: bool
 ) -> None:
     """Write the tokenizers of both sides, either the given ones or newly trained ones.
 
@@ -33,30 +35,32 @@ def write_tokenizers(
         kept: number of pairs of each shard after cleaning.
         pairs: total number of these pairs without duplicates.
         given: tokenizers to use by side; others are trained.
+        extend: extend the given tokenizers by newly trained ones of their kind.
     """
     if finished(folder, "tokenizer") is not None:
         return
-    missing = [side for side in SIDES if side not in given]
-    tokenizers = given | (train_tokenizers(config, folder, kept, pairs, missing) if missing else {})
+    settings = {side: with_tags(config) for side in SIDES if side not in given}
+    if extend:
+        settings = {side: replace(with_tags(config), type=given[side].kind or config.tokenizer.type) for side in SIDES}
+    trained = train_tokenizers(config, folder, kept, pairs, settings) if settings else {}
+    tokenizers = {side: extend_tokenizer(given[side], trained[side]) for side in SIDES} if extend else given | trained
     tokenizers["src"] = with_source_form(config, folder, len(kept), tokenizers["src"])
     files = [path for side in SIDES for path in write_tokenizer(folder, side, tokenizers[side])]
     finish(folder, "tokenizer", files, {})
 
 
 def train_tokenizers(
-    config: DataConfig, folder: Path, kept: list[int], pairs: int, names: Sequence[str]
+    config: DataConfig, folder: Path, kept: list[int], pairs: int, settings: Mapping[str, TokenizerConfig]
 ) -> dict[str, Tokenizer]:
-    """Train one joint tokenizer, or one for each of these sides, on a sample of the cleaned text."""
-    form = SourceForm.of(config)
+    """Train one joint tokenizer, or one for each side that has settings, on a sample of the cleaned text."""
     stride = math.ceil(pairs / config.tokenizer.max_lines)
     sides = {side: sample_lines(folder, number, kept, stride) for number, side in enumerate(SIDES)}
-    sides["src"] = map(form.vocabulary_text, sides["src"])
-    settings = with_tags(config)
+    sides["src"] = map(SourceForm.of(config).vocabulary_text, sides["src"])
     if config.tokenizer.joint:
-        joint = train_tokenizer(itertools.chain(*sides.values()), settings)
+        joint = train_tokenizer(itertools.chain(*sides.values()), next(iter(settings.values())))
         models = dict.fromkeys(SIDES, joint)
     else:
-        models = {side: train_tokenizer(sides[side], settings) for side in names}
+        models = {side: train_tokenizer(sides[side], tokenizer) for side, tokenizer in settings.items()}
     return {side: Tokenizer(model) for side, model in models.items()}
 
 

@@ -2,6 +2,8 @@
 
 from nmt.lab.comparison.compare import Comparison
 from nmt.lab.comparison.files import files_grid
+from nmt.lab.comparison.latex import write_tables
+from nmt.lab.comparison.paper_table import paper_tables
 from nmt.lab.comparison.report import comparison_tables
 from nmt.lab.comparison.report import show as show_tables
 from nmt.lab.comparison.report import write as write_comparison
@@ -16,6 +18,8 @@ __all__ = [
     "files_grid",
     "gather",
     "mean_cost",
+    "paper_tables",
     "show_tables",
     "write_comparison",
+    "write_tables",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from nmt.metrics import (
     LEVEL,
     Resampled,
-    Scorer,
+    SumScorer,
     Table,
     approximate_randomisation,
     holm,
@@ -53,7 +53,7 @@ class ScoreCell:
 
 
 def cells_with_tests(
-    scorer: Scorer,
+    scorer: SumScorer,
     tables: Iterable[Sequence[Table] | None],
     lower_is_better: bool,
     same_models: Sequence[bool] | None = None,

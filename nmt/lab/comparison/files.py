@@ -6,15 +6,13 @@ from nmt.evaluation import EvaluationSet
 from nmt.evaluation.table import LOWER_IS_BETTER, title_of
 from nmt.lab.comparison.cells import ScoreCell, cells_with_tests
 from nmt.lab.comparison.report import SCORE_HEADINGS, TitledTable, digits_of, reading_notes, score_columns
-from nmt.metrics import Score, Scorer
+from nmt.metrics import MeanScorer, Score, Scorer
 
 
 def file_cells(
     translations: Mapping[str, Sequence[str]], scores: Sequence[Mapping[str, Score]], test: EvaluationSet
 ) -> dict[str, list[ScoreCell | None]]:
     """Return the cells of each score, one per file. The other files are tested against the first one.
-
-    Scores without sentence statistics (ROUGE-L and COMET) have no tests.
 
     Args:
         translations: lines of each file, N per file, by name.
@@ -23,12 +21,14 @@ def file_cells(
     """
     cells: dict[str, list[ScoreCell | None]] = {}
     for name, score in scores[0].items():
-        scorer = Scorer.from_signature(score.signature)
-        if scorer is None:
-            cells[name] = [ScoreCell(other[name].score, None, other[name].interval) for other in scores]
-        else:
+        if score.sentences is not None:
+            tables = [[MeanScorer.table(other[name].sentences or ())] for other in scores]
+            cells[name] = cells_with_tests(MeanScorer(), tables, name in LOWER_IS_BETTER)
+        elif scorer := Scorer.from_signature(score.signature):
             tables = [[scorer.table(lines, *test.references)] for lines in translations.values()]
             cells[name] = cells_with_tests(scorer, tables, name in LOWER_IS_BETTER)
+        else:
+            cells[name] = [ScoreCell(other[name].score, None, other[name].interval) for other in scores]
     return cells
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from nmt.config import flatten, user_path
+from nmt.config import SPLITS, CorpusLocation, flatten, user_path, with_described_tests, with_location
 from nmt.data import read_all, read_json
 from nmt.errors import UserError
 from nmt.evaluation.sets import EvaluationSet, scores_name, sha256_of_lines
-from nmt.run import CORPUS_PLACES, CORPUS_PREPARATION, RunDirectory, is_number
+from nmt.run import CORPUS_PLACES, CORPUS_PREPARATION, RunDirectory, corpus_settings, is_number
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class ScoredRun:
                 f"{stem}.json has no score metric={metric}; it has: {', '.join(record)}. Compute others with: {command}"
             )
         hypotheses = read_all(Path(f"{stem}.hyp"))
-        settings = flatten(asdict(config) | {"search": search})
+        settings = flatten(asdict(config) | {"data": corpus_settings(config.data), "search": search})
         settings |= {
             "checkpoint": made_by.get("checkpoint", "best"),
             "ensemble": made_by.get("ensemble", []),
@@ -164,15 +164,20 @@ def iterate_runs(paths: Sequence[str]) -> Iterator[RunDirectory]:
 
 
 def gather(
-    paths: Sequence[str], split: str, metric: str | None = None, testset: str | None = None
+    paths: Sequence[str],
+    split: str,
+    metric: str | None = None,
+    testset: str | None = None,
+    location: CorpusLocation | None = None,
 ) -> tuple[list[System], EvaluationSet]:
     """Return the systems, in the order of their first runs, and the test set that all of them translated.
 
     Args:
         paths: run directories, or folders that hold run directories.
-        split: split that was scored.
+        split: split or further test set of the corpus that was scored.
         metric: the only score to read; None: all scores.
         testset: name of a sacrebleu test set that replaces the split.
+        location: location of the corpus's files on this machine; None: as in the first run.
 
     Raises:
         UserError: a run has no scores, or its test set or a signature differs from the other runs'.
@@ -180,7 +185,14 @@ def gather(
     scored = [ScoredRun.open(run, split, metric, testset=testset) for run in iterate_runs(paths)]
     if metric is None:
         drop_incomparable_perplexity(scored)
-    test = common_test_set(scored, split) if testset is None else named_test_set(scored, testset)
+    first = scored[0].run
+    if testset is not None:
+        test = named_test_set(scored, EvaluationSet.of_sacrebleu(testset, pair_of(first)))
+    elif split not in SPLITS:
+        data = with_location(with_described_tests(first.config().data), location or CorpusLocation())
+        test = named_test_set(scored, EvaluationSet.of_run(first, split, data))
+    else:
+        test = common_test_set(scored, split)
     systems: list[System] = []
     for run in scored:
         for system in systems:
@@ -203,16 +215,11 @@ def common_test_set(scored: Sequence[ScoredRun], split: str) -> EvaluationSet:
     Raises:
         UserError: a run's test set or a signature differs from the other runs'.
     """
-    test = split_set(scored[0].run, split)
+    test = EvaluationSet.of_run(scored[0].run, split)
     for run in scored:
         check_same_test_set(run, scored[0], test)
         check_same_signatures(run, scored)
     return test
-
-
-def split_set(run: RunDirectory, split: str) -> EvaluationSet:
-    src, references = run.text(split)
-    return EvaluationSet(split, src, [references])
 
 
 def sha256_of_set(test: EvaluationSet) -> str:
@@ -220,20 +227,18 @@ def sha256_of_set(test: EvaluationSet) -> str:
     return sha256_of_lines([*test.src, *(line for lines in test.references for line in lines)])
 
 
-def named_test_set(scored: Sequence[ScoredRun], testset: str) -> EvaluationSet:
-    """Return a sacrebleu test set with all its references, which all runs translated.
+def named_test_set(scored: Sequence[ScoredRun], evaluation_set: EvaluationSet) -> EvaluationSet:
+    """Return a test set that is not in the runs, after checking that all runs translated it.
 
     Raises:
         UserError: a run translated other sentences, or a signature differs from the other runs'.
     """
-    pair = pair_of(scored[0].run)
-    evaluation_set = EvaluationSet.of_sacrebleu(testset, pair)
     identity = evaluation_set.identity()
     for run in scored:
         if any(run.test_set.get(key) != identity[key] for key in ("src_sha256", "ref_sha256")):
             raise UserError(
-                f"{run.stem}.json has scores of other sentences than testset={testset} for {pair}; score it again: "
-                f"{run.command}"
+                f"{run.stem}.json has scores of other sentences than the test set {evaluation_set.name}; score it "
+                f"again: {run.command}"
             )
         check_number_of_lines(run, len(evaluation_set.src))
         check_same_signatures(run, scored)
@@ -248,7 +253,7 @@ def pair_of(run: RunDirectory) -> str:
 
 def check_same_test_set(run: ScoredRun, first: ScoredRun, test: EvaluationSet) -> None:
     """Raise a UserError if a run's test set is not the first run's."""
-    if sha256_of_set(split_set(run.run, test.name)) != sha256_of_set(test):
+    if sha256_of_set(EvaluationSet.of_run(run.run, test.name)) != sha256_of_set(test):
         raise UserError(
             f"{run.run.path} has another {test.name} set than {first.run.path}; compare runs with the same sentences "
             "and references"

@@ -16,9 +16,10 @@ from nmt.config import Config, corpus_description, flatten
 from nmt.data import read_json
 from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
+from nmt.evaluation.sets import EvaluationSet
 from nmt.evaluation.table import title_of
 from nmt.lab.comparison.compare import Breakdown, Comparison
-from nmt.lab.comparison.systems import ScoredRun, System, format_setting, split_set, training_cost
+from nmt.lab.comparison.systems import ScoredRun, System, format_setting, training_cost
 from nmt.lab.report.recorded import NOT_RECORDED, EvaluationRecord, Fact
 from nmt.lab.report.sentences import (
     MistakeCount,
@@ -52,6 +53,8 @@ class RunFacts:
     pair: str
     split: str
     config: Config
+    pieces: str
+    """Number of pieces of the vocabulary, or of both if they differ."""
     differences: list[tuple[str, str, str]]
     """Key, value and default of each setting that differs from its default."""
     config_text: str
@@ -94,6 +97,7 @@ def collect_facts(
         pair=f"{config.data.src_lang} → {config.data.tgt_lang}",
         split=split,
         config=config,
+        pieces=" and ".join(map(str, dict.fromkeys(tokenizer.size for tokenizer in run.tokenizers().values()))),
         differences=list(differences(config)),
         config_text=run.config_path.read_text(encoding="utf-8"),
         terms=terms(config),
@@ -126,10 +130,12 @@ def evaluate_command(run: RunDirectory, split: str) -> str:
 
 
 def differences(config: Config) -> Iterator[tuple[str, str, str]]:
-    """Yield key, value and default of the settings that differ from their defaults, without the digests of files."""
+    """Yield key, value and default of the settings that differ from their defaults, without checksums and test sets."""
     defaults = flatten(asdict(Config()))
     for key, value in flatten(asdict(config)).items():
-        if (key not in defaults or value != defaults[key]) and not key.startswith("data.download.sha256"):
+        if (key not in defaults or value != defaults[key]) and not key.startswith(
+            ("data.download.sha256", "data.tests")
+        ):
             yield key, format_setting(value), format_setting(defaults[key]) if key in defaults else "–"
 
 
@@ -253,7 +259,7 @@ def add_breakdowns(facts: RunFacts, scored: ScoredRun) -> None:
     metric = "bleu" if "bleu" in scored.scores else next(iter(scored.scores))
     alone = replace(scored, scores={metric: scored.scores[metric]})
     try:
-        breakdowns = Comparison([System([alone])], split_set(scored.run, facts.split)).breakdowns(BUCKETS)
+        breakdowns = Comparison([System([alone])], EvaluationSet.of_run(scored.run, facts.split)).breakdowns(BUCKETS)
     except UserError as error:
         facts.missing.append(str(error))
         return

@@ -24,7 +24,7 @@ def r_drop(token_loss: TokenLoss, alpha: float) -> Objective:
 
     def objective(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
         twice = doubled(batch)
-        if model.weight_drop:  # one mask holds for all rows of a call
+        if model.drops_weights:  # one mask holds for all rows of a call
             passes = [model.decoder_outputs(batch.src, batch.src_mask, batch.tgt_in) for _ in range(2)]
             vectors = torch.cat(passes, dim=1)
         else:

@@ -1,7 +1,9 @@
 """Tests of the entry of the commands: errors, multiruns and streams, with the work of the command replaced."""
 
+import errno
 import io
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -124,6 +126,22 @@ def test_a_full_disk_behind_standard_output_is_one_line_of_error(
 
 
 @pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.ENOSPC, "free space on its disk"), (errno.EDQUOT, "free space"), (errno.EACCES, "its permissions")],
+)
+def test_the_remedy_for_a_file_depends_on_the_error(
+    number: int, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(cfg: DictConfig) -> None:
+        raise OSError(number, os.strerror(number), "translations.part")
+
+    assert run(monkeypatch, work) == 2
+    (line,) = capsys.readouterr().err.strip().split("\n")
+    assert line.startswith(f"nmt: translations.part: {os.strerror(number)}; ")
+    assert remedy in line
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (
@@ -170,6 +188,7 @@ def test_text_on_the_command_line_reaches_the_command(monkeypatch: pytest.Monkey
         (("data=files", "data.train.src=[門.en,b]"), """quote this value: 'data.train.src=["門.en","b"]'"""),
         (("data=files", "data.train.src=file"), "data.train.src takes a list; write [VALUE]"),
         (("data=files", "data.train={src:file,tgt:file}"), "data.train.src takes a list; write [VALUE]"),
+        (("data.name=[a,b]",), "data.name takes one value, not a list; run the command once per value"),
         (("seed=1", "--unknown"), "unrecognized arguments: --unknown"),
     ],
 )

@@ -72,7 +72,7 @@ def test_an_unknown_experiment_gets_those_that_exist() -> None:
         ("model.dropout=often", "'often' of type 'str' could not be converted to Float"),
         ("model.encoder.bidirectional=both", "'both' is not a valid bool"),
         ("model.decoder.bridge=luong", "Invalid value 'luong', expected one of [learned, zero]"),
-        ("data.tokenizer.type=word", "Invalid value 'word', expected one of [unigram, bpe]"),
+        ("data.tokenizer.type=words", "Invalid value 'words', expected one of [unigram, bpe, word, char]"),
         ("data.train=train.en", "Invalid type assigned: str is not a subclass of TextFiles"),
         ("seed=null", "field 'seed' is not Optional"),
     ],

@@ -4,6 +4,7 @@ import dataclasses
 import shlex
 from collections.abc import Iterator
 from functools import cache
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.run = "runs/one"
     if command == "distil":
         cfg.output = "corpus"
-    if command == "compare":
+    if command in ("compare", "table"):
         cfg.runs = ["runs/one"]
     if command == "benchmark":
         cfg.task = "checkpoint"
@@ -178,7 +179,10 @@ def test_an_experiment_beats_the_groups_and_the_command_line_beats_both() -> Non
     assert wider == dataclasses.replace(small, embed_size=64)
 
 
-@pytest.mark.parametrize("corpus", ["files", "multi30k", "multi30k_tok", "tatoeba"])
+DOWNLOADS = sorted(path.stem for path in CONF.glob("data/*.yaml") if "download" in yaml.safe_load(YAML[path]))
+
+
+@pytest.mark.parametrize("corpus", ["files", "tatoeba", *DOWNLOADS])
 def test_the_other_direction_of_a_corpus_swaps_its_files(corpus: str) -> None:
     forth = checked("prepare", f"data={corpus}").data
     languages = (f"data.src_lang={forth.tgt_lang}", f"data.tgt_lang={forth.src_lang}")
@@ -189,11 +193,18 @@ def test_the_other_direction_of_a_corpus_swaps_its_files(corpus: str) -> None:
         assert one.src != one.tgt
 
 
-@pytest.mark.parametrize("corpus", ["multi30k", "multi30k_tok"])
+@pytest.mark.parametrize("corpus", DOWNLOADS)
 def test_a_download_has_the_digest_of_every_file_it_names(corpus: str) -> None:
-    data = checked("prepare", f"data={corpus}").data
-    named = {path for files in (data.train, data.valid, data.test) for path in [*files.src, *files.tgt]}
+    named, sets = set(), {}
+    for src, tgt in permutations(("en", "de", "fr", "cs"), 2):
+        data = checked("prepare", f"data={corpus}", f"data.src_lang={src}", f"data.tgt_lang={tgt}").data
+        named |= set(data.paths("train", "valid", *data.test_names))
+        sets[src, tgt] = data.test_names
     assert named == set(data.download.sha256)
+    assert len(named) == 22
+    for languages, names in sets.items():
+        of_2017 = [] if "cs" in languages else ["test_2017_flickr", "test_2017_mscoco"]
+        assert names == ["test", *of_2017, "test_2018_flickr"]
 
 
 def test_as_trained_leaves_every_search_setting_to_the_run() -> None:

@@ -7,7 +7,7 @@ import pytest
 from nmt.config import corpus_description
 
 
-@pytest.mark.parametrize("name", ["multi30k", "multi30k_tok", "phrasebook", "tatoeba"])
+@pytest.mark.parametrize("name", ["multi30k", "multi30k_tok", "phrasebook", "tatoeba", "tanaka", "mafand_twi"])
 def test_the_terms_of_a_shipped_corpus_are_known(name: str) -> None:
     assert re.search("research|MIT licence|CC BY", corpus_description(name) or "")
 

@@ -25,7 +25,7 @@ def probabilities(model: Seq2Seq, src: list[int], given: list[int]) -> Tensor:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("count", [1, 2, 6])
+@pytest.mark.parametrize("count", [1, 2, 9])
 def test_each_step_is_the_mean_of_the_members_probabilities(count: int) -> None:
     chosen = members()[:count]
     ensemble = Ensemble(chosen)
@@ -88,8 +88,8 @@ def test_members_of_any_architecture_translate_and_draw_attention_together(
 def test_an_ensemble_is_switched_as_one() -> None:
     ensemble = Ensemble(members())
     ensemble.train()
-    assert [model.training for model in ensemble.members] == [True] * 6
+    assert [model.training for model in ensemble.members] == [True] * len(members())
     assert ensemble.training
     ensemble.eval()
-    assert [model.training for model in ensemble.members] == [False] * 6
+    assert [model.training for model in ensemble.members] == [False] * len(members())
     assert len(list(ensemble.parameters())) == sum(len(list(model.parameters())) for model in ensemble.members)

@@ -8,11 +8,12 @@ import pytest
 import torch
 from toy_translator import PAIRS, STRANGE, build
 
-from nmt.config import AttentionKind, SearchConfig, TokenizerConfig
+from nmt.config import AttentionKind, SearchConfig, SearchKind, TokenizerConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch, normalise
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Candidate, Hypothesis, Translator
 from nmt.decoding.parts import cut_sentence
+from nmt.decoding.strategies import SearchBatch
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,44 @@ def test_results_depend_neither_on_the_batch_size_nor_on_the_order(tokenizer: To
             for one, other in zip(found[place], expected[i], strict=True):
                 assert one.score == pytest.approx(other.score, abs=1e-4)
                 assert one.log_prob == pytest.approx(other.log_prob, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"n_best": 2}, ["door", "house"]),
+        ({"n_best": 3}, ["door", "house", ""]),
+        ({"n_best": 5}, ["door", "house", ""]),
+        ({"kind": SearchKind.diverse, "groups": 5, "n_best": 2}, ["door", "house"]),
+        ({"kind": SearchKind.sampling, "n_best": 3}, ["door", "door", "house"]),
+    ],
+)
+def test_a_text_that_several_hypotheses_write_is_given_once(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], expected: list[str]
+) -> None:
+    """The search finds `door` in two segmentations, `house`, and the empty text with and without a blank piece."""
+    pieces = tokenizer.pieces(range(tokenizer.size))
+    blank = pieces.index("▁")
+    (door,), (house,) = tokenizer.encode(["door"]), tokenizer.encode(["house"])
+    finished = [door, [*door, blank], house, [], [blank]]
+
+    def run_search(model: object, batch: SearchBatch, symbols: object, config: SearchConfig, _: object) -> object:
+        hypotheses = [Hypothesis(tokens, -float(rank), -float(rank)) for rank, tokens in enumerate(finished)]
+        return [hypotheses[: config.n_best] for _ in batch.sources]
+
+    monkeypatch.setattr("nmt.decoding.translator.run_search", run_search)
+    for line in build(tokenizer, beam_size=5, **settings).translate([PAIRS[0].en, PAIRS[1].en]):
+        assert [candidate.text for candidate in line] == expected
+        assert [candidate.score for candidate in line] == sorted((c.score for c in line), reverse=True)
+
+
+def test_the_first_of_the_n_best_are_those_of_a_longer_list(tokenizer: Tokenizer) -> None:
+    lines = [pair.en for pair in PAIRS[:20]]
+    longest = build(tokenizer, beam_size=5, n_best=5).translate(lines)
+    for n_best in (1, 2, 4):
+        for few, many in zip(build(tokenizer, beam_size=5, n_best=n_best).translate(lines), longest, strict=True):
+            assert [c.text for c in few] == [c.text for c in many[:n_best]]
+            assert len({c.text for c in many}) == len(many)
 
 
 def test_a_line_of_ten_thousand_words_is_one_line(tokenizer: Tokenizer, caplog: pytest.LogCaptureFixture) -> None:

@@ -214,6 +214,21 @@ def test_a_learnt_metric_gets_the_translations_and_stands_in_the_record(
     assert len(record["made_by"]["test_set"]["ref_sha256"]) == 2
 
 
+def test_a_warning_counts_the_pieces_of_the_references_that_the_vocabulary_lacks(
+    run: RunDirectory, translator: Translator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    src, references = run.text("valid")
+    evaluate(EvaluationSet("own", src, [references]), translator, STEP, run.config(), tmp_path / "own")
+    known = [record for record in caplog.records if "not in the vocabulary" in record.getMessage()]
+    assert not known
+    strange = [f"{references[0]} Ω Ψ", *references[1:]]
+    scores = evaluate(EvaluationSet("own", src, [strange]), translator, STEP, run.config(), tmp_path / "own")
+    (warning,) = [record for record in caplog.records if "not in the vocabulary" in record.getMessage()]
+    assert warning.getMessage().startswith("own: 2 pieces of the references")
+    hypotheses = (tmp_path / "own.hyp").read_text(encoding="utf-8").split("\n")[:-1]
+    assert scores["bleu"].score == pytest.approx(sacrebleu.corpus_bleu(hypotheses, [strange]).score)
+
+
 @pytest.mark.parametrize(
     ("src", "references", "expected"),
     [

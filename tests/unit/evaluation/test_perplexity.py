@@ -1,7 +1,6 @@
 """Perplexity by forced decoding against whole sentences one at a time and against validation."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from nmt.phrasebook import Pair
 from nmt.training import Validator
 
 SENTENCES = 70  # more than one batch
-SMALL = model_config(embed_size=8, hidden_size=8)
 FAMILY: dict[str, dict[str, Any]] = {
     "attention": {},
     "no attention": {"attention": None},
@@ -40,7 +38,7 @@ def build(tokenizer: Tokenizer) -> Build:
     def untrained(seed: int, **settings: Any) -> Seq2Seq:
         torch.manual_seed(seed)
         vocabulary = Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID)
-        model = build_model(replace(SMALL, **settings), vocabulary).eval()
+        model = build_model(model_config(embed_size=8, hidden_size=8, **settings), vocabulary).eval()
         with torch.no_grad():  # so that words differ in probability
             for weight in model.parameters():
                 weight.mul_(3)

@@ -51,6 +51,8 @@ def test_the_score_is_the_mean_over_sentences_with_its_interval() -> None:
     expected = [{"src": s, "mt": h, "ref": r} for s, h, r in zip(SRC, HYPOTHESES, REFERENCES, strict=True)]
     assert metric.model.received == (expected, 0)
     assert score.score == pytest.approx((1 + 1 + 1 / 3 + 0) / 4)
+    assert score.sentences == pytest.approx([1, 1, 1 / 3, 0])
+    assert set(score.record()) == {"score", "signature", "interval"}
     low, high = score.interval
     assert 0 <= low < score.score < high <= 1
     known = "nrefs:1|test:wmt14|lang:en-de|model:Some/model|library:unbabel-comet|version:"

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from nmt.config import TrackingConfig, TrackingMode
+from nmt.config import TrackingBackend, TrackingConfig, TrackingMode, from_hydra
+from nmt.errors import UserError
+from nmt.training import tracking
 from nmt.training.tracking import JsonLines, Tracker
 
 DISABLED = TrackingConfig(mode=TrackingMode.disabled)
@@ -39,7 +41,7 @@ def test_a_line_is_the_step_and_its_numbers(tmp_path: Path) -> None:
 def test_rewinding_drops_the_lines_of_later_steps(tmp_path: Path, step: int, kept: list[int]) -> None:
     lines = written(tmp_path / "metrics.jsonl")
     before = lines.path.read_text(encoding="utf-8")
-    lines.rewind(step)
+    assert lines.rewind(step) == max(step, 6)
     assert steps(lines.path) == kept
     assert before.startswith(lines.path.read_text(encoding="utf-8"))
     assert [file.name for file in tmp_path.iterdir()] == ["metrics.jsonl"]
@@ -124,9 +126,9 @@ def fake(monkeypatch: pytest.MonkeyPatch, broken: str = "") -> FakeWandb:
     return module
 
 
-def use(folder: Path) -> None:
+def use(folder: Path, config: TrackingConfig = OFFLINE) -> None:
     """Make all calls of a training."""
-    tracker = Tracker(folder, OFFLINE, {"seed": 1})
+    tracker = Tracker(folder, config, {"seed": 1})
     for step in (1, 2, 3):
         tracker.log(step, NUMBERS)
     tracker.summary({"test/bleu": 30.0})
@@ -145,6 +147,20 @@ def test_wandb_gets_every_number_with_its_step(tmp_path: Path, monkeypatch: pyte
     assert wandb.options["name"] == tmp_path.name
 
 
+def test_a_warning_names_the_steps_whose_new_values_wandb_ignores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake(monkeypatch)
+    use(tmp_path)
+    tracker = Tracker(tmp_path, OFFLINE, {"seed": 1})
+    tracker.rewind(3)
+    assert not caplog.records
+    tracker.rewind(1)
+    (record,) = caplog.records
+    assert "its values of steps 2 to 3" in record.getMessage()
+    assert steps(tmp_path / "metrics.jsonl") == [1]
+
+
 @pytest.mark.parametrize("broken", ["init", "log", "summary", "finish"])
 def test_any_error_of_wandb_is_one_warning_of_one_line_and_training_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
@@ -159,13 +175,70 @@ def test_any_error_of_wandb_is_one_warning_of_one_line_and_training_continues(
     assert steps(tmp_path / "metrics.jsonl") == [1, 2, 3]
 
 
-def test_a_missing_wandb_is_a_warning_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("backend", TrackingBackend)
+def test_a_missing_package_is_refused_with_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: TrackingBackend
 ) -> None:
-    monkeypatch.setitem(sys.modules, "wandb", None)  # an import of it now fails
-    use(tmp_path)
-    assert len(caplog.records) == 1
-    assert steps(tmp_path / "metrics.jsonl") == [1, 2, 3]
+    monkeypatch.setattr(tracking, "installed", lambda name: None)
+    with pytest.raises(UserError, match=rf"^tracking\.backend={backend} needs the package {backend}; .*pip install .*"):
+        Tracker(tmp_path, TrackingConfig(backend=backend), {})
+    assert list(tmp_path.iterdir()) == []
+    Tracker(tmp_path, TrackingConfig(backend=backend, mode=TrackingMode.disabled), {}).close()
+
+
+@pytest.mark.parametrize("backend", [TrackingBackend.trackio, TrackingBackend.tensorboard])
+def test_only_wandb_has_an_online_mode_and_accounts(backend: TrackingBackend) -> None:
+    for changes in ({"mode": "online"}, {"entity": "team"}):
+        with pytest.raises(UserError, match=f"which backend={backend} does not support"):
+            from_hydra(TrackingConfig, {"backend": backend.value, **changes})
+
+
+class FakeTracker(SimpleNamespace):
+    """Stand-in for a module and its open run: records calls of the run."""
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any, **options: Any) -> "FakeTracker":
+            self.__dict__.setdefault("calls", []).append((name, *arguments, *options.items()))
+            return self
+
+        return call
+
+
+def test_trackio_gets_every_number_with_its_step_and_continues_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tracking, "installed", lambda name: "1")
+    names = []
+    for _ in range(2):
+        module = FakeTracker()
+        monkeypatch.setitem(sys.modules, "trackio", module)
+        use(tmp_path, TrackingConfig(backend=TrackingBackend.trackio, project="nmt-tests", group="unit"))
+        (opened, *options), *calls = module.calls
+        given = dict(options)
+        assert opened == "init"
+        assert (given["project"], given["group"], given["resume"]) == ("nmt-tests", "unit", "allow")
+        assert given["config"] == {"seed": 1}
+        names.append(given["name"])
+        logged = [("log", NUMBERS, ("step", step)) for step in (1, 2, 3)]
+        assert calls == [*logged, ("log", {"test/bleu": 30.0}), ("finish",)]
+    assert names[0] == names[1]
+    assert names[0].startswith(f"{tmp_path.name}-")
+
+
+def test_tensorboard_gets_every_number_with_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "installed", lambda name: "1")
+    module = FakeTracker()
+    monkeypatch.setitem(sys.modules, "tensorboard", module)
+    monkeypatch.setitem(sys.modules, "tensorboard.summary", module)
+    use(tmp_path, TrackingConfig(backend=TrackingBackend.tensorboard))
+    opened, *calls = module.calls
+    assert opened == ("Writer", str(tmp_path / "tensorboard"))
+    numbers = [("add_scalar", name, value, step) for step in (1, 2, 3) for name, value in NUMBERS.items()]
+    assert [call for call in calls if call != ("flush",)] == [
+        *numbers,
+        ("add_scalar", "test/bleu", 30.0, 3),
+        ("close",),
+    ]
 
 
 def test_ctrl_c_inside_wandb_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

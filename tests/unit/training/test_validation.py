@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import sacrebleu
@@ -136,3 +137,15 @@ def test_the_check_before_training_reads_two_batches_and_decodes_four_sentences(
 )
 def test_perplexity_is_infinite_rather_than_an_overflow(nll: float, tokens: int, expected: float) -> None:
     assert perplexity(nll, tokens) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("language", "sentences"), [("de", 2), ("en", 3)])
+def test_long_lines_are_split_by_the_rules_of_the_source_language(
+    model: Seq2Seq, text: Sides, tokenizer: Tokenizer, language: str, sentences: int
+) -> None:
+    """`Am 3. Mai` ends a sentence after the number in English, but not in German."""
+    first, second = "Am 3. Mai ist das Haus neu.", "Es ist rot."
+    search = replace(BEAM, max_source_pieces=len(tokenizer.encode([first])[0]) + 1)
+    store = PairStore.of(*(tokenizer.encode(lines) for lines in text))
+    validator = Validator(model, store, text, (tokenizer, tokenizer), search, "13a", src_lang=language)
+    assert len(validator.translator.parts([f"{first} {second}"])[0]) == sentences

@@ -4,7 +4,7 @@ import json
 import struct
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from statistics import mean, stdev
@@ -15,7 +15,7 @@ from rich.console import Console
 from scored_run import SENTENCES, scored_run, settings
 from shapes import model_config
 
-from nmt.cli.compare import with_runs_as_key
+from nmt.cli.app.run_words import with_runs_as_key
 from nmt.config import CellKind, ModelConfig
 from nmt.data.words import split_words
 from nmt.errors import UserError
@@ -24,7 +24,7 @@ from nmt.lab.comparison import Comparison, comparison_tables, gather, show_table
 from nmt.lab.comparison import report as comparison_report
 from nmt.lab.comparison.cells import ComparisonVerdict, ScoreCell
 from nmt.lab.comparison.report import markdown, p_text, score_columns
-from nmt.lab.comparison.systems import ScoredRun, System, split_set
+from nmt.lab.comparison.systems import ScoredRun, System
 from nmt.lab.plots import draw_comparison
 from nmt.metrics import all_scores, holm, paired_bootstrap, resample, significance
 from nmt.run import RunDirectory
@@ -127,7 +127,7 @@ def test_translations_by_the_same_models_are_tested_by_what_changed(runs: list[R
     good, _, bad, bad2, twin = (ScoredRun.open(run, "test") for run in runs[:5])
     first, apart = System([bad, good], "first"), System([bad2, twin], "apart")
     search = System([replace(bad2, run=bad.run), replace(twin, run=good.run)], "search")
-    test = split_set(runs[0], "test")
+    test = EvaluationSet.of_run(runs[0], "test")
     comparisons = [Comparison([first, system], test, "chrf") for system in (apart, search)]
     sides = [resample(comparisons[0].scorers["chrf"], tables or []) for tables in comparisons[0].tables["chrf"]]
     expected = [paired_bootstrap(*sides, same_models=same_models) for same_models in (False, True)]
@@ -179,7 +179,7 @@ def test_systems_are_tested_against_several_references(
     for run, lines in zip(made, (references[1:] + references[:1], references), strict=True):
         scores = all_scores(lines, references, "13a", [others], named.labels)
         made_by = {"seed": 1, "search": {}, "test_set": named.identity()}
-        record = {name: asdict(score) for name, score in scores.items()} | {"made_by": made_by}
+        record = {name: score.record() for name, score in scores.items()} | {"made_by": made_by}
         folder = run.folder("scores")
         (folder / "wmt99.en-de.json").write_text(json.dumps(record), encoding="utf-8")
         (folder / "wmt99.en-de.hyp").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -192,7 +192,7 @@ def test_systems_are_tested_against_several_references(
         assert cell.mean == pytest.approx(0 if name == "ter" else 100)
     assert "wmt99 set, 24 sentences, 2 references" in str(comparison_tables(comparison, [], []))
     named.references[1][0] = "other"
-    with pytest.raises(UserError, match="has scores of other sentences than testset=wmt99 for en-de; score it again"):
+    with pytest.raises(UserError, match="has scores of other sentences than the test set wmt99; score it again"):
         gather([str(run.path) for run in made], "test", None, "wmt99")
 
 

@@ -1,5 +1,6 @@
 """Tests of significance tests of files, against sacrebleu's command line."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from nmt.config import ScoreConfig
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet
 from nmt.lab.comparison.files import file_cells, files_grid
-from nmt.metrics import all_scores, holm, significance
+from nmt.metrics import Score, all_scores, holm, significance
+from nmt.metrics.bootstrap import mean_score
 from nmt.phrasebook import Pair
 
 SACREBLEU_NAMES = {"bleu": "BLEU", "chrf": "chrF2", "ter": "TER"}
@@ -89,10 +91,56 @@ def test_scores_and_p_values_of_files_are_those_of_sacrebleus_command_line(
     for number, cell in enumerate(cells["bleu"]):
         assert cell is not None
         assert cell.interval == pytest.approx(scores[number]["bleu"].interval, abs=1e-5)
-    assert [cell and cell.verdict for cell in cells["rouge_l"]] == [None] * 3
     grid = files_grid(translations, scores, test)
     assert [row[:2] for row in grid.rows[:3]] == [["BLEU", "a"], ["BLEU", "b"], ["BLEU", "c"]]
     assert sum(note.startswith(f"BLEU: nrefs:{len(references)}|") for note in grid.notes) == 1
+
+
+def exact_p(first: list[float], second: list[float]) -> float:
+    """Return the share of all ways to swap sentences whose mean difference exceeds the observed one."""
+    differences = [one - other for one, other in zip(first, second, strict=True)]
+    signs = itertools.product((1, -1), repeat=len(differences))
+    sums = [abs(sum(sign * value for sign, value in zip(way, differences, strict=True))) for way in signs]
+    return sum(total > sums[0] + 1e-9 for total in sums) / len(sums)
+
+
+def test_means_over_sentences_are_tested_as_by_enumeration(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = [0.61, 0.72, 0.55, 0.83, 0.47, 0.66, 0.71, 0.58]
+    changes = [0.031, -0.022, 0.054, 0.077, -0.011, 0.043, -0.036, 0.029]
+    near = [value + change for value, change in zip(first, changes, strict=True)]
+    far = [value - 0.1 for value in first]
+    monkeypatch.setattr(significance, "TRIALS", 20_000)
+    scores = [{"comet": mean_score(values, "model:any")} for values in (first, near, far)]
+    translations = {name: ["x"] * len(first) for name in "abc"}
+    _, second, third = file_cells(translations, scores, EvaluationSet("ref", ["x"] * 8, [["x"] * 8]))["comet"]
+    assert second is not None
+    assert third is not None
+    assert second.mean == pytest.approx(sum(near) / 8)
+    assert exact_p(first, near) > 0.1
+    assert second.randomisation_p == pytest.approx(exact_p(first, near), abs=0.015)
+    assert second.verdict == "undecided"
+    assert third.verdict == "worse"
+    assert third.bootstrap_p == 1 / 1001  # all sentences differ by the same amount
+
+
+def test_comet_scores_every_file_with_the_first_reference(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = []
+
+    def model(src: list[str], hypotheses: list[str], references: list[str], labels: dict[str, str]) -> Score:
+        calls.append((src, hypotheses, references))
+        shares = [float(one == other) for one, other in zip(hypotheses, references, strict=True)]
+        return mean_score(shares, "model:any")
+
+    monkeypatch.setattr("nmt.cli.score.Comet", lambda name, gpu: model)
+    score(hyp="a", further_hyps=["b", "c"], ref="ref", further_refs=["ref2"], src="d", comet="Some/model")
+    assert calls == [(read("d"), read(name), read("ref")) for name in "abc"]
+    printed = capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.split("\n") if "│ COMET" in line]
+    assert [row[1:3] for row in rows] == [["a", "0.6667"], ["b", "0.5000"], ["c", "0.6667"]]
+    assert all(row[4] for row in rows[1:])
+    assert "it uses the first of 2" in caplog.text
 
 
 def score(**settings: Any) -> None:

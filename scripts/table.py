@@ -1,0 +1,5 @@
+"""Run nmt-table from a checkout."""
+
+from nmt.cli.table import main
+
+main()
