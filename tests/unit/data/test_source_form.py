@@ -283,6 +283,6 @@ def test_sampled_pieces_keep_the_factors_of_their_word(base: Tokenizer, kind: To
 def test_unknown_pieces_are_counted_without_their_factors(base: Tokenizer) -> None:
     tokenizer = SourceTokenizer(base, SourceForm(("case",)), {"case": ["lower", "none"]})
     store = PairStore.of(tokenizer.encode(["the 東 station", "京"]), [[5], [6]])
-    unknown, total = store.src.count_piece(UNK_ID, tokenizer.size)
-    assert unknown == 2
-    assert total == sum(map(len, base.encode(["the 東 station", "京"])))
+    counts = store.src.piece_counts(tokenizer.size)
+    assert counts[UNK_ID] == 2
+    assert counts.sum() == sum(map(len, base.encode(["the 東 station", "京"])))
