@@ -52,7 +52,18 @@ def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = 
         )
     check_source_form(config, base_config, base)
     if train.init_vocabulary == InitVocabulary.corpus:
+        if config.data.factors or base_config.data.factors:
+            raise UserError(
+                "train.init_vocabulary=corpus cannot transfer source factors (data.factors), whose values may differ; "
+                "use train.init_vocabulary=base"
+            )
         return config
+    if SourceForm.of(base_config.data) != SourceForm.of(config.data):
+        raise UserError(
+            f"train.init_from={base} has other source factors or target languages, which its vocabulary contains; give "
+            "the same data.factors and the same target languages of data.directions, or add "
+            "train.init_vocabulary=corpus"
+        )
     own = EXTENSION_KEYS if train.init_vocabulary == InitVocabulary.extend else ()
     theirs, ours = asdict(base_config.data.tokenizer), asdict(config.data.tokenizer)
     others = "corpus" if own else "extend or corpus"

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.config import Config, EvaluateConfig, user_path, with_described_tests, with_location, with_search
-from nmt.data import is_regular
+from nmt.data import Tokenizer, is_regular
 from nmt.decoding import load_translator
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, score_translations, scores_name, show_scores
@@ -94,7 +94,20 @@ def select_test_sets(config: EvaluateConfig, run: RunDirectory, trained: Config)
     if config.tgt_lang is None:
         return tests
     tokenizer = run.tokenizer("src").with_target(config.tgt_lang)
-    return {f"{name}{target}": test.select(tokenizer.has_target) for name, test in tests.items()}
+    return {f"{name}{target}": only_target(test, tokenizer, config.tgt_lang) for name, test in tests.items()}
+
+
+def only_target(test: EvaluationSet, tokenizer: Tokenizer, tgt_lang: str) -> EvaluationSet:
+    """Return the lines of a split of a multilingual corpus whose tag is that of the target language.
+
+    Raises:
+        UserError: there are none.
+    """
+    rows = [row for row in zip(test.src, *test.references, strict=True) if tokenizer.has_target(row[0])]
+    if not rows:
+        raise UserError(f"split={test.name} has no line for tgt_lang={tgt_lang}; give src=FILE ref=FILE")
+    src, *references = (list(column) for column in zip(*rows, strict=True))
+    return EvaluationSet(f"{test.name}.{tgt_lang}", src, references)
 
 
 def digest(*paths: str) -> str:

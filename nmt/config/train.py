@@ -233,9 +233,9 @@ class TrainConfig:
         yield from number(self, "subword_sampling", 0, 100)
         yield from number(self, "ema_decay", 0, 0.999999)
         yield from number(self, "max_unknown", 0, 1)
-        yield from number(self, "direction_temperature", 1, 1000)
         for name, usual in (("init_vocabulary", InitVocabulary.base), ("init_partial", False)):
             if self.init_from is None and getattr(self, name) != usual:
                 yield name, f"is {str(getattr(self, name)).lower()} but init_from is not given; add train.init_from=RUN"
+        yield from number(self, "direction_temperature", 1, 1000)
         if self.resume_step is not None and self.resume is None:
             yield "resume_step", "is given but resume is not; add train.resume=auto or train.resume=RUN"

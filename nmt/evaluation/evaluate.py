@@ -109,9 +109,8 @@ def score_translations(
         )
     scores |= model_scores
     if comet is not None:
-        scores["comet"] = comet_score(
-            comet, replace(test, src=[translator.src.plain(line) for line in test.src]), hypotheses
-        )
+        plain = replace(test, src=[translator.src.plain(line) for line in test.src])
+        scores["comet"] = comet_score(comet, plain, hypotheses)
     record: dict[str, object] = {name: score.record() for name, score in scores.items()}
     record["made_by"] = {
         "checkpoint_step": step,

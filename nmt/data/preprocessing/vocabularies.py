@@ -39,9 +39,10 @@ def write_tokenizers(
     """
     if finished(folder, "tokenizer") is not None:
         return
-    settings = {side: with_tags(config) for side in SIDES if side not in given}
+    ready = with_tags(config)
+    settings = {side: ready for side in SIDES if side not in given}
     if extend:
-        settings = {side: replace(with_tags(config), type=given[side].kind or config.tokenizer.type) for side in SIDES}
+        settings = {side: replace(ready, type=given[side].kind or ready.type) for side in SIDES}
     trained = train_tokenizers(config, folder, kept, pairs, settings) if settings else {}
     tokenizers = {side: extend_tokenizer(given[side], trained[side]) for side in SIDES} if extend else given | trained
     tokenizers["src"] = with_source_form(config, folder, len(kept), tokenizers["src"])
@@ -53,9 +54,10 @@ def train_tokenizers(
     config: DataConfig, folder: Path, kept: list[int], pairs: int, settings: Mapping[str, TokenizerConfig]
 ) -> dict[str, Tokenizer]:
     """Train one joint tokenizer, or one for each side that has settings, on a sample of the cleaned text."""
+    form = SourceForm.of(config)
     stride = math.ceil(pairs / config.tokenizer.max_lines)
     sides = {side: sample_lines(folder, number, kept, stride) for number, side in enumerate(SIDES)}
-    sides["src"] = map(SourceForm.of(config).vocabulary_text, sides["src"])
+    sides["src"] = map(form.vocabulary_text, sides["src"])
     if config.tokenizer.joint:
         joint = train_tokenizer(itertools.chain(*sides.values()), next(iter(settings.values())))
         models = dict.fromkeys(SIDES, joint)
