@@ -50,7 +50,6 @@ def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = 
             f"train.init_from={base} has {', '.join(conflicts)}; give the same, or add train.init_partial=true to take "
             "the weights that fit"
         )
-    check_source_form(config, base_config, base)
     if train.init_vocabulary == InitVocabulary.corpus:
         if config.data.factors or base_config.data.factors:
             raise UserError(
@@ -77,25 +76,6 @@ def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = 
     tokenizer = replace(base_config.data.tokenizer, **{key: ours[key] for key in own})
     tokenizer.user_symbols = list(dict.fromkeys(theirs["user_symbols"] + tokenizer.user_symbols))
     return replace(config, data=replace(config.data, tokenizer=tokenizer))
-
-
-def check_source_form(config: Config, base_config: Config, base: str) -> None:
-    """Check that the source lines of a fine-tuning have the tags and factors that the base's vocabulary contains.
-
-    Raises:
-        UserError: they differ, or the vocabulary is to change.
-    """
-    theirs, ours = SourceForm.of(base_config.data), SourceForm.of(config.data)
-    if theirs != ours:
-        raise UserError(
-            f"train.init_from={base} has other source factors or target languages, which its vocabulary contains; give "
-            "the same data.factors and the same target languages of data.directions"
-        )
-    if ours != SourceForm() and config.train.init_vocabulary != InitVocabulary.base:
-        raise UserError(
-            f"train.init_vocabulary={config.train.init_vocabulary} does not support data.factors and data.directions; "
-            "leave it out"
-        )
 
 
 def prepare_new_corpus(config: Config) -> Prepared:

@@ -87,7 +87,7 @@ class ShardSide:
         return self.offsets[1:][which] - self.offsets[:-1][which]
 
     def piece_counts(self, size: int) -> NDArray[np.int64]:
-        """Return the number of occurrences of each of the `size` pieces of the vocabulary, with any factors."""
+        """Return the number of occurrences of each of the `size` pieces of the vocabulary."""
         total = int(self.offsets[-1])
         counts = np.zeros(size, dtype=np.int64)
         for start in range(0, total, PART):

@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nmt.config import SPLITS, DataConfig, user_path, with_described_tests
@@ -90,12 +90,6 @@ class EvaluationSet:
         if not_nfc:
             log.warning("testset=%s: %d lines are not in Unicode NFC; they are scored unchanged", name, not_nfc)
         return cls(name, lines[0], lines[1:], {"test": name, "lang": pair})
-
-    def select(self, chosen: Callable[[str], bool]) -> "EvaluationSet":
-        """Return the sentences whose source line is chosen."""
-        rows = [row for row, line in enumerate(self.src) if chosen(line)]
-        references = [[side[row] for row in rows] for side in self.references]
-        return replace(self, src=[self.src[row] for row in rows], references=references)
 
     def check(self) -> None:
         """Check that the sides can be scored.

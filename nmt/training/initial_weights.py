@@ -207,7 +207,7 @@ def embedding_config(config: Config, side: str) -> EmbeddingFileConfig:
 
 
 def embedding_table(model: nn.Module, side: str) -> nn.Parameter:
-    """Return the embeddings of a side, (V, E)."""
+    """Return the embeddings of the pieces of a side, (V, E)."""
     embedding = model.get_submodule(MODULES[side])
     pieces = embedding.pieces if isinstance(embedding, FactoredEmbedding) else embedding
     return pieces.get_parameter("weight")
