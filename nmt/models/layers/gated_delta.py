@@ -27,7 +27,7 @@ class GatedDelta(MatrixMemoryLayer):
         S' = (I - b k k^T) a S + b k v^T,   h' = norm(S'^T q) silu(W_g x + b)
 
     The norm is root-mean-square per head. Left out are the short convolution in front of q, k and v, and the block's
-    last matrix, as whatever reads h multiplies it by a matrix.
+    last matrix, as the next layer multiplies h by a matrix.
 
     A sequence is read in chunks: with F_t = log a_1 + ... + log a_t in a chunk that starts from S, a step writes
     k_t u_t^T, where U solves the triangular system u_t + b_t sum_{s<t} exp(F_t - F_s) (k_t . k_s) u_s = b_t (v_t -
@@ -65,7 +65,7 @@ class GatedDelta(MatrixMemoryLayer):
         return (key.unsqueeze(-1) * value.unsqueeze(-2),)
 
     def read_step(self, products: Tensor, memory: LayerState) -> tuple[Tensor, LayerState]:
-        q, k, v, g, *gates = products.split(self.sizes, dim=-1)
+        q, k, v, g, *gates = torch.split(products, self.sizes, dim=-1)
         q, k, v = unit(self.split(silu(q))), unit(self.split(silu(k))), self.split(silu(v))  # (B, N, D)
         log_a, b = self.gates(gates[0])
         s = log_a.exp().unsqueeze(-1) * memory[0]
@@ -77,16 +77,16 @@ class GatedDelta(MatrixMemoryLayer):
     def sequence(
         self, products: Tensor, memory: LayerState, mask: Tensor | None, empty: bool
     ) -> tuple[Tensor, LayerState]:
-        q, k, v, g, *gates = products.split(self.sizes, dim=-1)
+        q, k, v, g, *gates = torch.split(products, self.sizes, dim=-1)
         q, k = unit(self.by_head(silu(q))), unit(self.by_head(silu(k)))  # (B, N, T, D)
         log_a, b = (gate.permute(1, 2, 0, 3) for gate in self.gates(gates[0]))
         if mask is not None:  # the padding keeps the memory and writes nothing
             real = mask.t()[:, None, :, None]
             log_a, b = log_a * real, b * real
-        parts = [part.split(self.chunk, dim=2) for part in (q, k, self.by_head(silu(v)), log_a, b)]
+        parts = [torch.split(part, self.chunk, dim=2) for part in (q, k, self.by_head(silu(v)), log_a, b)]
         state, reads = None if empty else memory[0], []
-        for chunk in zip(*parts, strict=True):
-            read, state = read_chunk(*chunk, state, self.delta_rule)
+        for q, k, v, log_a, b in zip(*parts, strict=True):
+            read, state = read_chunk(q, k, v, log_a, b, state, self.delta_rule)
             reads.append(read)
         assert state is not None
         read = torch.cat(reads, dim=2).permute(2, 0, 1, 3)
@@ -109,9 +109,10 @@ class DeltaNet(GatedDelta):
 
 
 class Mamba2(GatedDelta):
-    """Recurrence of Mamba-2 (Dao and Gu 2024) in the layer of `GatedDelta`: S' = a S + b k v^T, b = softplus(w_a x + b).
+    """Recurrence of Mamba-2 (Dao and Gu 2024) in the layer of `GatedDelta`: S' = a S + b k v^T.
 
-    The decay is a = exp(-exp(A) b). Mamba-2 itself does not normalise q and k.
+    The share written is b = softplus(w_a x + bias), and the decay a = exp(-exp(A) b). Mamba-2 itself does not normalise
+    q and k.
     """
 
     delta_rule = False

@@ -1,4 +1,4 @@
-"""What all layers with a matrix memory share: refusals, precision, the bridge, and search."""
+"""Properties of all layers with a matrix memory: refusals, precision, the bridge, and search."""
 
 import pytest
 import torch
