@@ -27,9 +27,10 @@ from nmt.cli.questioning.speed import measure_speeds
 from nmt.config import Question, QuestionPart, QuestionsConfig, conf_dir, from_hydra, load_config, user_path
 from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
-from nmt.lab.comparison import ScoredRun, cost_of, mean_cost
-from nmt.lab.plots import draw_question
-from nmt.lab.questions import AnsweredQuestion, MeasuredTable, WorkTotals, claims_to_paste, measure, questions_page
+from nmt.lab.comparison.systems import ScoredRun, mean_cost, training_cost
+from nmt.lab.plots.questions import draw_question
+from nmt.lab.questions.measure import MeasuredTable, measure
+from nmt.lab.questions.page import AnsweredQuestion, WorkTotals, claims_to_paste, questions_page
 from nmt.processor import available_cores
 
 log = logging.getLogger(__name__)
@@ -205,7 +206,7 @@ def measure_part(part: QuestionPart, table: Table, runs: Runs) -> MeasuredTable 
 def cost(training: Training, runs: Runs) -> dict[str, float]:
     """Return the cost of a training and the speed of its row's search."""
     speed = runs.speed(training)
-    return cost_of(runs.run(training)) | {name: speed[name] for name in ("sentences_per_second",) if name in speed}
+    return training_cost(runs.run(training)) | {key: speed[key] for key in ("sentences_per_second",) if key in speed}
 
 
 def report_problems(failures: dict[str, str], entries: Sequence[AnsweredQuestion], runs: Runs) -> None:

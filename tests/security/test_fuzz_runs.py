@@ -17,8 +17,7 @@ from nmt.cli.sweep import settings as settings_of
 from nmt.config import Metric
 from nmt.lab.comparison.systems import gather
 from nmt.lab.report.facts import RunFacts, add_corpus, add_cost, add_progress, add_record
-from nmt.lab.sweep import Trial, TrialState, best_trial
-from nmt.lab.sweep.trials import read_trial
+from nmt.lab.sweep.trials import Trial, TrialState, best_trial, read_trial
 from nmt.metrics import Scorer
 from nmt.run import RunDirectory, load_checkpoint
 from nmt.training import Trainer

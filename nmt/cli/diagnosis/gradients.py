@@ -14,7 +14,7 @@ from nmt.config import BatchUnit, CellKind, DiagnoseConfig, OptimConfig, Optimiz
 from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, Prepared, TrainingBatches, gather, normalise, prepare
 from nmt.decoding import load_model
 from nmt.errors import UserError
-from nmt.lab.diagnostics import ClippedTraining, Decay, measure_decay, scale_recurrent, train_clipped
+from nmt.lab.diagnostics.gradients import ClippedTraining, Decay, measure_decay, scale_recurrent, train_clipped
 from nmt.lab.plots.diagnostics import GradientPage, draw_gradients
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.models.decoders import RecurrentDecoder

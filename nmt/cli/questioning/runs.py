@@ -3,8 +3,8 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -118,16 +118,12 @@ class Runs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the folder against other processes, which would write the same logs and disturb measurements.
+    def locked(self) -> AbstractContextManager[None]:
+        """Return a lock against other processes, which would write the same logs and disturb measurements.
 
-        Raises:
-            UserError: another process holds the lock.
+        It raises `UserError` if another process holds it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder / ".lock", f"{self.folder} is in use by another process"):
-            yield
+        return locked(self.folder / ".lock", f"{self.folder} is in use by another process")
 
     @cached_property
     def by_key(self) -> dict[str, RunDirectory]:

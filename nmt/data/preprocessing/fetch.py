@@ -122,7 +122,6 @@ def _fetch_file(file: Path, download: DownloadConfig, path: str, patience: Patie
         # This check precedes the lock, so that a complete folder may be read-only.
         if file.is_file() and sha256_of(file) == digest:
             return file
-        file.parent.mkdir(parents=True, exist_ok=True)
         with locked(Path(f"{file}.lock")):
             if not (file.is_file() and sha256_of(file) == digest):  # it may have been downloaded meanwhile
                 _download(f"{download.url.rstrip('/')}/{quote(path)}", file, digest, patience)

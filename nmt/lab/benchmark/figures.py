@@ -34,11 +34,6 @@ def timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def median(values: list[float]) -> float:
-    """Return the median."""
-    return statistics.median(values)
-
-
 def spread(values: list[float]) -> float:
     """Return half the distance between the quartiles; zero for a single value."""
     if len(values) < 2:

@@ -202,7 +202,7 @@ def has_several_seeds(comparison: Comparison) -> bool:
     return any(len(system.runs) > 1 for system in comparison.systems)
 
 
-def show(tables: Sequence[TitledTable]) -> None:
+def show_tables(tables: Sequence[TitledTable]) -> None:
     """Print the tables on standard output."""
     console = Console()
     if not console.is_terminal:
@@ -220,7 +220,7 @@ def show(tables: Sequence[TitledTable]) -> None:
         console.print()
 
 
-def write(
+def write_comparison(
     comparison: Comparison,
     breakdowns: Sequence[Breakdown],
     differences: Sequence[Difference],

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.evaluation.plots import new_figure, save
-from nmt.lab.diagnostics import Accuracy, ClippedTraining, Decay, Recording
+from nmt.lab.diagnostics.gates import Recording
+from nmt.lab.diagnostics.gradients import ClippedTraining, Decay
+from nmt.lab.diagnostics.memory import Accuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

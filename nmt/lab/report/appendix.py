@@ -5,11 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, with_described_tests
-from nmt.data import Tokenizer
-from nmt.lab.comparison import write_tables
+from nmt.config import Config, flatten, with_described_tests
+from nmt.lab.comparison.latex import write_tables
 from nmt.lab.comparison.report import TitledTable
-from nmt.lab.comparison.systems import flatten, format_setting
+from nmt.lab.comparison.systems import format_setting
 from nmt.lab.report.facts import RunFacts
 from nmt.lab.report.recorded import NOT_RECORDED, Fact
 from nmt.run.directory import SIDES, RunDirectory
@@ -112,14 +111,9 @@ def data_statement(facts: RunFacts, run: RunDirectory) -> Iterator[Fact]:
         + "; pairs with a source of the held-out sets dropped" * cleaning.drop_test_sources,
     )
     yield "normalisation", "Unicode NFC, white space reduced to single spaces, control characters removed"
-    sizes = " and ".join(f"{vocabulary(run, side):,}" for side in (SIDES[:1] if data.tokenizer.joint else SIDES))
+    sizes = " and ".join(f"{run.tokenizer(side).size:,}" for side in (SIDES[:1] if data.tokenizer.joint else SIDES))
     kind = "one vocabulary for both languages" if data.tokenizer.joint else "one vocabulary per language"
     yield "subwords", f"SentencePiece, {data.tokenizer.type}, {sizes} pieces, {kind}"
-
-
-def vocabulary(run: RunDirectory, side: str) -> int:
-    tokenizer: Tokenizer = run.tokenizer(side)
-    return tokenizer.size
 
 
 def software(starts: list[dict[str, Any]]) -> Iterator[Fact]:

@@ -15,9 +15,10 @@ from nmt.config import CellKind, Config, DataConfig, ModelConfig, SearchConfig, 
 from nmt.data import prepare
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet
-from nmt.lab.comparison import gather, paper_tables, write_tables
-from nmt.lab.comparison.latex import FLOAT_ROWS, latex, latex_text
+from nmt.lab.comparison.latex import FLOAT_ROWS, latex, latex_text, write_tables
+from nmt.lab.comparison.paper_table import paper_tables
 from nmt.lab.comparison.report import TitledTable
+from nmt.lab.comparison.systems import gather
 from nmt.metrics import all_scores
 from nmt.run import RunDirectory
 

@@ -12,7 +12,7 @@ from nmt.cli.diagnose import finding
 from nmt.config import AttentionKind, CellKind, ModelConfig, ModelSide
 from nmt.data import BOS_ID, PAD_ID, make_batch
 from nmt.errors import UserError
-from nmt.lab.diagnostics import Recording, record_gates
+from nmt.lab.diagnostics.gates import Recording, record_gates
 from nmt.models import Seq2Seq, Vocabulary, build_model
 
 WORDS = 20

@@ -19,8 +19,7 @@ from nmt.config import (
     TrainConfig,
 )
 from nmt.errors import UserError
-from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
-from nmt.lab.diagnostics.memory import CLASSES, right
+from nmt.lab.diagnostics.memory import CLASSES, Accuracy, accuracies, chance, contestants, draw_clauses, right
 from nmt.phrasebook import german, stream
 from nmt.phrasebook.sentences import SentenceSampler
 from nmt.phrasebook.verbs_last import VerbsLast, subordinate_clauses, verbs_last

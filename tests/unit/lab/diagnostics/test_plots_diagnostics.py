@@ -8,7 +8,9 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from nmt.lab.diagnostics import Accuracy, ClippedTraining, Decay, Recording
+from nmt.lab.diagnostics.gates import Recording
+from nmt.lab.diagnostics.gradients import ClippedTraining, Decay
+from nmt.lab.diagnostics.memory import Accuracy
 from nmt.lab.plots import diagnostics as plots_diagnostics
 from nmt.lab.plots.diagnostics import GradientPage, draw_gates, draw_gradients, draw_memory
 

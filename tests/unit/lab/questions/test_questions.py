@@ -35,9 +35,8 @@ from nmt.config import Claim, Literature, SearchConfig
 from nmt.config.data import DownloadConfig
 from nmt.errors import UserError
 from nmt.lab.comparison.cells import ComparisonVerdict, ScoreCell
-from nmt.lab.plots import draw_question
-from nmt.lab.questions import MeasuredTable
-from nmt.lab.questions.measure import MeasuredRow, claim_of, contradictions, literature_verdict
+from nmt.lab.plots.questions import draw_question
+from nmt.lab.questions.measure import MeasuredRow, MeasuredTable, claim_of, contradictions, literature_verdict
 from nmt.run import RunDirectory
 
 

@@ -36,7 +36,9 @@ from nmt.config import (
 )
 from nmt.data import make_batch
 from nmt.errors import Interrupted, UserError
-from nmt.lab.sweep import SweepDirectory, Trial, TrialState, best_trial, search_space, trials_of, write_report
+from nmt.lab.sweep.report import write_report
+from nmt.lab.sweep.space import search_space, trials_of
+from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState, best_trial
 from nmt.pipeline import with_multirun_group
 from nmt.run import RunDirectory, load_checkpoint
 from nmt.runtime import Runtime
