@@ -16,8 +16,9 @@ from nmt.lab.sweep.report import write_report
 from nmt.lab.sweep.space import Parameter, Value, search_space, text, trials_of
 from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState, best_trial, read_validations, with_validations
 from nmt.metrics import check_tokenizer
-from nmt.pipeline import create_run, fit, plain_dict, with_base_tokenizer
+from nmt.pipeline import create_run, fit, plain_dict
 from nmt.run import RunDirectory, provenance
+from nmt.run_corpus import with_base_tokenizer
 from nmt.runtime import Runtime, setup_runtime
 from nmt.training import Tracker
 

@@ -25,6 +25,8 @@ from nmt.data.text_files import (
     written,
 )
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, ready_tokenizers
+from nmt.data.vocabulary_extension import extensible_tokenizers
+from nmt.data.word_vectors import VectorFile
 from nmt.data.words import tokenizer_advice
 
 __all__ = [
@@ -41,10 +43,12 @@ __all__ = [
     "SubwordSampling",
     "Tokenizer",
     "TrainingBatches",
+    "VectorFile",
     "batches_by_length",
     "build_sampling",
     "check_new_text_file",
     "check_sampling",
+    "extensible_tokenizers",
     "gather",
     "in_scored_form",
     "is_regular",

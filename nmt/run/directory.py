@@ -204,6 +204,10 @@ class RunDirectory:
         }
         self.write_record(record)
 
+    def add_initial_weights(self, facts: Mapping[str, Any]) -> None:
+        """Record which run and files the initial weights are from."""
+        self.write_record(self.record() | {"initial_weights": dict(facts)})
+
     @property
     def facts(self) -> dict[str, float]:
         """Values that `add_facts` recorded last; empty in a run of an older version."""

@@ -10,9 +10,9 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from nmt.data.preprocessing.worker_pool import ShardTask, Workers
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
 from nmt.data.text_files import MAX_TEXT_BYTES, write_lines
 from nmt.data.tokenizer import Tokenizer, ready_tokenizers, train_tokenizer
+from nmt.data.vocabulary_extension import extend_tokenizer
 from nmt.errors import UserError
 
 FORMAT = 5
@@ -94,13 +95,14 @@ class Prepared:
         return (self.folder / "report.txt").read_text(encoding="utf-8")
 
 
-def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Prepared:
+def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None, extend: bool = False) -> Prepared:
     """Prepare a corpus, or return it from the cache if the same files were prepared with the same settings before.
 
     Args:
         config: the corpus.
         given: tokenizers to use by side, as in fine-tuning; None: the ready ones of the configuration. Others are
             trained on the corpus.
+        extend: extend the given tokenizers of both sides by the pieces of tokenizers trained on the corpus.
 
     Raises:
         UserError: files are missing, damaged, empty or not parallel, or too small for the vocabulary.
@@ -115,12 +117,15 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
         ) from None
     sources = locate(config)
     fingerprints = Fingerprints(cache / "fingerprints.json")
-    key = corpus_key(config, sources, fingerprints, given)
+    target = cache / "prepared" / corpus_key(config, sources, fingerprints, given, extend)
     fingerprints.save()
-    target = cache / "prepared" / key
-    make_once(target, lambda partial: write_corpus(config, sources, partial, given), keep=True)
+    make_once(target, lambda partial: write_corpus(config, sources, partial, given, extend), keep=True)
     prepared = Prepared(target)
     prepared.check()
+    if extend:  # a continued run has only the extended tokenizers, and finds the corpus by them
+        extended = {side: prepared.tokenizer(side) for side in SIDES}
+        with suppress(OSError):  # the link exists already
+            target.with_name(corpus_key(config, sources, fingerprints, extended)).symlink_to(target.name)
     trained = [side for side in SIDES if side not in given]
     if trained and not config.tokenizer.hard_vocab_limit:  # with the limit, training raises an error
         vocab_size = config.tokenizer.vocab_size
@@ -132,7 +137,11 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
 
 
 def corpus_key(
-    config: DataConfig, sources: dict[str, Source], fingerprints: Fingerprints, given: dict[str, Tokenizer]
+    config: DataConfig,
+    sources: dict[str, Source],
+    fingerprints: Fingerprints,
+    given: dict[str, Tokenizer],
+    extend: bool = False,
 ) -> str:
     """Return a hash of everything that determines the output of `write_corpus`.
 
@@ -154,10 +163,14 @@ def corpus_key(
         parts.append(config.most_pairs)
     if given:
         parts.append({side: hashlib.sha256(tokenizer.model).hexdigest() for side, tokenizer in given.items()})
+    if extend:
+        parts.append("extended")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_corpus(config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer]) -> None:
+def write_corpus(
+    config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer], extend: bool
+) -> None:
     """Write a prepared corpus: split into shards, clean, find duplicates, train the tokenizer, encode, report.
 
     `folder` is empty, or contains the finished parts of an interrupted preparation.
@@ -169,7 +182,7 @@ def write_corpus(config: DataConfig, sources: dict[str, Source], folder: Path, g
         for split, pairs in held_out.items():
             write_lines(folder / f"{split}.src", (src for src, _ in pairs))
             write_lines(folder / f"{split}.tgt", (tgt for _, tgt in pairs))
-        encoded = process_shards(config, sources["train"], list(held_out), workers, given)
+        encoded = process_shards(config, sources["train"], list(held_out), workers, given, extend)
     report = merge_reports([result["report"] for result in encoded])
     too_long = sum(result["too_long"] for result in encoded)
     if too_long == report.kept:
@@ -193,7 +206,12 @@ def write_corpus(config: DataConfig, sources: dict[str, Source], folder: Path, g
 
 
 def process_shards(
-    config: DataConfig, source: Source, held_out: list[str], workers: Workers, given: dict[str, Tokenizer]
+    config: DataConfig,
+    source: Source,
+    held_out: list[str],
+    workers: Workers,
+    given: dict[str, Tokenizer],
+    extend: bool,
 ) -> list[Result]:
     """Split the training files into shards, and clean and encode the shards in worker processes.
 
@@ -203,6 +221,7 @@ def process_shards(
         held_out: names of the held-out splits, whose text is in the folder of the corpus.
         workers: the worker processes.
         given: tokenizers to use by side; others are trained.
+        extend: extend the given tokenizers.
 
     Returns:
         Result of `encode_shard` for each shard.
@@ -233,8 +252,8 @@ def process_shards(
             task = progress.add_task("finding duplicates", total=None)
             kept -= find_repeated([folder / WORK / f"clean-{i:05d}" for i in range(len(shards))])
             progress.update(task, total=1, completed=1)
-        task = progress.add_task("training the tokenizer", total=None, visible=len(given) < len(SIDES))
-        write_tokenizers(config, folder, [report["kept"] for report in reports], kept, given)
+        task = progress.add_task("training the tokenizer", total=None, visible=extend or len(given) < len(SIDES))
+        write_tokenizers(config, folder, [report["kept"] for report in reports], kept, given, extend)
         progress.update(task, total=1, completed=1)
         common = {"held_out": held_out, "max_pieces": config.max_pieces}
         tasks = [
@@ -263,7 +282,7 @@ def begin(folder: Path) -> bool:
 
 
 def write_tokenizers(
-    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer]
+    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer], extend: bool
 ) -> None:
     """Write the tokenizers of both sides, either the given ones or newly trained ones.
 
@@ -273,28 +292,32 @@ def write_tokenizers(
         kept: number of pairs of each shard after cleaning.
         pairs: total number of these pairs without duplicates.
         given: tokenizers to use by side; others are trained.
+        extend: extend the given tokenizers by newly trained ones of their kind.
     """
     if finished(folder, "tokenizer") is not None:
         return
     files = [folder / f"{side}.model" for side in SIDES]
-    missing = [side for side in SIDES if side not in given]
-    tokenizers = given | (train_tokenizers(config, folder, kept, pairs, missing) if missing else {})
+    settings = {side: config.tokenizer for side in SIDES if side not in given}
+    if extend:
+        settings = {side: replace(config.tokenizer, type=given[side].kind or config.tokenizer.type) for side in SIDES}
+    trained = train_tokenizers(config, folder, kept, pairs, settings) if settings else {}
+    tokenizers = {side: extend_tokenizer(given[side], trained[side]) for side in SIDES} if extend else given | trained
     for side, file in zip(SIDES, files, strict=True):
         file.write_bytes(tokenizers[side].model)
     finish(folder, "tokenizer", files, {})
 
 
 def train_tokenizers(
-    config: DataConfig, folder: Path, kept: list[int], pairs: int, names: Sequence[str]
+    config: DataConfig, folder: Path, kept: list[int], pairs: int, settings: Mapping[str, TokenizerConfig]
 ) -> dict[str, Tokenizer]:
-    """Train one joint tokenizer, or one for each of these sides, on a sample of the cleaned text."""
+    """Train one joint tokenizer, or one for each side that has settings, on a sample of the cleaned text."""
     stride = math.ceil(pairs / config.tokenizer.max_lines)
     sides = {side: sample_lines(folder, number, kept, stride) for number, side in enumerate(SIDES)}
     if config.tokenizer.joint:
-        joint = train_tokenizer(itertools.chain(*sides.values()), config.tokenizer)
+        joint = train_tokenizer(itertools.chain(*sides.values()), next(iter(settings.values())))
         models = dict.fromkeys(SIDES, joint)
     else:
-        models = {side: train_tokenizer(sides[side], config.tokenizer) for side in names}
+        models = {side: train_tokenizer(sides[side], tokenizer) for side, tokenizer in settings.items()}
     return {side: Tokenizer(model) for side, model in models.items()}
 
 
