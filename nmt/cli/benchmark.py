@@ -64,10 +64,7 @@ def reference_config(config: BenchmarkConfig) -> Config:
 def build_benchmark(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, float]) -> Benchmark:
     """Create the benchmark of a task.
 
-    Args:
-        config: the command's configuration.
-        folder: folder for temporary files of the benchmark.
-        peaks: peak of matrix products in FLOP/s, by precision.
+    Temporary files are written to `folder`. `peaks` has the peak of matrix products in FLOP/s, by precision.
     """
     full = reference_config(config)
     runtime = setup_runtime(replace(config.machine(), precision=select_precision(config)))

@@ -161,15 +161,7 @@ def prepare_corpora(trainings: Sequence[Training], mirror: str | None) -> None:
 
 
 def answer(name: str, question: Question, tables: Sequence[Table], runs: Runs, folder: Path) -> AnsweredQuestion:
-    """Collect the measurements of a question, and draw its picture.
-
-    Args:
-        name: name of the question.
-        question: the question.
-        tables: the trainings of each part.
-        runs: the runs.
-        folder: folder of the page, below which the picture is written.
-    """
+    """Collect the measurements of a question, and draw its picture below the folder of the page."""
     done = [{row.label: sum(map(runs.translated, trainings)) for row, trainings in table} for table in tables]
     measured = [measure_part(part, table, runs) for part, table in zip(question.parts, tables, strict=True)]
     trained = [runs.run(training) for training in trainings_of(tables) if runs.trained(training)]

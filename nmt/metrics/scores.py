@@ -180,11 +180,7 @@ def word_splitter(tokenize: str) -> Callable[[str], str]:
 def sentence_scores(hypotheses: Sequence[str], references: Sequence[str], metric: str, tokenize: str) -> list[float]:
     """Return sentence-level BLEU (effective order, smoothed as in sacrebleu) or chrF on 0 to 100.
 
-    Args:
-        hypotheses: detokenised translations, one per sentence.
-        references: references, one per sentence.
-        metric: bleu or chrf.
-        tokenize: tokenizer of sacrebleu for BLEU.
+    `metric` is bleu or chrf, and `tokenize` the tokenizer of sacrebleu for BLEU.
     """
     scorer = CHRF() if metric == "chrf" else bleu_metric(tokenize, effective_order=True)
     pairs = zip(hypotheses, references, strict=True)

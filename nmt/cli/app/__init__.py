@@ -146,11 +146,7 @@ class MultirunJobs:
 
 @contextmanager
 def report_errors(name: str) -> Iterator[None]:
-    """Turn an error that the user caused into one line on standard error and an exit code.
-
-    Args:
-        name: name of the command.
-    """
+    """Turn an error that the user caused into one line on standard error and an exit code."""
     try:
         yield
     except Interrupted as error:
@@ -311,11 +307,7 @@ def required(cfg: DictConfig, key: str) -> str:
 
 
 def new_path(text: str, key: str = "output") -> Path:
-    """Return the path of a file or folder to create.
-
-    Args:
-        text: the path as the user wrote it.
-        key: the configuration key, for the message.
+    """Return the path of a file or folder to create; `key` is its configuration key, for the message.
 
     Raises:
         UserError: the path exists already.

@@ -120,11 +120,7 @@ def long_pairs(store: PairStore, distance: int) -> Batch:
 def train_rnn(config: DiagnoseConfig, prepared: Prepared, norm: float, runtime: Runtime) -> ClippedTraining:
     """Train the plain RNN with the largest scale of the recurrent matrix.
 
-    Args:
-        config: the command's configuration.
-        prepared: the corpus.
-        norm: largest norm of the gradient; 0 disables clipping.
-        runtime: the device.
+    `norm` is the largest norm of the gradient; 0 disables clipping.
     """
     model = new_model(config, prepared, CellKind.rnn, max(config.scales), runtime)
     batches = TrainingBatches(prepared.store("train"), BatchUnit.sentences, BATCH_SIZE, POOL_BATCHES, config.seed)

@@ -80,9 +80,7 @@ Table = list[tuple[Row, list[Training]]]
 def tables_of(question: Question, file: str) -> list[Table]:
     """Return the tables of a question, one per part.
 
-    Args:
-        question: the question.
-        file: its file, for messages.
+    `file` is the file of the question, for messages.
 
     Raises:
         UserError: the overrides of a row do not compose.

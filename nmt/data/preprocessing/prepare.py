@@ -215,13 +215,8 @@ def process_shards(
 ) -> list[Result]:
     """Split the training files into shards, and clean and encode the shards in worker processes.
 
-    Args:
-        config: the corpus.
-        source: the training split.
-        held_out: names of the held-out splits, whose text is in the folder of the corpus.
-        workers: the worker processes.
-        given: tokenizers to use by side; others are trained.
-        extend: extend the given tokenizers.
+    The text of the `held_out` splits is in the folder of the corpus. Tokenizers that are not given are trained; with
+    `extend`, the given ones are extended.
 
     Returns:
         Result of `encode_shard` for each shard.

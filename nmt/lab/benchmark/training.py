@@ -24,13 +24,8 @@ class TrainingBenchmark:
     ) -> None:
         """Create a run and take a first step, which determines the number of steps per repetition.
 
-        Args:
-            config: configuration of the run.
-            folder: folder of the run.
-            device: device to train on.
-            bfloat16: whether training computes in bfloat16.
-            steps: maximum number of steps per repetition; fewer if they would take longer than `REPETITION_SECONDS`.
-            peak: peak of matrix products in the precision of the training, in FLOP/s; 0 if unknown.
+        A repetition has at most `steps` steps, and fewer if they would take longer than `REPETITION_SECONDS`. `peak` is
+        the peak of matrix products in the precision of the training, in FLOP/s; 0 if unknown.
         """
         self.trainer = new_trainer(config, folder, device, bfloat16)
         self.model = config.model

@@ -155,10 +155,7 @@ class Comparison:
     def breakdown(self, title: str, values: NDArray[np.int64], buckets: int) -> Breakdown:
         """Return the score by groups of sentences with similar values.
 
-        Args:
-            title: title of the breakdown.
-            values: one value per sentence, (N,).
-            buckets: number of groups at most.
+        There are at most `buckets` groups, and `values` has one value per sentence, (N,).
         """
         tables = self.tables.get(self.metric, [])
         if not tables or any(runs is None for runs in tables):

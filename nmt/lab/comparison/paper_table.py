@@ -38,11 +38,7 @@ class TestedRun:
 
 
 def paper_tables(paths: Sequence[str], metrics: Sequence[str]) -> list[TitledTable]:
-    """Return one table per metric from the recorded scores of runs.
-
-    Args:
-        paths: run directories, or folders that hold run directories.
-        metrics: names of the metrics in the records.
+    """Return one table per metric from the recorded scores of runs; a path is a run or a folder of runs.
 
     Raises:
         UserError: a run has no scores or lacks a metric, or scores of two runs cannot stand in one column.

@@ -65,12 +65,8 @@ def measure(
 ) -> MeasuredTable:
     """Compare the rows with the first of them.
 
-    Args:
-        rows: runs of each row, by label.
-        costs: cost of each row.
-        by_length: True to measure BLEU by source length too.
-        cache: folder that stores the measurements, because the tests take seconds per row.
-        valid: validation BLEU of the runs of each row.
+    `valid` has the validation BLEU of the runs of each row. The measurements are stored in the folder `cache`, because
+    the tests take seconds per row.
 
     Raises:
         UserError: the runs cannot be compared.

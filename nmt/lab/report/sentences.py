@@ -62,13 +62,7 @@ def choose_sentences(
     """Return sentences to show, with reasons: the best, the median, the worst, and some drawn at random.
 
     No sentence is returned twice. Among equal scores the sentence with the longest source ranks first. Sentences with
-    an empty source are skipped.
-
-    Args:
-        sentences: sentences of a split.
-        number: number of sentences from each of the best, the median and the worst.
-        at_random: number of other sentences.
-        seed: seed of the draw.
+    an empty source are skipped. There are `number` sentences from each of the best, the median and the worst.
     """
     ranked = sorted(
         (sentence for sentence in sentences if sentence.src.strip()),
