@@ -64,11 +64,7 @@ def all_scores(
         "ter": TER(normalized=cjk, asian_support=cjk),
     }
     scores = {name: corpus_score(metric, hypotheses, all_references, labels) for name, metric in metrics.items()}
-
-    def words(line: str) -> list[str]:
-        return str(bleu.tokenizer(line.rstrip())).split()
-
-    tokenized = [[words(line) for line in lines] for lines in (hypotheses, *all_references)]
+    tokenized = [[bleu_words(line, bleu_tokenize) for line in lines] for lines in (hypotheses, *all_references)]
     common = {"nrefs": str(len(all_references)), **labels, "case": "mixed", "tok": str(bleu.tokenizer_signature)}
     scores["rouge_l"] = rouge_l(tokenized[0], tokenized[1:], common)
     return scores
@@ -89,11 +85,6 @@ class ChrfOfTokens(CHRF):
     _SIGNATURE_TYPE = ChrfOfTokensSignature
 
     def __init__(self, tokenize: str) -> None:
-        """Initialise the metric.
-
-        Args:
-            tokenize: tokenizer of sacrebleu.
-        """
         super().__init__(word_order=2)
         bleu = bleu_metric(tokenize)
         self.split, self.tokenizer_signature = bleu.tokenizer, bleu.tokenizer_signature

@@ -92,12 +92,7 @@ def launch(
 
 
 def plan_job(
-    loader: ConfigLoader,
-    config: DictConfig,
-    multirun: Path,
-    overrides: Sequence[str],
-    number: int,
-    threads: int | None,
+    loader: ConfigLoader, config: DictConfig, multirun: Path, overrides: Sequence[str], number: int, threads: int | None
 ) -> PlannedJob:
     """Return the command of a job: the overrides of the multirun, those of this job, and the directory of its run.
 

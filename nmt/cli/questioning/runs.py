@@ -222,11 +222,7 @@ def rows_of(tables: Iterable[Table]) -> list[Training]:
 
 def training_job(training: Training, runs: Runs, threads: int, mirror: str | None) -> LocalJob:
     """Return the job of a training, which continues an interrupted run."""
-    settings = [
-        path_override("hydra.run.dir", runs.run(training).path),
-        "train.resume=auto",
-        "tracking.mode=disabled",
-    ]
+    settings = [path_override("hydra.run.dir", runs.run(training).path), "train.resume=auto", "tracking.mode=disabled"]
     if mirror is not None and training.config.data.download is not None:
         settings.append(path_override("data.mirror", mirror))
     words = [*training.overrides, f"seed={training.config.seed}", *settings, f"machine.threads={threads}"]

@@ -206,12 +206,7 @@ def write_corpus(
 
 
 def process_shards(
-    config: DataConfig,
-    source: Source,
-    held_out: list[str],
-    workers: Workers,
-    given: dict[str, Tokenizer],
-    extend: bool,
+    config: DataConfig, source: Source, held_out: list[str], workers: Workers, given: dict[str, Tokenizer], extend: bool
 ) -> list[Result]:
     """Split the training files into shards, and clean and encode the shards in worker processes.
 
@@ -281,13 +276,8 @@ def write_tokenizers(
 ) -> None:
     """Write the tokenizers of both sides, either the given ones or newly trained ones.
 
-    Args:
-        config: the corpus.
-        folder: output folder, with the cleaned text.
-        kept: number of pairs of each shard after cleaning.
-        pairs: total number of these pairs without duplicates.
-        given: tokenizers to use by side; others are trained.
-        extend: extend the given tokenizers by newly trained ones of their kind.
+    `kept` has the number of pairs of each shard after cleaning, and `pairs` is their total number without duplicates.
+    With `extend`, the given tokenizers are extended by newly trained ones of their kind.
     """
     if finished(folder, "tokenizer") is not None:
         return

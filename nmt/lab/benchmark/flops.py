@@ -54,8 +54,8 @@ class Work:
 def forward_flops(model: ModelConfig, words: int, work: Work) -> int:
     """Return the operations of the matrix products of one forward pass: two per weight and token.
 
-    Let E, H, V be the sizes of embedding, hidden state and target vocabulary (`words`). The output costs 2 E V per target
-    token, and a projection of the memory from width M to width W, where they differ, 2 M W per source token.
+    Let E, H, V be the sizes of embedding, hidden state and target vocabulary (`words`). The output costs 2 E V per
+    target token, and a projection of the memory from width M to width W, where they differ, 2 M W per source token.
 
     Raises:
         UserError: there is no formula for this encoder or decoder.

@@ -130,10 +130,7 @@ class Comparison:
         """
         unit, lengths = source_lengths(self.test.src)
         breakdowns = [self.breakdown(f"{unit}s of the source", lengths, buckets)]
-        for side, lines, side_name in (
-            ("src", self.test.src, "source"),
-            ("tgt", self.test.references[0], "reference"),
-        ):
+        for side, lines, side_name in (("src", self.test.src, "source"), ("tgt", self.test.references[0], "reference")):
             characters = unspaced(lines)
             unit = "character" if characters else "word"
             title = f"training frequency of the rarest {side_name} {unit}"

@@ -37,15 +37,7 @@ COST_COLUMNS = {
     "peak_memory_bytes": "memory",
 }
 """Quantities in the table of costs, with their headings."""
-SCORE_HEADINGS = [
-    "mean",
-    "95 % interval",
-    "p bootstrap",
-    "p randomisation",
-    "p corrected",
-    "verdict",
-    "detectable",
-]
+SCORE_HEADINGS = ["mean", "95 % interval", "p bootstrap", "p randomisation", "p corrected", "verdict", "detectable"]
 """Headings of `score_columns`."""
 PLAIN_WIDTH = 220  # characters per line if standard output is not a terminal
 
@@ -221,10 +213,7 @@ def show_tables(tables: Sequence[TitledTable]) -> None:
 
 
 def write_comparison(
-    comparison: Comparison,
-    breakdowns: Sequence[Breakdown],
-    differences: Sequence[Difference],
-    folder: Path,
+    comparison: Comparison, breakdowns: Sequence[Breakdown], differences: Sequence[Difference], folder: Path
 ) -> None:
     """Write compare.md and compare.json, and sentences.tsv if there are differing sentences."""
     text = "\n".join(map(markdown, comparison_tables(comparison, breakdowns, differences)))

@@ -46,10 +46,7 @@ def appendix_tables(facts: RunFacts, run: RunDirectory) -> list[TitledTable]:
     parts += [
         (
             f"Scores on {record.name}",
-            [
-                *((score.label, f"{score.number} {score.interval}".strip()) for score in record.scores),
-                *record.made_by,
-            ],
+            [*((score.label, f"{score.number} {score.interval}".strip()) for score in record.scores), *record.made_by],
             ["In brackets: 95 % bootstrap interval over the sentences. Signatures:"]
             + [f"{score.label}: {score.signature}" for score in record.scores],
         )

@@ -69,11 +69,7 @@ def choose_sentences(
         key=lambda sentence: (-sentence.chrf, -len(sentence.src), sentence.line),
     )
     middle = max(0, (len(ranked) - number) // 2)
-    ranges = [
-        ("best", ranked[:number]),
-        ("median", ranked[middle : middle + number]),
-        ("worst", ranked[::-1][:number]),
-    ]
+    ranges = [("best", ranked[:number]), ("median", ranked[middle : middle + number]), ("worst", ranked[::-1][:number])]
     chosen: dict[int, tuple[str, ScoredSentence]] = {}
     for why, members in ranges:
         for sentence in members:
