@@ -33,10 +33,9 @@ from nmt.config import (
     from_hydra,
 )
 from nmt.console import progress_bar
+from nmt.lab.benchmark.commands import PreparationBenchmark, StartupBenchmark
 from nmt.lab.benchmark.decoding import DecodingBenchmark
 from nmt.lab.benchmark.figures import Benchmark, busy_neighbours, matmul_peak, spread
-from nmt.lab.benchmark.preparation import PreparationBenchmark
-from nmt.lab.benchmark.startup import StartupBenchmark
 from nmt.lab.benchmark.training import CheckpointBenchmark, TrainingBenchmark
 from nmt.models.int8 import int8_products_are_exact
 from nmt.run import RunDirectory

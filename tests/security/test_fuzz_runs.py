@@ -105,7 +105,7 @@ def test_damaged_scores_are_refused_or_read(scored: RunDirectory, data: st.DataO
             add_record(facts, scored, path)
             add_progress(facts, scored)
             add_cost(facts, scored, None)
-            assert all(isinstance(each, str) for fact in [*facts.corpus, *facts.progress, *facts.cost] for each in fact)
+            assert all(isinstance(text, str) for fact in [*facts.corpus, *facts.progress, *facts.cost] for text in fact)
     finally:
         path.write_bytes(whole)
         report.write_bytes(whole_report)

@@ -71,8 +71,8 @@ def test_the_model_of_a_checkpoint_is_loaded_ready_to_translate(
     for name, parameter in translator.model.named_parameters():
         assert torch.equal(parameter, expected.get_parameter(name))
     lines = run.text("test")[0]
-    own = Translator(expected, run.tokenizer("src"), run.tokenizer("tgt"), SEARCH)
-    assert translator.translate(lines) == own.translate(lines)
+    expected_translator = Translator(expected, run.tokenizer("src"), run.tokenizer("tgt"), SEARCH)
+    assert translator.translate(lines) == expected_translator.translate(lines)
 
 
 def test_the_average_of_checkpoints_is_the_mean_of_their_weights(run: RunDirectory) -> None:

@@ -22,9 +22,9 @@ from nmt.config import (
 )
 from nmt.data import prepare, read_lines
 from nmt.errors import UserError
+from nmt.lab.benchmark.commands import PreparationBenchmark
 from nmt.lab.benchmark.decoding import DecodingBenchmark
 from nmt.lab.benchmark.figures import Benchmark, busy_neighbours, matmul_peak, spread
-from nmt.lab.benchmark.preparation import PreparationBenchmark
 from nmt.lab.benchmark.training import CheckpointBenchmark, TrainingBenchmark
 
 CPU = torch.device("cpu")

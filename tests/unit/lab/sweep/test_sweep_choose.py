@@ -31,8 +31,8 @@ def search(sweep: SweepConfig, trials: int, score: Callable[[dict[str, Value]], 
     done: list[Trial] = []
     for number in range(1, trials + 1):
         values = proposal(sweep, TRAIN, SPACE, done, number)
-        found = score(values)
-        done.append(Trial(number, values, TrialState.complete, [(100, found)], found))
+        value = score(values)
+        done.append(Trial(number, values, TrialState.complete, [(100, value)], value))
     return done
 
 
