@@ -5,7 +5,16 @@ from collections.abc import Collection
 from dataclasses import asdict, replace
 
 from nmt.config import Config, InitVocabulary, TokenizerType, flatten
-from nmt.data import UNK_ID, Prepared, check_sampling, extensible_tokenizers, prepare, ready_tokenizers
+from nmt.data import (
+    UNK_ID,
+    Prepared,
+    SourceForm,
+    check_sampling,
+    extensible_tokenizers,
+    prepare,
+    ready_tokenizers,
+    with_tags,
+)
 from nmt.errors import UserError
 from nmt.run import RunDirectory
 
@@ -42,7 +51,18 @@ def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = 
             "the weights that fit"
         )
     if train.init_vocabulary == InitVocabulary.corpus:
+        if config.data.factors or base_config.data.factors:
+            raise UserError(
+                "train.init_vocabulary=corpus cannot transfer source factors (data.factors), whose values may differ; "
+                "use train.init_vocabulary=base"
+            )
         return config
+    if SourceForm.of(base_config.data) != SourceForm.of(config.data):
+        raise UserError(
+            f"train.init_from={base} has other source factors or target languages, which its vocabulary contains; give "
+            "the same data.factors and the same target languages of data.directions, or add "
+            "train.init_vocabulary=corpus"
+        )
     own = EXTENSION_KEYS if train.init_vocabulary == InitVocabulary.extend else ()
     theirs, ours = asdict(base_config.data.tokenizer), asdict(config.data.tokenizer)
     others = "corpus" if own else "extend or corpus"
@@ -67,7 +87,7 @@ def prepare_new_corpus(config: Config) -> Prepared:
     settings, train = config.data.tokenizer, config.train
     base = base_vocabulary(config)
     extend = base is not None and train.init_vocabulary == InitVocabulary.extend
-    given = ready_tokenizers(settings) if base is None else RunDirectory.open(base).tokenizers()
+    given = ready_tokenizers(with_tags(config.data)) if base is None else RunDirectory.open(base).tokenizers()
     if extend:
         given = extensible_tokenizers(given, settings.user_symbols, f"train.init_from={base}")
     if train.subword_sampling is not None:

@@ -175,6 +175,10 @@ class TrainConfig:
     max_skipped: int = 10
     """Number of consecutive steps with a non-finite loss or gradient after which training stops; each such step is
     skipped."""
+    direction_temperature: float = 1.0
+    """Temperature T of sampling the directions of data.directions: an epoch has as many pairs as the corpus, and a
+    direction with n pairs a share proportional to n^(1/T). 1: every pair once per epoch; 5 or more: nearly equal
+    shares."""
     init_from: str | None = None
     """Fine-tuning: run whose best weights initialise the new run, with its vocabulary unless `init_vocabulary` says
     otherwise. The model configuration must be the same unless `init_partial` is true."""
@@ -232,5 +236,6 @@ class TrainConfig:
         for name, usual in (("init_vocabulary", InitVocabulary.base), ("init_partial", False)):
             if self.init_from is None and getattr(self, name) != usual:
                 yield name, f"is {str(getattr(self, name)).lower()} but init_from is not given; add train.init_from=RUN"
+        yield from number(self, "direction_temperature", 1, 1000)
         if self.resume_step is not None and self.resume is None:
             yield "resume_step", "is given but resume is not; add train.resume=auto or train.resume=RUN"

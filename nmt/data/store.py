@@ -91,7 +91,7 @@ class ShardSide:
         total = int(self.offsets[-1])
         counts = np.zeros(size, dtype=np.int64)
         for start in range(0, total, PART):
-            counts += np.bincount(self.ids[start : min(start + PART, total)], minlength=size)
+            counts += np.bincount(self.ids[start : min(start + PART, total)] % size, minlength=size)
         return counts
 
     def release(self) -> None:

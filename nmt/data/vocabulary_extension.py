@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from nmt.config import TokenizerType
 from nmt.data.sentencepiece_model import PIECES, SCORE_KEY, SentencePieceModel, field, read_fields
+from nmt.data.source_form import SourceTokenizer
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.vocabulary_model import VocabularyModel
 from nmt.errors import UserError
@@ -25,6 +26,11 @@ def extensible_tokenizers(
         UserError: a tokenizer cannot be extended, or a symbol is an ordinary piece of it.
     """
     for side, tokenizer in tokenizers.items():
+        if isinstance(tokenizer, SourceTokenizer):
+            raise UserError(
+                f"{origin}: train.init_vocabulary=extend cannot extend a vocabulary with tags or source factors; use "
+                "train.init_vocabulary=base or corpus"
+            )
         if tokenizer.kind is None:
             raise UserError(
                 f"{origin}: train.init_vocabulary=extend needs a SentencePiece tokenizer of type unigram or bpe, but "

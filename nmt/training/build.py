@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 import torch
 
 from nmt.config import OBJECTIVES, Config, ObjectiveKind, OptimConfig, TrainConfig
-from nmt.data import BOS_ID, PAD_ID, Prepared, Tokenizer, TrainingBatches, build_sampling, tokenizer_advice
+from nmt.data import (
+    BOS_ID,
+    PAD_ID,
+    Prepared,
+    Tokenizer,
+    TrainingBatches,
+    build_sampling,
+    temperature_shares,
+    tokenizer_advice,
+)
 from nmt.metrics import sentence_scores
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import RunDirectory
@@ -55,7 +64,7 @@ def build_trainer(
     """
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
     begun = (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists()
-    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)
+    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes)
 
     def load(model: Seq2Seq) -> None:
         if not begun:
@@ -158,6 +167,9 @@ def build_batches(
     sampling = None
     if train.subword_sampling is not None:
         sampling = build_sampling(pairs, tokenizers, train.subword_sampling, config.seed)
+    shares: list[tuple[Sequence[range], int]] = []
+    if train.direction_temperature != 1:
+        shares = temperature_shares(prepared.direction_ranges(), train.direction_temperature)
     return TrainingBatches(
         pairs,
         train.batch_unit,
@@ -167,6 +179,7 @@ def build_batches(
         sampling,
         (distributed.rank, distributed.world_size),
         train.both_directions,
+        shares,
     )
 
 
