@@ -60,9 +60,9 @@ def test_hyper_parameters_are_the_settings_that_are_on_or_changed() -> None:
 
 
 def test_a_setting_that_is_off_but_on_by_default_is_shown() -> None:
-    default = Config().model.attention
-    assert default is not None
-    assert dict(hyper_parameters(Config(model=replace(MODEL, attention=None))))["model.attention"] == "null"
+    assert GnmtDecoderConfig().attention is not None
+    config = Config(model=replace(MODEL, decoder=GnmtDecoderConfig(attention=None)))
+    assert dict(hyper_parameters(config))["model.decoder.attention"] == "null"
 
 
 def test_core_hours_are_hours_times_threads_times_processes(facts: RunFacts, run: RunDirectory) -> None:
