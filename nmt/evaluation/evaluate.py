@@ -70,13 +70,7 @@ def score_translations(
 ) -> ScoredTranslations:
     """Translate and score a test set.
 
-    Args:
-        test: source lines and references.
-        translator: model and search.
-        step: step of the checkpoint, for the record.
-        config: configuration of the run.
-        chosen: further settings of the command, for the record.
-        comet: learnt metric to compute as well.
+    `step` and `chosen`, the further settings of the command, are for the record.
 
     Raises:
         UserError: the sides have different lengths.

@@ -20,18 +20,11 @@ from nmt.data.preprocessing.cleaning import CleaningReport, normalise
 from nmt.data.preprocessing.duplicates import find_repeated
 from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.shard_boundaries import WORK, Result, shards_of
-from nmt.data.preprocessing.shard_steps import (
-    encode,
-    words_file,
-)
+from nmt.data.preprocessing.shard_steps import encode, words_file
 from nmt.data.preprocessing.sources import Fingerprints, Source, locate, make_once
 from nmt.data.preprocessing.vocabularies import write_tokenizers
 from nmt.data.preprocessing.worker_pool import ShardTask, Workers
-from nmt.data.source_form import (
-    SourceForm,
-    load_tokenizer,
-    with_tags,
-)
+from nmt.data.source_form import SourceForm, load_tokenizer, with_tags
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
 from nmt.data.text_files import MAX_TEXT_BYTES, write_lines
 from nmt.data.tokenizer import Tokenizer, ready_tokenizers
