@@ -133,7 +133,7 @@ def recurrent_decoder_flops(config: RecurrentDecoderConfig, e: int, h: int, stat
     pair of tokens  the score and context of the attention; the sum of a lexicon: 2 E
     """
     kind, (key, query, pair) = cell_type(config.cell), attention_flops(config, h)
-    bridged = kind.states if kind.reads_output else kind.states - 1
+    bridged = kind.bridged() if kind.reads_output else kind.bridged() - 1
     sentence = 2 * bridged * state * h * config.layers * (config.bridge == BridgeKind.learned)
     inputs, readout = decoder_sizes(config, e, h)
     target = sum(layer_flops(config.cell, reads, h) for reads in inputs) + 2 * readout + query

@@ -178,6 +178,12 @@ class DeepTransition(RecurrentLayer):
         self.states = cells[0].states
         self.first, self.others = cells[0], nn.ModuleList(cells[1:])
 
+    def to_bridge(self, state: LayerState) -> LayerState:
+        return self.first.to_bridge(state)
+
+    def zero_state(self, x: Tensor) -> LayerState:
+        return self.first.zero_state(x)
+
     def input_weights(self) -> tuple[Tensor, Tensor | None]:
         return self.first.input_weights()
 
