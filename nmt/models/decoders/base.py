@@ -260,7 +260,7 @@ class RecurrentDecoder(nn.Module, ABC):
 def first_state(layer: nn.Module, vectors: LayerState) -> LayerState:
     """Return a layer's first state from the vectors of the bridge, each (B, H)."""
     assert isinstance(layer, RecurrentLayer)
-    return layer.from_bridge(vectors)
+    return layer.complete(vectors)
 
 
 def run_layer(layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:

@@ -100,7 +100,7 @@ def run_direction(layer: nn.Module, x: Tensor, mask: Tensor) -> tuple[Tensor, La
     """Return a layer's outputs (S, B, H) for x (S, B, I), and the part of its last state that the bridge reads."""
     assert isinstance(layer, RecurrentLayer)
     outputs, state = layer(x, mask=mask)
-    return outputs, layer.to_bridge(state)
+    return outputs, layer.summary(state)
 
 
 class PreNormFeedForward(nn.Module):
