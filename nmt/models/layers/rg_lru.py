@@ -79,7 +79,7 @@ class RGLRU(ElementwiseLayer):
         window = [*window, read]
         decay, added = self.coefficients(self.convolve(window))
         c = decay * c + added
-        return (gelu(gate) * c).to(inputs.dtype), c, *window[1:]
+        return (gelu(gate.to(c.dtype)) * c).to(inputs.dtype), c, *window[1:]
 
     def forward(
         self, x: Tensor, state: LayerState | None = None, mask: Tensor | None = None
@@ -95,5 +95,5 @@ class RGLRU(ElementwiseLayer):
         if mask is not None:
             decay, added = decay * mask.unsqueeze(-1), added * mask.unsqueeze(-1)
         cells: Tensor = LinearRecurrence.apply(decay, added, state[1].to(added.dtype))  # type: ignore[no-untyped-call]
-        outputs = (gelu(gate) * cells).to(read.dtype)
+        outputs = (gelu(gate.to(cells.dtype)) * cells).to(read.dtype)
         return outputs, (outputs[-1], cells[-1], *sequence[1 - WINDOW :].unbind())
