@@ -122,7 +122,7 @@ def test_an_untrained_layer_decays_slowly() -> None:
 
 def test_the_block_is_that_of_its_authors_in_values_and_gradients() -> None:
     """The authors' block ends in a matrix, which is the unit matrix here, and approximates gelu by a tanh."""
-    modules = pytest.importorskip("recurrentgemma.torch.modules", reason="needs recurrentgemma, flax and torch")
+    modules = pytest.importorskip("recurrentgemma.torch.modules", reason="needs recurrentgemma, flax and typeguard<3")
     layer, x = build(), sequence().requires_grad_()
     heads = head_count(HIDDEN)
     theirs = modules.RecurrentBlock(INPUT, heads, lru_width=HIDDEN, dtype=torch.float64)
