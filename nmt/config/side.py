@@ -110,7 +110,10 @@ class RecurrentSide(SideConfig):
                 if (value := getattr(self, name)) > 0:
                     yield name, f"is {value} but the cell {self.cell} has no recurrent matrix; set it to 0"
         if self.zoneout_c > 0 and not has_c(self.cell):
-            yield "zoneout_c", f"is {self.zoneout_c} but the cell {self.cell} has no c to hold; allowed: 0, use zoneout_h"
+            yield (
+                "zoneout_c",
+                f"is {self.zoneout_c} but the cell {self.cell} has no c to hold; allowed: 0, use zoneout_h",
+            )
 
     def matrices(self, embed_size: int, hidden_size: int) -> list[int]:
         return [embed_size * hidden_size, hidden_size**2 * (self.cell not in ELEMENTWISE_CELLS)]

@@ -21,8 +21,8 @@ from nmt.config import (
 )
 from nmt.data import Batch
 from nmt.errors import UserError
-from nmt.models.layers.cells import cell_type
 from nmt.models.layers.block_diagonal import head_count
+from nmt.models.layers.cells import cell_type
 from nmt.models.layers.elementwise import ElementwiseLayer
 from nmt.models.layers.fused import FusedLayer
 from nmt.models.layers.rg_lru import RGLRU

@@ -11,7 +11,7 @@ from nmt.models.layers.recurrent import LayerState, RecurrentLayer
 WINDOW = 4
 """Width of the convolution, in tokens."""
 SHARPNESS = 8.0
-"""The constant of the decay, c in De et al. 2024, eq. 4."""
+"""The constant of the decay, c in De et al. 2024, 2.4."""
 SLOWEST, FASTEST = 0.999, 0.9
 """Range of the decays of an untrained layer at r = 1 (De et al. 2024, 2.4)."""
 
@@ -23,8 +23,9 @@ class RGLRU(ElementwiseLayer):
         r = sigmoid(W_r v + b_r),   i = sigmoid(W_i v + b_i)
         a = exp(-8 softplus(Λ) r),   c' = a c + sqrt(1 - a²) i v,   h' = gelu(W_g x + b_g) c'
 
-    K_k and Λ are vectors; W_r and W_i are block-diagonal. The block's last matrix is left out, as whatever reads h
-    multiplies it by a matrix. The state is (h, c, u_{t-2}, u_{t-1}, u_t) after step t. Before the first token u is zero.
+    K_k and Λ are vectors; W_r and W_i are block-diagonal. The block's last matrix is left out, because the parts that
+    read h multiply it by a matrix. The state after step t is (h, c, u_{t-2}, u_{t-1}, u_t); u is zero before the first
+    token.
     """
 
     products, states = 2, 5

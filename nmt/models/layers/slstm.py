@@ -9,15 +9,15 @@ from nmt.models.layers.recurrent import LayerState, RecurrentLayer
 
 
 class SLSTM(RecurrentLayer):
-    """The sLSTM of Beck et al. 2024 (eq. 8 to 17), whose recurrent matrices R are block-diagonal by head.
+    """The sLSTM of Beck et al. 2024 (2.2), whose recurrent matrices R are block-diagonal by head.
 
         i = exp(~i),   f = sigmoid(~f),   z = tanh(~z),   o = sigmoid(~o),   each ~y = W_y x + R_y h + b_y
         c' = f c + i z,   n' = f n + i,   h' = o c' / n'
 
     The state is (h, c exp(-m), n exp(-m), m) with the stabiliser m' = max(log f + m, log i), which keeps all
-    exponentials at most one and cancels in h' (their eq. 15 to 17). Their forget gate is exponential or a sigmoid; here
-    it is a sigmoid, as in their code. Where n = 0 nothing is kept and m' = log i, so that a state of zeros is an empty
-    cell. After the first step the stored n is at least one. |h'| is below one: c' / n' is a weighted mean of z.
+    exponentials at most one and cancels in h'. The forget gate of the paper is exponential or a sigmoid; here it is a
+    sigmoid, as in their code. Where n = 0 nothing is kept and m' = log i, so that a state of zeros is an empty cell.
+    After the first step the stored n is at least one. |h'| is below one, as c' / n' is a weighted mean of z.
     """
 
     gates, states = 4, 4

@@ -32,7 +32,7 @@ def matrices(layer: RGLRU, gate: int) -> Tensor:
 
 
 def by_equations(layer: RGLRU, x: Tensor, c: Tensor, history: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Return outputs, last c and all u of one sentence (T, I) by De et al. 2024, eq. 1 to 4 and figure 2, step by step.
+    """Return outputs, last c and all u of one sentence (T, I) by De et al. 2024, 2.3 and 2.4, step by step.
 
     Args:
         layer: layer with the weights.
@@ -59,18 +59,17 @@ def test_values_and_gradients_of_a_sequence_are_those_of_the_equations(hidden: i
     layer, x = build(hidden), sequence().requires_grad_()
     state = tuple(torch.randn(BATCH, hidden, dtype=torch.float64) for _ in range(layer.states))
     outputs, (h, c, *window) = layer(x, state)
-    wanted = []
+    rows = []
     for row in range(BATCH):
         own, last, read = by_equations(layer, x[:, row], state[1][row], [part[row] for part in state[2:]])
         torch.testing.assert_close(c[row], last)
         torch.testing.assert_close([part[row] for part in window], read[-3:])
-        wanted.append(own)
-    expected = torch.stack(wanted, dim=1)
+        rows.append(own)
+    expected = torch.stack(rows, dim=1)
     torch.testing.assert_close(outputs, expected)
     torch.testing.assert_close(h, expected[-1])
-    over = [x, *layer.parameters()]
-    for found, reference in zip(*(torch.autograd.grad(y.square().sum(), over) for y in (outputs, expected)), strict=True):
-        torch.testing.assert_close(found, reference)
+    found, wanted = (torch.autograd.grad(y.square().sum(), [x, *layer.parameters()]) for y in (outputs, expected))
+    torch.testing.assert_close(found, wanted)
 
 
 def test_the_convolution_reads_four_inputs_and_no_more() -> None:
