@@ -29,12 +29,17 @@ class CellKind(StrEnum):
     sru = "sru"
     min_gru = "min_gru"
     min_lstm = "min_lstm"
+    rg_lru = "rg_lru"
+    slstm = "slstm"
 
 
-ELEMENTWISE_CELLS = (CellKind.ssru, CellKind.sru, CellKind.min_gru, CellKind.min_lstm)
+ELEMENTWISE_CELLS = (CellKind.ssru, CellKind.sru, CellKind.min_gru, CellKind.min_lstm, CellKind.rg_lru)
 """Cells without a recurrent matrix."""
-CELLS_WITHOUT_C = (CellKind.gru, CellKind.rnn, CellKind.reference_gru, CellKind.min_gru, CellKind.min_lstm)
-"""Cells whose state is h alone."""
+CELLS_WITHOUT_C = (
+    *(CellKind.gru, CellKind.rnn, CellKind.reference_gru, CellKind.min_gru, CellKind.min_lstm),
+    CellKind.slstm,
+)
+"""Cells without a c that zoneout can hold: the state is h alone, or c is scaled by other tensors of the state."""
 CELLS = Registry("cell", CellKind)
 
 
@@ -81,7 +86,8 @@ class RecurrentSide(SideConfig):
     cell: str = field(default=CellKind.lstm, metadata={"registry": CELLS})
     """Recurrent cell: lstm, gru, rnn (tanh), or layer_norm_lstm (Ba et al. 2016, normalised per gate). reference_lstm
     and reference_gru compute the same as lstm and gru slowly, gate by gate, for inspection. Without a recurrent matrix:
-    ssru (Kim et al. 2019), sru (Lei et al. 2018), min_gru, min_lstm (Feng et al. 2024)."""
+    ssru (Kim et al. 2019), sru (Lei et al. 2018), min_gru, min_lstm (Feng et al. 2024), rg_lru (De et al. 2024, with
+    its short convolution). slstm (Beck et al. 2024) has exponential gates and a recurrent matrix per head."""
     residual_from: int | None = 2
     """First layer, counted from 1, with a residual connection from its input to its output; null: none (GNMT: 3)."""
     zoneout_h: float = 0.0
@@ -104,7 +110,10 @@ class RecurrentSide(SideConfig):
                 if (value := getattr(self, name)) > 0:
                     yield name, f"is {value} but the cell {self.cell} has no recurrent matrix; set it to 0"
         if self.zoneout_c > 0 and not has_c(self.cell):
-            yield "zoneout_c", f"is {self.zoneout_c} but the cell {self.cell} has no c; allowed: 0, use zoneout_h"
+            yield (
+                "zoneout_c",
+                f"is {self.zoneout_c} but the cell {self.cell} has no c to hold; allowed: 0, use zoneout_h",
+            )
 
     def matrices(self, embed_size: int, hidden_size: int) -> list[int]:
         return [embed_size * hidden_size, hidden_size**2 * (self.cell not in ELEMENTWISE_CELLS)]
@@ -160,7 +169,7 @@ def has_recurrent_matrix(cell: str) -> bool:
 
 
 def has_c(cell: str) -> bool:
-    """Return whether a cell's state has a c besides h; True for a name that is not registered."""
+    """Return whether a cell's state has a c that zoneout can hold; True for a name that is not registered."""
     kind = CELLS.registered.get(cell)
     return cell not in CELLS_WITHOUT_C if kind is None else bool(kind.states > 1)
 

@@ -21,9 +21,12 @@ from nmt.config import (
 )
 from nmt.data import Batch
 from nmt.errors import UserError
+from nmt.models.layers.block_diagonal import head_count
 from nmt.models.layers.cells import cell_type
 from nmt.models.layers.elementwise import ElementwiseLayer
 from nmt.models.layers.fused import FusedLayer
+from nmt.models.layers.rg_lru import RGLRU
+from nmt.models.layers.slstm import SLSTM
 
 
 @dataclass
@@ -92,8 +95,15 @@ def forward_flops(model: ModelConfig, words: int, work: Work) -> int:
 
 
 def layer_flops(cell: str, reads: int, width: int) -> int:
-    """Return the operations per step of a layer of width W with G gates and inputs of size I: 2 G W (I + W)."""
+    """Return the operations per step of a layer of width W with G gates and inputs of size I: 2 G W (I + W).
+
+    Block-diagonal matrices of K heads have W / K in place of W, those of rg_lru for its two gates.
+    """
     kind = cell_type(cell)
+    if issubclass(kind, RGLRU):
+        return 2 * 2 * width * (reads + width // head_count(width))
+    if issubclass(kind, SLSTM):
+        return 2 * kind.gates * width * (reads + width // head_count(width))
     if issubclass(kind, ElementwiseLayer):
         return 2 * kind.products * width * reads
     if not hasattr(kind, "gates"):  # a registered cell
@@ -128,7 +138,7 @@ def recurrent_decoder_flops(config: RecurrentDecoderConfig, e: int, h: int, stat
     pair of tokens  the score and context of the attention; the sum of a lexicon: 2 E
     """
     kind, (key, query, pair) = cell_type(config.cell), attention_flops(config, h)
-    bridged = kind.states if kind.reads_output else kind.states - 1
+    bridged = kind.bridged() if kind.reads_output else kind.bridged() - 1
     sentence = 2 * bridged * state * h * config.layers * (config.bridge == BridgeKind.learned)
     inputs, readout = decoder_sizes(config, e, h)
     target = sum(layer_flops(config.cell, reads, h) for reads in inputs) + 2 * readout + query

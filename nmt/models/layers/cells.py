@@ -14,6 +14,8 @@ from nmt.config import CELLS, CellKind, RecurrentSide
 from nmt.models.layers.elementwise import SRU, SSRU, ElementwiseLayer, MinGRU, MinLSTM
 from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
+from nmt.models.layers.rg_lru import RGLRU
+from nmt.models.layers.slstm import SLSTM
 
 
 class StepwiseLayer(RecurrentLayer):
@@ -178,6 +180,12 @@ class DeepTransition(RecurrentLayer):
         self.states = cells[0].states
         self.first, self.others = cells[0], nn.ModuleList(cells[1:])
 
+    def summary(self, state: LayerState) -> LayerState:
+        return self.first.summary(state)
+
+    def zero_state(self, x: Tensor) -> LayerState:
+        return self.first.zero_state(x)
+
     def input_weights(self) -> tuple[Tensor, Tensor | None]:
         return self.first.input_weights()
 
@@ -193,7 +201,7 @@ class DeepTransition(RecurrentLayer):
         return state
 
 
-CellType = type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer]
+CellType = type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer] | type[SLSTM]
 
 
 def cell_type(cell: str) -> CellType:
@@ -219,6 +227,10 @@ def cell_type(cell: str) -> CellType:
             return MinGRU
         case CellKind.min_lstm:
             return MinLSTM
+        case CellKind.rg_lru:
+            return RGLRU
+        case CellKind.slstm:
+            return SLSTM
         case name:
             registered: CellType = CELLS.find(name)
             return registered

@@ -48,6 +48,8 @@ MODELS: list[dict[str, Any]] = [
     {"encoder": "convolutional", "decoder": "luong", "bridge": BridgeKind.zero, "attention": AttentionKind.coverage},
     {"encoder": "transformer", "decoder": "bahdanau", "attention": AttentionKind.multi_head_dot},
     {"encoder_cell": CellKind.gru, "decoder_cell": CellKind.ssru, "decoder": "conditional"},
+    {"encoder_cell": CellKind.slstm, "decoder_cell": CellKind.rg_lru},
+    {"encoder_cell": CellKind.rg_lru, "decoder_cell": CellKind.slstm, "decoder": "luong", "input_feeding": True},
 ]
 EVERY_MODEL = pytest.mark.parametrize("settings", MODELS, ids=lambda settings: ", ".join(map(str, settings.values())))
 
