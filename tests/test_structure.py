@@ -27,6 +27,7 @@ ORDER = [
     "runtime",
     "pipeline",
     "lab",
+    "serving",
     "cli",
     "api",
 ]
@@ -55,6 +56,8 @@ DOORS = {
     "safetensors": ("run/checkpoint.py",),
     "sentencex": ("data/sentence_ends.py",),
     "filelock": ("data/preprocessing/locking.py",),
+    "starlette": ("serving/",),
+    "uvicorn": ("serving/server.py",),
     "submitit": ("cli/launch/cluster.py", "cli/launch/cluster_job.py"),
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "runpy", "pkgutil", "code"}

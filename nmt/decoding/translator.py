@@ -186,7 +186,8 @@ class Translator:
         """Search one batch."""
         src, mask = (tensor.to(self.device) for tensor in pad_source(sources))
         symbols = replace(SYMBOLS, blank=self.blank_pieces()) if self.config.min_length else SYMBOLS
-        batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints)
+        spellings = self.tgt.spellings if any(constraint.forbidden for constraint in constraints) else ()
+        batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints, spellings)
         config = self.config
         if config.n_best == 1 or config.kind not in (SearchKind.beam, SearchKind.diverse):
             return run_search(self.model, batch, symbols, config, self.utility)
