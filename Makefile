@@ -10,7 +10,7 @@ NEXT := .venv-next
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo questions table test test-commands test-next test-processors test-kernels test-slow fuzz test-all check \
-	format commands clean
+	format commands docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "nmt: $(PYTHON) is not Python 3.11 to 3.13; choose another with PYTHON=..." >&2; exit 2; }
 	{ $(PYTHON) -m venv .venv \
-		&& $(BIN)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[cluster,dev]'; } \
+		&& $(BIN)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[cluster,dev,docs]'; } \
 		|| { rm -rf .venv; echo "nmt: installation failed; nothing was left behind" >&2; exit 1; }
 	touch $(READY)
 
@@ -96,8 +96,11 @@ format: $(READY)  ## format the code and apply the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-commands: $(READY)  ## write docs/commands.md from the configurations of the commands
+commands: $(READY)  ## write docs/commands.md and docs/keys.md from the configurations of the commands
 	$(BIN)/python scripts/document_commands.py
+
+docs: $(READY)  ## build the documentation into build/site; a broken link or a page outside the navigation is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -d build/doctrees docs build/site
 
 clean:  ## remove the environments and caches; runs stay
 	rm -rf .venv $(NEXT) .mypy_cache .pytest_cache .ruff_cache build dist

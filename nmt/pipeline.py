@@ -7,16 +7,27 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, TokenizerType, flatten, from_hydra
-from nmt.data import UNK_ID, PairStore, Prepared, check_sampling, prepare, ready_tokenizers
+from nmt.config import Config, from_hydra
+from nmt.data import Prepared
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split
 from nmt.metrics import Score
 from nmt.run import RunDirectory, forget_peak_memory, identity, newest_unfinished, peak_memory, provenance
+from nmt.run_corpus import prepare_corpus, prepare_new_corpus, with_base_tokenizer
 from nmt.runtime import Runtime, setup_runtime
-from nmt.training import SINGLE_PROCESS, DistributedContext, NoTracker, Tracker, Trainer, build_trainer, check_backend
-from nmt.training.resume import changed_settings
+from nmt.training import (
+    SINGLE_PROCESS,
+    DistributedContext,
+    NoTracker,
+    Tracker,
+    Trainer,
+    build_trainer,
+    check_backend,
+    check_embeddings,
+    check_initial_weights,
+)
+from nmt.training.resume import INITIAL, changed_settings
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +175,14 @@ def reopen_run(path: str, values: Mapping[str, Any], ignored: Collection[str] = 
     run = RunDirectory.open(path)
     if ignored:
         log.warning("%s has its own configuration; %s has no effect", run.path, ", ".join(ignored))
-    config = run.config(values)
+    config, begun = run.config(values), run.config()
+    for key in INITIAL:
+        name = key.removeprefix("train.")
+        if getattr(config.train, name) != getattr(begun.train, name):
+            raise UserError(
+                f"{key} has no effect on {run.path}, which has begun; leave it out, or start a new run from this one "
+                f"with train.init_from={run.path}"
+            )
     check_identity(config, run)
     return config, run
 
@@ -188,90 +206,18 @@ def with_multirun_group(config: Config, multirun: str | None) -> Config:
     return replace(config, tracking=replace(config.tracking, group=multirun))
 
 
-def with_base_tokenizer(config: Config, base: str, overrides: Collection[str] = ()) -> Config:
-    """Return the configuration of a fine-tuning with the tokenizer settings of the run that it starts from.
-
-    Args:
-        config: configuration of the new run.
-        base: path of the run that it starts from.
-        overrides: keys that the command line sets.
-
-    Raises:
-        UserError: the models differ in more than probabilities, or the command line sets another tokenizer.
-    """
-    base_config = RunDirectory.open(base).config()
-    model = flatten(asdict(config.model))
-    conflicts = [
-        f"model.{key}={theirs} (here {model.get(key)})"
-        for key, theirs in flatten(asdict(base_config.model)).items()
-        if theirs != model.get(key) and not isinstance(theirs, float)
-    ]
-    if conflicts:
-        raise UserError(f"train.init_from={base} has {', '.join(conflicts)}; give the same")
-    for override in overrides:
-        key = override.removeprefix("data.tokenizer.")
-        if override.startswith("data.tokenizer.") and key in asdict(base_config.data.tokenizer):
-            theirs, ours = getattr(base_config.data.tokenizer, key), getattr(config.data.tokenizer, key)
-            if theirs != ours:
-                raise UserError(
-                    f"data.tokenizer.{key}={ours} has no effect: train.init_from={base} brings its own tokenizer, with "
-                    f"{key}={theirs}; leave the key out"
-                )
-    return replace(config, data=replace(config.data, tokenizer=base_config.data.tokenizer))
-
-
 def create_run(run: RunDirectory, config: Config) -> Prepared:
     """Prepare the corpus, create the run directory and return the prepared corpus.
 
     Raises:
-        UserError: the corpus cannot be prepared, or too much of it is unknown to the vocabulary of `train.init_from`.
+        UserError: the corpus cannot be prepared, too much of it is unknown to a vocabulary that is not its own, or the
+            initial weights or frozen parts cannot be as configured.
     """
-    base = config.train.init_from
-    given = RunDirectory.open(base).tokenizers() if base else ready_tokenizers(config.data.tokenizer)
-    if config.train.subword_sampling is not None:
-        check_sampling(given.values(), config.train.subword_sampling)
-    prepared = prepare(config.data, given)
-    if given:
-        files = config.data.tokenizer.files
-        origin = (
-            f"train.init_from={base}" if base else f"the ready tokenizer {' and '.join(sorted(set(files.values())))}"
-        )
-        words = base is None and config.data.tokenizer.type == TokenizerType.word  # rare words are unknown by design
-        max_share = 1.0 if words else config.train.max_unknown
-        check_unknown(prepared.store("train"), origin, "init_from" if base else "it", max_share)
+    check_initial_weights(config)
+    prepared = prepare_new_corpus(config)
+    check_embeddings(config, prepared)
     run.create(config, prepared)
     return prepared
-
-
-def prepare_corpus(config: Config, run: RunDirectory) -> Prepared:
-    """Return the prepared corpus of an existing run, which has its own copy of given and of ready tokenizers."""
-    sides = ("src", "tgt") if config.train.init_from else config.data.tokenizer.files
-    return prepare(config.data, {side: run.tokenizer(side) for side in sides})
-
-
-def check_unknown(pairs: PairStore, origin: str, given: str, max_share: float) -> None:
-    """Log the share of pieces that are unknown to a vocabulary that was not made from this corpus.
-
-    Args:
-        pairs: the training pairs.
-        origin: name of the vocabulary's origin in messages.
-        given: what to leave out for a vocabulary of this corpus.
-        max_share: maximum share on each side.
-
-    Raises:
-        UserError: the share is larger than `max_share` on one side.
-    """
-    for name, side in (("source", pairs.src), ("target", pairs.tgt)):
-        unknown, total = side.count_piece(UNK_ID)
-        share = unknown / max(total, 1)
-        if share > max_share:
-            raise UserError(
-                f"{origin}: {share:.1%} of the pieces of the {name} text are unknown to its vocabulary "
-                f"(train.max_unknown={max_share:g}); train without {given}, which makes a vocabulary of this corpus, "
-                "or remove the lines in other scripts"
-            )
-        if unknown:
-            log.warning("%s: %.2f %% of the pieces of the %s text are unknown", origin, 100 * share, name)
 
 
 def record_start(run: RunDirectory, config: Config, overrides: list[str], command: list[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Write docs/commands.md from the commands' typed configurations and the headers of their help: `make commands`."""
+"""Write docs/commands.md and docs/keys.md from the typed configurations and the help: `make commands`."""
 
 import ast
 import inspect
@@ -17,15 +17,24 @@ from nmt.cli.app import SCHEMAS
 from nmt.config.model import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "commands.md"
-INTRODUCTION = """# Commands and keys
+DOCS = ROOT / "docs"
+COMMANDS = """# Commands
 
 Written by `make commands` from the commands' own configurations; do not edit it by hand. From a checkout a command is
 `python scripts/NAME.py key=value ...`; an installed package has most of them as `nmt-NAME`. `--help` of a command lists
 the same keys with their current values.
 
-Groups of keys that several commands share have sections of their own below the commands. `group=NAME` chooses a file of
-`conf/group/`, and `group.key=value` sets one key.
+Groups of keys that several commands share are in [keys.md](keys.md). `group=NAME` chooses a file of `conf/group/`, and
+`group.key=value` sets one key.
+"""
+KEYS = """# Configuration keys
+
+Written by `make commands` from the typed dataclasses of `nmt/config/`; do not edit it by hand. Each section is a
+group of keys that several commands share. It names the file and the class that define the keys and check their values.
+The keys of a single command are in [commands.md](commands.md).
+
+`group=NAME` chooses a file of `conf/group/`, and `group.key=value` sets one key. Brackets hold type and default;
+`null` is an empty value.
 """
 
 
@@ -68,20 +77,41 @@ def default_text(field: Field[Any]) -> str | None:
     return "{}" if isinstance(value, dict) else str(value)
 
 
-def key_lines(config: Any, prefix: str) -> Iterator[str]:
-    """Yield one list item per key of a configuration, keys of nested configurations included."""
+def source_line(config: type) -> str:
+    """Return the line that names the file and the class of a configuration."""
+    path = Path(inspect.getsourcefile(config) or "").resolve().relative_to(ROOT).as_posix()
+    return f"Source: `{path}`, class `{config.__name__}`."
+
+
+def nested_config(kind: Any) -> type | None:
+    """Return the configuration whose keys a field of this type contains; None for a single key or a mapping."""
+    kinds = [kind, *get_args(kind)]
+    return None if str in kinds else next((each for each in kinds if is_dataclass(each)), None)
+
+
+def key_lines(config: Any, prefix: str = "") -> Iterator[str]:
+    """Yield one list item per key of a configuration, without the keys of nested configurations."""
     hints, docs = get_type_hints(config), docs_of(config)
     for field in fields(config):
-        nested = next((kind for kind in [hints[field.name], *get_args(hints[field.name])] if is_dataclass(kind)), None)
-        if nested in KINDS:
-            yield from lines_of_kinds(nested, f"{prefix}{field.name}.")
-        elif nested is not None and get_args(hints[field.name])[:1] not in [(str,)] and prefix:
-            yield from key_lines(nested, f"{prefix}{field.name}.")
-        elif nested is None:
+        if not any(is_dataclass(kind) for kind in [hints[field.name], *get_args(hints[field.name])]):
             default = default_text(field)
-            state = "required" if default is None else f"default `{default}`"
+            state = "required" if default is None else f"default `{default}`" if default else "default empty"
             meaning = f": {docs[field.name]}" if field.name in docs else ""
             yield f"- `{prefix}{field.name}` ({type_text(hints[field.name], field)}; {state}){meaning}"
+
+
+def group_lines(group: str, config: type) -> Iterator[str]:
+    """Yield the section of a group of keys, and a subsection for each configuration nested in it."""
+    yield from [f"{'##' if '.' not in group else '###'} Keys of {group}", "", source_line(config), ""]
+    if files := sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")):
+        yield from [f"Files of `conf/{group}/`: {', '.join(f'`{name}`' for name in files)}.", ""]
+    lines = lines_of_kinds(config, f"{group}.") if config in KINDS else key_lines(config, f"{group}.")
+    if keys := list(lines):
+        yield from [*keys, ""]
+    hints = {} if config in KINDS else get_type_hints(config)
+    for field in [field for field in fields(config) if field.name in hints]:
+        if (nested := nested_config(hints[field.name])) is not None:
+            yield from group_lines(f"{group}.{field.name}", nested)
 
 
 def lines_of_kinds(side: type, prefix: str) -> Iterator[str]:
@@ -101,22 +131,22 @@ def header_lines(name: str) -> list[str]:
     return [f"    {line.strip()}" if line.startswith(" ") else line for line in header.strip().split("\n")]
 
 
-def page() -> str:
-    """Return the text of docs/commands.md."""
-    lines, groups = [INTRODUCTION], dict[str, type]()
+def pages() -> dict[str, str]:
+    """Return the texts of the generated pages by file name."""
+    commands, groups = [COMMANDS], dict[str, type]()
     for name, schema in SCHEMAS.items():
-        lines += [f"## {name}", "", *header_lines(name), ""]
+        commands += [f"## {name}", "", *header_lines(name), ""]
         hints = get_type_hints(schema)
         shared = {field.name: hints[field.name] for field in fields(schema) if is_dataclass(hints[field.name])}
         groups |= {group: config for group, config in shared.items() if group not in groups}
         if shared:
-            lines += [f"Groups: {', '.join(f'[`{group}`](#keys-of-{group})' for group in shared)}.", ""]
-        if own := list(key_lines(schema, "")):
-            lines += [*own, ""]
-    for group, config in groups.items():
-        lines += [f"## Keys of {group}", "", *key_lines(config, f"{group}."), ""]
-    return "\n".join(lines)
+            commands += [f"Groups: {', '.join(f'[`{group}`](keys.md#keys-of-{group})' for group in shared)}.", ""]
+        if own := list(key_lines(schema)):
+            commands += [source_line(schema), "", *own, ""]
+    keys = [KEYS, *(line for group, config in groups.items() for line in group_lines(group, config))]
+    return {"commands.md": "\n".join(commands), "keys.md": "\n".join(keys)}
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, encoding="utf-8")

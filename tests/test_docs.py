@@ -1,4 +1,4 @@
-"""Examples of docs/models.md, added to a copy of the code and run through the tests of every member."""
+"""Examples of docs/adding.md, added to a copy of the code and run through the tests of every member."""
 
 import os
 import re
@@ -13,7 +13,8 @@ from shapes import RECURRENT_DECODERS
 from nmt.config import ENCODERS, AttentionKind, CellKind
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "adding.md").read_text(encoding="utf-8")
+MEMBERS = [*CellKind, *RECURRENT_DECODERS, *(path.stem for path in ROOT.glob("conf/model/*20??.yaml"))]
 
 
 def examples(section: str) -> list[str]:
@@ -72,11 +73,11 @@ def test_the_examples_of_a_cell_an_attention_and_a_decoder_pass_the_tests_of_eve
     assert counts == {"coupled": 22, "cosine": 3, "context_gate": 21}
 
 
-@pytest.mark.parametrize(
-    "word", [*CellKind, *RECURRENT_DECODERS, *(path.stem for path in ROOT.glob("conf/model/*20??.yaml"))]
-)
-def test_the_tables_of_models_name_every_member(word: str) -> None:
-    assert re.search(rf"^\| `{word}`", PAGE, re.MULTILINE)
+@pytest.mark.parametrize("word", MEMBERS)
+def test_a_table_of_the_models_names_every_member(word: str) -> None:
+    pages = [ROOT / "docs" / name for name in ("models.md", "recurrences.md", "decoders.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    assert re.search(rf"^\| `{word}`", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("word", [*AttentionKind, *ENCODERS])

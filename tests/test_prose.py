@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON = sorted(path for name in ("nmt", "scripts", "tests", "hydra_plugins") for path in (ROOT / name).rglob("*.py"))
 PLAIN = [ROOT / "Makefile", *sorted((ROOT / "conf").rglob("*.yaml"))]
 CELL_WIDTH, ROW_WIDTH = 80, 140

@@ -25,6 +25,7 @@ ORDER = [
     "training",
     "evaluation",
     "runtime",
+    "run_corpus",
     "pipeline",
     "lab",
     "serving",

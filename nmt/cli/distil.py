@@ -22,6 +22,8 @@ def command(cfg: DictConfig) -> None:
     config, search = with_search(DistilConfig, cfg, run.config().search)
     if search.n_best > 1:
         raise UserError(f"search.n_best={search.n_best}: each sentence has one target; set search.n_best=1")
+    if run.config().data.directions:
+        raise UserError(f"run={run.path} translates in several directions; distil needs a run without data.directions")
     folder = app.new_path(config.output)
     others = [RunDirectory.open(path) for path in config.ensemble]
     runtime = setup_runtime(config.machine)

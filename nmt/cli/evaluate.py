@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.config import Config, EvaluateConfig, user_path, with_described_tests, with_location, with_search
-from nmt.data import is_regular
+from nmt.data import Tokenizer, is_regular
 from nmt.decoding import load_translator
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, score_translations, scores_name, show_scores
@@ -34,6 +34,7 @@ def command(cfg: DictConfig) -> None:
     tests = select_test_sets(config, run, trained)
     comet = Comet(config.comet, runtime.device.type == "cuda") if config.comet else None
     translator, step = load_translator(run, config.checkpoint, search, runtime.device, others)
+    translator.set_languages(config.src_lang, config.tgt_lang)
     runtime.lower_precision(translator)
     suffix = f".ensemble.{digest(*config.ensemble)}" if others else ""  # keeps the scores of the run alone
     chosen = {"checkpoint": run.checkpoint_link(config.checkpoint), "ensemble": config.ensemble}
@@ -73,14 +74,15 @@ def select_test_sets(config: EvaluateConfig, run: RunDirectory, trained: Config)
         run: run to evaluate.
         trained: configuration of the run, which has the languages.
     """
+    target = f".{config.tgt_lang}" if config.tgt_lang else ""
     if config.src is not None and config.ref is not None:
         paths = [config.src, config.ref, *config.further_refs]
         test = EvaluationSet.of_files(*paths)
         if not all(is_regular(user_path(path)) for path in paths):  # another pipe can have the same name
-            return {f"pipe.{digest_of(json.dumps(test.identity()))}": test}
-        return {f"{Path(config.src).name}.{digest(*paths)}": test}
+            return {f"pipe.{digest_of(json.dumps(test.identity()))}{target}": test}
+        return {f"{Path(config.src).name}.{digest(*paths)}{target}": test}
     if config.testset is not None:
-        pair = f"{trained.data.src_lang}-{trained.data.tgt_lang}"
+        pair = f"{config.src_lang or trained.data.src_lang}-{config.tgt_lang or trained.data.tgt_lang}"
         return {scores_name(config.testset, pair): EvaluationSet.of_sacrebleu(config.testset, pair)}
     data = with_location(with_described_tests(trained.data), config.data)
     names = [config.split]
@@ -88,7 +90,24 @@ def select_test_sets(config: EvaluateConfig, run: RunDirectory, trained: Config)
         names = [name for name in data.test_names if name != "test" or run.has_split(name)]
         if not names:
             raise UserError(f"{run.path} has no test set; give your own files by src=FILE ref=FILE")
-    return {name: EvaluationSet.of_run(run, name, data) for name in names}
+    tests = {name: EvaluationSet.of_run(run, name, data) for name in names}
+    if config.tgt_lang is None:
+        return tests
+    tokenizer = run.tokenizer("src").with_target(config.tgt_lang)
+    return {f"{name}{target}": only_target(test, tokenizer, config.tgt_lang) for name, test in tests.items()}
+
+
+def only_target(test: EvaluationSet, tokenizer: Tokenizer, tgt_lang: str) -> EvaluationSet:
+    """Return the lines of a split of a multilingual corpus whose tag is that of the target language.
+
+    Raises:
+        UserError: there are none.
+    """
+    rows = [row for row in zip(test.src, *test.references, strict=True) if tokenizer.has_target(row[0])]
+    if not rows:
+        raise UserError(f"split={test.name} has no line for tgt_lang={tgt_lang}; give src=FILE ref=FILE")
+    src, *references = (list(column) for column in zip(*rows, strict=True))
+    return EvaluationSet(f"{test.name}.{tgt_lang}", src, references)
 
 
 def digest(*paths: str) -> str:

@@ -1,5 +1,7 @@
 """nmt-serve: translate over HTTP with the protocol of LibreTranslate, and serve a page for people."""
 
+import copy
+
 from omegaconf import DictConfig
 
 from nmt.cli import app
@@ -26,8 +28,15 @@ def command(cfg: DictConfig) -> None:
         members = [] if number else [RunDirectory.open(member) for member in config.ensemble]
         translator, step = load_translator(run, config.checkpoint, search, runtime.device, members)
         runtime.lower_precision(translator)
+        if translator.src.factor_sizes:
+            raise UserError(
+                f"{run.path} needs factors of each source word, which clients do not send; serve another run"
+            )
         data = run.config().data
-        models.append(Model.of(translator, f"{number}: {run.path.name}, step {step}", data.src_lang, data.tgt_lang))
+        for src, tgt in dict.fromkeys((each.src_lang, each.tgt_lang) for each in (data, *data.directions)):
+            own = copy.copy(translator)
+            own.set_languages(src, tgt if data.directions else None)
+            models.append(Model.of(own, f"{number}: {run.path.name}, step {step}", src, tgt))
     serve(models, config, keys)
 
 

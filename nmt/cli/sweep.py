@@ -28,8 +28,9 @@ from nmt.lab.sweep import (
     write_report,
 )
 from nmt.metrics import check_tokenizer
-from nmt.pipeline import create_run, fit, plain_dict, with_base_tokenizer
+from nmt.pipeline import create_run, fit, plain_dict
 from nmt.run import RunDirectory, provenance
+from nmt.run_corpus import with_base_tokenizer
 from nmt.runtime import Runtime, setup_runtime
 from nmt.training import Tracker
 

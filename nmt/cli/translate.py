@@ -32,6 +32,7 @@ def command(cfg: DictConfig) -> None:
     runtime = setup_runtime(config.machine)
     others = [RunDirectory.open(path) for path in config.ensemble]
     translator, _ = load_translator(run, config.checkpoint, search, runtime.device, others)
+    translator.set_languages(config.src_lang, config.tgt_lang)
     runtime.lower_precision(translator)
     if config.alignments is not None and translator.attention("", "") is None:
         raise UserError(f"alignments={config.alignments}: {run.path} has no attention; leave alignments out")

@@ -11,7 +11,6 @@ from nmt.config.data import (
     CorpusLocation,
     DataConfig,
     PhrasebookConfig,
-    TextFiles,
     TokenizerConfig,
     TokenizerType,
 )
@@ -41,6 +40,8 @@ from nmt.config.encoder import (
     RecurrentEncoderConfig,
     TransformerEncoderConfig,
 )
+from nmt.config.languages import CASE, DirectionConfig, language_problems
+from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying, side_paths
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
 from nmt.config.paths import cache_dir, conf_dir, corpus_description, user_path
@@ -49,13 +50,11 @@ from nmt.config.report import ReportConfig
 from nmt.config.root import (
     Config,
     EvaluateConfig,
-    MachineConfig,
-    Precision,
     PrepareConfig,
     TranslateConfig,
 )
 from nmt.config.score import ScoreConfig
-from nmt.config.search import LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
+from nmt.config.search import COPY_UNKNOWN, LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
 from nmt.config.serve import ServeConfig
 from nmt.config.side import CELLS, CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
 from nmt.config.sweep import (
@@ -68,14 +67,19 @@ from nmt.config.sweep import (
     with_values,
 )
 from nmt.config.table import TableConfig
+from nmt.config.text_files import TextFiles
 from nmt.config.text_keys import child, is_list, is_text, restore_text, type_at
 from nmt.config.tracking import TrackingBackend, TrackingConfig, TrackingMode
 from nmt.config.train import (
     OBJECTIVES,
     BatchUnit,
+    EmbeddingFileConfig,
+    EmbeddingLookup,
+    InitVocabulary,
     IntervalUnit,
     Metric,
     ObjectiveKind,
+    PretrainedEmbeddingsConfig,
     SamplingDecay,
     SentenceMetric,
     TrainConfig,
@@ -83,7 +87,9 @@ from nmt.config.train import (
 
 __all__ = [
     "ATTENTIONS",
+    "CASE",
     "CELLS",
+    "COPY_UNKNOWN",
     "DECODERS",
     "ENCODERS",
     "MAX_MINUTES",
@@ -110,12 +116,16 @@ __all__ = [
     "DecoderConfig",
     "DiagnoseConfig",
     "Diagnosis",
+    "DirectionConfig",
     "DistilConfig",
     "DoctorConfig",
+    "EmbeddingFileConfig",
+    "EmbeddingLookup",
     "EncoderConfig",
     "EvaluateConfig",
     "FeedingDecoderConfig",
     "GnmtDecoderConfig",
+    "InitVocabulary",
     "IntervalUnit",
     "LengthPenalty",
     "Literature",
@@ -134,6 +144,7 @@ __all__ = [
     "PositionKind",
     "Precision",
     "PrepareConfig",
+    "PretrainedEmbeddingsConfig",
     "PrunerKind",
     "Question",
     "QuestionPart",
@@ -177,6 +188,7 @@ __all__ = [
     "from_hydra",
     "is_list",
     "is_text",
+    "language_problems",
     "load_config",
     "refusal",
     "restore_text",

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from nmt.config.checks import number
 from nmt.config.data import DataConfig
-from nmt.config.root import MachineConfig, Precision
+from nmt.config.machine import MachineConfig, Precision
 
 
 class BenchmarkTask(StrEnum):

@@ -7,6 +7,8 @@ from enum import StrEnum
 from unicodedata import normalize
 
 from nmt.config.checks import number, one_of
+from nmt.config.languages import DirectionConfig, factor_problems, language_problems
+from nmt.config.text_files import TextFiles
 
 BLEU_TOKENIZERS = ("13a", "none", "intl", "char", "zh", "ja-mecab", "ko-mecab", "flores200")
 """Tokenizers of sacrebleu that BLEU can be computed with."""
@@ -33,31 +35,6 @@ class TokenizerType(StrEnum):
     bpe = "bpe"
     word = "word"
     char = "char"
-
-
-@dataclass
-class TextFiles:
-    """Files of one split: either parallel files per side, or tab-separated files."""
-
-    src: list[str] = field(default_factory=list)
-    """Source files, relative to the corpus folder: plain text or `.gz`, UTF-8, one sentence per line."""
-    tgt: list[str] = field(default_factory=list)
-    """Target files, one per file of `src` and in the same order."""
-    tsv: list[str] = field(default_factory=list)
-    """Files with source and target in the first two tab-separated columns; replaces `src` and `tgt`."""
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        if self.tsv and (self.src or self.tgt):
-            yield "tsv", "is given together with src or tgt; give either tsv, or both src and tgt"
-        if len(self.src) != len(self.tgt):
-            yield (
-                "src",
-                f"has {len(self.src)} files but tgt has {len(self.tgt)}; give the same number of files for both",
-            )
-
-    @property
-    def empty(self) -> bool:
-        return not (self.src or self.tgt or self.tsv)
 
 
 @dataclass
@@ -221,6 +198,14 @@ class DataConfig:
     tests: dict[str, TextFiles] = field(default_factory=dict)
     """Files of further test sets, by name, for `evaluate split=NAME`. They are read when they are scored; training and
     preparation do not use them."""
+    directions: list[DirectionConfig] = field(default_factory=list)
+    """Further translation directions for a multilingual model. With any, each source line begins with a tag of its
+    target language such as <2de>, which is one piece, and translation takes `tgt_lang`."""
+    factors: list[str] = field(default_factory=list)
+    """Source factors, whose embeddings join that of the piece (Sennrich and Haddow 2016). `case` is computed, and the
+    source is then lower-cased; other factors are in the source text, in the order of this list: word|FACTOR."""
+    factor_values: int = 1000
+    """Maximum number of values of each factor; rarer ones are unknown."""
     most_pairs: int | None = None
     """Maximum number of training pairs, taken from the beginning, to simulate a smaller corpus; null: all."""
     cache: str | None = None
@@ -268,12 +253,19 @@ class DataConfig:
                 )
             if files.empty:
                 yield f"tests.{name}", "has no files; give src and tgt, or tsv"
+        for at, direction in enumerate(self.directions):
+            if self.phrasebook is None and direction.train.empty:
+                yield f"directions.{at}.train", "has no files; give src and tgt, or tsv"
+            if self.phrasebook is not None and {direction.src_lang, direction.tgt_lang} != {"en", "de"}:
+                yield f"directions.{at}.src_lang", "and tgt_lang are not en and de, the languages of the phrasebook"
+        if self.directions and self.most_pairs is not None:
+            yield "most_pairs", "is set with data.directions, where it would leave out whole directions; set it to null"
+        yield from factor_problems(self.factors)
+        yield from number(self, "factor_values", 1, 1_000_000)
         yield from number(self, "most_pairs", 1)
         yield from number(self, "workers", 1, 256)
         yield from number(self, "shard_pairs", 1, 100_000_000)
-        for side in ("src_lang", "tgt_lang"):  # used as a file-name suffix
-            if not re.fullmatch("[A-Za-z0-9@_-]{1,64}", getattr(self, side)):
-                yield side, f"is {getattr(self, side)!r}; allowed: letters, digits, - _ @"
+        yield from language_problems(self)
         yield from number(self, "max_pieces", 1, MAX_SENTENCE_LENGTH)
         yield from one_of(self, "bleu_tokenize", BLEU_TOKENIZERS)
 

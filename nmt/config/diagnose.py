@@ -7,9 +7,10 @@ from typing import Any
 
 from nmt.config.checks import number
 from nmt.config.data import DataConfig
+from nmt.config.machine import MachineConfig
 from nmt.config.model import ModelConfig
 from nmt.config.optim import OptimConfig
-from nmt.config.root import MachineConfig, checkpoint_problems
+from nmt.config.root import checkpoint_problems
 from nmt.config.side import CellKind, RecurrentSide
 
 

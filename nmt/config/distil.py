@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from nmt.config.root import MachineConfig, checkpoint_problems
+from nmt.config.machine import MachineConfig
+from nmt.config.root import checkpoint_problems
 
 
 @dataclass

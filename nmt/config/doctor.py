@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from nmt.config.checks import number
 from nmt.config.data import DataConfig
+from nmt.config.machine import MachineConfig
 from nmt.config.model import ModelConfig, Tying
-from nmt.config.root import MachineConfig
 
 
 @dataclass

@@ -36,6 +36,9 @@ class ModelConfig:
     convolutions. Transformer layers do not use it."""
     tying: Tying = Tying.three_way
     """Weight sharing. none; two_way: target embedding and output projection; three_way: source embedding as well."""
+    factor_size: int | None = None
+    """Width of the embedding of each source factor of data.factors, by which the embedding of the piece is narrower;
+    null: factor embeddings have full width and are added."""
     dropout: float = 0.3
     """Probability of dropping a unit of the embeddings, between layers and before the output."""
     fixed_masks: bool = True
@@ -50,6 +53,7 @@ class ModelConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         for name in ("embed_size", "hidden_size"):
             yield from number(self, name, 1, 1 << 16)
+        yield from number(self, "factor_size", 1, 1 << 16)
         for name in ("dropout", "word_dropout"):
             yield from number(self, name, 0, 0.95)
         sizes = {"embed_size": self.embed_size, "hidden_size": self.hidden_size}

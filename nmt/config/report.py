@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nmt.config.checks import number, one_of
-from nmt.config.root import MachineConfig
+from nmt.config.machine import MachineConfig
 
 
 @dataclass

@@ -3,45 +3,18 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from nmt.config.checks import number, one_standard_input
 from nmt.config.data import TEST_SET_NAME, CorpusLocation, DataConfig, TokenizerType
+from nmt.config.languages import language_problems
+from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying
 from nmt.config.optim import OptimConfig
 from nmt.config.search import SearchConfig
+from nmt.config.source_checks import source_problems
 from nmt.config.tracking import TrackingConfig
 from nmt.config.train import BatchUnit, ObjectiveKind, TrainConfig
-
-
-class Precision(StrEnum):
-    """Number formats of matrix products."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    int8 = "int8"
-
-
-@dataclass
-class MachineConfig:
-    """Hardware to compute on: `machine.*`."""
-
-    device: str = "auto"
-    """Device: cpu, cuda, cuda:N, or auto (cuda if available, otherwise cpu)."""
-    precision: Precision = Precision.auto
-    """Precision. auto: in training, bfloat16 where the hardware multiplies matrices in it (AMX, CUDA), otherwise
-    float32; in translation and scoring, float32, so that scores agree across machines. int8: for translation only; 1.6
-    times as fast on processors with 8-bit products (VNNI, AMX), with BLEU changed by up to 0.2 in either direction."""
-    threads: int | None = None
-    """Number of threads; null: OMP_NUM_THREADS if set, otherwise the number of cores available to the process (CPU
-    affinity and cgroup quota). Results are bit-identical only for the same number of threads."""
-
-    def problems(self) -> Iterator[tuple[str, str]]:
-        if self.device not in ("auto", "cpu") and not self.device.startswith("cuda"):
-            yield "device", f"is {self.device!r}; allowed: auto, cpu, cuda, cuda:N"
-        yield from number(self, "threads", 1, 1024)
 
 
 @dataclass
@@ -95,6 +68,12 @@ class Config:
                 "search.coverage_penalty",
                 "is set but model.decoder.attention is null; it needs attention weights, set it to 0",
             )
+        yield from source_problems(self.data, self.model, self.train)
+        if self.search.replace_unknown is not None and not self.model.decoder.attends:
+            yield (
+                "search.replace_unknown",
+                "is set but model.decoder.attention is null; it needs attention weights, set it to null",
+            )
         if self.model.tying == Tying.three_way and not self.data.tokenizer.joint:
             yield (
                 "model.tying",
@@ -145,6 +124,11 @@ class EvaluateConfig:
     """File of reference translations of `src`."""
     further_refs: list[str] = field(default_factory=list)
     """Files of additional reference translations."""
+    src_lang: str | None = None
+    """Source language of `src` or `testset`; null: data.src_lang of the run."""
+    tgt_lang: str | None = None
+    """Target language of a multilingual run: that of `src` or `testset`, or of the lines of the split to score; null:
+    data.tgt_lang, or all lines of the split."""
     testset: str | None = None
     """Test set of sacrebleu, by its name there, such as wmt14; it replaces the split and is downloaded by sacrebleu."""
     name: str | None = None
@@ -172,6 +156,9 @@ class EvaluateConfig:
             yield "src", "and ref must be given together; give both or neither"
         if self.further_refs and self.ref is None:
             yield "further_refs", "needs src and ref; give these as well"
+        yield from language_problems(self)
+        if self.src_lang is not None and self.src is None and self.testset is None:
+            yield "src_lang", "names the language of src or testset; give one of them, or leave it out"
         yield from one_standard_input(src=self.src, ref=self.ref, further_refs=self.further_refs)
         if self.testset is not None and self.src is not None:
             yield "testset", "is given together with src and ref; give one or the other"
@@ -199,6 +186,11 @@ class TranslateConfig:
     prompt on a terminal."""
     output: str | None = None
     """File for the translations, which must not exist, or a pipe; null or -: standard output."""
+    src_lang: str | None = None
+    """Source language of the text, by whose rules long lines are split into sentences; null: data.src_lang."""
+    tgt_lang: str | None = None
+    """Target language, for a run with data.directions; null: data.tgt_lang. A line that begins with a tag such as <2de>
+    keeps it."""
     alignments: str | None = None
     """File for word alignments by attention, which must not exist. It has one line per output line in Pharaoh format:
     pairs of source and target word indices such as `0-0 1-2`."""
@@ -217,6 +209,7 @@ class TranslateConfig:
     """Device, precision and threads."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
+        yield from language_problems(self)
         texts = {"input": self.input or "-", "prefixes": self.prefixes, "constraints": self.constraints}
         yield from one_standard_input(**texts)
         if self.alignments == "-" and self.output in (None, "-"):

@@ -41,6 +41,8 @@ class MbrReferences(StrEnum):
     beam = "beam"
 
 
+COPY_UNKNOWN = "copy"
+"""Value of `replace_unknown` that copies source words."""
 MAX_SAMPLES = 1000
 """Maximum number of samples per sentence."""
 
@@ -67,6 +69,11 @@ class SearchConfig:
     min_length: int = 0
     """Minimum number of pieces before a hypothesis can end, not counting pieces that are only a space; 1 prevents empty
     translations. The maximum length takes precedence."""
+    replace_unknown: str | None = None
+    """Allow the unknown piece in hypotheses, and replace each target word that contains it by the source word with the
+    most attention (Jean et al. 2015). copy: the source word itself; otherwise a file with source word and translation
+    in tab-separated columns, in which the source word is looked up before it is copied; null: unknown pieces are never
+    chosen."""
     max_source_pieces: int = 200
     """Maximum source length in pieces; longer lines are translated sentence by sentence. Models have not been trained
     on longer input, and those trained on short single sentences omit content even below this limit."""
@@ -140,6 +147,8 @@ class SearchConfig:
         yield from number(self, "max_length_ratio", 0, 100)
         yield from number(self, "max_length_offset", 1, 10_000)
         yield from number(self, "min_length", 0, 10_000)
+        if self.replace_unknown == "":
+            yield "replace_unknown", "is empty; allowed: copy, a file of words and translations, or null"
         yield from number(self, "max_source_pieces", 8, 10_000)
         yield from number(self, "batch_size", 1, 10_000)
         yield from number(self, "diversity", 0, 1000)

@@ -56,6 +56,43 @@ class SentenceMetric(StrEnum):
     chrf = "chrf"
 
 
+class InitVocabulary(StrEnum):
+    """Vocabularies of a run that starts from another run."""
+
+    base = "base"
+    extend = "extend"
+    corpus = "corpus"
+
+
+class EmbeddingLookup(StrEnum):
+    """Ways to find the vector of a piece in a file of pretrained embeddings."""
+
+    piece = "piece"
+    word = "word"
+
+
+@dataclass
+class EmbeddingFileConfig:
+    """Pretrained embeddings of one side."""
+
+    file: str | None = None
+    """File with vectors, plain or gzip: text of GloVe, word2vec or fastText (.vec), or binary word2vec. The vectors
+    must have the width of the embeddings. null: none."""
+    lookup: EmbeddingLookup = EmbeddingLookup.piece
+    """Entry that belongs to a piece. piece: the entry spelt like the piece, with its word-boundary mark; word: the
+    entry spelt like the piece without that mark."""
+
+
+@dataclass
+class PretrainedEmbeddingsConfig:
+    """Pretrained embeddings that replace the random initial embeddings of pieces."""
+
+    src: EmbeddingFileConfig = field(default_factory=EmbeddingFileConfig)
+    """Source embeddings."""
+    tgt: EmbeddingFileConfig = field(default_factory=EmbeddingFileConfig)
+    """Target embeddings."""
+
+
 @dataclass
 class TrainConfig:
     """Training loop. One step is one optimizer update."""
@@ -138,9 +175,25 @@ class TrainConfig:
     max_skipped: int = 10
     """Number of consecutive steps with a non-finite loss or gradient after which training stops; each such step is
     skipped."""
+    direction_temperature: float = 1.0
+    """Temperature T of sampling the directions of data.directions: an epoch has as many pairs as the corpus, and a
+    direction with n pairs a share proportional to n^(1/T). 1: every pair once per epoch; 5 or more: nearly equal
+    shares."""
     init_from: str | None = None
-    """Fine-tuning: run whose best weights and tokenizers initialise the new run. The model configuration must be the
-    same."""
+    """Fine-tuning: run whose best weights initialise the new run, with its vocabulary unless `init_vocabulary` says
+    otherwise. The model configuration must be the same unless `init_partial` is true."""
+    init_vocabulary: InitVocabulary = InitVocabulary.base
+    """Vocabulary of a fine-tuning. base: that of `init_from`; extend: the same with additional pieces of this corpus
+    (SentencePiece's unigram and bpe); corpus: one of this corpus, as `data.tokenizer` describes it. Pieces that both
+    have keep their weights."""
+    init_partial: bool = False
+    """Fine-tuning: allow another model configuration. Parameters with the same name and shape are taken from
+    `init_from`, and the others keep their random initial values."""
+    pretrained_embeddings: PretrainedEmbeddingsConfig = field(default_factory=PretrainedEmbeddingsConfig)
+    """Pretrained embeddings by side, which are read once when the run begins."""
+    freeze: list[str] = field(default_factory=list)
+    """Parts of the model that are not trained: encoder, decoder, src_embedding, tgt_embedding, embeddings, output, or
+    patterns of parameter names such as `encoder.*.weight_hh_l0`."""
     max_unknown: float = 0.01
     """Fine-tuning: maximum share of unknown pieces in the training text, on either side, with the vocabulary of
     `init_from`. A corpus above this share is rejected."""
@@ -180,5 +233,9 @@ class TrainConfig:
         yield from number(self, "subword_sampling", 0, 100)
         yield from number(self, "ema_decay", 0, 0.999999)
         yield from number(self, "max_unknown", 0, 1)
+        for name, usual in (("init_vocabulary", InitVocabulary.base), ("init_partial", False)):
+            if self.init_from is None and getattr(self, name) != usual:
+                yield name, f"is {str(getattr(self, name)).lower()} but init_from is not given; add train.init_from=RUN"
+        yield from number(self, "direction_temperature", 1, 1000)
         if self.resume_step is not None and self.resume is None:
             yield "resume_step", "is given but resume is not; add train.resume=auto or train.resume=RUN"

@@ -1,12 +1,21 @@
 """Corpora: preparation from text files to a store of ids, tokenizers, and batches."""
 
-from nmt.data.batching import Batch, TrainingBatches, batches_by_length, gather, make_batch, pad_source
+from nmt.data.batching import (
+    Batch,
+    TrainingBatches,
+    batches_by_length,
+    gather,
+    make_batch,
+    pad_source,
+    temperature_shares,
+)
 from nmt.data.json_files import read_json, write_json
 from nmt.data.preprocessing.cleaning import normalise, normalise_characters
 from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.locking import locked
 from nmt.data.preprocessing.prepare import Prepared, prepare
 from nmt.data.preprocessing.sources import locate, locate_test_set
+from nmt.data.source_form import UNKNOWN_FACTOR, SourceForm, SourceTokenizer, load_tokenizer, with_tags, write_tokenizer
 from nmt.data.store import PairStore
 from nmt.data.subword_sampling import SubwordSampling, build_sampling, check_sampling
 from nmt.data.text_files import (
@@ -25,6 +34,8 @@ from nmt.data.text_files import (
     written,
 )
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, ready_tokenizers
+from nmt.data.vocabulary_extension import extensible_tokenizers
+from nmt.data.word_vectors import VectorFile
 from nmt.data.words import tokenizer_advice
 
 __all__ = [
@@ -34,20 +45,26 @@ __all__ = [
     "MAX_TEXT_BYTES",
     "PAD_ID",
     "STANDARD",
+    "UNKNOWN_FACTOR",
     "UNK_ID",
     "Batch",
     "PairStore",
     "Prepared",
+    "SourceForm",
+    "SourceTokenizer",
     "SubwordSampling",
     "Tokenizer",
     "TrainingBatches",
+    "VectorFile",
     "batches_by_length",
     "build_sampling",
     "check_new_text_file",
     "check_sampling",
+    "extensible_tokenizers",
     "gather",
     "in_scored_form",
     "is_regular",
+    "load_tokenizer",
     "locate",
     "locate_test_set",
     "locked",
@@ -64,8 +81,11 @@ __all__ = [
     "read_lines",
     "ready_tokenizers",
     "sha256_of",
+    "temperature_shares",
     "tokenizer_advice",
+    "with_tags",
     "write_json",
     "write_lines",
+    "write_tokenizer",
     "written",
 ]

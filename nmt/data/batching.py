@@ -171,6 +171,7 @@ class TrainingBatches:
         sampling: SubwordSampling | None = None,
         share: tuple[int, int] = (0, 1),
         both_directions: int = 0,
+        shares: Sequence[tuple[Sequence[range], int]] = (),
     ) -> None:
         """
         Args:
@@ -182,6 +183,8 @@ class TrainingBatches:
             sampling: subword sampling in each epoch; batches are still formed by the lengths of the stored pieces.
             share: (rank, world size); sentences rank, rank + world size, ... of each batch are returned.
             both_directions: number of initial epochs in which source and target are swapped in every other batch.
+            shares: ranges of pairs, and the number of pairs that are drawn from these in an epoch; none: every pair
+                once.
         """
         self.store = store
         self.sampling = sampling
@@ -189,6 +192,7 @@ class TrainingBatches:
         self.seed = seed
         self.share = share
         self.both_directions = both_directions
+        self.shares = shares
         self.pool_batches = pool_batches
         self.resize(size)
 
@@ -215,9 +219,9 @@ class TrainingBatches:
     def windows_of(self, epoch: int) -> Iterator[list[NDArray[np.integer]]]:
         """Yield the batches of an epoch as arrays of indices, one window at a time."""
         random = np.random.default_rng((self.seed, epoch))
-        pairs = len(self.store)
-        order = np.arange(pairs, dtype=np.min_scalar_type(pairs))
+        order = self.epoch_pairs(random)
         random.shuffle(order)
+        pairs = len(order)
         window = max(1, WINDOW // self.pool) * self.pool
         for start in range(0, pairs, window):
             pairs_in_window = order[start : start + window]
@@ -230,6 +234,19 @@ class TrainingBatches:
                 sorted_pairs = pairs_in_window[pool][by_length]
                 batches.extend(split_sorted(sorted_pairs, longer[by_length], self.unit, self.size))
             yield [batches[i] for i in random.permutation(len(batches))]
+
+    def epoch_pairs(self, random: np.random.Generator) -> NDArray[np.integer]:
+        """Return the pairs of an epoch: every pair once, or the number of each share, each pair equally often."""
+        pairs = len(self.store)
+        dtype = np.min_scalar_type(pairs)
+        if not self.shares:
+            return np.arange(pairs, dtype=dtype)
+        drawn = []
+        for ranges, count in self.shares:
+            members = np.concatenate([np.arange(part.start, part.stop, dtype=dtype) for part in ranges])
+            random.shuffle(members)
+            drawn.append(np.resize(members, count))  # repeats the members
+        return np.concatenate(drawn)
 
     @property
     def finished_epochs(self) -> int:
@@ -274,6 +291,21 @@ class TrainingBatches:
         if epoch != self.epoch or index < self.before:
             self.begin(epoch)
         self.index = index
+
+
+def temperature_shares(groups: Sequence[Sequence[range]], temperature: float) -> list[tuple[Sequence[range], int]]:
+    """Return the number of pairs to draw from each group, proportional to size^(1 / temperature).
+
+    The numbers add up to about the total number of pairs (Arivazhagan et al. 2019, 4.2).
+    """
+    sizes = [sum(map(len, ranges)) for ranges in groups]
+    weights = [size ** (1 / temperature) for size in sizes]
+    total = sum(sizes) / sum(weights)
+    return [
+        (ranges, max(1, round(weight * total)))
+        for ranges, weight, size in zip(groups, weights, sizes, strict=True)
+        if size
+    ]
 
 
 def mean_length(store: PairStore) -> float:

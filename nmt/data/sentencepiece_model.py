@@ -19,6 +19,7 @@ PIECES, TRAINER, NORMALIZERS = 1, 2, (3, 5)
 MODEL_TYPE, CHARACTER_MAP = 3, 2
 TEXT_PIECES, TEXT_SURFACE = 2, 3
 PIECE, PIECE_TYPE, USER_DEFINED = 1, 3, 4
+SCORE_KEY = b"\x15"  # key of a piece's score: number 2, 32 bits
 KINDS = {1: TokenizerType.unigram, 2: TokenizerType.bpe}
 
 MAX_REPLACEMENT = 64
@@ -95,6 +96,10 @@ class SentencePieceModel:
     def name(self, piece: int) -> str:
         return str(self.processor.IdToPiece(piece))
 
+    def names(self) -> dict[str, int]:
+        """Return the id in the model's file of each piece, special symbols included."""
+        return {self.name(i): i for i in range(int(self.processor.GetPieceSize()))}
+
     def spelling(self, piece: int) -> str:
         name = self.name(piece)
         return spell_bytes(bytes([int(name[1:-1], 16)])) if self.processor.IsByte(piece) else name
@@ -105,15 +110,14 @@ class SentencePieceModel:
         Raises:
             UserError: a symbol is an ordinary piece already.
         """
-        names = {self.name(i): i for i in range(int(self.processor.GetPieceSize()))}
-        added = b""
+        names, added = self.names(), b""
         for symbol in symbols:
             if symbol in names and names[symbol] not in self.fixed:
                 raise UserError(
                     f"data.tokenizer.user_symbols: {symbol!r} is an ordinary piece of {source}; leave it out"
                 )
             if symbol not in names:
-                score, kind = b"\x15" + struct.pack("<f", 0.0), bytes([PIECE_TYPE << 3, USER_DEFINED])
+                score, kind = SCORE_KEY + struct.pack("<f", 0.0), bytes([PIECE_TYPE << 3, USER_DEFINED])
                 added += field(PIECES, field(PIECE, symbol.encode()) + score + kind)
         return self.model + added
 

@@ -86,11 +86,13 @@ class ShardSide:
         """Return the number of pieces of each selected sentence."""
         return self.offsets[1:][which] - self.offsets[:-1][which]
 
-    def count_piece(self, piece: int) -> tuple[int, int]:
-        """Return the number of occurrences of a piece and the total number of pieces."""
+    def piece_counts(self, size: int) -> NDArray[np.int64]:
+        """Return the number of occurrences of each of the `size` pieces of the vocabulary."""
         total = int(self.offsets[-1])
-        parts = (self.ids[start : min(start + PART, total)] for start in range(0, total, PART))
-        return sum(int((part == piece).sum()) for part in parts), total
+        counts = np.zeros(size, dtype=np.int64)
+        for start in range(0, total, PART):
+            counts += np.bincount(self.ids[start : min(start + PART, total)] % size, minlength=size)
+        return counts
 
     def release(self) -> None:
         """Release the memory of the mapped offsets; the next access loads them again."""
@@ -113,10 +115,12 @@ class JoinedSides:
         shard = bisect_right(self.starts, number) - 1
         return self.sides[shard][number - self.starts[shard]]
 
-    def count_piece(self, piece: int) -> tuple[int, int]:
-        """Return the number of occurrences of a piece and the total number of pieces."""
-        counts, totals = zip(*(side.count_piece(piece) for side in self.sides), strict=True)
-        return sum(counts), sum(totals)
+    def piece_counts(self, size: int) -> NDArray[np.int64]:
+        """Return the number of occurrences of each of the `size` pieces of the vocabulary."""
+        counts = np.zeros(size, dtype=np.int64)
+        for side in self.sides:
+            counts += side.piece_counts(size)
+        return counts
 
     def lengths(self, which: slice | NDArray[np.integer] = ALL) -> NDArray[np.int64]:
         """Return the number of pieces of each selected sentence."""

@@ -11,7 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -139,7 +139,22 @@ def resample(
     uniform: Iterator[float],
     fixed: Set[int] = frozenset({UNK_ID}),
 ) -> list[int]:
-    """Return a sampled segmentation of the text that `ids` spell; the `fixed` pieces are kept."""
+    """Return a sampled segmentation of the text that `ids` spell; the `fixed` pieces are kept.
+
+    Words with different factors are sampled separately, and the pieces of a word get its factors.
+    """
+    size = len(pieces)
+    return [
+        piece + factors * size
+        for factors, run in groupby(ids, key=lambda i: i // size)
+        for piece in resample_run([i % size for i in run], pieces, sampler, uniform, fixed)
+    ]
+
+
+def resample_run(
+    ids: Sequence[int], pieces: Sequence[str], sampler: WordSampler, uniform: Iterator[float], fixed: Set[int]
+) -> list[int]:
+    """Return a sampled segmentation of the text that ids without factors spell."""
     sampled: list[int] = []
     text = ""
     for piece in [*ids, UNK_ID]:

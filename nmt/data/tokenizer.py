@@ -33,6 +33,11 @@ class Tokenizer:
     Ids 0 to 3 are pad, unk, bos and eos in every tokenizer; the pieces of the model follow in its order.
     """
 
+    factor_sizes: tuple[int, ...] = ()
+    """Number of values of each source factor."""
+    tags: tuple[str, ...] = ()
+    """Tags of the target languages of a multilingual source."""
+
     def __init__(self, model: bytes, source: str = "the tokenizer") -> None:
         """
         Args:
@@ -64,6 +69,42 @@ class Tokenizer:
     def kind(self) -> TokenizerType | None:
         """Subword model by which segmentations can be sampled; None for other tokenizers."""
         return self.pieces_of.kind
+
+    @property
+    def identity(self) -> object:
+        """Value that is equal for tokenizers that encode alike."""
+        return self.model
+
+    @property
+    def id_limit(self) -> int:
+        """One more than the largest id."""
+        return self.size
+
+    def split_tag(self, line: str) -> tuple[str, str]:
+        """Return the tag of the target language at the start of a line, here none, and the rest of the line."""
+        return "", line
+
+    def plain(self, line: str) -> str:
+        """Return a line without tag and factors, of which it has none here."""
+        return line
+
+    def check(self, line: str, place: str) -> None:
+        """Raise UserError if a line does not have the form that this tokenizer needs; here it has."""
+
+    def has_target(self, line: str) -> bool:
+        """Return whether a line is to be translated into the target language of lines without a tag; here it is."""
+        return True
+
+    def with_target(self, language: str) -> "Tokenizer":
+        """Return the tokenizer for another target language; raise UserError, because it has no tags."""
+        raise self.no_target(language)
+
+    @staticmethod
+    def no_target(language: str, tags: Sequence[str] = ()) -> UserError:
+        """Return the error for a target language without a tag."""
+        known = f"allowed: {', '.join(tag[2:-1] for tag in tags)}" if tags else "leave it out"
+        reason = "is not a target language of this run" if tags else "needs a run with data.directions"
+        return UserError(f"tgt_lang={language} {reason}; {known}")
 
     def encode(self, lines: Sequence[str], threads: int = -1) -> list[list[int]]:
         """Return the ids of each line, without bos and eos; `threads=-1` uses one thread per core."""

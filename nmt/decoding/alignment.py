@@ -1,22 +1,32 @@
 """Word alignment of source and translation by attention, in Pharaoh's format: `0-0 1-2`."""
 
+from __future__ import annotations
+
+import itertools
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmt.data import make_batch, normalise
+from nmt.data import UNK_ID, Tokenizer, make_batch, normalise
 from nmt.data.words import is_unspaced
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.parts import SPACE, Part
-from nmt.decoding.translator import Candidate, Translator
+from nmt.errors import UserError
+
+if TYPE_CHECKING:  # translator.py replaces unknown words by alignment
+    from nmt.decoding.translator import Candidate, Translator
 
 READ_TOGETHER = 64
 """Number of pairs per batch; the weights of the longest pairs take 21 MB."""
 
+PLACE = "\ue000"
+"""Character in place of an unknown piece: a private-use character, which is not punctuation."""
 Numbers = NDArray[np.floating]
 Link = tuple[int, int]
 """Indices of a source word and a target word, from 0."""
@@ -59,13 +69,14 @@ def align_words(
     pairs: list[AlignedPart] = []
     spans: list[list[range]] = []  # for each line and candidate
     for line, parts, of_line in zip(lines, translator.parts(lines), candidates, strict=True):
-        src_words = source_words(line, parts)
+        src_words = tagged_source_words(translator.src, line, parts)
         spans.append([])
         for candidate in of_line:
             first = len(pairs)
             read_pieces = words = 0
-            for part, tgt in zip(parts, candidate.pieces, strict=True):
-                numbers, count = word_numbers(translator.tgt.texts(tgt))
+            widths = candidate.widths or [{}] * len(parts)
+            for part, tgt, replaced in zip(parts, candidate.pieces, widths, strict=True):
+                numbers, count = target_words(written_pieces(translator.tgt, tgt), replaced)
                 part_words = src_words[read_pieces : read_pieces + len(part.ids)]
                 if part_words and count:
                     shifted = [[words + number for number in of_piece] for of_piece in numbers]
@@ -75,6 +86,21 @@ def align_words(
             spans[-1].append(range(first, len(pairs)))
     links = align_parts(translator.model, pairs, translator.device)
     return [[[link for i in span for link in links[i]] for span in of_line] for of_line in spans]
+
+
+def tagged_source_words(tokenizer: Tokenizer, line: str, parts: Sequence[Part]) -> list[list[int]]:
+    """Return `source_words` of a line that may have a tag and factors; the tag that begins a part has no words."""
+    tag, _ = tokenizer.split_tag(line)
+    untagged = [replace(part, pieces=part.pieces[1:]) if part.tagged else part for part in parts]
+    numbers = iter(source_words(tokenizer.plain(line), untagged))
+    words: list[list[int]] = []
+    for part in parts:
+        words += [[]] * part.tagged
+        words += [
+            [number + bool(tag) for number in of_piece]
+            for of_piece in itertools.islice(numbers, len(part.ids) - part.tagged)
+        ]
+    return words if any(words) else []
 
 
 def source_words(line: str, parts: Sequence[Part], characters: bool = True) -> list[list[int]]:
@@ -99,6 +125,41 @@ def source_words(line: str, parts: Sequence[Part], characters: bool = True) -> l
         for at, piece in enumerate(part.pieces)
     ]
     return [[owners[number] for number in numbers] for numbers in word_numbers(pieces, characters)[0]] if owners else []
+
+
+def source_units(line: str) -> list[str]:
+    """Return the words of a line that `source_words` counts: its words, and characters of scripts without spaces."""
+    units: list[str] = []
+    for word in line.split():
+        letters = list(normalise(word).replace(SPACE, " "))
+        if not any(map(is_unspaced, letters)):
+            units.append(normalise(word))
+            continue
+        numbers, count = word_numbers(["".join(letters[:1]), *letters[1:]])
+        texts = [""] * count
+        for letter, owners in zip(letters, numbers, strict=True):
+            texts[owners[-1]] += letter
+        units += [text.strip() for text in texts]
+    return units if any(units) else []
+
+
+def written_pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
+    """Return the text that each piece writes, and `PLACE` for an unknown one, which is a word if pieces are words."""
+    texts = tokenizer.texts(ids)
+    if UNK_ID in ids:
+        divided = any(spelling.isalnum() for spelling in tokenizer.spellings)  # words begin with ▁
+        unknown = PLACE if divided else SPACE + PLACE
+        texts = [unknown if i == UNK_ID else text for i, text in zip(ids, texts, strict=True)]
+    return texts
+
+
+def target_words(pieces: Sequence[str], widths: Mapping[int, int]) -> tuple[list[list[int]], int]:
+    """Return `word_numbers` after some words were replaced; `widths` has the number of words of each replacement."""
+    numbers, count = word_numbers(pieces)
+    if not widths:
+        return numbers, count
+    starts = list(accumulate((widths.get(word, 1) for word in range(count)), initial=0))
+    return [[i for word in own for i in range(starts[word], starts[word + 1])] for own in numbers], starts[-1]
 
 
 def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[list[int]], int]:
@@ -145,7 +206,10 @@ def align_parts(model: TranslationModel, parts: Sequence[AlignedPart], device: t
         rows = order[start : start + READ_TOGETHER]
         batch = make_batch([parts[i].src for i in rows], [parts[i].tgt for i in rows], rows).to(device)
         weights = model.attention(batch.src, batch.src_mask, batch.tgt_in)
-        assert weights is not None, "align needs a model with attention"
+        if weights is None:
+            raise UserError(
+                "this model has no attention, from which words are aligned; leave search.replace_unknown out"
+            )
         for row, i in zip(weights.float().cpu().numpy(), rows, strict=True):  # (T, S), the source at the right end
             part = parts[i]
             aligned[i] = links(*by_word(row[: len(part.tgt), -len(part.src) - 1 : -1], part))

@@ -40,7 +40,7 @@ def load_translator(
     models, steps = zip(*(load_model(member, checkpoint) for member in (run, *others)), strict=True)
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
     for other in others:
-        if (other.tokenizer("src").model, other.tokenizer("tgt").model) != (src.model, tgt.model):
+        if (other.tokenizer("src").identity, other.tokenizer("tgt").model) != (src.identity, tgt.model):
             raise UserError(f"ensemble: {other.path} has other tokenizers than {run.path}; train both on one corpus")
     members = [model.to(device).eval() for model in models]
     model = Ensemble(members) if others else members[0]
@@ -67,7 +67,7 @@ def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:
     if name != checkpoint.partition(":")[0]:
         log.warning("%s was stopped before its first validation and has no best checkpoint: last is used", run.path)
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
-    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)
+    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes)
     check_model_size(config.model, vocabulary, sum(weight.numel() for weight in weights.values()))
     model = build_model(config.model, vocabulary)
     model.load_weights(weights)

@@ -1,5 +1,6 @@
 """Division of lines that are too long to translate at once, at the ends of sentences where possible."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ class Part:
     ids: list[int]
     """Token ids."""
     pieces: list[str]
-    """Pieces with the characters of the line."""
+    """Pieces with the characters of the line. The first is the tag of the target language if `tagged`."""
     joined: bool = False
     """True if no white space separates it from the part before."""
+    tagged: bool = False
+    """True if the first id is the tag of the target language."""
 
 
 def cut_lines(lines: Sequence[str], tokenizer: Tokenizer, language: str, limit: int) -> list[list[Part]]:
@@ -30,26 +33,45 @@ def cut_lines(lines: Sequence[str], tokenizer: Tokenizer, language: str, limit: 
     The parts contain all pieces of a line in order. A part has at most `limit` pieces.
     """
     encoded = zip(lines, tokenizer.encode(lines), tokenizer.surfaces(lines), strict=True)
+    tagged = bool(tokenizer.tags)
     return [
-        [Part(ids, pieces)] * bool(ids) if len(ids) <= limit else cut_paragraph(line, tokenizer, language, limit)
+        [Part(ids, pieces, tagged=tagged)] * bool(ids)
+        if len(ids) <= limit
+        else cut_paragraph(line, tokenizer, language, limit)
         for line, ids, pieces in encoded
     ]
 
 
 def cut_paragraph(line: str, tokenizer: Tokenizer, language: str, limit: int) -> list[Part]:
-    """Return the sentences of a line; those of more than `limit` pieces are cut."""
-    sentences = split_sentences(line, language)
-    texts = [sentence.strip() for sentence in sentences]
+    """Return the sentences of a line; those of more than `limit` pieces are cut. Each part begins with the line's tag.
+
+    Sentence ends are found in the text without factors.
+    """
+    tag, text = tokenizer.split_tag(line)
+    sentences = split_words_alike(text, split_sentences(tokenizer.plain(text), language))
+    texts = [f"{tag} {sentence.strip()}".strip() for sentence in sentences]
     parts: list[Part] = []
     spaced = True
+    tags = 1 if tokenizer.tags else 0
     for sentence, ids, pieces in zip(sentences, tokenizer.encode(texts), tokenizer.surfaces(texts), strict=True):
-        start = 0
-        for end in cut_sentence(pieces, limit):
-            joined = not spaced if start == 0 else not pieces[start].startswith(SPACE)
-            parts.append(Part(ids[start:end], pieces[start:end], joined and bool(parts)))
-            start = end
+        start = tags
+        for end in cut_sentence(pieces[tags:], limit - tags):
+            joined = not spaced if start == tags else not pieces[start].startswith(SPACE)
+            own = slice(start, end + tags)
+            parts.append(
+                Part([*ids[:tags], *ids[own]], [*pieces[:tags], *pieces[own]], joined and bool(parts), bool(tags))
+            )
+            start = end + tags
         spaced = sentence.endswith(" ") or (spaced and not sentence)
     return parts
+
+
+def split_words_alike(text: str, sentences: Sequence[str]) -> list[str]:
+    """Return a text with factors in the sentences in which it was split without them."""
+    if "".join(sentences) == text:
+        return list(sentences)
+    words = iter(text.split())
+    return [" ".join(itertools.islice(words, len(sentence.split()))) + " " for sentence in sentences]
 
 
 def cut_sentence(pieces: Sequence[str], limit: int) -> list[int]:

@@ -19,9 +19,11 @@ from nmt.decoding.parts import SPACE, Part, cut_lines
 from nmt.decoding.search import Hypothesis, Symbols
 from nmt.decoding.strategies import SearchBatch, run_search
 from nmt.decoding.target_constraints import UNCONSTRAINED, TargetConstraints
+from nmt.decoding.unknown import UnknownReplacement
 from nmt.metrics import pairwise
 
 SYMBOLS = Symbols(BOS_ID, EOS_ID, banned=(PAD_ID, UNK_ID, BOS_ID))
+SYMBOLS_WITH_UNKNOWN = Symbols(BOS_ID, EOS_ID, banned=(PAD_ID, BOS_ID))
 HYPOTHESES = 320
 """Number of hypotheses per batch unless the configuration sets one; more are hardly faster."""
 
@@ -40,6 +42,9 @@ class Candidate:
     """Ranking score: the log-probability after the length penalty; with `search=mbr`, the expected utility."""
     pieces: list[list[int]] = field(default_factory=list)
     """Token ids without eos, for each part of the line."""
+    widths: list[dict[int, int]] = field(default_factory=list)
+    """For each part of a line with replaced unknown words: the number of words of each replacement, by the index of
+    the word that it replaces."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ class Translator:
         pairwise_utility = utility or partial(pairwise, metric=config.mbr_utility, tokenize=DataConfig.bleu_tokenize)
         self.utility = TextUtility(self.text_of, pairwise_utility)
         self.src_lang = src_lang
+        setting = config.replace_unknown
+        self.replace_unknown = None if setting is None else UnknownReplacement.of(setting)
         self.device = next(model.parameters()).device
 
     def translate(
@@ -112,7 +119,10 @@ class Translator:
         spans: list[range] = []
         constraints = constraints or [UNCONSTRAINED] * len(lines)
         places = places or [f"line {number}" for number in range(1, len(lines) + 1)]
-        for parts, constraint, place in zip(self.parts(lines), constraints, places, strict=True):
+        for line, place in zip(lines, places, strict=True):
+            self.src.check(line, place)
+        parts_of_lines = self.parts(lines)
+        for parts, constraint, place in zip(parts_of_lines, constraints, places, strict=True):
             if len(parts) > 1:
                 pieces = sum(len(part.ids) for part in parts)
                 log.warning("%s: its %d pieces are translated in %d parts", place, pieces, len(parts))
@@ -123,11 +133,24 @@ class Translator:
         if lost := results.count([]):
             log.warning("%d segments have no translation, because the model's scores are not finite", lost)
         results = [hypotheses or [Hypothesis([], -math.inf, -math.inf)] for hypotheses in results]
-        return [self.join([results[i] for i in span]) for span in spans]
+        candidates = [self.join([results[i] for i in span]) for span in spans]
+        if self.replace_unknown is None:
+            return candidates
+        return self.replace_unknown(self, lines, parts_of_lines, candidates)
 
     def set_n_best(self, n_best: int) -> None:
         """Set the number of translations that are returned for each line."""
         self.config = replace(self.config, n_best=n_best)
+
+    def set_languages(self, src_lang: str | None, tgt_lang: str | None) -> None:
+        """Set the source language, and the target language of lines without a tag; None keeps it.
+
+        Raises:
+            UserError: the model was not trained with this target language.
+        """
+        self.src_lang = src_lang or self.src_lang
+        if tgt_lang is not None:
+            self.src = self.src.with_target(tgt_lang)
 
     def parts(self, lines: Sequence[str]) -> list[list[Part]]:
         """Return the parts in which each line is translated."""
@@ -185,7 +208,9 @@ class Translator:
     ) -> list[list[Hypothesis]]:
         """Search one batch."""
         src, mask = (tensor.to(self.device) for tensor in pad_source(sources))
-        symbols = replace(SYMBOLS, blank=self.blank_pieces()) if self.config.min_length else SYMBOLS
+        symbols = SYMBOLS if self.replace_unknown is None else SYMBOLS_WITH_UNKNOWN
+        if self.config.min_length:
+            symbols = replace(symbols, blank=self.blank_pieces())
         spellings = self.tgt.spellings if any(constraint.forbidden for constraint in constraints) else ()
         batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints, spellings)
         config = self.config
@@ -228,7 +253,11 @@ class Translator:
 
     def text_of(self, *parts: list[int]) -> str:
         """Return the text of the parts' ids as one line, without line ends and control characters."""
-        return normalise(join_sentences([normalise(text) for text in self.tgt.decode(parts)]))
+        return self.join_texts(self.tgt.decode(parts))
+
+    def join_texts(self, texts: Sequence[str]) -> str:
+        """Return the texts of a line's parts as one line, without line ends and control characters."""
+        return normalise(join_sentences([normalise(text) for text in texts]))
 
     def attention(self, src: str, tgt: str) -> AttentionMap | None:
         """Return the attention weights of a sentence and its translation; None for a model without attention.

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from nmt.config import Config
@@ -109,7 +109,8 @@ def score_translations(
         )
     scores |= model_scores
     if comet is not None:
-        scores["comet"] = comet_score(comet, test, hypotheses)
+        plain = replace(test, src=[translator.src.plain(line) for line in test.src])
+        scores["comet"] = comet_score(comet, plain, hypotheses)
     record: dict[str, object] = {name: score.record() for name, score in scores.items()}
     record["made_by"] = {
         "checkpoint_step": step,

@@ -1,9 +1,12 @@
 """Token embeddings and position embeddings."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from nmt.config import PositionKind
+from nmt.data import UNKNOWN_FACTOR
 
 
 class Embedding(nn.Embedding):
@@ -29,6 +32,44 @@ class Embedding(nn.Embedding):
     def forward(self, tokens: Tensor) -> Tensor:
         """Look up ids (...) and return vectors (..., E)."""
         return super().forward(tokens) * self.scale
+
+
+class FactoredEmbedding(nn.Module):
+    """Embedding of source ids that contain factors (Sennrich and Haddow 2016, eq. 6): concatenated, or added.
+
+    `nmt.data.source_form` defines the ids.
+    """
+
+    def __init__(self, pieces: Embedding, sizes: Sequence[int], width: int | None, exponent: float) -> None:
+        """
+        Args:
+            pieces: embedding of the pieces; it may be shared with the target.
+            sizes: number of values of each factor.
+            width: width of each factor's embedding, which is concatenated; None: it is as wide as that of the piece, to
+                which it is added.
+            exponent: exponent of the scale.
+        """
+        super().__init__()
+        self.pieces = pieces
+        self.sizes = tuple(sizes)
+        self.concatenated = width is not None
+        self.factors = nn.ModuleList(Embedding(size, width or pieces.embedding_dim, exponent) for size in sizes)
+        with torch.no_grad():
+            for table in self.factors:
+                table.get_parameter("weight")[UNKNOWN_FACTOR].zero_()  # it is never trained
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Look up ids (...) and return vectors (..., E)."""
+        size = self.pieces.num_embeddings
+        vectors, code = [self.pieces(tokens % size)], tokens // size
+        for table, values in zip(self.factors, self.sizes, strict=True):
+            vectors.append(table(code % values))
+            code = code // values
+        return torch.cat(vectors, dim=-1) if self.concatenated else torch.stack(vectors).sum(dim=0)
+
+
+SourceEmbedding = Embedding | FactoredEmbedding
+"""Embedding of source ids, (...) to (..., E)."""
 
 
 class Positions(nn.Module):

@@ -34,10 +34,10 @@ class ProjectedCrossEntropy(torch.autograd.Function):
         ctx: Any, vectors: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float
     ) -> tuple[Tensor, Tensor]:
         vocabulary = weight.size(0)
-        needs_gradient = any(ctx.needs_input_grad)
-        grad_vectors = torch.empty_like(vectors) if needs_gradient else None
-        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_gradient else None
-        grad_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_gradient else None
+        needs_vectors, needs_weight, needs_bias = ctx.needs_input_grad[:3]
+        grad_vectors = torch.empty_like(vectors) if needs_vectors else None
+        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
+        grad_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias else None
         loss, nll = vectors.new_zeros((), dtype=torch.float32), vectors.new_zeros((), dtype=torch.float32)
         weight_cast, bias_cast = weight.to(vectors.dtype), bias.to(vectors.dtype)
         mean_weight, mean_bias = weight.float().mean(dim=0), bias.float().mean()  # for the mean of a row of logits
@@ -54,16 +54,18 @@ class ProjectedCrossEntropy(torch.autograd.Function):
             mean_nll = (sums.log().squeeze(1) - mean).sum()
             nll += chunk_nll
             loss += (1 - smoothing) * chunk_nll + smoothing * mean_nll
-            if grad_vectors is None or grad_weight is None or grad_bias is None:
+            if not any(ctx.needs_input_grad):
                 continue
             gradient = exponentials.div_(sums).sub_(smoothing / vocabulary)  # softmax - smoothed target
             gradient.scatter_add_(1, labels, torch.full_like(labels, smoothing - 1, dtype=gradient.dtype))
-            grad_bias += gradient.sum(dim=0)
+            if grad_bias is not None:
+                grad_bias += gradient.sum(dim=0)
             gradient = gradient.to(vectors.dtype)
-            torch.mm(gradient, weight_cast, out=grad_vectors[start : start + CHUNK])
-            if gradient.dtype == grad_weight.dtype:
+            if grad_vectors is not None:
+                torch.mm(gradient, weight_cast, out=grad_vectors[start : start + CHUNK])
+            if grad_weight is not None and gradient.dtype == grad_weight.dtype:
                 grad_weight.addmm_(gradient.t(), rows)
-            else:
+            elif grad_weight is not None:
                 grad_weight += gradient.t() @ rows
         ctx.save_for_backward(grad_vectors, grad_weight, grad_bias)
         ctx.mark_non_differentiable(nll)
@@ -72,7 +74,7 @@ class ProjectedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         scale = gradients[0]
-        return *(part * scale for part in ctx.saved_tensors), None, None
+        return *(None if part is None else part * scale for part in ctx.saved_tensors), None, None
 
 
 def projected_cross_entropy(

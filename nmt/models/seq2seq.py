@@ -11,7 +11,7 @@ from nmt.config import ModelConfig, Precision, RecurrentSide, SideConfig, Tying
 from nmt.errors import UserError
 from nmt.models.bridge import MemoryBridge
 from nmt.models.decoders import DECODERS, RecurrentDecoder
-from nmt.models.embedding import Embedding
+from nmt.models.embedding import Embedding, FactoredEmbedding, SourceEmbedding
 from nmt.models.encoders import ENCODERS
 from nmt.models.int8 import Int8Linear
 from nmt.models.interface import AnyDecoder, AnyEncoder, AnyState, StepOutput
@@ -26,6 +26,8 @@ class Vocabulary:
     tgt_size: int
     pad_id: int
     bos_id: int
+    factor_sizes: tuple[int, ...] = ()
+    """Number of values of each source factor."""
 
 
 class Seq2Seq(nn.Module):
@@ -38,9 +40,14 @@ class Seq2Seq(nn.Module):
         super().__init__()
         self.vocabulary = vocabulary
         encoder, decoder = ENCODERS[config.encoder.kind], DECODERS[config.decoder.kind]
-        src_embedding = Embedding(vocabulary.src_size, config.embed_size, encoder.embedding_exponent)
-        shared = src_embedding if config.tying == Tying.three_way else None
+        factors, exponent = vocabulary.factor_sizes, encoder.embedding_exponent
+        piece_size = config.embed_size - len(factors) * (config.factor_size or 0)
+        pieces = Embedding(vocabulary.src_size, piece_size, exponent)
+        shared = pieces if config.tying == Tying.three_way else None
         tgt_embedding = Embedding(vocabulary.tgt_size, config.embed_size, decoder.embedding_exponent, shared)
+        src_embedding: SourceEmbedding = pieces
+        if factors:
+            src_embedding = FactoredEmbedding(pieces, factors, config.factor_size, exponent)
         self.encoder: AnyEncoder = encoder(config.encoder, config, src_embedding)
         self.decoder: AnyDecoder = decoder(config.decoder, config, tgt_embedding, self.encoder.state_size)
         widths = self.encoder.memory_size, self.decoder.memory_size

@@ -18,7 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import SPLITS, Config, DataConfig, TokenizerConfig, load_config, save_config, user_path
-from nmt.data import Prepared, Tokenizer, locked, read_all, read_for_scoring, read_json, sha256_of, write_json
+from nmt.data import (
+    Prepared,
+    Tokenizer,
+    load_tokenizer,
+    locked,
+    read_all,
+    read_for_scoring,
+    read_json,
+    sha256_of,
+    write_json,
+    write_tokenizer,
+)
 from nmt.errors import UserError
 from nmt.run.checkpoint import checksum
 from nmt.run.records import read_metrics, refuse_links_out, well_formed
@@ -139,7 +150,7 @@ class RunDirectory:
         self.path.mkdir(parents=True, exist_ok=True)
         save_config(config, self.config_path)
         for side in SIDES:
-            (self.folder("tokenizer") / f"{side}.model").write_bytes(prepared.tokenizer(side).model)
+            write_tokenizer(self.folder("tokenizer"), side, prepared.tokenizer(side))
             for split in prepared.held_out:
                 shutil.copyfile(f"{prepared.text(split)}.{side}", self.folder("data") / f"{split}.{side}")
         for name in ("report.json", "words.json"):
@@ -210,6 +221,10 @@ class RunDirectory:
         }
         self.write_record(record)
 
+    def add_initial_weights(self, facts: Mapping[str, Any]) -> None:
+        """Record which run and files the initial weights are from."""
+        self.write_record(self.record() | {"initial_weights": dict(facts)})
+
     @property
     def facts(self) -> dict[str, float]:
         """Values that `add_facts` recorded last; empty in a run of an older version."""
@@ -238,7 +253,7 @@ class RunDirectory:
         return read_metrics(self.metrics_path)
 
     def tokenizer(self, side: str) -> Tokenizer:
-        return Tokenizer.load(self.path / "tokenizer" / f"{side}.model")
+        return load_tokenizer(self.path / "tokenizer", side)
 
     def tokenizers(self) -> dict[str, Tokenizer]:
         return {side: self.tokenizer(side) for side in SIDES}
@@ -275,12 +290,17 @@ def corpus_settings(data: DataConfig) -> dict[str, Any]:
         used = set(data.paths(*SPLITS))
         digests = {path: digest for path, digest in data.download.sha256.items() if path in used}
         settings["download"] = asdict(data.download) | {"sha256": digests}
-    return {key: value for key, value in settings.items() if key not in (*CORPUS_PREPARATION, "tests")}
+    unused = {"tests"} | {key for key in ("directions", "factors") if not settings[key]}
+    unused |= set() if data.factors else {"factor_values"}
+    return {key: value for key, value in settings.items() if key not in CORPUS_PREPARATION and key not in unused}
 
 
 def identity(config: Config) -> str:
     """Return a hash of the settings that must not change within a run: corpus (without locations), model and seed."""
-    parts = [corpus_settings(config.data), asdict(config.model), config.seed]
+    model = asdict(config.model)
+    if config.model.factor_size is None:
+        del model["factor_size"]
+    parts = [corpus_settings(config.data), model, config.seed]
     if config.train.init_from is not None:  # its tokenizers come from another run
         parts.append("fine-tuned")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,9 @@ def word_details(model: Model, line: str, candidate: Candidate) -> dict[str, Any
     for number, log_prob in zip(numbers, log_probs, strict=False):
         confidence[number[-1]] += log_prob
     words["confidence"] = [round(math.exp(value), 4) for value in confidence]
-    part = AlignedPart(parts[0].ids, source_words(line, parts, characters=False), pieces, numbers)
+    untagged = replace(parts[0], pieces=parts[0].pieces[parts[0].tagged :])
+    src_words: list[list[int]] = [[]] * parts[0].tagged + source_words(line, [untagged], characters=False)
+    part = AlignedPart(parts[0].ids, src_words, pieces, numbers)
     words["attention"] = attention_rows(model, part, len(words["source"]), count) if model.attends else None
     return words
 
@@ -68,7 +71,7 @@ def attention_rows(model: Model, part: AlignedPart, src_count: int, tgt_count: i
     """Return the attention of each target word to each source word; each row sums to 1."""
     batch = make_batch([part.src], [part.tgt], range(1)).to(model.translator.device)
     weights = model.translator.model.attention(batch.src, batch.src_mask, batch.tgt_in)
-    if weights is None or not part.src_words:
+    if weights is None or not any(part.src_words):
         return None
     row = weights[0].float().cpu().numpy()
     values, src_words, tgt_words = by_word(row[: len(part.tgt), -len(part.src) - 1 : -1], part)

@@ -3,6 +3,7 @@
 from nmt.training.average import WeightAverage
 from nmt.training.build import build_trainer
 from nmt.training.distributed import SINGLE_PROCESS, DistributedContext, join_process_group, restart_count
+from nmt.training.initial_weights import check_embeddings, check_initial_weights
 from nmt.training.objectives.likelihood import cross_entropy
 from nmt.training.optim import Schedule, build_optimizer
 from nmt.training.signals import StopSignals
@@ -25,6 +26,8 @@ __all__ = [
     "build_optimizer",
     "build_trainer",
     "check_backend",
+    "check_embeddings",
+    "check_initial_weights",
     "cross_entropy",
     "join_process_group",
     "restart_count",

@@ -6,12 +6,23 @@ from collections.abc import Callable, Sequence
 import torch
 
 from nmt.config import OBJECTIVES, Config, ObjectiveKind, OptimConfig, TrainConfig
-from nmt.data import BOS_ID, PAD_ID, Prepared, Tokenizer, TrainingBatches, build_sampling, tokenizer_advice
+from nmt.data import (
+    BOS_ID,
+    PAD_ID,
+    Prepared,
+    Tokenizer,
+    TrainingBatches,
+    build_sampling,
+    temperature_shares,
+    tokenizer_advice,
+)
 from nmt.metrics import sentence_scores
 from nmt.models import Seq2Seq, Vocabulary, build_model
-from nmt.run import RunDirectory, load_weights
+from nmt.run import RunDirectory
 from nmt.training.average import WeightAverage
 from nmt.training.distributed import SINGLE_PROCESS, DistributedContext
+from nmt.training.freezing import freeze
+from nmt.training.initial_weights import load_initial_weights
 from nmt.training.objectives.likelihood import Objective, TokenLoss, cross_entropy, with_weight_penalty
 from nmt.training.objectives.r_drop import r_drop
 from nmt.training.objectives.risk import risk
@@ -53,9 +64,13 @@ def build_trainer(
     """
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
     begun = (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists()
-    base = None if begun else config.train.init_from
-    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)
-    model = initial_model(config, vocabulary, device, distributed, base)
+    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes)
+
+    def load(model: Seq2Seq) -> None:
+        if not begun:
+            load_initial_weights(config, run, prepared, model)
+
+    model = initial_model(config, vocabulary, device, distributed, load)
     size = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     log.info("%.2f million parameters on %s in %s", size, device, "bfloat16" if bfloat16 else "float32")
     text = run.text("valid")
@@ -87,22 +102,27 @@ def build_trainer(
 
 
 def initial_model(
-    config: Config, vocabulary: Vocabulary, device: torch.device, distributed: DistributedContext, base: str | None
+    config: Config,
+    vocabulary: Vocabulary,
+    device: torch.device,
+    distributed: DistributedContext,
+    load: Callable[[Seq2Seq], None],
 ) -> Seq2Seq:
-    """Build the model with the same initial weights on every rank, and seed the rank's dropout.
+    """Build the model with the same initial weights on every rank, freeze parts of it, and seed the rank's dropout.
 
     Args:
         config: configuration of the run.
         vocabulary: sizes and special ids.
         device: device of the model.
         distributed: rank and world size.
-        base: run directory whose best weights to start from; None keeps random weights.
+        load: replaces random weights on rank 0 by those of another run or of pretrained embeddings.
     """
     torch.manual_seed(config.seed)
     model = build_model(config.model, vocabulary).to(device)
-    if base is not None:
-        load_base_weights(base, model)
+    if distributed.is_main:
+        load(model)
     distributed.broadcast_parameters(model)
+    freeze(model, config.train.freeze)
     if not distributed.is_main:  # every rank draws its own dropout masks
         torch.manual_seed(config.seed + (distributed.rank << 32))
     return model
@@ -147,6 +167,9 @@ def build_batches(
     sampling = None
     if train.subword_sampling is not None:
         sampling = build_sampling(pairs, tokenizers, train.subword_sampling, config.seed)
+    shares: list[tuple[Sequence[range], int]] = []
+    if train.direction_temperature != 1:
+        shares = temperature_shares(prepared.direction_ranges(), train.direction_temperature)
     return TrainingBatches(
         pairs,
         train.batch_unit,
@@ -156,20 +179,8 @@ def build_batches(
         sampling,
         (distributed.rank, distributed.world_size),
         train.both_directions,
+        shares,
     )
-
-
-def load_base_weights(path: str, model: Seq2Seq) -> None:
-    """Load the best weights of another run into a model.
-
-    Raises:
-        UserError: the run has another model, or is damaged.
-    """
-    base = RunDirectory.open(path)
-    link = base.checkpoint_link("best")
-    step, weights = load_weights(base.checkpoints, link, base.identity)
-    model.load_weights(weights)
-    log.info("initial weights: step %d of %s, its %s checkpoint", step, path, link)
 
 
 def build_objective(

@@ -66,7 +66,7 @@ class DistributedContext:
         if self.world_size == 1:
             return
         for parameter in model.parameters():
-            if parameter.grad is None:  # a rank that got no sentence of a small batch
+            if parameter.grad is None and parameter.requires_grad:  # a rank that got no sentence of a small batch
                 parameter.grad = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])

@@ -56,7 +56,7 @@ def optimizer_tensors(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer_tensors(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Restore what `optimizer_tensors` returned.
+    """Restore what `optimizer_tensors` returned, except for parameters that have been frozen since.
 
     Raises:
         ValueError: a tensor belongs to another optimizer or model, or is not finite.
@@ -69,7 +69,8 @@ def load_optimizer_tensors(optimizer: Optimizer, tensors: dict[str, Tensor]) -> 
             raise ValueError(f"optimizer.{key} does not fit its parameter")
         if not value.isfinite().all():
             raise ValueError(f"optimizer.{key} is not finite")
-        state.setdefault(int(index), {})[name] = value
+        if parameters[int(index)].requires_grad:
+            state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

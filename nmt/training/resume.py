@@ -19,7 +19,9 @@ from nmt.run import (
 )
 from nmt.training.optim import Schedule
 
-ONLY_FOR_THIS_START = ("train.resume", "train.resume_step", "train.init_from")
+INITIAL = ("train.init_from", "train.init_vocabulary", "train.init_partial", "train.pretrained_embeddings")
+"""Keys of the initial weights, which have no effect on a run that has begun."""
+ONLY_FOR_THIS_START = ("train.resume", "train.resume_step", *INITIAL)
 
 log = logging.getLogger(__name__)
 

@@ -262,7 +262,7 @@ class Tracker:
     def rewind(self, step: int) -> None:
         """Delete the metrics of later steps; wandb cannot delete its own, and a message says so."""
         last = self.lines.rewind(step)
-        if last > step and self.wandb is not None:
+        if last > step and self.backend is not None and self.name == "wandb":
             log.warning(
                 "wandb keeps its values of steps %d to %d from before and ignores new ones; metrics.jsonl has the new "
                 "ones. For a wandb run of its own, delete wandb_id in the run directory before continuing",

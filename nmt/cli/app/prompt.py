@@ -21,6 +21,7 @@ Type a sentence and press Enter.
   :nbest N       show the N best translations from now on (at most the number that the search keeps)
   :prefix TEXT   begin translations with TEXT; a space at its end completes the last word; without TEXT: off
   :hold A | B    require these words or phrases in translations; without any: off
+  :to LANGUAGE   translate into this language from now on, with a multilingual run
   :attention     show the attention weights of the last translation
   :help          show this text
   :quit          leave (as Ctrl-D); Ctrl-C clears the line"""
@@ -82,6 +83,8 @@ class Prompt:
                 self.prefix = argument
             case ":hold":
                 self.phrases = argument.split("|")
+            case ":to":
+                self.set_target(argument.strip())
             case ":attention":
                 self.show_attention()
             case _ if command.startswith(":"):
@@ -102,6 +105,12 @@ class Prompt:
             return
         for rank, candidate in enumerate(candidates[: self.n_best], start=1):
             print(f"{rank}. {candidate.score:8.4f}  {candidate.text}")
+
+    def set_target(self, language: str) -> None:
+        try:
+            self.translator.set_languages(None, language)
+        except UserError as error:
+            print(escape_control_characters(str(error)), file=sys.stderr)
 
     def set_n_best(self, argument: str) -> None:
         if not argument.isdecimal() or len(argument) > 9 or not 1 <= int(argument) <= self.most:

@@ -78,8 +78,9 @@ def decay_record(decay: Decay, clip_norm: float) -> dict[str, object]:
 def new_model(config: DiagnoseConfig, prepared: Prepared, cell: CellKind, scale: float, runtime: Runtime) -> Seq2Seq:
     """Return an untrained model. For the same seed, only the weights of the cell differ between cells."""
     torch.manual_seed(config.seed)
-    src_size, tgt_size = (prepared.tokenizer(side).size for side in ("src", "tgt"))
-    model = build_model(config.model.with_cell(cell), Vocabulary(src_size, tgt_size, PAD_ID, BOS_ID))
+    src, tgt = prepared.tokenizer("src"), prepared.tokenizer("tgt")
+    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes)
+    model = build_model(config.model.with_cell(cell), vocabulary)
     scale_recurrent(model, scale)
     return model.to(runtime.device)
 

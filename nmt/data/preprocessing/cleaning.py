@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -160,15 +160,24 @@ def pair_digest(src: str, tgt: str) -> int:
     return digest(f"{src}\n{tgt}")
 
 
-def digests(pairs: Iterable[tuple[str, str]]) -> set[int]:
+def unchanged(line: str) -> str:
+    """Return a source line as its words: it has no tag and no factors."""
+    return line
+
+
+def digests(pairs: Iterable[tuple[str, str]], plain: Callable[[str], str] = unchanged) -> set[int]:
     """Return the digests of held-out pairs and of their sources, for the argument `held_out` of `clean`."""
     normalised = [(normalise(src), normalise(tgt)) for src, tgt in pairs]
-    sources = {source_digest(src) for src, _ in normalised}
+    sources = {source_digest(plain(src)) for src, _ in normalised}
     return {pair_digest(*pair) for pair in normalised} | {number for number in sources if number is not None}
 
 
 def clean(
-    pairs: Iterable[tuple[str, str]], config: CleaningConfig, held_out: Container[int], report: CleaningReport
+    pairs: Iterable[tuple[str, str]],
+    config: CleaningConfig,
+    held_out: Container[int],
+    report: CleaningReport,
+    plain: Callable[[str], str] = unchanged,
 ) -> Iterator[tuple[str, str]]:
     """Yield the normalised pairs that are kept, in order, and count kept and dropped pairs in `report`.
 
@@ -180,13 +189,16 @@ def clean(
         config: which pairs to drop.
         held_out: `digests` of the validation and test sets.
         report: counts, updated in place.
+        plain: returns the words of a normalised source line, without tag and factors. Two pairs that differ in these
+            are different pairs.
     """
     seen = DigestSet()
     for raw_src, raw_tgt in pairs:
         report.read += 1
         src, tgt = normalise(raw_src), normalise(raw_tgt)
-        reason = _check_pair(src, tgt, config)
-        if reason is None and config.drop_test_sources and source_digest(src) in held_out:
+        words = plain(src)
+        reason = _check_pair(words, tgt, config)
+        if reason is None and config.drop_test_sources and source_digest(words) in held_out:
             reason = Reason.source_in_test
         if reason in (None, Reason.source_in_test) and (config.drop_test_pairs or config.drop_duplicates):
             key = pair_digest(src, tgt)
@@ -197,7 +209,7 @@ def clean(
         if reason is not None:
             report.drop(reason, report.read, src, tgt)
             continue
-        report.count(src, tgt, src != raw_src or tgt != raw_tgt)
+        report.count(words, tgt, src != raw_src or tgt != raw_tgt)
         yield src, tgt
 
 

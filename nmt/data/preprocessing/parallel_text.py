@@ -1,28 +1,31 @@
 """Reading of parallel text pair by pair, for corpora larger than memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from nmt.config.data import TextFiles
+from nmt.config import TextFiles
 from nmt.data.text_files import MIN_LINE_BYTES, LineRange, read_line_range, read_lines
 from nmt.errors import UserError
 
 
-def read_pairs(files: TextFiles, folder: Path, most: float = float("inf")) -> Iterator[tuple[str, str]]:
+def read_pairs(
+    files: TextFiles, folder: Path, most: float = float("inf"), tags: Sequence[str] = ()
+) -> Iterator[tuple[str, str]]:
     """Yield (src, tgt) from all files of a split in order.
 
     Args:
         files: file names, relative to `folder` or absolute.
         folder: folder of the corpus.
         most: maximum number of bytes of each file, and of characters of the split.
+        tags: tag of the source lines of each file of `src` and of `tsv`, in this order; none: no tags.
 
     Raises:
         UserError: what `read_lines` raises, or the sides differ in their number of lines (raised after the pairs of
             both), a line of a tab-separated file has no tab, or the split has no pair.
     """
     pairs = total = 0
-    for pair in _all_pairs(files, folder, most):
+    for pair in _all_pairs(files, folder, most, tags or [""] * (len(files.src) + len(files.tsv))):
         pairs += 1
         total += max(sum(map(len, pair)), MIN_LINE_BYTES)
         if total > most:
@@ -55,11 +58,18 @@ def unequal_sides_error(src_file: Path, src_lines: int, tgt_file: Path, tgt_line
     )
 
 
-def _all_pairs(files: TextFiles, folder: Path, most: float) -> Iterator[tuple[str, str]]:
-    for src, tgt in zip(files.src, files.tgt, strict=True):
-        yield from _read_sides(folder / src, folder / tgt, most)
-    for tsv in files.tsv:
-        yield from _split_columns(read_lines(folder / tsv, most), folder / tsv, 0)
+def tagged(pairs: Iterable[tuple[str, str]], tag: str) -> Iterator[tuple[str, str]]:
+    """Yield the pairs with a tag before each source line that is not blank; an empty tag changes nothing."""
+    for src, tgt in pairs:
+        yield f"{tag} {src}" if tag and src.strip() else src, tgt
+
+
+def _all_pairs(files: TextFiles, folder: Path, most: float, tags: Sequence[str]) -> Iterator[tuple[str, str]]:
+    parallel = len(files.src)
+    for src, tgt, tag in zip(files.src, files.tgt, tags[:parallel], strict=True):
+        yield from tagged(_read_sides(folder / src, folder / tgt, most), tag)
+    for tsv, tag in zip(files.tsv, tags[parallel:], strict=True):
+        yield from tagged(_split_columns(read_lines(folder / tsv, most), folder / tsv, 0), tag)
 
 
 def _read_sides(src_file: Path, tgt_file: Path, most: float) -> Iterator[tuple[str, str]]:

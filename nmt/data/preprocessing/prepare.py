@@ -5,17 +5,13 @@ trained, encoded independently (`nmt.data.preprocessing.shard_steps`). A small c
 """
 
 import hashlib
-import itertools
 import json
 import logging
-import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import numpy as np
 
 from nmt.config import DataConfig, TokenizerConfig, cache_dir
 from nmt.console import progress_bar
@@ -24,12 +20,21 @@ from nmt.data.preprocessing.cleaning import CleaningReport, normalise
 from nmt.data.preprocessing.duplicates import find_repeated
 from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.shard_boundaries import WORK, Result, shards_of
-from nmt.data.preprocessing.shard_steps import encode, finish, finished, repeated_in, text_files, words_file
+from nmt.data.preprocessing.shard_steps import (
+    encode,
+    words_file,
+)
 from nmt.data.preprocessing.sources import Fingerprints, Source, locate, make_once
+from nmt.data.preprocessing.vocabularies import write_tokenizers
 from nmt.data.preprocessing.worker_pool import ShardTask, Workers
+from nmt.data.source_form import (
+    SourceForm,
+    load_tokenizer,
+    with_tags,
+)
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
 from nmt.data.text_files import MAX_TEXT_BYTES, write_lines
-from nmt.data.tokenizer import Tokenizer, ready_tokenizers, train_tokenizer
+from nmt.data.tokenizer import Tokenizer, ready_tokenizers
 from nmt.errors import UserError
 
 FORMAT = 5
@@ -54,9 +59,21 @@ class Prepared:
         shards = max(1, len(list(self.folder.glob(f"{split}-*.src.ids"))))
         return PairStore.open(self.folder, *(shard_name(split, number) for number in range(shards)))
 
+    def direction_ranges(self) -> list[list[range]]:
+        """Return the ranges of training pairs of each direction of a multilingual corpus, otherwise nothing."""
+        shards: list[list[str]] = read_json(self.folder / "report.json").get("directions", [])
+        names = dict.fromkeys(name for name, _ in shards)
+        ranges: dict[str, list[range]] = {name: [] for name in names}
+        start = 0
+        for number, (name, _) in enumerate(shards):
+            end = start + len(PairStore.open(self.folder, shard_name("train", number)))
+            ranges[name].append(range(start, end))
+            start = end
+        return list(ranges.values())
+
     def tokenizer(self, side: str) -> Tokenizer:
         """Load the tokenizer of a side, `src` or `tgt`."""
-        return Tokenizer.load(self.folder / f"{side}.model")
+        return load_tokenizer(self.folder, side)
 
     def text(self, split: str) -> Path:
         """Return the stem of the raw text of a held-out split, to which `.src` or `.tgt` is appended."""
@@ -94,18 +111,19 @@ class Prepared:
         return (self.folder / "report.txt").read_text(encoding="utf-8")
 
 
-def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Prepared:
+def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None, extend: bool = False) -> Prepared:
     """Prepare a corpus, or return it from the cache if the same files were prepared with the same settings before.
 
     Args:
         config: the corpus.
         given: tokenizers to use by side, as in fine-tuning; None: the ready ones of the configuration. Others are
             trained on the corpus.
+        extend: extend the given tokenizers of both sides by the pieces of tokenizers trained on the corpus.
 
     Raises:
         UserError: files are missing, damaged, empty or not parallel, or too small for the vocabulary.
     """
-    given = ready_tokenizers(config.tokenizer) if given is None else given
+    given = ready_tokenizers(with_tags(config)) if given is None else given
     cache = cache_dir(config.cache)
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -115,12 +133,15 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
         ) from None
     sources = locate(config)
     fingerprints = Fingerprints(cache / "fingerprints.json")
-    key = corpus_key(config, sources, fingerprints, given)
+    target = cache / "prepared" / corpus_key(config, sources, fingerprints, given, extend)
     fingerprints.save()
-    target = cache / "prepared" / key
-    make_once(target, lambda partial: write_corpus(config, sources, partial, given), keep=True)
+    make_once(target, lambda partial: write_corpus(config, sources, partial, given, extend), keep=True)
     prepared = Prepared(target)
     prepared.check()
+    if extend:  # a continued run has only the extended tokenizers, and finds the corpus by them
+        extended = {side: prepared.tokenizer(side) for side in SIDES}
+        with suppress(OSError):  # the link exists already
+            target.with_name(corpus_key(config, sources, fingerprints, extended)).symlink_to(target.name)
     trained = [side for side in SIDES if side not in given]
     if trained and not config.tokenizer.hard_vocab_limit:  # with the limit, training raises an error
         vocab_size = config.tokenizer.vocab_size
@@ -132,7 +153,11 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None) -> Pr
 
 
 def corpus_key(
-    config: DataConfig, sources: dict[str, Source], fingerprints: Fingerprints, given: dict[str, Tokenizer]
+    config: DataConfig,
+    sources: dict[str, Source],
+    fingerprints: Fingerprints,
+    given: dict[str, Tokenizer],
+    extend: bool = False,
 ) -> str:
     """Return a hash of everything that determines the output of `write_corpus`.
 
@@ -152,12 +177,20 @@ def corpus_key(
     parts = [FORMAT, files, layout, settings]
     if config.most_pairs is not None:
         parts.append(config.most_pairs)
+    if config.factors or config.directions:
+        directions = {split: source.directions for split, source in sources.items()}
+        parts.append({"factors": config.factors, "values": config.factor_values, "directions": directions})
+        parts.append(config.tgt_lang)  # lines without a tag have that of this language
     if given:
         parts.append({side: hashlib.sha256(tokenizer.model).hexdigest() for side, tokenizer in given.items()})
+    if extend:
+        parts.append("extended")
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_corpus(config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer]) -> None:
+def write_corpus(
+    config: DataConfig, sources: dict[str, Source], folder: Path, given: dict[str, Tokenizer], extend: bool
+) -> None:
     """Write a prepared corpus: split into shards, clean, find duplicates, train the tokenizer, encode, report.
 
     `folder` is empty, or contains the finished parts of an interrupted preparation.
@@ -165,22 +198,25 @@ def write_corpus(config: DataConfig, sources: dict[str, Source], folder: Path, g
     if begin(folder):
         return
     with Workers(folder, config.workers) as workers:
-        held_out = {split: list(source.pairs(MAX_TEXT_BYTES)) for split, source in sources.items() if split != "train"}
+        held_out = {split: read_held_out(config, split, sources[split]) for split in sources if split != "train"}
         for split, pairs in held_out.items():
             write_lines(folder / f"{split}.src", (src for src, _ in pairs))
             write_lines(folder / f"{split}.tgt", (tgt for _, tgt in pairs))
-        encoded = process_shards(config, sources["train"], list(held_out), workers, given)
+        encoded = process_shards(config, sources["train"], list(held_out), workers, given, extend)
     report = merge_reports([result["report"] for result in encoded])
     too_long = sum(result["too_long"] for result in encoded)
     if too_long == report.kept:
         raise UserError(f"every training pair has more than data.max_pieces={config.max_pieces} pieces; raise it")
-    tokenizers = {side: Tokenizer.load(folder / f"{side}.model") for side in SIDES}
+    tokenizers = {side: load_tokenizer(folder, side) for side in SIDES}
     for split, pairs in held_out.items():
         normalised = [(normalise(src), normalise(tgt)) for src, tgt in pairs]
-        with StoreWriter(folder, shard_name(split, 0), tokenizers["src"].size, tokenizers["tgt"].size) as store:
+        limits = tokenizers["src"].id_limit, tokenizers["tgt"].id_limit
+        with StoreWriter(folder, shard_name(split, 0), *limits) as store:
             ids = encode(tokenizers, normalised)
             store.append([src for src, _ in ids], [tgt for _, tgt in ids])
     summary = report.to_dict() | {"over_max_pieces": too_long, "held_out": {k: len(v) for k, v in held_out.items()}}
+    if config.directions:
+        summary["directions"] = [result["direction"] for result in encoded]
     (folder / "report.json").write_text(json.dumps(summary, ensure_ascii=False, indent=1), encoding="utf-8")
     counts = json.dumps(sum_counts(folder, len(encoded)), ensure_ascii=False, indent=0)
     (folder / "words.json").write_text(counts, encoding="utf-8")
@@ -192,8 +228,34 @@ def write_corpus(config: DataConfig, sources: dict[str, Source], folder: Path, g
     log.info("prepared %s: %d of %d training pairs kept", config.name, report.kept - too_long, report.read)
 
 
+def read_held_out(config: DataConfig, split: str, source: Source) -> list[tuple[str, str]]:
+    """Return the pairs of a held-out split; the directions of a multilingual corpus take turns.
+
+    Raises:
+        UserError: a file cannot be read, or a source word does not have all factors.
+    """
+    form = SourceForm.of(config)
+    pairs = list(source.pairs(MAX_TEXT_BYTES))
+    for number, (src, _) in enumerate(pairs, start=1):
+        form.check(src, f"data.{split}, line {number}")
+    if not form.tags:
+        return pairs
+    counts: Counter[str] = Counter()
+    turns = []
+    for src, _ in pairs:
+        tag, _ = form.split_tag(src)
+        counts[tag] += 1
+        turns.append(counts[tag])
+    return [pairs[i] for i in sorted(range(len(pairs)), key=turns.__getitem__)]
+
+
 def process_shards(
-    config: DataConfig, source: Source, held_out: list[str], workers: Workers, given: dict[str, Tokenizer]
+    config: DataConfig,
+    source: Source,
+    held_out: list[str],
+    workers: Workers,
+    given: dict[str, Tokenizer],
+    extend: bool,
 ) -> list[Result]:
     """Split the training files into shards, and clean and encode the shards in worker processes.
 
@@ -203,6 +265,7 @@ def process_shards(
         held_out: names of the held-out splits, whose text is in the folder of the corpus.
         workers: the worker processes.
         given: tokenizers to use by side; others are trained.
+        extend: extend the given tokenizers.
 
     Returns:
         Result of `encode_shard` for each shard.
@@ -222,6 +285,7 @@ def process_shards(
         shards = shards_of(source, cuts, config.shard_pairs, folder)
         compared = config.cleaning.drop_duplicates and len(shards) > 1
         common = {"cleaning": asdict(config.cleaning), "held_out": held_out, "compared": compared}
+        common["form"] = asdict(SourceForm.of(config))
         tasks = [ShardTask("clean", i, shard | common, shard["src"]["lines"]) for i, shard in enumerate(shards)]
         reports = run("cleaning", tasks)
         kept = sum(report["kept"] for report in reports)
@@ -233,14 +297,15 @@ def process_shards(
             task = progress.add_task("finding duplicates", total=None)
             kept -= find_repeated([folder / WORK / f"clean-{i:05d}" for i in range(len(shards))])
             progress.update(task, total=1, completed=1)
-        task = progress.add_task("training the tokenizer", total=None, visible=len(given) < len(SIDES))
-        write_tokenizers(config, folder, [report["kept"] for report in reports], kept, given)
+        task = progress.add_task("training the tokenizer", total=None, visible=extend or len(given) < len(SIDES))
+        write_tokenizers(config, folder, [report["kept"] for report in reports], kept, given, extend)
         progress.update(task, total=1, completed=1)
         common = {"held_out": held_out, "max_pieces": config.max_pieces}
         tasks = [
             ShardTask("encode", i, {"report": report} | common, report["kept"]) for i, report in enumerate(reports)
         ]
-        return run("encoding", tasks)
+        encoded = run("encoding", tasks)
+        return [result | {"direction": shard.get("direction")} for result, shard in zip(encoded, shards, strict=True)]
 
 
 def begin(folder: Path) -> bool:
@@ -260,55 +325,6 @@ def begin(folder: Path) -> bool:
         path.unlink()
     (folder / WORK).mkdir()
     return False
-
-
-def write_tokenizers(
-    config: DataConfig, folder: Path, kept: list[int], pairs: int, given: dict[str, Tokenizer]
-) -> None:
-    """Write the tokenizers of both sides, either the given ones or newly trained ones.
-
-    Args:
-        config: the corpus.
-        folder: output folder, with the cleaned text.
-        kept: number of pairs of each shard after cleaning.
-        pairs: total number of these pairs without duplicates.
-        given: tokenizers to use by side; others are trained.
-    """
-    if finished(folder, "tokenizer") is not None:
-        return
-    files = [folder / f"{side}.model" for side in SIDES]
-    missing = [side for side in SIDES if side not in given]
-    tokenizers = given | (train_tokenizers(config, folder, kept, pairs, missing) if missing else {})
-    for side, file in zip(SIDES, files, strict=True):
-        file.write_bytes(tokenizers[side].model)
-    finish(folder, "tokenizer", files, {})
-
-
-def train_tokenizers(
-    config: DataConfig, folder: Path, kept: list[int], pairs: int, names: Sequence[str]
-) -> dict[str, Tokenizer]:
-    """Train one joint tokenizer, or one for each of these sides, on a sample of the cleaned text."""
-    stride = math.ceil(pairs / config.tokenizer.max_lines)
-    sides = {side: sample_lines(folder, number, kept, stride) for number, side in enumerate(SIDES)}
-    if config.tokenizer.joint:
-        joint = train_tokenizer(itertools.chain(*sides.values()), config.tokenizer)
-        models = dict.fromkeys(SIDES, joint)
-    else:
-        models = {side: train_tokenizer(sides[side], config.tokenizer) for side in names}
-    return {side: Tokenizer(model) for side, model in models.items()}
-
-
-def sample_lines(folder: Path, side: int, kept: list[int], stride: int) -> Iterator[str]:
-    """Yield each `stride`-th line of a side of the cleaned text, without duplicates of pairs in earlier shards."""
-    before = 0
-    for number, lines in enumerate(kept):
-        unique = np.flatnonzero(~repeated_in(folder, number, lines))
-        chosen = np.zeros(lines, dtype=bool)
-        chosen[unique[-before % stride :: stride]] = True
-        before += len(unique)
-        with text_files(folder, number)[side].open("rb") as file:  # decoding all lines would take four times as long
-            for line in itertools.compress(file, chosen.tolist()):
-                yield line.decode("utf-8").removesuffix("\n")
 
 
 def merge_reports(reports: list[Result]) -> CleaningReport:

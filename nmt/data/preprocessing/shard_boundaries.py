@@ -66,7 +66,7 @@ def shards_of(source: Source, cuts: list[Result], every: int, folder: Path) -> l
 
     Returns:
         For each shard the fields of its source and target `LineRange`, as `src` and `tgt`; `tgt` is None if `src` is
-        tab-separated.
+        tab-separated. In a multilingual corpus also its `direction` and tag.
 
     Raises:
         UserError: the two sides differ in their number of lines, or the split has no pair.
@@ -74,7 +74,7 @@ def shards_of(source: Source, cuts: list[Result], every: int, folder: Path) -> l
     paths, files = source.paths(), source.files
     parallel = len(files.src)
     shards: list[dict[str, Any]] = []
-    for src in [*range(parallel), *range(2 * parallel, len(paths))]:
+    for at, src in enumerate([*range(parallel), *range(2 * parallel, len(paths))]):
         tgt = src + parallel if src < parallel else None
         if tgt is not None and cuts[src]["lines"] != cuts[tgt]["lines"]:
             raise unequal_sides_error(paths[src], cuts[src]["lines"], paths[tgt], cuts[tgt]["lines"])
@@ -83,6 +83,8 @@ def shards_of(source: Source, cuts: list[Result], every: int, folder: Path) -> l
             for side, file in (("src", src), ("tgt", tgt)):
                 if file is not None:
                     shard[side] = asdict(make_line_range(paths[file], cuts[file], file, part * every, every, folder))
+            if source.directions:
+                shard["direction"] = list(source.directions[at])
             shards.append(shard)
     if not shards:
         raise empty_split_error(files, source.folder)
@@ -99,7 +101,7 @@ def first_pairs(shards: list[dict[str, Any]], most: int) -> list[dict[str, Any]]
     for shard in shards:
         lines = min(shard["src"]["lines"], most)
         if lines > 0:
-            kept.append({side: fields and fields | {"lines": lines} for side, fields in shard.items()})
+            kept.append(shard | {side: shard[side] and shard[side] | {"lines": lines} for side in ("src", "tgt")})
         most -= lines
     return kept
 

@@ -21,9 +21,10 @@ from nmt.config.data import CleaningConfig
 from nmt.data.preprocessing.cleaning import CleaningReport, Reason, clean, digests, pair_digest
 from nmt.data.preprocessing.duplicates import read_repeated, write_digests
 from nmt.data.preprocessing.fetch import sha256_of
-from nmt.data.preprocessing.parallel_text import read_shard
+from nmt.data.preprocessing.parallel_text import read_shard, tagged
 from nmt.data.preprocessing.shard_boundaries import WORK, Result, cut
 from nmt.data.preprocessing.sources import write_error
+from nmt.data.source_form import FactorCounts, SourceForm, load_tokenizer
 from nmt.data.store import SIDES, StoreWriter, shard_name, store_files
 from nmt.data.text_files import LineRange, read_lines
 from nmt.data.tokenizer import Tokenizer
@@ -98,7 +99,9 @@ def clean_shard(
     cleaning: dict[str, Any],
     held_out: list[str],
     compared: bool,
+    form: dict[str, list[str]],
     advance: Advance,
+    direction: list[str] | None = None,
 ) -> tuple[list[Path], Result]:
     """Read and clean a shard, and drop duplicates within it.
 
@@ -110,34 +113,51 @@ def clean_shard(
         cleaning: fields of the `CleaningConfig`.
         held_out: names of the splits whose pairs are dropped.
         compared: whether to write digests for `find_repeated`.
+        form: fields of the `SourceForm`.
         advance: progress callback.
+        direction: name and tag of the direction, in a multilingual corpus.
 
     Returns:
-        The files written (the kept text and, if compared, digests and line numbers of the pairs), and the fields of the
-        report.
+        The files written (the kept text; counts of the factors, if any; if compared, digests and line numbers of the
+        pairs), and the fields of the report.
     """
     stem = folder / WORK / f"clean-{number:05d}"
     files = text_files(folder, number)
     report = CleaningReport()
     sides = LineRange(**src), LineRange(**tgt) if tgt is not None else None
-    dropped = digests(pair for split in held_out for pair in held_out_pairs(folder, split))
+    source_form = SourceForm(tuple(form["factors"]), tuple(form["tags"]))
+    counts = FactorCounts(source_form)
+    dropped = digests((pair for split in held_out for pair in held_out_pairs(folder, split)), source_form.plain)
     kept_digests, origins, altered = array("Q"), array("Q"), 0
     with (
         files[0].open("w", encoding="utf-8", newline="\n") as src_file,
         files[1].open("w", encoding="utf-8", newline="\n") as tgt_file,
     ):
-        pairs = report_progress(read_shard(*sides), advance)
-        for pair in clean(pairs, CleaningConfig(**cleaning), dropped, report):
+        pairs = report_progress(tagged(read_shard(*sides), direction[1] if direction else ""), advance)
+        if source_form.given:
+            pairs = checked(pairs, source_form, sides[0])
+        for pair in clean(pairs, CleaningConfig(**cleaning), dropped, report, source_form.plain):
+            counts.add(pair[0])
             src_file.write(f"{pair[0]}\n")
             tgt_file.write(f"{pair[1]}\n")
             if compared:
                 kept_digests.append(pair_digest(*pair))
                 origins.append(2 * report.read + (report.altered > altered))
                 altered = report.altered
+    if source_form.factors:
+        files.append(factors_file(folder, number))
+        files[-1].write_text(json.dumps(counts.counts), encoding="utf-8")
     if compared:
         Path(f"{stem}.origins").write_bytes(origins.tobytes())
         files += [Path(f"{stem}.origins"), *write_digests(stem, np.asarray(kept_digests))]
     return files, asdict(report)
+
+
+def checked(pairs: Iterable[tuple[str, str]], form: SourceForm, part: LineRange) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of a line range; raise UserError for a source line in which a word does not have all factors."""
+    for number, (src, tgt) in enumerate(pairs, start=part.before + 1):
+        form.check(src, f"{part.file}, line {number}")
+        yield src, tgt
 
 
 def encode_shard(
@@ -157,12 +177,12 @@ def encode_shard(
         The files written, including the word counts, and a result: the final `report` and the number of pairs dropped
         as `too_long`.
     """
-    tokenizers = {side: Tokenizer.load(folder / f"{side}.model") for side in SIDES}
+    tokenizers = {side: load_tokenizer(folder, side) for side in SIDES}
     final, too_long = CleaningReport.of(report), 0
     text = [pair for split in held_out for pair in held_out_pairs(folder, split)]
     words = {side: WordCounts(pair[column] for pair in text) for column, side in enumerate(SIDES)}
     name = shard_name("train", number)
-    with StoreWriter(folder, name, tokenizers["src"].size, tokenizers["tgt"].size) as store:
+    with StoreWriter(folder, name, tokenizers["src"].id_limit, tokenizers["tgt"].id_limit) as store:
         for block in blocks(without_repeated(folder, number, final)):
             for side, lines in zip(SIDES, zip(*block, strict=True), strict=True):
                 words[side].add(lines)
@@ -203,6 +223,11 @@ def repeated_in(folder: Path, number: int, kept: int) -> NDArray[np.bool]:
 def text_files(folder: Path, number: int) -> list[Path]:
     """Return the paths of the cleaned source and target text of a shard."""
     return [folder / WORK / f"clean-{number:05d}.{side}.txt" for side in SIDES]
+
+
+def factors_file(folder: Path, number: int) -> Path:
+    """Return the path of the counts of the factors' values in a shard."""
+    return folder / WORK / f"clean-{number:05d}.factors.json"
 
 
 def words_file(folder: Path, number: int) -> Path:

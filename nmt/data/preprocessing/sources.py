@@ -6,23 +6,25 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
 from nmt import phrasebook
-from nmt.config import SPLITS, DataConfig, PhrasebookConfig, TextFiles, cache_dir, user_path
+from nmt.config import SPLITS, DataConfig, DirectionConfig, PhrasebookConfig, TextFiles, cache_dir, user_path
 from nmt.console import progress_bar
 from nmt.data.json_files import read_json
 from nmt.data.preprocessing.fetch import fetch, sha256_of
 from nmt.data.preprocessing.locking import locked
 from nmt.data.preprocessing.parallel_text import read_pairs
+from nmt.data.source_form import tag_of
 from nmt.errors import Unfinished, UserError
 
 log = logging.getLogger(__name__)
 
+KINDS = ("src", "tgt", "tsv")  # fields of `TextFiles`
 PROGRESS_PAIRS = 1000  # pairs of the phrasebook between two reports of progress
 
 
@@ -32,12 +34,15 @@ class Source:
 
     files: TextFiles
     folder: Path
+    directions: tuple[tuple[str, str], ...] = ()
+    """Direction such as `en-de` and tag of each file of `src` and of `tsv`, in this order; empty: no tags."""
     most: int | None = None
     """Number of pairs read from the start of the split; None reads all."""
 
     def pairs(self, most_bytes: float = float("inf")) -> Iterator[tuple[str, str]]:
         """Yield the raw sentence pairs of the split; raise UserError for a file of more than `most_bytes`."""
-        return itertools.islice(read_pairs(self.files, self.folder, most_bytes), self.most)
+        tags = [tag for _, tag in self.directions]
+        return itertools.islice(read_pairs(self.files, self.folder, most_bytes, tags), self.most)
 
     def paths(self) -> list[Path]:
         """Return the paths of all files: sources, targets, tab-separated files."""
@@ -56,6 +61,30 @@ def locate(config: DataConfig) -> dict[str, Source]:
 
 def locate_all_pairs(config: DataConfig) -> dict[str, Source]:
     """Return the files of each split, regardless of `most_pairs`."""
+    if not config.directions:
+        return locate_direction(config)
+    main = DirectionConfig(config.src_lang, config.tgt_lang, config.train, config.valid, config.test)
+    parts = []
+    for direction in (main, *config.directions):
+        sources = locate_direction(replace(config, **vars(direction)))
+        name = f"{direction.src_lang}-{direction.tgt_lang}", tag_of(direction.tgt_lang)
+        parts.append({split: (source, name) for split, source in sources.items()})
+    return {
+        split: joined([part[split] for part in parts if split in part])
+        for split in SPLITS
+        if any(split in part for part in parts)
+    }
+
+
+def joined(parts: Sequence[tuple[Source, tuple[str, str]]]) -> Source:
+    """Return the files of several directions, given with their name and tag, as one split."""
+    files = TextFiles(*([name for source, _ in parts for name in getattr(source.files, kind)] for kind in KINDS))
+    directions = [name for kind in ("src", "tsv") for source, name in parts for _ in getattr(source.files, kind)]
+    return Source(files, parts[0][0].folder, tuple(directions))
+
+
+def locate_direction(config: DataConfig) -> dict[str, Source]:
+    """Return the files of each split of the direction `src_lang` to `tgt_lang`."""
     if config.phrasebook is not None:
         return write_phrasebook(config.phrasebook, config.src_lang, cache_dir(config.cache) / "phrasebook")
     return locate_files(config, {name: files for name in SPLITS if not (files := getattr(config, name)).empty})

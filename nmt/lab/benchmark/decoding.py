@@ -62,7 +62,11 @@ class DecodingBenchmark:
         prepared = prepare(config.data)
         src, tgt = prepared.tokenizer("src"), prepared.tokenizer("tgt")
         torch.manual_seed(config.seed)
-        model = build_model(config.model, Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID)).to(device).eval()
+        model = (
+            build_model(config.model, Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes))
+            .to(device)
+            .eval()
+        )
         translator = ReferenceLengthTranslator(model, src, tgt, replace(search, n_best=1))
         lines, references = (list(read_lines(prepared.text("test").with_suffix(f".{side}"))) for side in ("src", "tgt"))
         translator.set_lengths(lines, references)

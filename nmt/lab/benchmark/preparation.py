@@ -28,8 +28,8 @@ class PreparationBenchmark:
     """
 
     def __init__(self, config: Config) -> None:
-        sources = locate(config.data)
-        self.data = replace(config.data, download=None, mirror=None, phrasebook=None)
+        sources = locate(replace(config.data, directions=[]))  # of a multilingual corpus, its first direction
+        self.data = replace(config.data, directions=[], download=None, mirror=None, phrasebook=None)
         self.data.root = str(sources["train"].folder)
         for split, source in sources.items():
             setattr(self.data, split, source.files)

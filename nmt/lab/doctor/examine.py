@@ -9,7 +9,7 @@ import torch
 from nmt.config import DoctorConfig
 from nmt.config.data import CleaningConfig
 from nmt.console import progress_bar
-from nmt.data import MAX_TEXT_BYTES, locate, tokenizer_advice
+from nmt.data import MAX_TEXT_BYTES, SourceForm, locate, tokenizer_advice
 from nmt.data.preprocessing.cleaning import Reason, digests
 from nmt.data.words import WordCounts
 from nmt.errors import UserError
@@ -32,8 +32,11 @@ def examine(config: DoctorConfig, device: torch.device) -> list[Finding]:
     Raises:
         UserError: a file is missing, or no training pair can be read.
     """
-    data = config.data
-    sources = {split: Readable(source) for split, source in locate(data).items()}
+    # Of a multilingual corpus the first direction is examined, and of lines with factors the words.
+    plain = SourceForm.of(config.data).plain
+    data = replace(config.data, directions=[], factors=[])
+    config = replace(config, data=data)
+    sources = {split: Readable(source, plain) for split, source in locate(data).items()}
     for path in itertools.chain.from_iterable(readable.source.paths() for readable in sources.values()):
         if not path.is_file():
             fault = "is not a file, which a corpus must be" if path.exists() else "does not exist"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nmt.config.data import CleaningConfig
-from nmt.data.preprocessing.cleaning import CleaningReport, clean
+from nmt.data.preprocessing.cleaning import CleaningReport, clean, unchanged
 from nmt.data.preprocessing.shard_steps import blocks
 from nmt.data.preprocessing.sources import Source
 from nmt.data.words import WordCounts
@@ -41,12 +41,14 @@ class Readable:
     """Pairs of a split up to the first damage in its files."""
 
     source: Source
+    plain: Callable[[str], str] = unchanged
+    """Returns the words of a source line without factors."""
     fault: str | None = None
 
     def pairs(self, most: float = float("inf")) -> Iterator[tuple[str, str]]:
         """Yield the pairs up to a damage, and stop after `most` characters."""
         try:
-            yield from self.source.pairs(most)
+            yield from ((self.plain(src), tgt) for src, tgt in self.source.pairs(most))
         except UserError as error:
             self.fault = str(error)
 

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, with_described_tests
+from nmt.config import Config, flatten, with_described_tests
 from nmt.data import Tokenizer
 from nmt.lab.comparison import write_tables
 from nmt.lab.comparison.report import TitledTable
-from nmt.lab.comparison.systems import flatten, format_setting
+from nmt.lab.comparison.systems import format_setting
 from nmt.lab.report.facts import RunFacts
 from nmt.lab.report.recorded import NOT_RECORDED, Fact
 from nmt.run.directory import SIDES, RunDirectory

@@ -53,6 +53,8 @@ class RunFacts:
     pair: str
     split: str
     config: Config
+    pieces: str
+    """Number of pieces of the vocabulary, or of both if they differ."""
     differences: list[tuple[str, str, str]]
     """Key, value and default of each setting that differs from its default."""
     config_text: str
@@ -95,6 +97,7 @@ def collect_facts(
         pair=f"{config.data.src_lang} → {config.data.tgt_lang}",
         split=split,
         config=config,
+        pieces=" and ".join(map(str, dict.fromkeys(tokenizer.size for tokenizer in run.tokenizers().values()))),
         differences=list(differences(config)),
         config_text=run.config_path.read_text(encoding="utf-8"),
         terms=terms(config),

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nmt.config import SearchConfig
 from nmt.data import normalise
@@ -120,7 +120,10 @@ def coverages(translator: Translator, src: Sequence[str], tgt: Sequence[str]) ->
         if maps is None:
             break
         for row, attention in zip(batch, maps, strict=True):
-            covered[row] = coverage(src[row], attention)
+            if translator.src.tags:  # the tag is not a word
+                weights = [of_piece[1:] for of_piece in attention.weights]
+                attention = replace(attention, src=attention.src[1:], weights=weights)
+            covered[row] = coverage(translator.src.plain(src[row]), attention)
     return covered
 
 
@@ -132,6 +135,7 @@ def count_mistakes(sentences: Sequence[ScoredSentence], translator: Translator |
     unknown: list[Coverage | None] = [None] * len(sentences)
     covered = coverages(translator, src, translations) if translator else unknown
     by_reference = coverages(translator, src, references) if translator else unknown
+    src = [translator.src.plain(line) for line in src] if translator else src
     forward = [
         JudgedTranslation(*each) for each in zip(src, translations, references, covered, by_reference, strict=True)
     ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from nmt.config import Config, Metric, ParameterConfig, SamplerKind, SweepConfig, from_hydra, refusal
+from nmt.config import Config, InitVocabulary, Metric, ParameterConfig, SamplerKind, SweepConfig, from_hydra, refusal
 from nmt.errors import UserError
 
 Value = float | int | str | bool | None
@@ -91,9 +91,10 @@ def search_space(sweep: SweepConfig, base: Config) -> list[Parameter]:
     if not space:
         raise UserError("sweep.parameters is empty; choose a file as sweep=bayesian, or give keys and ranges")
     tokenizers = any(parameter.key.startswith("data.tokenizer.") for parameter in space)
-    if tokenizers and base.train.init_from is not None:
+    if tokenizers and base.train.init_from is not None and base.train.init_vocabulary == InitVocabulary.base:
         raise UserError(
-            "sweep.parameters has data.tokenizer keys, but train.init_from fixes the tokenizer; remove one of them"
+            "sweep.parameters has data.tokenizer keys, but train.init_from fixes the tokenizer; remove one of them, or "
+            "add train.init_vocabulary=corpus"
         )
     if tokenizers and base.train.metric != Metric.bleu:
         raise UserError(

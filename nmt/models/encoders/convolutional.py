@@ -8,7 +8,7 @@ from torch.nn.functional import pad
 
 from nmt.config import ConvolutionalEncoderConfig, ModelConfig, PositionKind
 from nmt.models.attention import source_positions
-from nmt.models.embedding import Embedding, Positions
+from nmt.models.embedding import Positions, SourceEmbedding
 from nmt.models.interface import Encoded
 from nmt.models.layers.convolution import HALF_VARIANCE, Convolution, initialise_normal
 from nmt.models.layers.recurrent import Dropout, WordDropout
@@ -21,7 +21,7 @@ class ConvolutionalEncoder(nn.Module):
     state_size = None
     bound = float("inf")
 
-    def __init__(self, config: ConvolutionalEncoderConfig, model: ModelConfig, embedding: Embedding) -> None:
+    def __init__(self, config: ConvolutionalEncoderConfig, model: ModelConfig, embedding: SourceEmbedding) -> None:
         super().__init__()
         embed, hidden = model.embed_size, model.hidden_size
         self.memory_size = embed

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig, RecurrentEncoderConfig
-from nmt.models.embedding import Embedding
+from nmt.models.embedding import SourceEmbedding
 from nmt.models.interface import Encoded
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout, reverse_within_length
@@ -19,7 +19,7 @@ class RecurrentEncoder(nn.Module):
 
     embedding_exponent = 0.25
 
-    def __init__(self, config: RecurrentEncoderConfig, model: ModelConfig, embedding: Embedding) -> None:
+    def __init__(self, config: RecurrentEncoderConfig, model: ModelConfig, embedding: SourceEmbedding) -> None:
         super().__init__()
         both, widths = config.layer_widths(model.hidden_size)
         inputs = [model.embed_size, *widths[:-1]]

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelConfig, TransformerEncoderConfig
 from nmt.models.attention import source_positions
-from nmt.models.embedding import Embedding, Positions
+from nmt.models.embedding import Positions, SourceEmbedding
 from nmt.models.interface import Encoded
 from nmt.models.layers.recurrent import Dropout, WordDropout
 from nmt.models.layers.transformer import FeedForward, MultiHead, Residual, initialise
@@ -33,7 +33,7 @@ class TransformerEncoder(nn.Module):
     state_size = None
     bound = float("inf")
 
-    def __init__(self, config: TransformerEncoderConfig, model: ModelConfig, embedding: Embedding) -> None:
+    def __init__(self, config: TransformerEncoderConfig, model: ModelConfig, embedding: SourceEmbedding) -> None:
         super().__init__()
         self.memory_size = model.embed_size
         self.embedding = embedding

@@ -1,6 +1,6 @@
 """Layers computed step by step, for cells without a PyTorch kernel, and the factory `build_layer`.
 
-A new cell needs a class such as `LayerNormLSTM`, a name in `CellKind` and a case in `cell_type` (docs/models.md).
+A new cell needs a class such as `LayerNormLSTM`, a name in `CellKind` and a case in `cell_type` (docs/adding.md).
 """
 
 from collections.abc import Callable, Iterable

@@ -83,20 +83,23 @@ def with_weight_penalty(objective: Objective, l1: float, l2: float) -> Objective
 
     def penalised(model: Seq2Seq, batch: Batch) -> ObjectiveOutput:
         output = objective(model, batch)
-        penalties = [l1 * weight.abs().sum() + l2 / 2 * weight.square().sum() for weight in penalised_weights(model)]
+        weights = penalised_weights(model)
+        if not weights:
+            return output
+        penalties = [l1 * weight.abs().sum() + l2 / 2 * weight.square().sum() for weight in weights]
         return replace(output, loss=output.loss + batch.tokens * torch.stack(penalties).sum())
 
     return penalised
 
 
 def penalised_weights(model: Seq2Seq) -> list[Tensor]:
-    """Return all matrices, including embeddings, without biases and the gains of normalisation."""
+    """Return all matrices in training, including embeddings, without biases and the gains of normalisation."""
     layers = [layer for layer in model.modules() if isinstance(layer, FusedLayer)]
     with_bias = {id(layer.weight_ih_l0) for layer in layers if layer.bias_ih_l0 is None}
     return [
         weight[:, :-1] if id(weight) in with_bias else weight  # its last column is the bias
         for name, weight in model.named_parameters()
-        if weight.dim() > 1 and not name.endswith(("bias", "gain"))
+        if weight.requires_grad and weight.dim() > 1 and not name.endswith(("bias", "gain"))
     ]
 
 

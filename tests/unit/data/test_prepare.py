@@ -16,6 +16,7 @@ from nmt.data import Prepared, normalise, prepare
 from nmt.errors import UserError
 
 MODULE = importlib.import_module("nmt.data.preprocessing.prepare")  # the package's `prepare` is the function
+VOCABULARIES = importlib.import_module("nmt.data.preprocessing.vocabularies")
 # With this seed, the few training sentences contain every character of the other two splits.
 SPLITS = {split: list(pairs) for split, pairs in phrasebook.splits(train=80, valid=6, test=5, seed=7).items()}
 SMALL = TokenizerConfig(type=TokenizerType.bpe, vocab_size=120)
@@ -148,7 +149,7 @@ def test_an_interrupted_preparation_continues_from_the_finished_parts(
 ) -> None:
     config = corpus(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(MODULE, "train_tokenizers", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(VOCABULARIES, "train_tokenizers", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             prepare(config)
     (half,) = folders(config)
@@ -225,8 +226,8 @@ def test_the_tokenizer_is_trained_on_at_most_max_lines(tmp_path: Path, monkeypat
         seen.append(list(lines))  # type: ignore[call-overload]
         return train(seen[-1], config)
 
-    train: Callable[..., bytes] = MODULE.train_tokenizer
-    monkeypatch.setattr(MODULE, "train_tokenizer", watched)
+    train: Callable[..., bytes] = VOCABULARIES.train_tokenizer
+    monkeypatch.setattr(VOCABULARIES, "train_tokenizer", watched)
     prepare(corpus(tmp_path, tokenizer=replace(SMALL, vocab_size=80, joint=False, max_lines=50)))
     assert [len(lines) for lines in seen] == [40, 40]  # every second line of 80
     assert seen[0] == [pair.en for pair in SPLITS["train"][::2]]

@@ -29,8 +29,9 @@ from nmt.data import UNK_ID, prepare
 from nmt.data.subword_sampling import BPEDropout, UnigramSampler
 from nmt.errors import UserError
 from nmt.metrics import sentence_scores
-from nmt.pipeline import create_run, prepare_corpus, with_base_tokenizer
+from nmt.pipeline import create_run
 from nmt.run import Checkpoint, RunDirectory, identity, save_checkpoint
+from nmt.run_corpus import prepare_corpus, with_base_tokenizer
 from nmt.training import Tracker, Trainer, build_trainer
 from nmt.training.build import build_objective
 from nmt.training.objectives import risk
@@ -166,7 +167,9 @@ def test_the_configuration_takes_over_the_tokenizer_and_only_probabilities_may_d
     assert taken.data.tokenizer == base.config().data.tokenizer != own.data.tokenizer
     assert taken.model == own.model
     own.model.hidden_size, own.model.embed_size = 10, 12
-    said = r"^train\.init_from=.* has model\.embed_size=8 \(here 12\), model\.hidden_size=8 \(here 10\); give the same$"
+    said = (
+        r"^train\.init_from=.* has model\.embed_size=8 \(here 12\), model\.hidden_size=8 \(here 10\); give the same, "
+    )
     with pytest.raises(UserError, match=said):
         with_base_tokenizer(own, str(base.path))
 
@@ -176,7 +179,7 @@ def test_a_vocabulary_of_ones_own_beside_that_of_the_base_is_refused(base: RunDi
     same = own.data.tokenizer.vocab_size
     assert with_base_tokenizer(own, str(base.path), ["data.tokenizer.vocab_size", "data.name"]).data.tokenizer
     own.data.tokenizer.vocab_size = 777
-    said = rf"^data\.tokenizer\.vocab_size=777 has no effect: .* with vocab_size={same}; leave the key out$"
+    said = rf"^data\.tokenizer\.vocab_size=777 has no effect: .* with vocab_size={same}; leave the key out, or "
     with pytest.raises(UserError, match=said):
         with_base_tokenizer(own, str(base.path), ["data.tokenizer.vocab_size"])
     assert (
@@ -208,7 +211,8 @@ def test_text_that_the_vocabulary_of_the_base_cannot_write_is_refused(
     settings.train.max_unknown = share * 0.99
     run = RunDirectory(tmp_path / "made")
     with pytest.raises(
-        UserError, match=rf"{share:.1%} of the pieces of the source text are unknown .* without init_from"
+        UserError,
+        match=rf"{share:.1%} of the pieces of the source text are unknown .*; add train\.init_vocabulary=extend",
     ):
         create_run(run, settings)
     assert not run.exists

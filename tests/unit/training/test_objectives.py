@@ -39,7 +39,7 @@ def giving(logits: Tensor) -> SimpleNamespace:
         decoder_outputs=lambda src, src_mask, tgt_in: logits,
         output_weight=torch.eye(words),
         output_bias=torch.zeros(words),
-        weight_drop=0.0,
+        drops_weights=False,
     )
 
 

@@ -26,6 +26,7 @@ with join_process_group() as all:
     model = nn.Linear(2, 2)
     nn.init.constant_(model.weight, all.rank + 1.0)
     nn.init.constant_(model.bias, all.rank + 1.0)
+    model.bias.requires_grad_(False)
     all.broadcast_parameters(model)
     weight = model.weight.tolist()
     if all.rank == 1:  # rank 0 has no gradient
@@ -33,7 +34,8 @@ with join_process_group() as all:
     all.all_reduce_gradients(model)
     results = [
         all.rank, all.world_size, all.all_reduce_sum(all.rank + 0.5, 2), all.all_reduce_max(5 * all.rank), weight,
-        model.weight.grad.tolist(), all.broadcast_object({"of": ["ä", 1.5, None], "rank": all.rank}),
+        model.weight.grad.tolist(), model.bias.grad is None,
+        all.broadcast_object({"of": ["ä", 1.5, None], "rank": all.rank}),
         [tensor.tolist() for tensor in all.all_gather(torch.tensor([all.rank, 7], dtype=torch.uint8))],
     ]
 print(json.dumps(results))
@@ -67,12 +69,14 @@ def test_two_processes_agree() -> None:
         for rank in (0, 1)
     ]
     outputs = [json.loads(process.communicate(timeout=60)[0]) for process in pair]
-    for rank, (own_rank, world_size, sums, largest, weight, gradient, value, gathered) in enumerate(outputs):
+    for rank, (own_rank, world_size, sums, largest, weight, gradient, *others) in enumerate(outputs):
         assert (own_rank, world_size) == (rank, 2)
         assert sums == [2.0, 4.0]
         assert largest == 5
         assert weight == [[1.0, 1.0], [1.0, 1.0]]
         assert gradient == [[3.0, 4.0], [3.0, 4.0]]
+        without_gradient, value, gathered = others
+        assert without_gradient
         assert value == {"of": ["ä", 1.5, None], "rank": 0}
         assert gathered == [[0, 7], [1, 7]]
 
