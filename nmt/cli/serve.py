@@ -15,7 +15,7 @@ from nmt.runtime import setup_runtime
 def command(cfg: DictConfig) -> None:
     try:
         from nmt.serving import Model, read_keys, serve
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed; run pip install 'nmt-recurrent[serve]'") from None
     run = RunDirectory.open(app.required(cfg, "run"))
     config, _ = with_search(ServeConfig, cfg, run.config().search)
@@ -33,7 +33,8 @@ def command(cfg: DictConfig) -> None:
                 f"{run.path} needs factors of each source word, which clients do not send; serve another run"
             )
         data = run.config().data
-        for src, tgt in dict.fromkeys((each.src_lang, each.tgt_lang) for each in (data, *data.directions)):
+        directions = [(data.src_lang, data.tgt_lang), *((each.src_lang, each.tgt_lang) for each in data.directions)]
+        for src, tgt in dict.fromkeys(directions):
             own = copy.copy(translator)
             own.set_languages(src, tgt if data.directions else None)
             models.append(Model.of(own, f"{number}: {run.path.name}, step {step}", src, tgt))

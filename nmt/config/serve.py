@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nmt.config.checks import number
-from nmt.config.root import MachineConfig, checkpoint_problems
+from nmt.config.machine import MachineConfig
+from nmt.config.root import checkpoint_problems
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
