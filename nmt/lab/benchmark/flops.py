@@ -26,6 +26,7 @@ from nmt.models.layers.cells import cell_type
 from nmt.models.layers.elementwise import ElementwiseLayer
 from nmt.models.layers.fused import FusedLayer
 from nmt.models.layers.matrix_memory import MatrixMemoryLayer
+from nmt.models.layers.matrix_memory import head_count as memory_heads
 from nmt.models.layers.rg_lru import RGLRU
 from nmt.models.layers.slstm import SLSTM
 
@@ -98,8 +99,8 @@ def forward_flops(model: ModelConfig, words: int, work: Work) -> int:
 def layer_flops(cell: str, reads: int, width: int) -> int:
     """Return the operations per step of a layer of width W with G gates and inputs of size I: 2 G W (I + W).
 
-    Without a recurrent matrix it is 2 G W I; `memory_flops` adds the products of a matrix memory. Block-diagonal matrices
-    of K heads have W / K in place of W, those of rg_lru for its two gates.
+    Without a recurrent matrix it is 2 G W I; `memory_flops` adds the products of a matrix memory. Block-diagonal
+    matrices of K heads have W / K in place of W, those of rg_lru for its two gates.
     """
     kind = cell_type(cell)
     if issubclass(kind, RGLRU):
@@ -135,7 +136,7 @@ def memory_flops(cell: str, width: int, tokens: int, squared: int, started: bool
     kind = cell_type(cell)
     if not issubclass(kind, MatrixMemoryLayer):
         return 0
-    once, reads = 2 * (width // head_count(width)) * width * tokens, 2 if kind.delta_rule else 1
+    once, reads = 2 * (width // memory_heads(width)) * width * tokens, 2 if kind.delta_rule else 1
     if stepwise:
         return reads * once
     pairs = squared if kind.chunk is None else min(squared, kind.chunk * tokens)
