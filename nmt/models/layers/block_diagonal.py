@@ -28,6 +28,7 @@ class BlockDiagonal(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply, (..., H) -> (..., gates H), with the products of a gate beside one another."""
-        rows = x.reshape(-1, self.heads, self.weight.size(1)).transpose(0, 1)  # (heads, N, H / heads)
-        products = torch.bmm(rows, self.weight).unflatten(-1, (self.gates, -1))  # (heads, N, gates, H / heads)
+        width = self.weight.size(1)
+        rows = x.reshape(-1, self.heads, width).transpose(0, 1)  # (heads, N, H / heads)
+        products = torch.bmm(rows, self.weight).view(self.heads, -1, self.gates, width)  # (heads, N, gates, H / heads)
         return products.permute(1, 2, 0, 3).reshape(*x.shape[:-1], -1)

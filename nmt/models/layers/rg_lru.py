@@ -60,7 +60,7 @@ class RGLRU(ElementwiseLayer):
 
     def convolve(self, window: list[Tensor]) -> Tensor:
         """Return v, (..., H), from u at the step and the three before, oldest first, each (..., H)."""
-        total = self.kernel_bias
+        total: Tensor = self.kernel_bias
         for weight, read in zip(self.kernel, window, strict=True):
             total = torch.addcmul(total, weight, read)
         return total
