@@ -13,7 +13,7 @@ from nmt.errors import UserError
 from nmt.evaluation.plots import draw_learning_curves
 from nmt.lab.report.facts import RunFacts, add_corpus
 from nmt.lab.report.recorded import EvaluationRecord
-from nmt.lab.sweep import SweepDirectory, Trial, TrialState
+from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState
 from nmt.run import RunDirectory, read_metrics
 from nmt.training import Tracker
 

@@ -13,6 +13,8 @@ from torch.nn.functional import layer_norm, linear
 from nmt.config import CELLS, CellKind, RecurrentSide
 from nmt.models.layers.elementwise import SRU, SSRU, ElementwiseLayer, MinGRU, MinLSTM
 from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
+from nmt.models.layers.gated_delta import GLA, DeltaNet, GatedDelta, Mamba2
+from nmt.models.layers.mlstm import MLSTM
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
 from nmt.models.layers.rg_lru import RGLRU
 from nmt.models.layers.slstm import SLSTM
@@ -201,7 +203,9 @@ class DeepTransition(RecurrentLayer):
         return state
 
 
-CellType = type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer] | type[SLSTM]
+CellType = (
+    type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer] | type[SLSTM] | type[MLSTM] | type[GatedDelta]
+)
 
 
 def cell_type(cell: str) -> CellType:
@@ -231,6 +235,16 @@ def cell_type(cell: str) -> CellType:
             return RGLRU
         case CellKind.slstm:
             return SLSTM
+        case CellKind.mlstm:
+            return MLSTM
+        case CellKind.gated_delta:
+            return GatedDelta
+        case CellKind.delta_net:
+            return DeltaNet
+        case CellKind.mamba2:
+            return Mamba2
+        case CellKind.gla:
+            return GLA
         case name:
             registered: CellType = CELLS.find(name)
             return registered

@@ -68,7 +68,7 @@ def test_the_gradient_is_that_of_finite_differences_and_none_on_padding(cell: Ce
 def test_steps_in_a_row_are_the_sequence(cell: CellKind, transitions: int) -> None:
     layer = build(cell, transitions=transitions)
     x = inputs()
-    state = tuple(torch.randn(len(LENGTHS), HIDDEN) for _ in range(layer.states))
+    state = tuple(torch.randn_like(part) for part in layer.zero_state(x))
     outputs, last = layer(x, state)
     for t in range(STEPS):
         state = layer.step(x[t], state)

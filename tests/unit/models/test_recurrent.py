@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import CellKind, RecurrentEncoderConfig
-from nmt.config.side import CELLS_WITHOUT_C, ELEMENTWISE_CELLS
+from nmt.config.side import CELLS_WITHOUT_C, CELLS_WITHOUT_MATRIX, MATRIX_MEMORY_CELLS
 from nmt.models.layers.cells import LayerNormLSTM, build_layer
 from nmt.models.layers.fused import LSTM, RNN
 from nmt.models.layers.recurrent import (
@@ -24,7 +24,8 @@ INPUT, HIDDEN = 5, 4
 LENGTHS = [3, 7, 1, 5]
 STEPS = max(LENGTHS)
 CELLS = pytest.mark.parametrize("cell", list(CellKind))
-WITH_MATRIX = pytest.mark.parametrize("cell", [cell for cell in CellKind if cell not in ELEMENTWISE_CELLS])
+ZONEOUT = pytest.mark.parametrize("cell", [cell for cell in CellKind if cell not in MATRIX_MEMORY_CELLS])
+WITH_MATRIX = pytest.mark.parametrize("cell", [cell for cell in CellKind if cell not in CELLS_WITHOUT_MATRIX])
 
 
 def left_padded() -> tuple[Tensor, Tensor]:
@@ -55,7 +56,7 @@ def states(layer: RecurrentLayer, random: torch.Generator) -> tuple[Tensor, ...]
     return tuple(torch.randn(60, layer.hidden_size, generator=random) for _ in range(layer.states))
 
 
-@CELLS
+@ZONEOUT
 def test_zoneout_is_a_mean_of_old_and_new_in_evaluation(cell: CellKind) -> None:
     c = 0.0 if cell in CELLS_WITHOUT_C else 0.6
     layer, plain = build(cell, zoneout_h=0.2, zoneout_c=c).eval(), build(cell)
@@ -65,7 +66,7 @@ def test_zoneout_is_a_mean_of_old_and_new_in_evaluation(cell: CellKind) -> None:
         torch.testing.assert_close(actual, p * old + (1 - p) * new)
 
 
-@CELLS
+@ZONEOUT
 def test_zoneout_keeps_its_share_of_units_in_training(cell: CellKind) -> None:
     c = 0.0 if cell in CELLS_WITHOUT_C else 0.6
     layer, plain = build(cell, 100, zoneout_h=0.2, zoneout_c=c), build(cell, 100)
@@ -78,7 +79,7 @@ def test_zoneout_keeps_its_share_of_units_in_training(cell: CellKind) -> None:
         assert p == 0 or not torch.equal(kept[0], kept[1])
 
 
-@CELLS
+@ZONEOUT
 def test_a_sequence_with_zoneout_is_its_steps_in_a_row_and_padding_stays_zero(cell: CellKind) -> None:
     torch.manual_seed(0)
     layer = build_layer(RecurrentEncoderConfig(cell=cell, zoneout_h=0.3), INPUT, HIDDEN, masked=True)
