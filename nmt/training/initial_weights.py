@@ -14,6 +14,7 @@ from nmt.console import progress_bar
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, PairStore, Prepared, Tokenizer, VectorFile, sha256_of
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model
+from nmt.models.embedding import FactoredEmbedding
 from nmt.run import RunDirectory
 from nmt.training.freezing import frozen_names, names_by_parameter
 from nmt.training.transfer import SIDE_NAMES, SIDES, Known, listed, running_share, take_base_weights
@@ -206,5 +207,7 @@ def embedding_config(config: Config, side: str) -> EmbeddingFileConfig:
 
 
 def embedding_table(model: nn.Module, side: str) -> nn.Parameter:
-    """Return the embeddings of a side, (V, E)."""
-    return model.get_parameter(f"{MODULES[side]}.weight")
+    """Return the embeddings of the pieces of a side, (V, E)."""
+    embedding = model.get_submodule(MODULES[side])
+    pieces = embedding.pieces if isinstance(embedding, FactoredEmbedding) else embedding
+    return pieces.get_parameter("weight")

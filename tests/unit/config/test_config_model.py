@@ -84,7 +84,7 @@ def test_what_can_be_built_is_not_refused(settings: dict[str, Any]) -> None:
         ),
         (
             {"encoder": {"cell": "gur"}},
-            "configuration key encoder.cell: Invalid value 'gur', expected",
+            "configuration: encoder.cell is 'gur', which is neither built in (lstm, gru, ",
         ),
     ],
 )

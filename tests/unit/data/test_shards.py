@@ -14,7 +14,7 @@ from dirty_corpus import DIRTY, PAIRS, SMALL, corpus, files, write
 from nmt.config import TextFiles
 from nmt.config.data import CleaningConfig
 from nmt.data import PairStore, Prepared, prepare
-from nmt.data.preprocessing import shard_steps
+from nmt.data.preprocessing import shard_steps, vocabularies
 from nmt.data.preprocessing.duplicates import find_repeated, read_repeated, write_digests
 from nmt.data.preprocessing.parallel_text import read_shard
 from nmt.data.preprocessing.shard_boundaries import cut, shards_of
@@ -94,7 +94,7 @@ def test_finished_steps_are_not_repeated(tmp_path: Path, monkeypatch: pytest.Mon
         raise Killed
 
     monkeypatch.setattr(shard_steps, "finish", stop)
-    monkeypatch.setattr(MODULE, "finish", stop)
+    monkeypatch.setattr(vocabularies, "finish", stop)
     prepared = None
     while prepared is None:
         try:

@@ -146,7 +146,7 @@ def test_training_and_evaluation_warn_and_the_best_checkpoint_is_that_of_the_low
         validations = [line for line in read_metrics(run.metrics_path) if "valid/bleu" in line]
         translator, step = load_translator(run, "best", settings.search, cpu)
         evaluate_split(run, translator, "test", step, settings)
-        (evaluation,) = caplog.messages
+        (evaluation,) = [message for message in caplog.messages if "bleu_tokenize" in message]
     assert training.endswith("use data.bleu_tokenize=zh")
     assert "scripts/score.py bleu_tokenize=zh" in evaluation
     assert {line["valid/matching_4grams"] for line in validations} == {0}

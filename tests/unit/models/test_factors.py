@@ -15,6 +15,7 @@ from nmt.data import BOS_ID, PAD_ID, make_batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.models.embedding import Embedding, FactoredEmbedding
+from nmt.training.initial_weights import embedding_table
 from nmt.training.objectives.likelihood import cross_entropy
 
 PIECES, SIZES = 20, (5, 3)
@@ -74,6 +75,12 @@ def test_every_encoder_reads_the_factors(encoder: str, settings: dict[str, objec
     grads = {name: parameter.grad for name, parameter in model.named_parameters() if "factors" in name}
     assert len(grads) == 2
     assert all(grad is not None and grad.abs().sum() > 0 for grad in grads.values())
+
+
+def test_pretrained_embeddings_go_into_the_table_of_the_pieces() -> None:
+    model = build_model(small(tying=Tying.two_way, factor_size=2), VOCABULARY)
+    assert tuple(embedding_table(model, "src").shape) == (PIECES, 12 - 2 * 2)
+    assert tuple(embedding_table(model, "tgt").shape) == (PIECES, 12)
 
 
 def test_with_three_way_tying_the_piece_table_is_shared() -> None:
