@@ -127,7 +127,7 @@ def test_a_report_of_other_types_is_missing(tmp_path: Path, report: dict[str, An
     (tmp_path / "data").mkdir()
     for content, missing in ((whole, 0), (whole | report, 1)):
         (tmp_path / "data" / "report.json").write_text(json.dumps(content))
-        facts = RunFacts("name", "path", "pair", "test", Config(), [], [], "")
+        facts = RunFacts("name", "path", "pair", "test", Config(), "", [], "")
         add_corpus(facts, RunDirectory(tmp_path))
         assert (len(facts.missing), bool(facts.dropped)) == (missing, not missing)
 
