@@ -21,6 +21,8 @@ PARALLEL = ("transformer", "convolutional")
 """Kinds without recurrence."""
 DIFFERENT_STATES = (CellKind.lstm, CellKind.gru, CellKind.ssru, CellKind.mlstm)
 """Cells with h and c, with h alone, with an h that no step reads, and with matrices."""
+MORE_TENSORS = (CellKind.rg_lru, CellKind.slstm)
+"""Cells whose state has more tensors than h and c."""
 GNMT = {"encoder_layers": 3, "bidirectional_layers": 1, "residual_from": 3, "decoder_layers": 3}
 MEMBERS: list[dict[str, Any]] = [
     *({"attention": attention} for attention in (None, *AttentionKind)),
@@ -58,6 +60,12 @@ MEMBERS: list[dict[str, Any]] = [
     ),
     {"recurrent_dropout": 0.3, "weight_drop": 0.3, "zoneout_h": 0.1, "encoder_transitions": 2},
     *({"encoder_cell": below, "decoder_cell": above} for below, above in itertools.permutations(DIFFERENT_STATES, 2)),
+    *({"cell": cell, "decoder": decoder} for cell in MORE_TENSORS for decoder in ("luong", "bahdanau", "conditional")),
+    *({"encoder_cell": below, "decoder_cell": above} for below, above in itertools.permutations(MORE_TENSORS, 2)),
+    *({"encoder_cell": CellKind.gru, "decoder_cell": cell} for cell in MORE_TENSORS),
+    *({"encoder_cell": cell, "decoder_cell": CellKind.lstm} for cell in MORE_TENSORS),
+    *({"bridge": BridgeKind.zero, "cell": cell, "input_feeding": True} for cell in MORE_TENSORS),
+    *({"zoneout_h": 0.1, "encoder_transitions": 2, "cell": cell} for cell in MORE_TENSORS),
     *({"encoder": encoder, "decoder": decoder} for encoder in PARALLEL for decoder in RECURRENT_DECODERS),
     *({"decoder": decoder} for decoder in PARALLEL),
     *({"encoder": encoder, "cell": cell} for encoder, cell in itertools.product(PARALLEL, DIFFERENT_STATES)),

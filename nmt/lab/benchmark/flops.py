@@ -21,10 +21,14 @@ from nmt.config import (
 )
 from nmt.data import Batch
 from nmt.errors import UserError
+from nmt.models.layers.block_diagonal import head_count
 from nmt.models.layers.cells import cell_type
 from nmt.models.layers.elementwise import ElementwiseLayer
 from nmt.models.layers.fused import FusedLayer
-from nmt.models.layers.matrix_memory import MatrixMemoryLayer, head_count
+from nmt.models.layers.matrix_memory import MatrixMemoryLayer
+from nmt.models.layers.matrix_memory import head_count as memory_heads
+from nmt.models.layers.rg_lru import RGLRU
+from nmt.models.layers.slstm import SLSTM
 
 
 @dataclass
@@ -55,13 +59,8 @@ class Work:
 def forward_flops(model: ModelConfig, words: int, work: Work) -> int:
     """Return the operations of the matrix products of one forward pass: two per weight and token.
 
-    Let E, H, V be the sizes of embedding, hidden state and target vocabulary. The output costs 2 E V per target token,
-    and a projection of the memory from width M to width W, where they differ, 2 M W per source token.
-
-    Args:
-        model: configuration of the model.
-        words: size of the target vocabulary.
-        work: number of tokens.
+    Let E, H, V be the sizes of embedding, hidden state and target vocabulary (`words`). The output costs 2 E V per
+    target token, and a projection of the memory from width M to width W, where they differ, 2 M W per source token.
 
     Raises:
         UserError: there is no formula for this encoder or decoder.
@@ -100,9 +99,14 @@ def forward_flops(model: ModelConfig, words: int, work: Work) -> int:
 def layer_flops(cell: str, reads: int, width: int) -> int:
     """Return the operations per step of a layer of width W with G gates and inputs of size I: 2 G W (I + W).
 
-    Without a recurrent matrix it is 2 G W I; `memory_flops` adds the products of a matrix memory.
+    Without a recurrent matrix it is 2 G W I; `memory_flops` adds the products of a matrix memory. Block-diagonal
+    matrices of K heads have W / K in place of W, those of rg_lru for its two gates.
     """
     kind = cell_type(cell)
+    if issubclass(kind, RGLRU):
+        return 2 * 2 * width * (reads + width // head_count(width))
+    if issubclass(kind, SLSTM):
+        return 2 * kind.gates * width * (reads + width // head_count(width))
     if issubclass(kind, ElementwiseLayer):
         return 2 * kind.products * width * reads
     if issubclass(kind, MatrixMemoryLayer):
@@ -132,7 +136,7 @@ def memory_flops(cell: str, width: int, tokens: int, squared: int, started: bool
     kind = cell_type(cell)
     if not issubclass(kind, MatrixMemoryLayer):
         return 0
-    once, reads = 2 * (width // head_count(width)) * width * tokens, 2 if kind.delta_rule else 1
+    once, reads = 2 * (width // memory_heads(width)) * width * tokens, 2 if kind.delta_rule else 1
     if stepwise:
         return reads * once
     pairs = squared if kind.chunk is None else min(squared, kind.chunk * tokens)

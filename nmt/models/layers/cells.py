@@ -16,6 +16,8 @@ from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
 from nmt.models.layers.gated_delta import GLA, DeltaNet, GatedDelta, Mamba2
 from nmt.models.layers.mlstm import MLSTM
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
+from nmt.models.layers.rg_lru import RGLRU
+from nmt.models.layers.slstm import SLSTM
 
 
 class StepwiseLayer(RecurrentLayer):
@@ -201,7 +203,9 @@ class DeepTransition(RecurrentLayer):
         return state
 
 
-CellType = type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer] | type[MLSTM] | type[GatedDelta]
+CellType = (
+    type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer] | type[SLSTM] | type[MLSTM] | type[GatedDelta]
+)
 
 
 def cell_type(cell: str) -> CellType:
@@ -227,6 +231,10 @@ def cell_type(cell: str) -> CellType:
             return MinGRU
         case CellKind.min_lstm:
             return MinLSTM
+        case CellKind.rg_lru:
+            return RGLRU
+        case CellKind.slstm:
+            return SLSTM
         case CellKind.mlstm:
             return MLSTM
         case CellKind.gated_delta:

@@ -40,7 +40,7 @@ class RecurrentLayer(nn.Module):
 
         Args:
             hidden_size: width H of the state.
-            zoneout: zoneout probability of each tensor of the state (Krueger et al. 2017); empty: no zoneout.
+            zoneout: zoneout probability of the first tensors of the state (Krueger et al. 2017); empty: no zoneout.
         """
         super().__init__()
         self.hidden_size = hidden_size
@@ -116,11 +116,15 @@ class RecurrentLayer(nn.Module):
         return self.advance(self.input_product(x), state)
 
     def advance(self, inputs: Tensor, state: LayerState) -> LayerState:
-        """Run one step from input products (B, G) and apply zoneout: some units keep their previous value."""
+        """Run one step from input products (B, G) and apply zoneout: some units keep their previous value.
+
+        Tensors of the state that have no zoneout probability are the cell's.
+        """
         after = self.cell(inputs, state)
         if not self.zoneout:
             return after
-        return tuple(self.zone_out(*values) for values in zip(state, after, self.zoneout, strict=True))
+        held = tuple(self.zone_out(*values) for values in zip(state, after, self.zoneout, strict=False))
+        return held + after[len(held) :]
 
     def zone_out(self, before: Tensor, after: Tensor, probability: float) -> Tensor:
         """Return d before + (1 - d) after (Krueger et al. 2017).

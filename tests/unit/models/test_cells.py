@@ -85,7 +85,7 @@ def test_a_sequence_in_bfloat16_is_near_that_in_float32(cell: CellKind) -> None:
         outputs, _ = layer(x, mask=MASK)
     assert_close(outputs.float(), expected, atol=0.1)
     assert not outputs[~MASK].any()
-    assert (outputs[MASK] != 0).all() or cell == CellKind.ssru  # whose output is a relu
+    assert (outputs[MASK] != 0).all() or cell in (CellKind.ssru, CellKind.rg_lru)  # relu, and gelu far below zero
 
 
 def test_the_reference_is_torchs_lstm_in_values_and_gradients() -> None:

@@ -49,6 +49,8 @@ MODELS: list[dict[str, Any]] = [
     {"encoder": "convolutional", "decoder": "luong", "bridge": BridgeKind.zero, "attention": AttentionKind.coverage},
     {"encoder": "transformer", "decoder": "bahdanau", "attention": AttentionKind.multi_head_dot},
     {"encoder_cell": CellKind.gru, "decoder_cell": CellKind.ssru, "decoder": "conditional"},
+    {"encoder_cell": CellKind.slstm, "decoder_cell": CellKind.rg_lru},
+    {"encoder_cell": CellKind.rg_lru, "decoder_cell": CellKind.slstm, "decoder": "luong", "input_feeding": True},
     *({"cell": cell, "hidden_size": 24} for cell in MATRIX_MEMORY_CELLS),
     {"encoder_cell": CellKind.lstm, "decoder_cell": CellKind.mlstm, "decoder": "bahdanau"},
     {"encoder": "transformer", "cell": CellKind.gated_delta, "decoder": "luong"},
