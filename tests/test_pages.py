@@ -28,3 +28,16 @@ def test_links_and_file_names_lead_to_something(path: Path) -> None:
     files = [ROOT / name for name in FILE.findall(text) if "NAME" not in name]
     missing = [str(target) for target in [*targets, *files] if not target.exists()]
     assert missing == []
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    listed = [line for block in re.findall(r"```\{toctree\}\n(.*?)```", index, re.DOTALL) for line in block.split("\n")]
+    assert sorted(path.stem for path in (ROOT / "docs").glob("*.md") if path.stem != "index") == sorted(
+        line for line in listed if line and not line.startswith(":")
+    )
+
+
+def test_every_section_of_keys_has_keys() -> None:
+    sections = re.split(r"^##+ ", (ROOT / "docs" / "keys.md").read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    assert [section.partition("\n")[0] for section in sections if not re.search("^- `", section, re.MULTILINE)] == []
