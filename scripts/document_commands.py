@@ -202,8 +202,13 @@ def pages() -> dict[str, str]:
         if own := list(key_lines(schema)):
             commands += [source_line(schema), "", *own, ""]
     files = yaml.safe_load((ROOT / "conf" / "train.yaml").read_text(encoding="utf-8"))["defaults"]
-    chosen = [f"`{group}={name}`" for entry in files if isinstance(entry, dict) for group, name in entry.items() if name]
-    keys = [KEYS.format(files=", ".join(chosen)), *(line for group, config in groups.items() for line in group_lines(group, config))]
+    chosen = [
+        f"`{group}={name}`" for entry in files if isinstance(entry, dict) for group, name in entry.items() if name
+    ]
+    keys = [
+        KEYS.format(files=", ".join(chosen)),
+        *(line for group, config in groups.items() for line in group_lines(group, config)),
+    ]
     return {"commands.md": "\n".join(commands), "keys.md": "\n".join(keys)}
 
 
