@@ -39,17 +39,18 @@ The keys of a single command are in [commands.md](commands.md).
 `group=NAME` chooses a file of `conf/group/`, and `group.key=value` sets one key. Brackets hold type and default;
 `null` is an empty value.
 
-The default is that of the dataclass. A file of `conf/`, as `experiment=NAME` or `model=NAME` chooses it, replaces it, and
-a key on the command line replaces both. `train.py` without arguments uses the files {files} (`conf/train.yaml`);
-where these set another value than the dataclass, the brackets have it behind `train.py:`. `--help` with the chosen files,
-as in `python scripts/train.py experiment=phrasebook --help`, prints the values that a command would use.
+The default is that of the dataclass. A file of `conf/`, as `experiment=NAME` or `model=NAME` chooses it, replaces it,
+and a key on the command line replaces both. `train.py` without arguments uses the files {files}
+(`conf/train.yaml`). Where these set another value than the dataclass, the brackets have it behind `train.py:`.
+`python scripts/train.py experiment=phrasebook --help` prints the values that this command would use.
 
-`hydra.run.dir=FOLDER` names the run directory and `seed=N` the seed: see [training.md](training.md#run-directory-and-seed).
+`hydra.run.dir=FOLDER` names the run directory and `seed=N` the seed
+([training.md](training.md#run-directory-and-seed)).
 """
 
 
-KINDS_NOTE = """`model/{side}=KIND` chooses the kind of the {side}, and the keys that exist depend on it. An item with `Kinds:` names
-the kinds that have the key with this default; an item without it holds for all kinds: {kinds}."""
+KINDS_NOTE = """`model/{side}=KIND` chooses the kind of the {side}, and the keys that exist depend on it. An item with
+`Kinds:` names the kinds that have the key with this default; an item without it holds for all kinds: {kinds}."""
 
 
 def docs_of(config: type) -> dict[str, str]:
