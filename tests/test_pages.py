@@ -54,7 +54,7 @@ def test_every_section_of_keys_has_keys() -> None:
 
 @pytest.mark.parametrize("config", RESULTS, ids=lambda config: config.__name__)
 def test_attributes_of_results_have_docstrings_that_sphinx_does_not_take_for_a_type(config: type) -> None:
-    """Sphinx renders the first line of an attribute's docstring, up to a colon outside code, as the attribute's type."""
+    """Sphinx renders the first line of an attribute's docstring, up to a colon outside code, as a type."""
     body = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0].body  # type: ignore[attr-defined]
     docs: dict[str, str] = {}
     for node, text in pairwise(body):

@@ -267,9 +267,6 @@ def test_the_code_of_the_page_of_recurrences_records_the_gates(run: RunDirectory
     names: dict[str, Any] = {}
     exec(textwrap.dedent(block).replace('"RUN"', repr(str(run.path))), names)
     gates, model, batch = names["gates"], names["model"], names["batch"]
-    assert gates.forget.shape == (
-        *batch.src.shape,
-        names["config"].encoder.layer_widths(names["config"].hidden_size)[0][0],
-    )
+    assert gates.forget.shape == (*batch.src.shape, names["config"].hidden_size // 2)
     original = names["translator"].model
     assert_close(model(batch.src, batch.src_mask, batch.tgt_in), original(batch.src, batch.src_mask, batch.tgt_in))
