@@ -28,6 +28,7 @@ ORDER = [
     "run_corpus",
     "pipeline",
     "lab",
+    "serving",
     "cli",
     "api",
 ]
@@ -56,6 +57,8 @@ DOORS = {
     "safetensors": ("run/checkpoint.py",),
     "sentencex": ("data/sentence_ends.py",),
     "filelock": ("data/preprocessing/locking.py",),
+    "starlette": ("serving/",),
+    "uvicorn": ("serving/server.py",),
     "submitit": ("cli/launch/cluster.py", "cli/launch/cluster_job.py"),
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "runpy", "pkgutil", "code"}

@@ -11,8 +11,9 @@ from nmt.api.translator import Run, list_of_lines, load, open_run
 from nmt.config import CompareConfig, EvaluateConfig, from_hydra
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, score_translations, scores_name
-from nmt.lab.comparison import Comparison, comparison_tables, gather
-from nmt.lab.comparison.report import markdown
+from nmt.lab.comparison.compare import Comparison
+from nmt.lab.comparison.report import comparison_tables, markdown
+from nmt.lab.comparison.systems import gather
 from nmt.metrics import Score, check_tokenizer
 from nmt.run import RunDirectory
 from nmt.runtime import setup_runtime

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -32,18 +33,10 @@ from nmt.config import (
     from_hydra,
 )
 from nmt.console import progress_bar
-from nmt.lab.benchmark import (
-    Benchmark,
-    CheckpointBenchmark,
-    DecodingBenchmark,
-    PreparationBenchmark,
-    StartupBenchmark,
-    TrainingBenchmark,
-    busy_neighbours,
-    matmul_peak,
-    median,
-    spread,
-)
+from nmt.lab.benchmark.commands import PreparationBenchmark, StartupBenchmark
+from nmt.lab.benchmark.decoding import DecodingBenchmark
+from nmt.lab.benchmark.figures import Benchmark, busy_neighbours, matmul_peak, spread
+from nmt.lab.benchmark.training import CheckpointBenchmark, TrainingBenchmark
 from nmt.models.int8 import int8_products_are_exact
 from nmt.run import RunDirectory
 from nmt.runtime import fast_bfloat16, setup_runtime
@@ -70,10 +63,7 @@ def reference_config(config: BenchmarkConfig) -> Config:
 def build_benchmark(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, float]) -> Benchmark:
     """Create the benchmark of a task.
 
-    Args:
-        config: the command's configuration.
-        folder: folder for temporary files of the benchmark.
-        peaks: peak of matrix products in FLOP/s, by precision.
+    Temporary files are written to `folder`. `peaks` has the peak of matrix products in FLOP/s, by precision.
     """
     full = reference_config(config)
     runtime = setup_runtime(replace(config.machine(), precision=select_precision(config)))

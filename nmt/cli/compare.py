@@ -8,8 +8,10 @@ from omegaconf import DictConfig
 from nmt.cli import app
 from nmt.cli.app.run_words import with_runs_as_key
 from nmt.config import CompareConfig, from_hydra
-from nmt.lab.comparison import Comparison, comparison_tables, gather, show_tables, write_comparison
-from nmt.lab.plots import draw_comparison
+from nmt.lab.comparison.compare import Comparison
+from nmt.lab.comparison.report import comparison_tables, show_tables, write_comparison
+from nmt.lab.comparison.systems import gather
+from nmt.lab.plots.compare import draw_comparison
 
 log = logging.getLogger(__name__)
 

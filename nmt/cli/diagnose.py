@@ -19,7 +19,8 @@ from nmt.console import escape_control_characters
 from nmt.data import EOS_ID, make_batch, normalise
 from nmt.decoding import Translator, load_model, load_translator
 from nmt.evaluation import draw_attention
-from nmt.lab.diagnostics import Recording, attend, record_gates
+from nmt.lab.diagnostics.attention import attend
+from nmt.lab.diagnostics.gates import Recording, record_gates
 from nmt.lab.plots.diagnostics import draw_gates
 from nmt.run import RunDirectory
 from nmt.runtime import Runtime, setup_runtime

@@ -45,11 +45,6 @@ def command(cfg: DictConfig) -> None:
 def copy_corpus(run: RunDirectory, pairs: Iterable[tuple[str, str]], folder: Path) -> tuple[Path, Path]:
     """Write the corpus of a run to a folder, the training targets as `reference.LANGUAGE`.
 
-    Args:
-        run: the run, which has copies of the validation and test sets.
-        pairs: the training pairs.
-        folder: the folder.
-
     Returns:
         paths of the training sources and of the translations to come.
     """

@@ -7,7 +7,10 @@ from omegaconf import DictConfig
 from nmt.cli import app
 from nmt.config import DoctorConfig, from_hydra
 from nmt.errors import UserError
-from nmt.lab.doctor import Verdict, examine, show_findings, write_findings
+from nmt.lab.comparison.report import show_tables
+from nmt.lab.doctor.examine import examine
+from nmt.lab.doctor.findings import Verdict
+from nmt.lab.doctor.report import findings_grid, write_findings
 from nmt.runtime import setup_runtime
 
 log = logging.getLogger(__name__)
@@ -17,7 +20,7 @@ def command(cfg: DictConfig) -> None:
     config = from_hydra(DoctorConfig, cfg)
     folder = None if config.output is None else app.new_path(config.output)
     findings = examine(config, setup_runtime(config.machine).device)
-    show_findings(config.data.name, findings)
+    show_tables([findings_grid(config.data.name, findings)])
     if folder is not None:
         try:
             folder.mkdir(parents=True)

@@ -69,10 +69,7 @@ def scores_folder(config: EvaluateConfig, run: RunDirectory) -> Path:
 def select_test_sets(config: EvaluateConfig, run: RunDirectory, trained: Config) -> dict[str, EvaluationSet]:
     """Return the test sets by the stems of their score files: the user's files, a set of sacrebleu, or splits.
 
-    Args:
-        config: configuration of the command.
-        run: run to evaluate.
-        trained: configuration of the run, which has the languages.
+    `trained` is the configuration of the run, which has the languages.
     """
     target = f".{config.tgt_lang}" if config.tgt_lang else ""
     if config.src is not None and config.ref is not None:

@@ -27,9 +27,10 @@ from nmt.cli.questioning.speed import measure_speeds
 from nmt.config import Question, QuestionPart, QuestionsConfig, conf_dir, from_hydra, load_config, user_path
 from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
-from nmt.lab.comparison import ScoredRun, cost_of, mean_cost
-from nmt.lab.plots import draw_question
-from nmt.lab.questions import AnsweredQuestion, MeasuredTable, WorkTotals, claims_to_paste, measure, questions_page
+from nmt.lab.comparison.systems import ScoredRun, mean_cost, training_cost
+from nmt.lab.plots.questions import draw_question
+from nmt.lab.questions.measure import MeasuredTable, measure
+from nmt.lab.questions.page import AnsweredQuestion, WorkTotals, claims_to_paste, questions_page
 from nmt.processor import available_cores
 
 log = logging.getLogger(__name__)
@@ -160,15 +161,7 @@ def prepare_corpora(trainings: Sequence[Training], mirror: str | None) -> None:
 
 
 def answer(name: str, question: Question, tables: Sequence[Table], runs: Runs, folder: Path) -> AnsweredQuestion:
-    """Collect the measurements of a question, and draw its picture.
-
-    Args:
-        name: name of the question.
-        question: the question.
-        tables: the trainings of each part.
-        runs: the runs.
-        folder: folder of the page, below which the picture is written.
-    """
+    """Collect the measurements of a question, and draw its picture below the folder of the page."""
     done = [{row.label: sum(map(runs.translated, trainings)) for row, trainings in table} for table in tables]
     measured = [measure_part(part, table, runs) for part, table in zip(question.parts, tables, strict=True)]
     trained = [runs.run(training) for training in trainings_of(tables) if runs.trained(training)]
@@ -205,7 +198,7 @@ def measure_part(part: QuestionPart, table: Table, runs: Runs) -> MeasuredTable 
 def cost(training: Training, runs: Runs) -> dict[str, float]:
     """Return the cost of a training and the speed of its row's search."""
     speed = runs.speed(training)
-    return cost_of(runs.run(training)) | {name: speed[name] for name in ("sentences_per_second",) if name in speed}
+    return training_cost(runs.run(training)) | {key: speed[key] for key in ("sentences_per_second",) if key in speed}
 
 
 def report_problems(failures: dict[str, str], entries: Sequence[AnsweredQuestion], runs: Runs) -> None:

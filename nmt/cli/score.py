@@ -10,7 +10,8 @@ from nmt.config import ScoreConfig, from_hydra, user_path
 from nmt.data import read_for_scoring, tokenizer_advice
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, comet_score, show_scores
-from nmt.lab.comparison import files_grid, show_tables
+from nmt.lab.comparison.files import files_grid
+from nmt.lab.comparison.report import show_tables
 from nmt.metrics import Comet, all_scores, check_tokenizer
 
 log = logging.getLogger(__name__)

@@ -11,22 +11,10 @@ from nmt.cli import app
 from nmt.cli.app.best_experiment import write_experiment
 from nmt.config import Config, SweepCommandConfig, from_hydra, user_path, with_values
 from nmt.errors import UserError
-from nmt.lab.sweep import (
-    Parameter,
-    Pruning,
-    SweepDirectory,
-    Trial,
-    TrialState,
-    Value,
-    best_trial,
-    proposal,
-    read_validations,
-    search_space,
-    text,
-    trials_of,
-    with_validations,
-    write_report,
-)
+from nmt.lab.sweep.choose import Pruning, proposal
+from nmt.lab.sweep.report import write_report
+from nmt.lab.sweep.space import Parameter, Value, search_space, text, trials_of
+from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState, best_trial, read_validations, with_validations
 from nmt.metrics import check_tokenizer
 from nmt.pipeline import create_run, fit, plain_dict
 from nmt.run import RunDirectory, provenance

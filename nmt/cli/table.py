@@ -8,7 +8,9 @@ from omegaconf import DictConfig
 from nmt.cli import app
 from nmt.cli.app.run_words import with_runs_as_key
 from nmt.config import TableConfig, from_hydra
-from nmt.lab.comparison import paper_tables, show_tables, write_tables
+from nmt.lab.comparison.latex import write_tables
+from nmt.lab.comparison.paper_table import paper_tables
+from nmt.lab.comparison.report import show_tables
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,7 @@ from nmt.cli.app.choose_run import choose_run
 from nmt.cli.app.streams import prepare_streams
 from nmt.evaluation import show_scores
 from nmt.metrics import Score, check_tokenizer
-from nmt.pipeline import (
-    create_run,
-    record_start,
-    train,
-    train_worker,
-    worker_assignment,
-)
+from nmt.pipeline import create_run, record_start, train, train_worker, worker_assignment
 from nmt.runtime import setup_runtime
 from nmt.training import DistributedContext, join_process_group
 from nmt.training.resume import has_work

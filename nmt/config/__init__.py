@@ -55,6 +55,7 @@ from nmt.config.root import (
 )
 from nmt.config.score import ScoreConfig
 from nmt.config.search import COPY_UNKNOWN, LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
+from nmt.config.serve import ServeConfig
 from nmt.config.side import CELLS, CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
 from nmt.config.sweep import (
     ParameterConfig,
@@ -161,6 +162,7 @@ __all__ = [
     "SearchConfig",
     "SearchKind",
     "SentenceMetric",
+    "ServeConfig",
     "SideConfig",
     "SweepCommandConfig",
     "SweepConfig",

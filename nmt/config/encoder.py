@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 
 from nmt.config.checks import number
-from nmt.config.side import ConvolutionalSide, Problems, RecurrentSide, SideConfig, TransformerSide
+from nmt.config.side import (
+    MATRIX_MEMORY_CELLS,
+    ConvolutionalSide,
+    Problems,
+    RecurrentSide,
+    SideConfig,
+    TransformerSide,
+)
 
 
 @dataclass
@@ -35,6 +42,12 @@ class RecurrentEncoderConfig(RecurrentSide, EncoderConfig):
         yield from number(self, "direction_size", 1, 1 << 16)
         yield from number(self, "feed_forward", 1, 1 << 16)
         yield from number(self, "transitions", 1, 100)
+        if self.transitions > 1 and self.cell in MATRIX_MEMORY_CELLS:
+            yield (
+                "transitions",
+                f"is {self.transitions} but only the last cell of a transition is read from the memory of {self.cell}; "
+                "set it to 1",
+            )
         if self.layers >= 1:
             yield from number(self, "bidirectional_layers", 1, self.layers)
         for name in ("bidirectional_layers", "direction_size"):

@@ -29,12 +29,26 @@ class CellKind(StrEnum):
     sru = "sru"
     min_gru = "min_gru"
     min_lstm = "min_lstm"
+    rg_lru = "rg_lru"
+    slstm = "slstm"
+    mlstm = "mlstm"
+    gated_delta = "gated_delta"
+    delta_net = "delta_net"
+    mamba2 = "mamba2"
+    gla = "gla"
 
 
-ELEMENTWISE_CELLS = (CellKind.ssru, CellKind.sru, CellKind.min_gru, CellKind.min_lstm)
+ELEMENTWISE_CELLS = (CellKind.ssru, CellKind.sru, CellKind.min_gru, CellKind.min_lstm, CellKind.rg_lru)
+"""Cells whose state before enters a step element by element."""
+MATRIX_MEMORY_CELLS = (CellKind.mlstm, CellKind.gated_delta, CellKind.delta_net, CellKind.mamba2, CellKind.gla)
+"""Cells whose state is a matrix per head, without zoneout."""
+CELLS_WITHOUT_MATRIX = (*ELEMENTWISE_CELLS, *MATRIX_MEMORY_CELLS)
 """Cells without a recurrent matrix."""
-CELLS_WITHOUT_C = (CellKind.gru, CellKind.rnn, CellKind.reference_gru, CellKind.min_gru, CellKind.min_lstm)
-"""Cells whose state is h alone."""
+CELLS_WITHOUT_C = (
+    *(CellKind.gru, CellKind.rnn, CellKind.reference_gru, CellKind.min_gru, CellKind.min_lstm),
+    CellKind.slstm,
+)
+"""Cells without a c that zoneout can hold: the state is h alone, or c is scaled by other tensors of the state."""
 CELLS = Registry("cell", CellKind)
 
 
@@ -81,7 +95,9 @@ class RecurrentSide(SideConfig):
     cell: str = field(default=CellKind.lstm, metadata={"registry": CELLS})
     """Recurrent cell: lstm, gru, rnn (tanh), or layer_norm_lstm (Ba et al. 2016, normalised per gate). reference_lstm
     and reference_gru compute the same as lstm and gru slowly, gate by gate, for inspection. Without a recurrent matrix:
-    ssru (Kim et al. 2019), sru (Lei et al. 2018), min_gru, min_lstm (Feng et al. 2024)."""
+    ssru (Kim et al. 2019), sru (Lei et al. 2018), min_gru, min_lstm (Feng et al. 2024), rg_lru (De et al. 2024, with
+    its short convolution). slstm (Beck et al. 2024) has exponential gates and a recurrent matrix per head. With a
+    matrix memory: mlstm (Beck et al. 2024), gated_delta (Yang et al. 2025), and its settings delta_net, mamba2, gla."""
     residual_from: int | None = 2
     """First layer, counted from 1, with a residual connection from its input to its output; null: none (GNMT: 3)."""
     zoneout_h: float = 0.0
@@ -103,11 +119,18 @@ class RecurrentSide(SideConfig):
             for name in ("weight_drop", "recurrent_dropout"):
                 if (value := getattr(self, name)) > 0:
                     yield name, f"is {value} but the cell {self.cell} has no recurrent matrix; set it to 0"
-        if self.zoneout_c > 0 and not has_c(self.cell):
-            yield "zoneout_c", f"is {self.zoneout_c} but the cell {self.cell} has no c; allowed: 0, use zoneout_h"
+        if self.cell in MATRIX_MEMORY_CELLS:
+            for name in ("zoneout_h", "zoneout_c"):
+                if (value := getattr(self, name)) > 0:
+                    yield name, f"is {value} but the cell {self.cell} has a matrix memory without zoneout; set it to 0"
+        elif self.zoneout_c > 0 and not has_c(self.cell):
+            yield (
+                "zoneout_c",
+                f"is {self.zoneout_c} but the cell {self.cell} has no c to hold; allowed: 0, use zoneout_h",
+            )
 
     def matrices(self, embed_size: int, hidden_size: int) -> list[int]:
-        return [embed_size * hidden_size, hidden_size**2 * (self.cell not in ELEMENTWISE_CELLS)]
+        return [embed_size * hidden_size, hidden_size**2 * (self.cell not in CELLS_WITHOUT_MATRIX)]
 
 
 @dataclass
@@ -156,11 +179,11 @@ class ConvolutionalSide(SideConfig):
 def has_recurrent_matrix(cell: str) -> bool:
     """Return whether a cell multiplies its previous state by a matrix; True for a name that is not registered."""
     kind = CELLS.registered.get(cell)
-    return cell not in ELEMENTWISE_CELLS if kind is None else bool(kind.recurrent)
+    return cell not in CELLS_WITHOUT_MATRIX if kind is None else bool(kind.recurrent)
 
 
 def has_c(cell: str) -> bool:
-    """Return whether a cell's state has a c besides h; True for a name that is not registered."""
+    """Return whether a cell's state has a c that zoneout can hold; True for a name that is not registered."""
     kind = CELLS.registered.get(cell)
     return cell not in CELLS_WITHOUT_C if kind is None else bool(kind.states > 1)
 

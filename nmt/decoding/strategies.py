@@ -14,6 +14,7 @@ from nmt.decoding.constrained import constrained_search
 from nmt.decoding.coverage import Covered, coverage_bonus, covered_step
 from nmt.decoding.diverse import diverse_search
 from nmt.decoding.ensemble import TranslationModel
+from nmt.decoding.forbidden import ForbidPhrases
 from nmt.decoding.mbr import TextUtility, minimum_risk
 from nmt.decoding.phrases import Phrases, PhraseTracker
 from nmt.decoding.rules import BlockNgrams, ForcedPrefix, MinLength
@@ -39,13 +40,17 @@ class SearchBatch:
     """Maximum number of tokens of each sentence's hypotheses, (B,); a longer prefix is forced completely."""
     constraints: Sequence[TargetConstraints]
     """Constraints of each sentence."""
+    spellings: Sequence[str] = ()
+    """Text of each target piece, as `Tokenizer.spellings`; needed for forbidden phrases only."""
 
     def without_phrases(self, indices: Sequence[int]) -> "SearchBatch":
         """Return some of the sentences, without the phrases that they must contain."""
         free = [replace(self.constraints[i], phrases=Phrases([])) for i in indices]
         sources = [self.sources[i] for i in indices]
         columns = list(indices)
-        return SearchBatch(sources, self.src[:, columns], self.mask[:, columns], self.max_lengths[columns], free)
+        return SearchBatch(
+            sources, self.src[:, columns], self.mask[:, columns], self.max_lengths[columns], free, self.spellings
+        )
 
 
 def run_search(
@@ -108,6 +113,9 @@ def build_request(
     processors: list[LogitsProcessor] = [BlockNgrams(config.block_ngrams)] if config.block_ngrams else []
     if config.min_length:
         processors.append(MinLength(config.min_length, max_lengths, symbols))
+    if any(constraint.forbidden for constraint in batch.constraints):
+        forbidden = [constraint.forbidden for constraint in batch.constraints]
+        processors.append(ForbidPhrases(forbidden, batch.spellings))
     if any(prefixes):
         processors = [ForcedPrefix(prefixes, processors)]
     state = model.encode(batch.src, batch.mask)

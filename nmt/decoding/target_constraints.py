@@ -8,6 +8,7 @@ from functools import cached_property
 from nmt.data import Tokenizer, normalise, normalise_characters
 from nmt.data.words import is_unspaced
 from nmt.decoding.character_phrases import CharacterPhrases
+from nmt.decoding.forbidden import ForbiddenPhrase
 from nmt.decoding.phrases import Phrases, PhraseTracker
 from nmt.decoding.rules import Prefix
 from nmt.errors import UserError
@@ -28,6 +29,8 @@ class TargetConstraints:
     """Phrases that the translation must contain."""
     where: str = "a line"
     """Name of the line in warnings."""
+    forbidden: tuple[ForbiddenPhrase, ...] = ()
+    """Phrases that the translation must not contain."""
 
 
 UNCONSTRAINED = TargetConstraints()
@@ -80,6 +83,25 @@ class ConstraintBuilder:
         return TargetConstraints(
             self.beginning(normalise_characters(prefix), where), self.constraints(texts, where), where
         )
+
+    def forbid(self, phrases: Sequence[str]) -> tuple[ForbiddenPhrase, ...]:
+        """Build phrases that a translation must not contain as whole words; in scripts without spaces, anywhere."""
+        texts = [text for phrase in phrases if (text := normalise(phrase))]
+        return tuple(self.forbidden_phrase(text) for text in texts)
+
+    def forbidden_phrase(self, text: str) -> ForbiddenPhrase:
+        """Return the pieces that complete a phrase behind each of its beginnings."""
+        whole = not any(map(is_unspaced, text))
+        spelled = self.tokenizer.spell(("▁" if whole else "") + "▁".join(text.split()))
+        completions: dict[str, tuple[int, ...]] = {}
+        for end in range(len(spelled)):
+            rest = spelled[end:]
+            last = tuple(
+                i for i in self.starting_with(rest) if not (whole and self.pieces[i][len(rest) :][:1].isalnum())
+            )
+            if last:
+                completions[spelled[:end]] = last
+        return ForbiddenPhrase(completions)
 
     @cached_property
     def unspaced(self) -> bool:

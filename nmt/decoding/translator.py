@@ -211,7 +211,8 @@ class Translator:
         symbols = SYMBOLS if self.replace_unknown is None else SYMBOLS_WITH_UNKNOWN
         if self.config.min_length:
             symbols = replace(symbols, blank=self.blank_pieces())
-        batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints)
+        spellings = self.tgt.spellings if any(constraint.forbidden for constraint in constraints) else ()
+        batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints, spellings)
         config = self.config
         if config.n_best == 1 or config.kind not in (SearchKind.beam, SearchKind.diverse):
             return run_search(self.model, batch, symbols, config, self.utility)

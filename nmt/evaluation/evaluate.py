@@ -38,34 +38,8 @@ def evaluate_split(
     run: RunDirectory, translator: Translator, split: str, step: int, config: Config
 ) -> dict[str, Score]:
     """Score a held-out split, and write RUN/scores/SPLIT.json and SPLIT.hyp."""
-    return evaluate(EvaluationSet.of_run(run, split), translator, step, config, run.folder("scores") / split)
-
-
-def evaluate(
-    test: EvaluationSet,
-    translator: Translator,
-    step: int,
-    config: Config,
-    stem: Path,
-    chosen: Mapping[str, object] | None = None,
-    comet: Comet | None = None,
-) -> dict[str, Score]:
-    """Translate and score a test set, and write STEM.json and STEM.hyp.
-
-    Args:
-        test: source lines and references.
-        translator: model and search.
-        step: step of the checkpoint, for the record.
-        config: configuration of the run.
-        stem: path of the files without extension.
-        chosen: further settings of the command, for the record.
-        comet: learnt metric to compute as well.
-
-    Raises:
-        UserError: the sides have different lengths.
-    """
-    scored = score_translations(test, translator, step, config, chosen, comet)
-    scored.keep(stem)
+    scored = score_translations(EvaluationSet.of_run(run, split), translator, step, config)
+    scored.keep(run.folder("scores") / split)
     return scored.scores
 
 
@@ -78,8 +52,12 @@ class ScoredTranslations:
     record: dict[str, object]
 
     def keep(self, stem: Path) -> None:
-        """Write STEM.json and STEM.hyp."""
-        write_scores(stem, self.hypotheses, self.record)
+        """Write STEM.json and STEM.hyp. A process killed in between leaves the old files, or no record."""
+        path, temporary = Path(f"{stem}.json"), Path(f"{stem}.tmp")
+        temporary.write_text(json.dumps(self.record, indent=1), encoding="utf-8")
+        path.unlink(missing_ok=True)
+        Path(f"{stem}.hyp").write_text("".join(line + "\n" for line in self.hypotheses), encoding="utf-8")
+        temporary.replace(path)
 
 
 def score_translations(
@@ -90,7 +68,13 @@ def score_translations(
     chosen: Mapping[str, object] | None = None,
     comet: Comet | None = None,
 ) -> ScoredTranslations:
-    """Translate and score a test set; arguments and errors are those of `evaluate`."""
+    """Translate and score a test set.
+
+    `step` and `chosen`, the further settings of the command, are for the record.
+
+    Raises:
+        UserError: the sides have different lengths.
+    """
     test.check()
     if advice := tokenizer_advice(test.references[0], config.data.bleu_tokenize, SCORE_AGAIN):
         log.warning(advice)
@@ -133,12 +117,3 @@ def comet_score(comet: Comet, test: EvaluationSet, hypotheses: Sequence[str]) ->
     if len(test.references) > 1:
         log.warning("COMET takes one reference per sentence: it uses the first of %d", len(test.references))
     return comet(test.src, hypotheses, test.references[0], test.labels)
-
-
-def write_scores(stem: Path, hypotheses: Sequence[str], record: Mapping[str, object]) -> None:
-    """Write both files. A process killed in between leaves the old files, or no record."""
-    path, temporary = Path(f"{stem}.json"), Path(f"{stem}.tmp")
-    temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    path.unlink(missing_ok=True)
-    Path(f"{stem}.hyp").write_text("".join(line + "\n" for line in hypotheses), encoding="utf-8")
-    temporary.replace(path)

@@ -58,11 +58,7 @@ class Comet:
     ) -> Score:
         """Return the mean of the sentence scores, on the model's own scale, with its 95 % interval.
 
-        Args:
-            src: source sentences.
-            hypotheses: their translations.
-            references: one reference per sentence.
-            labels: entries of the signature that describe the test set.
+        There is one reference per sentence. `labels` are entries of the signature that describe the test set.
         """
         columns = zip(src, hypotheses, references, strict=True)
         samples = [{"src": source, "mt": hypothesis, "ref": reference} for source, hypothesis, reference in columns]

@@ -64,11 +64,7 @@ def all_scores(
         "ter": TER(normalized=cjk, asian_support=cjk),
     }
     scores = {name: corpus_score(metric, hypotheses, all_references, labels) for name, metric in metrics.items()}
-
-    def words(line: str) -> list[str]:
-        return str(bleu.tokenizer(line.rstrip())).split()
-
-    tokenized = [[words(line) for line in lines] for lines in (hypotheses, *all_references)]
+    tokenized = [[bleu_words(line, bleu_tokenize) for line in lines] for lines in (hypotheses, *all_references)]
     common = {"nrefs": str(len(all_references)), **labels, "case": "mixed", "tok": str(bleu.tokenizer_signature)}
     scores["rouge_l"] = rouge_l(tokenized[0], tokenized[1:], common)
     return scores
@@ -89,11 +85,6 @@ class ChrfOfTokens(CHRF):
     _SIGNATURE_TYPE = ChrfOfTokensSignature
 
     def __init__(self, tokenize: str) -> None:
-        """Initialise the metric.
-
-        Args:
-            tokenize: tokenizer of sacrebleu.
-        """
         super().__init__(word_order=2)
         bleu = bleu_metric(tokenize)
         self.split, self.tokenizer_signature = bleu.tokenizer, bleu.tokenizer_signature
@@ -180,11 +171,7 @@ def word_splitter(tokenize: str) -> Callable[[str], str]:
 def sentence_scores(hypotheses: Sequence[str], references: Sequence[str], metric: str, tokenize: str) -> list[float]:
     """Return sentence-level BLEU (effective order, smoothed as in sacrebleu) or chrF on 0 to 100.
 
-    Args:
-        hypotheses: detokenised translations, one per sentence.
-        references: references, one per sentence.
-        metric: bleu or chrf.
-        tokenize: tokenizer of sacrebleu for BLEU.
+    `metric` is bleu or chrf, and `tokenize` the tokenizer of sacrebleu for BLEU.
     """
     scorer = CHRF() if metric == "chrf" else bleu_metric(tokenize, effective_order=True)
     pairs = zip(hypotheses, references, strict=True)

@@ -182,9 +182,7 @@ def by_seeds(variance: float, freedom: float) -> NDArray[np.float64]:
 def resample(scorer: SumScorer, tables: Sequence[Table]) -> Resampled:
     """Score the runs of a system on bootstrap resamples of the sentences (Koehn 2004).
 
-    Args:
-        scorer: metric.
-        tables: statistics of each run on the same N sentences, (N, C) each.
+    `tables` has the statistics of each run on the same N sentences, (N, C) each.
     """
     size = len(tables[0])
     drawn = np.random.default_rng(SEED).choice(size, size=(RESAMPLES, size))
@@ -202,10 +200,7 @@ def paired_bootstrap(first: Resampled, second: Resampled, same_models: bool = Fa
     Welch's test. Moses and sacrebleu centre absolute differences, which rejects too often where the chance variation
     exceeds the observed difference.
 
-    Args:
-        first: first system.
-        second: second system.
-        same_models: True if both systems are translations by the same trained models, in the same order.
+    `same_models` is True if both systems are translations by the same trained models, in the same order.
     """
     if len(first.scores) == len(second.scores) == 1:
         differences = np.abs(second.over_sentences - first.over_sentences)
@@ -220,9 +215,6 @@ def by_chance(first: Resampled, second: Resampled, same_models: bool) -> NDArray
 
     Each draw is the centred difference of the means on a resample of the sentences plus a draw of the seed effect,
     which has Student's distribution with the degrees of freedom of `variance_by_seeds`.
-
-    Args:
-        first, second, same_models: as in `paired_bootstrap`.
     """
     differences = second.over_sentences - first.over_sentences
     several = max(len(first.scores), len(second.scores)) > 1
@@ -269,12 +261,7 @@ def variance_by_seeds(first: Resampled, second: Resampled, same_models: bool) ->
 
     Translations by the same models share the effect of the seed, so the variance is that of the paired differences
     (Student's paired test). A system with a single run is assumed to have the variance of the other system, which gives
-    Student's test of one against n: a variance s^2 (1 + 1/n).
-
-    Args:
-        first: first system.
-        second: second system; at least one of them has several runs.
-        same_models: as in `paired_bootstrap`.
+    Student's test of one against n: a variance s^2 (1 + 1/n). At least one of the systems has several runs.
     """
     sizes = [len(first.scores), len(second.scores)]
     if same_models:
@@ -297,10 +284,7 @@ def approximate_randomisation(scorer: SumScorer, first: Sequence[Table], second:
     Independent swaps per run (the stratification of Clark et al. 2011) reject equal systems up to four times as often
     as the level. The runs are treated as fixed: the test does not cover the variation between seeds.
 
-    Args:
-        scorer: metric.
-        first: statistics of the runs of the first system, (N, C) each.
-        second: statistics of the runs of the second system. Runs are paired by position; surplus runs are ignored.
+    The tables have the statistics of the runs, (N, C) each. Runs are paired by position; surplus runs are ignored.
     """
     pairs = list(zip(first, second, strict=False))
     stays = np.random.default_rng(SEED).integers(2, size=(TRIALS, len(first[0])), dtype=bool)

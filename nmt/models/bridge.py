@@ -35,15 +35,15 @@ class Bridge(nn.Module):
     """
 
     def __init__(
-        self, encoder_size: int, hidden_size: int, decoder_layers: int, states: int, reads_output: bool = True
+        self, encoder_size: int, hidden_size: int, decoder_layers: int, vectors: int, reads_output: bool = True
     ) -> None:
         super().__init__()
         self.h = nn.Linear(encoder_size, decoder_layers * hidden_size) if reads_output else None
-        self.c = nn.Linear(encoder_size, decoder_layers * hidden_size) if states == 2 else None
+        self.c = nn.Linear(encoder_size, decoder_layers * hidden_size) if vectors == 2 else None
         self.layers = decoder_layers
 
     def forward(self, encoded: Encoded, mask: Tensor) -> list[LayerState]:
-        """Return one state per decoder layer, each tensor (B, H); `mask` is the source mask, (S, B)."""
+        """Return h, and c where there is one, per decoder layer, each (B, H); `mask` is the source mask, (S, B)."""
         state = (mean_memory(encoded.memory, mask),) if encoded.state is None else encoded.state
         h = () if self.h is None else self.h(state[0]).tanh().chunk(self.layers, -1)
         if self.c is None:
@@ -55,14 +55,14 @@ class Bridge(nn.Module):
 class ZeroBridge(nn.Module):
     """Initial states of zeros. The decoder reads the source through its attention only."""
 
-    def __init__(self, hidden_size: int, decoder_layers: int, states: int) -> None:
+    def __init__(self, hidden_size: int, decoder_layers: int, vectors: int) -> None:
         super().__init__()
-        self.hidden_size, self.layers, self.states = hidden_size, decoder_layers, states
+        self.hidden_size, self.layers, self.vectors = hidden_size, decoder_layers, vectors
 
     def forward(self, encoded: Encoded, mask: Tensor) -> list[LayerState]:
         """Return zeros for each decoder layer, in the batch size and type of the memory."""
         zeros = encoded.memory.new_zeros(mask.size(1), self.hidden_size)
-        return [(zeros,) * self.states] * self.layers
+        return [(zeros,) * self.vectors] * self.layers
 
 
 def mean_memory(memory: Tensor, mask: Tensor) -> Tensor:
@@ -76,6 +76,6 @@ def build_bridge(config: RecurrentDecoderConfig, hidden_size: int, encoder_size:
     layer = cell_type(config.cell)
     match config.bridge:
         case BridgeKind.learned:
-            return Bridge(encoder_size, hidden_size, config.layers, layer.states, layer.reads_output)
+            return Bridge(encoder_size, hidden_size, config.layers, layer.bridged(), layer.reads_output)
         case BridgeKind.zero:
-            return ZeroBridge(hidden_size, config.layers, layer.states)
+            return ZeroBridge(hidden_size, config.layers, layer.bridged())

@@ -32,8 +32,8 @@ class Encoded(NamedTuple):
     words: Tensor
     """Source embeddings, in source order, (S, B, E); used by the lexicon."""
     state: LayerState | None = None
-    """Final state of the top recurrent layer with both directions concatenated: h and c of an LSTM, otherwise h; each
-    (B, H). None for an encoder without recurrence."""
+    """Final state of the top recurrent layer with both directions concatenated, as the bridge reads it: h, and c of an
+    LSTM; each (B, H). None for an encoder without recurrence."""
     values: Tensor | None = None
     """Values that the attention sums, (S, B, M), where they differ from the memory, which then has the keys."""
 

@@ -1,45 +1,13 @@
 """Sampler of clauses with an adverbial clause: because, although, if, before, when, as soon as."""
 
 from nmt.phrasebook.forms import BARE, THE, THIS
-from nmt.phrasebook.grammar import (
-    NO_TEXT,
-    Clause,
-    Fixed,
-    Nominal,
-    NounPhrase,
-    Number,
-    Phrase,
-    Subordinate,
-    Tense,
-    Text,
-)
-from nmt.phrasebook.lexicon import (
-    FROM,
-    IN_CITY,
-    IT,
-    THEY,
-    THINGS,
-    WE,
-    YOU,
-    I,
-)
+from nmt.phrasebook.grammar import NO_TEXT, Clause, Fixed, Nominal, NounPhrase, Number, Phrase, Subordinate, Tense, Text
+from nmt.phrasebook.lexicon import FROM, IN_CITY, IT, THEY, THINGS, WE, YOU, I
 from nmt.phrasebook.nouns import GROUPS
 from nmt.phrasebook.phrases import reference
 from nmt.phrasebook.relatives import RelativeSampler
 from nmt.phrasebook.scenes import BAD_WEATHER, LATE
-from nmt.phrasebook.verbs import (
-    ARRIVE,
-    BE,
-    BE_LATE,
-    DATIVE,
-    HAVE,
-    HAVE_TO,
-    RAIN,
-    SNOW,
-    TRANSITIVE,
-    WORK,
-    Aspect,
-)
+from nmt.phrasebook.verbs import ARRIVE, BE, BE_LATE, DATIVE, HAVE, HAVE_TO, RAIN, SNOW, TRANSITIVE, WORK, Aspect
 
 BECAUSE, ALTHOUGH, IF = Text("because", "weil"), Text("although", "obwohl"), Text("if", "wenn")
 BEFORE, WHEN_PAST, AS_SOON_AS = Text("before", "bevor"), Text("when", "als"), Text("as soon as", "sobald")

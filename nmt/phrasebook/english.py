@@ -1,17 +1,7 @@
 """English: inflection of noun phrases and the order of words in a clause."""
 
 from nmt.phrasebook.forms import BARE, A
-from nmt.phrasebook.grammar import (
-    Clause,
-    Form,
-    Nominal,
-    NounPhrase,
-    Phrase,
-    Sentence,
-    Subordinate,
-    Tense,
-    opens_clause,
-)
+from nmt.phrasebook.grammar import Clause, Form, Nominal, NounPhrase, Phrase, Sentence, Subordinate, Tense, opens_clause
 
 _DO = ("do", "does", "do")
 

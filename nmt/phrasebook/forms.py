@@ -1,16 +1,6 @@
 """Regular morphology: German determiners and endings, and parsers of noun, adjective and verb entries."""
 
-from nmt.phrasebook.grammar import (
-    NO_TEXT,
-    Adjective,
-    Declension,
-    Determiner,
-    Gender,
-    Noun,
-    Text,
-    Triple,
-    Verb,
-)
+from nmt.phrasebook.grammar import NO_TEXT, Adjective, Declension, Determiner, Gender, Noun, Text, Triple, Verb
 
 # Columns: masculine, feminine, neuter, plural. Within a column: nominative, accusative, dative.
 _Table = tuple[Triple, Triple, Triple, Triple]

@@ -1,16 +1,7 @@
 """Adjectives by semantic group, pronouns, times, prices and places."""
 
 from nmt.phrasebook.forms import adjective, invariable
-from nmt.phrasebook.grammar import (
-    Adjective,
-    Case,
-    Fixed,
-    Number,
-    Person,
-    Preposition,
-    Text,
-    slot_of,
-)
+from nmt.phrasebook.grammar import Adjective, Case, Fixed, Number, Person, Preposition, Text, slot_of
 
 
 def _adjectives(table: str) -> tuple[Adjective, ...]:

@@ -3,24 +3,8 @@
 from nmt.phrasebook.adverbials import AdverbialSampler
 from nmt.phrasebook.events import DOABLE_AT
 from nmt.phrasebook.forms import MY, OUR, THE
-from nmt.phrasebook.grammar import (
-    NO_TEXT,
-    Clause,
-    Form,
-    Nominal,
-    NounPhrase,
-    Number,
-    Phrase,
-    Subordinate,
-    Tense,
-    Text,
-)
-from nmt.phrasebook.lexicon import (
-    TO_PLACE,
-    WE,
-    YOU,
-    I,
-)
+from nmt.phrasebook.grammar import NO_TEXT, Clause, Form, Nominal, NounPhrase, Number, Phrase, Subordinate, Tense, Text
+from nmt.phrasebook.lexicon import TO_PLACE, WE, YOU, I
 from nmt.phrasebook.nouns import nouns
 from nmt.phrasebook.phrases import AT
 from nmt.phrasebook.scenes import FOUND, SHUT

@@ -19,20 +19,7 @@ from nmt.phrasebook.grammar import (
     Preposition,
     Verb,
 )
-from nmt.phrasebook.lexicon import (
-    ADJECTIVES,
-    CITIES,
-    GENTLEMEN,
-    HE,
-    LADIES,
-    NUMERALS,
-    SHE,
-    THEY,
-    TWO_WAY,
-    WE,
-    YOU,
-    I,
-)
+from nmt.phrasebook.lexicon import ADJECTIVES, CITIES, GENTLEMEN, HE, LADIES, NUMERALS, SHE, THEY, TWO_WAY, WE, YOU, I
 from nmt.phrasebook.nouns import GROUPS
 
 T = TypeVar("T")

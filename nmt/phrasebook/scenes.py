@@ -2,37 +2,10 @@
 
 from nmt.phrasebook.events import EventSampler
 from nmt.phrasebook.forms import MY, OUR, THE, THIS
-from nmt.phrasebook.grammar import (
-    NO_TEXT,
-    Clause,
-    NounPhrase,
-    Number,
-    Phrase,
-    Preposition,
-    Tense,
-    Text,
-)
-from nmt.phrasebook.lexicon import (
-    BAD,
-    CLOCK,
-    FROM,
-    FUTURE_TIMES,
-    GOOD,
-    IT,
-    PAST_TIMES,
-    SIDES,
-    TO_CITY,
-)
+from nmt.phrasebook.grammar import NO_TEXT, Clause, NounPhrase, Number, Phrase, Preposition, Tense, Text
+from nmt.phrasebook.lexicon import BAD, CLOCK, FROM, FUTURE_TIMES, GOOD, IT, PAST_TIMES, SIDES, TO_CITY
 from nmt.phrasebook.nouns import GROUPS, nouns
-from nmt.phrasebook.verbs import (
-    ARRIVE,
-    BE,
-    BE_LATE,
-    DEPART,
-    HURT,
-    RAIN,
-    SNOW,
-)
+from nmt.phrasebook.verbs import ARRIVE, BE, BE_LATE, DEPART, HURT, RAIN, SNOW
 
 LATE = Text("late", "Verspätung")
 GOOD_WEATHER = (Text("good", "gut"), Text("beautiful", "schön"), Text("warm", "warm"))

@@ -1,33 +1,8 @@
 """Sampler of sentences: statements, questions, requests and fixed patterns of phrase books."""
 
 from nmt.phrasebook.forms import THE, THIS, WHICH, A, verb
-from nmt.phrasebook.grammar import (
-    NO_TEXT,
-    Clause,
-    Form,
-    NounPhrase,
-    Number,
-    Phrase,
-    Sentence,
-    Subordinate,
-    Tense,
-    Text,
-)
-from nmt.phrasebook.lexicon import (
-    FOR,
-    GOOD,
-    IT,
-    NUMERALS,
-    PRICES,
-    THERE,
-    TO_CITY,
-    TO_PLACE,
-    WE,
-    WHAT,
-    WHO,
-    YOU,
-    I,
-)
+from nmt.phrasebook.grammar import NO_TEXT, Clause, Form, NounPhrase, Number, Phrase, Sentence, Subordinate, Tense, Text
+from nmt.phrasebook.lexicon import FOR, GOOD, IT, NUMERALS, PRICES, THERE, TO_CITY, TO_PLACE, WE, WHAT, WHO, YOU, I
 from nmt.phrasebook.nesting import THAT, WHERE, NestingSampler
 from nmt.phrasebook.nouns import GROUPS, nouns
 from nmt.phrasebook.phrases import AT

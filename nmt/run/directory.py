@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -192,15 +192,9 @@ class RunDirectory:
     def finish(self) -> None:
         self.write_record(self.record() | {"finished": True})
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the run against training by another process; the lock ends with the process that holds it.
-
-        Raises:
-            UserError: another process is training the run.
-        """
-        with locked(self.path / ".lock", f"{self.path} is being trained by another process"):
-            yield
+    def locked(self) -> AbstractContextManager[None]:
+        """Return a lock of the run against training by another process; it raises `UserError` if one trains the run."""
+        return locked(self.path / ".lock", f"{self.path} is being trained by another process")
 
     @property
     def in_use(self) -> bool:

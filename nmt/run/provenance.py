@@ -35,9 +35,7 @@ LIBRARIES = (
 def provenance(overrides: list[str], command: list[str] | None = None) -> dict[str, Any]:
     """Return what is needed to repeat a start of a run.
 
-    Args:
-        overrides: overrides of the configuration.
-        command: words of the command; None: those of the command line.
+    `command` has the words of the command; None: those of the command line.
     """
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

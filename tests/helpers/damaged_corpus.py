@@ -6,7 +6,6 @@ from nmt.config import DataConfig, DoctorConfig, TextFiles, TokenizerConfig
 from nmt.data.preprocessing.cleaning import digests
 from nmt.data.preprocessing.sources import locate
 from nmt.data.words import WordCounts
-from nmt.lab.doctor import Finding
 from nmt.lab.doctor.examine import (
     examine_alignment,
     examine_bleu,
@@ -14,6 +13,7 @@ from nmt.lab.doctor.examine import (
     examine_files,
     examine_text,
 )
+from nmt.lab.doctor.findings import Finding
 from nmt.lab.doctor.leakage import Leakage, overlap
 from nmt.lab.doctor.scan import Readable, SplitScan, scan
 from nmt.lab.doctor.vocabulary import examine_case, examine_coverage

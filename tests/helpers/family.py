@@ -13,20 +13,25 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nmt.config import AttentionKind, BridgeKind, CellKind
-from nmt.config.side import ELEMENTWISE_CELLS
+from nmt.config.side import CELLS_WITHOUT_MATRIX, MATRIX_MEMORY_CELLS
 from nmt.data import Batch
 from nmt.models import Seq2Seq
 
 PARALLEL = ("transformer", "convolutional")
 """Kinds without recurrence."""
-DIFFERENT_STATES = (CellKind.lstm, CellKind.gru, CellKind.ssru)
-"""Cells with h and c, with h alone, and with an h that no step reads."""
+DIFFERENT_STATES = (CellKind.lstm, CellKind.gru, CellKind.ssru, CellKind.mlstm)
+"""Cells with h and c, with h alone, with an h that no step reads, and with matrices."""
+MORE_TENSORS = (CellKind.rg_lru, CellKind.slstm)
+"""Cells whose state has more tensors than h and c."""
 GNMT = {"encoder_layers": 3, "bidirectional_layers": 1, "residual_from": 3, "decoder_layers": 3}
 MEMBERS: list[dict[str, Any]] = [
     *({"attention": attention} for attention in (None, *AttentionKind)),
     *({"cell": cell} for cell in CellKind),
     *({"decoder": decoder} for decoder in RECURRENT_DECODERS),
-    *({"decoder": decoder, "cell": CellKind.gru} for decoder in RECURRENT_DECODERS),
+    *(
+        {"decoder": decoder, "cell": cell}
+        for decoder, cell in itertools.product(RECURRENT_DECODERS, (CellKind.gru, *MATRIX_MEMORY_CELLS[:2]))
+    ),
     {"input_feeding": True},
     {"input_feeding": True, "decoder": "luong", "fixed_masks": False},
     {"attention": None, "cell": CellKind.gru, "reverse_source": True, "bidirectional": False},
@@ -35,6 +40,8 @@ MEMBERS: list[dict[str, Any]] = [
     GNMT | {"direction_size": 8, "cell": CellKind.layer_norm_lstm},
     {"residual_from": None, "encoder_layers": 2, "direction_size": 8},
     {"encoder_transitions": 2, "cell": CellKind.gru, "decoder": "conditional"},
+    {"cell": CellKind.gated_delta, "attention": AttentionKind.coverage, "bridge": BridgeKind.zero},
+    {"cell": CellKind.mlstm, "input_feeding": True, "decoder": "luong"},
     {"encoder_feed_forward": 8},
     *({"lexicon": True, "decoder": decoder} for decoder in RECURRENT_DECODERS),
     {"lexicon": True, "input_feeding": True, "reverse_source": True, "attention": AttentionKind.multi_head_additive},
@@ -49,10 +56,16 @@ MEMBERS: list[dict[str, Any]] = [
     *(
         {"recurrent_dropout": 0.3, "cell": cell, "decoder": "luong", "input_feeding": True}
         for cell in CellKind
-        if cell not in ELEMENTWISE_CELLS
+        if cell not in CELLS_WITHOUT_MATRIX
     ),
     {"recurrent_dropout": 0.3, "weight_drop": 0.3, "zoneout_h": 0.1, "encoder_transitions": 2},
     *({"encoder_cell": below, "decoder_cell": above} for below, above in itertools.permutations(DIFFERENT_STATES, 2)),
+    *({"cell": cell, "decoder": decoder} for cell in MORE_TENSORS for decoder in ("luong", "bahdanau", "conditional")),
+    *({"encoder_cell": below, "decoder_cell": above} for below, above in itertools.permutations(MORE_TENSORS, 2)),
+    *({"encoder_cell": CellKind.gru, "decoder_cell": cell} for cell in MORE_TENSORS),
+    *({"encoder_cell": cell, "decoder_cell": CellKind.lstm} for cell in MORE_TENSORS),
+    *({"bridge": BridgeKind.zero, "cell": cell, "input_feeding": True} for cell in MORE_TENSORS),
+    *({"zoneout_h": 0.1, "encoder_transitions": 2, "cell": cell} for cell in MORE_TENSORS),
     *({"encoder": encoder, "decoder": decoder} for encoder in PARALLEL for decoder in RECURRENT_DECODERS),
     *({"decoder": decoder} for decoder in PARALLEL),
     *({"encoder": encoder, "cell": cell} for encoder, cell in itertools.product(PARALLEL, DIFFERENT_STATES)),

@@ -4,7 +4,6 @@ import itertools
 import json
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +110,8 @@ def build(
 ) -> Trainer:
     folder.mkdir(exist_ok=True)
     torch.manual_seed(seed)
-    usual = model_config(embed_size=8, hidden_size=8, decoder_layers=2, dropout=dropout, word_dropout=dropout / 3)
-    model = build_model(replace(usual, **(shape or {})), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
+    usual = {"embed_size": 8, "hidden_size": 8, "decoder_layers": 2, "dropout": dropout, "word_dropout": dropout / 3}
+    model = build_model(model_config(**usual | (shape or {})), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
     progress = Progress()
     return Trainer(
         model=model,

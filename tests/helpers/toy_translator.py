@@ -80,4 +80,5 @@ def members(words: int = WORDS) -> list[Seq2Seq]:
         member(7, words, encoder="transformer", decoder="luong", cell=CellKind.ssru),
         member(8, words, encoder="convolutional", decoder="transformer"),
         member(9, words, decoder="convolutional"),
+        member(10, words, encoder_cell=CellKind.gated_delta, decoder_cell=CellKind.mlstm),
     ]

@@ -77,8 +77,8 @@ def test_memory_trains_once_and_then_compares(tmp_path: Path) -> None:
     assert "trainings of" not in error
     given = ",".join(str(tmp_path / "trained" / name) for name in runs)
     call("diagnose", "memory", f"runs=[{given}]", "sentences=3", "output=given", "machine.threads=1", cwd=tmp_path)
-    found = json.loads((tmp_path / "given" / "memory.json").read_text())["accuracy"]
-    assert sorted(map(str, found.values())) == sorted(map(str, record["accuracy"].values()))
+    accuracy = json.loads((tmp_path / "given" / "memory.json").read_text())["accuracy"]
+    assert sorted(map(str, accuracy.values())) == sorted(map(str, record["accuracy"].values()))
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ ARGUMENTS = (
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("trials/*/trial.json"))]
-    return [{key: value for key, value in record.items() if key != "seconds"} for record in found]
+    trials = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("trials/*/trial.json"))]
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in trials]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_the_best_trial_is_trained_again_by_its_experiment_file(plain: Path, tmp
     assert output.startswith("# Sweep phrasebook_bayesian\n")
     arguments = ("--config-dir", str(plain), "experiment=best", "machine.threads=1", "tracking.mode=disabled")
     call("train", *arguments, f"hydra.run.dir={tmp_path / 'run'}", cwd=tmp_path)
-    best = max((each for each in records(plain) if each["state"] == "complete"), key=lambda each: each["score"])
+    best = max((trial for trial in records(plain) if trial["state"] == "complete"), key=lambda trial: trial["score"])
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().split("\n") if line]
     assert [[line["step"], line["valid/bleu"]] for line in lines if "valid/bleu" in line] == best["scores"]
 

@@ -17,8 +17,7 @@ from nmt.cli.sweep import settings as settings_of
 from nmt.config import Metric
 from nmt.lab.comparison.systems import gather
 from nmt.lab.report.facts import RunFacts, add_corpus, add_cost, add_progress, add_record
-from nmt.lab.sweep import Trial, TrialState, best_trial
-from nmt.lab.sweep.trials import read_trial
+from nmt.lab.sweep.trials import Trial, TrialState, best_trial, read_trial
 from nmt.metrics import Scorer
 from nmt.run import RunDirectory, load_checkpoint
 from nmt.training import Trainer
@@ -106,7 +105,7 @@ def test_damaged_scores_are_refused_or_read(scored: RunDirectory, data: st.DataO
             add_record(facts, scored, path)
             add_progress(facts, scored)
             add_cost(facts, scored, None)
-            assert all(isinstance(each, str) for fact in [*facts.corpus, *facts.progress, *facts.cost] for each in fact)
+            assert all(isinstance(text, str) for fact in [*facts.corpus, *facts.progress, *facts.cost] for text in fact)
     finally:
         path.write_bytes(whole)
         report.write_bytes(whole_report)

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -203,9 +204,9 @@ def test_weights_that_are_not_finite_are_refused(run: Path, value: float) -> Non
 @pytest.mark.parametrize("key", ["hidden_size", "embed_size", "direction_size"])
 def test_a_huge_model_is_refused_before_it_takes_memory(run: Path, key: str) -> None:
     path = run / "config.yaml"
-    lines = [line for line in path.read_text().split("\n") if not line.startswith(f"  {key}:")]
-    lines.insert(lines.index("model:") + 1, f"  {key}: 65536")
-    path.write_text("\n".join(lines))
+    text, changed = re.subn(rf"^( +{key}:) .*$", r"\1 65536", path.read_text(), flags=re.MULTILINE)
+    assert changed == 1
+    path.write_text(text)
     forge(run)
     assert "larger" in refused(run)
 

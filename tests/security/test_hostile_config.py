@@ -7,7 +7,7 @@ import pytest
 
 from nmt.config import Config, from_hydra, load_config, save_config, user_path
 from nmt.errors import UserError
-from nmt.lab.sweep import SweepDirectory
+from nmt.lab.sweep.trials import SweepDirectory
 from nmt.run import RunDirectory
 
 SECRET = "a-password-of-somebody"

@@ -13,7 +13,7 @@ from nmt.errors import UserError
 from nmt.evaluation.plots import draw_learning_curves
 from nmt.lab.report.facts import RunFacts, add_corpus
 from nmt.lab.report.recorded import EvaluationRecord
-from nmt.lab.sweep import SweepDirectory, Trial, TrialState
+from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState
 from nmt.run import RunDirectory, read_metrics
 from nmt.training import Tracker
 
@@ -127,7 +127,7 @@ def test_a_report_of_other_types_is_missing(tmp_path: Path, report: dict[str, An
     (tmp_path / "data").mkdir()
     for content, missing in ((whole, 0), (whole | report, 1)):
         (tmp_path / "data" / "report.json").write_text(json.dumps(content))
-        facts = RunFacts("name", "path", "pair", "test", Config(), [], "")
+        facts = RunFacts("name", "path", "pair", "test", Config(), "", [], "")
         add_corpus(facts, RunDirectory(tmp_path))
         assert (len(facts.missing), bool(facts.dropped)) == (missing, not missing)
 

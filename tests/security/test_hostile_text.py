@@ -22,8 +22,7 @@ from nmt.data.preprocessing.parallel_text import read_pairs
 from nmt.decoding import AttentionMap, Translator
 from nmt.errors import UserError
 from nmt.evaluation import show_scores
-from nmt.lab.comparison import show_tables
-from nmt.lab.comparison.report import TitledTable
+from nmt.lab.comparison.report import TitledTable, show_tables
 from nmt.metrics import Score
 
 MEGABYTE = 1 << 20

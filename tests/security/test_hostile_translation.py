@@ -82,10 +82,12 @@ def test_a_model_without_finite_scores_gives_lines(
 ) -> None:
     translator = made(tokenizer, search, value)
     assert len(translated(translator, b"tea\n\nThe door is open.\n" + b"tea " * 500, tmp_path)) == 4
-    found = translator.translate(["tea", ""])
-    assert [len(links) for links in align(translator, ["tea", ""], found)] == [len(each) for each in found]
+    translations = translator.translate(["tea", ""])
+    assert [len(links) for links in align(translator, ["tea", ""], translations)] == [
+        len(candidates) for candidates in translations
+    ]
     if value != 1e30:
-        assert [candidates[0].text for candidates in found] == ["", ""]
+        assert [candidates[0].text for candidates in translations] == ["", ""]
         assert "scores are not finite" in caplog.text
 
 

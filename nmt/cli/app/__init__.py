@@ -37,6 +37,7 @@ from nmt.config import (
     RecurrentEncoderConfig,
     ReportConfig,
     ScoreConfig,
+    ServeConfig,
     SweepCommandConfig,
     TableConfig,
     TranslateConfig,
@@ -52,6 +53,7 @@ SCHEMAS = {
     "prepare": PrepareConfig,
     "evaluate": EvaluateConfig,
     "translate": TranslateConfig,
+    "serve": ServeConfig,
     "compare": CompareConfig,
     "table": TableConfig,
     "distil": DistilConfig,
@@ -146,11 +148,7 @@ class MultirunJobs:
 
 @contextmanager
 def report_errors(name: str) -> Iterator[None]:
-    """Turn an error that the user caused into one line on standard error and an exit code.
-
-    Args:
-        name: name of the command.
-    """
+    """Turn an error that the user caused into one line on standard error and an exit code."""
     try:
         yield
     except Interrupted as error:
@@ -310,17 +308,13 @@ def required(cfg: DictConfig, key: str) -> str:
     return str(cfg[key])
 
 
-def new_path(text: str, key: str = "output") -> Path:
-    """Return the path of a file or folder to create.
-
-    Args:
-        text: the path as the user wrote it.
-        key: the configuration key, for the message.
+def new_path(output: str) -> Path:
+    """Return the path of the file or folder to create that the key `output` names.
 
     Raises:
         UserError: the path exists already.
     """
-    path = user_path(text)
+    path = user_path(output)
     if path.exists():
-        raise UserError(f"{key}={text} exists already; choose another name or delete it")
+        raise UserError(f"output={output} exists already; choose another name or delete it")
     return path

@@ -6,7 +6,7 @@ from hydra import compose
 from omegaconf import OmegaConf
 
 from nmt.config import Config, with_kinds, with_values
-from nmt.lab.sweep import SweepDirectory, best_trial
+from nmt.lab.sweep.trials import SweepDirectory, best_trial
 
 GROUPS = ("data", "model", "model/encoder", "model/decoder", "optim", "search")
 PARTS = ("data", "model", "optim", "search", "train", "seed")

@@ -56,14 +56,8 @@ def translate_batches(
 ) -> None:
     """Write the best translation of each line in order, or the n best with their scores, separated by tabs.
 
-    Args:
-        translator: the model and its search.
-        batches: the lines.
-        output: file for the translations.
-        size: number of bytes of the text, for the progress bar; None: not known.
-        alignments: file for the word alignments.
-        constraints: constraints of each line.
-        name: name of the text in messages.
+    `size` is the number of bytes of the text, for the progress bar; None: not known. `name` is the name of the text in
+    messages.
     """
     done = 0
     with progress_bar() as bar:

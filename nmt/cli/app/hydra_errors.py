@@ -33,14 +33,7 @@ def explain(error: Exception, schema: type) -> str:
 
 
 def explain_key(name: str, text: str, lines: list[str], schema: type) -> str:
-    """Return one line about a key that does not exist or has a wrong value.
-
-    Args:
-        name: the key.
-        text: all lines of the error message.
-        lines: the lines of the error message.
-        schema: schema of the command.
-    """
+    """Return one line about a key that does not exist or has a wrong value, from the error message and its lines."""
     place = file_note(text)
     if name == "model.architecture":
         return f"configuration key {name}{place} does not exist any more; give model/encoder=NAME model/decoder=NAME"

@@ -126,6 +126,14 @@ class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not re
             UnicodeError,
         ) as error:  # not converted by Hydra
             raise UserError(f"the configuration cannot be composed: {error}") from None
+        except ValueError as error:
+            name = re.fullmatch(r"invalid literal for int\(\) with base 10: (.*)", str(error))
+            if name is None:
+                raise
+            raise UserError(
+                f"{name[1]} is set below a key that is a list, such as data.directions; give the whole list: "
+                "'KEY=[{...}]'"
+            ) from None
         refuse_code(composed)
         return composed
 

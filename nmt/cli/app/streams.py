@@ -4,7 +4,8 @@ import errno
 import io
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 OUTPUT = "standard output"
@@ -18,27 +19,25 @@ class StandardFile(io.FileIO):
         self.label = label
 
     def write(self, data: Any) -> int | None:  # type: ignore[override]
-        try:
+        with self.named_errors():
             return super().write(data)
-        except OSError as error:
-            raise self.named_error(error) from None
 
     def readinto(self, buffer: Any) -> int | None:
-        try:
+        with self.named_errors():
             return super().readinto(buffer)
-        except OSError as error:
-            raise self.named_error(error) from None
 
     def readall(self) -> bytes:
-        try:
+        with self.named_errors():
             return super().readall()
-        except OSError as error:
-            raise self.named_error(error) from None
 
-    def named_error(self, error: OSError) -> OSError:
-        """Return the error with the name of the stream; that of a closed pipe stays a `BrokenPipeError`."""
-        reason = "it is closed" if error.errno == errno.EBADF else error.strerror
-        return OSError(error.errno, reason, self.label)
+    @contextmanager
+    def named_errors(self) -> Iterator[None]:
+        """Put the name of the stream into an error; that of a closed pipe stays a `BrokenPipeError`."""
+        try:
+            yield
+        except OSError as error:
+            reason = "it is closed" if error.errno == errno.EBADF else error.strerror
+            raise OSError(error.errno, reason, self.label) from None
 
 
 def prepare_streams() -> None:

@@ -14,7 +14,7 @@ from nmt.config import BatchUnit, CellKind, DiagnoseConfig, OptimConfig, Optimiz
 from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, Prepared, TrainingBatches, gather, normalise, prepare
 from nmt.decoding import load_model
 from nmt.errors import UserError
-from nmt.lab.diagnostics import ClippedTraining, Decay, measure_decay, scale_recurrent, train_clipped
+from nmt.lab.diagnostics.gradients import ClippedTraining, Decay, measure_decay, scale_recurrent, train_clipped
 from nmt.lab.plots.diagnostics import GradientPage, draw_gradients
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.models.decoders import RecurrentDecoder
@@ -121,11 +121,7 @@ def long_pairs(store: PairStore, distance: int) -> Batch:
 def train_rnn(config: DiagnoseConfig, prepared: Prepared, norm: float, runtime: Runtime) -> ClippedTraining:
     """Train the plain RNN with the largest scale of the recurrent matrix.
 
-    Args:
-        config: the command's configuration.
-        prepared: the corpus.
-        norm: largest norm of the gradient; 0 disables clipping.
-        runtime: the device.
+    `norm` is the largest norm of the gradient; 0 disables clipping.
     """
     model = new_model(config, prepared, CellKind.rnn, max(config.scales), runtime)
     batches = TrainingBatches(prepared.store("train"), BatchUnit.sentences, BATCH_SIZE, POOL_BATCHES, config.seed)

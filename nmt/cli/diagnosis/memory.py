@@ -28,9 +28,8 @@ from nmt.data import locate
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import translate_with_bar
-from nmt.lab.benchmark import TrainingBenchmark
-from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
-from nmt.lab.diagnostics.memory import Contestant
+from nmt.lab.benchmark.training import TrainingBenchmark
+from nmt.lab.diagnostics.memory import Accuracy, Contestant, accuracies, chance, contestants, draw_clauses
 from nmt.lab.plots.diagnostics import draw_memory
 from nmt.pipeline import create_run, train
 from nmt.run import RunDirectory, provenance

@@ -56,12 +56,8 @@ def launch(
 ) -> list[JobReturn]:
     """Submit the jobs of a multirun to Slurm, or run them on this machine until all have ended.
 
-    Args:
-        loader: composes the configuration of a job.
-        config: configuration of the multirun.
-        settings: `hydra.launcher`.
-        overrides: overrides of each job.
-        first: number of the first job.
+    `loader` composes the configuration of a job. `settings` are those of `hydra.launcher`. The jobs are numbered from
+    `first`.
 
     Raises:
         UserError: a job is not valid, in which case none is submitted; or a job failed on this machine.
@@ -96,12 +92,7 @@ def launch(
 
 
 def plan_job(
-    loader: ConfigLoader,
-    config: DictConfig,
-    multirun: Path,
-    overrides: Sequence[str],
-    number: int,
-    threads: int | None,
+    loader: ConfigLoader, config: DictConfig, multirun: Path, overrides: Sequence[str], number: int, threads: int | None
 ) -> PlannedJob:
     """Return the command of a job: the overrides of the multirun, those of this job, and the directory of its run.
 

@@ -31,11 +31,8 @@ def run_jobs(
 ) -> dict[str, str]:
     """Run the jobs in order.
 
-    Args:
-        jobs: the commands.
-        at_once: number of jobs that run at a time.
-        logs: folder for the standard error of each job, as NAME.log.
-        on_success: called with each job that exits with 0.
+    At most `at_once` jobs run at a time. The standard error of a job is written to NAME.log in `logs`. `on_success` is
+    called with each job that exits with 0.
 
     Returns:
         The last line of the log of each failed job, by its name.

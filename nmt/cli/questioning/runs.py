@@ -3,8 +3,8 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -80,9 +80,7 @@ Table = list[tuple[Row, list[Training]]]
 def tables_of(question: Question, file: str) -> list[Table]:
     """Return the tables of a question, one per part.
 
-    Args:
-        question: the question.
-        file: its file, for messages.
+    `file` is the file of the question, for messages.
 
     Raises:
         UserError: the overrides of a row do not compose.
@@ -118,16 +116,12 @@ class Runs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the folder against other processes, which would write the same logs and disturb measurements.
+    def locked(self) -> AbstractContextManager[None]:
+        """Return a lock against other processes, which would write the same logs and disturb measurements.
 
-        Raises:
-            UserError: another process holds the lock.
+        It raises `UserError` if another process holds it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder / ".lock", f"{self.folder} is in use by another process"):
-            yield
+        return locked(self.folder / ".lock", f"{self.folder} is in use by another process")
 
     @cached_property
     def by_key(self) -> dict[str, RunDirectory]:
@@ -228,11 +222,7 @@ def rows_of(tables: Iterable[Table]) -> list[Training]:
 
 def training_job(training: Training, runs: Runs, threads: int, mirror: str | None) -> LocalJob:
     """Return the job of a training, which continues an interrupted run."""
-    settings = [
-        path_override("hydra.run.dir", runs.run(training).path),
-        "train.resume=auto",
-        "tracking.mode=disabled",
-    ]
+    settings = [path_override("hydra.run.dir", runs.run(training).path), "train.resume=auto", "tracking.mode=disabled"]
     if mirror is not None and training.config.data.download is not None:
         settings.append(path_override("data.mirror", mirror))
     words = [*training.overrides, f"seed={training.config.seed}", *settings, f"machine.threads={threads}"]

@@ -22,14 +22,9 @@ BUSY = 0.3
 log = logging.getLogger(__name__)
 
 
-def without_speed(tables: Sequence[Table], runs: Runs) -> list[Training]:
-    """Return the rows that are translated but not measured."""
-    return [row for row in rows_of(tables) if runs.translated(row) and not runs.speed_path(row).is_file()]
-
-
 def measure_speeds(tables: Sequence[Table], runs: Runs) -> None:
-    """Translate the test set with each row's search on all cores, and record the time."""
-    missing = without_speed(tables, runs)
+    """Translate the test set on all cores with the search of each row that is not measured, and record the time."""
+    missing = [row for row in rows_of(tables) if runs.translated(row) and not runs.speed_path(row).is_file()]
     load = os.getloadavg()[0]
     if missing and load > BUSY * (os.cpu_count() or 1):
         log.warning(

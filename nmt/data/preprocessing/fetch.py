@@ -16,13 +16,7 @@ from urllib.request import Request, urlopen
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from nmt.config.data import DownloadConfig
 from nmt.data.preprocessing.locking import locked
@@ -55,11 +49,7 @@ class _TransientError(Exception):
 
 
 def fetch(
-    download: DownloadConfig,
-    folder: Path,
-    mirror: Path | None,
-    paths: Collection[str],
-    patience: Patience = PATIENT,
+    download: DownloadConfig, folder: Path, mirror: Path | None, paths: Collection[str], patience: Patience = PATIENT
 ) -> dict[str, Path]:
     """Return the location on disk of each of `paths`, complete and with the SHA-256 given in `download`.
 
@@ -122,7 +112,6 @@ def _fetch_file(file: Path, download: DownloadConfig, path: str, patience: Patie
         # This check precedes the lock, so that a complete folder may be read-only.
         if file.is_file() and sha256_of(file) == digest:
             return file
-        file.parent.mkdir(parents=True, exist_ok=True)
         with locked(Path(f"{file}.lock")):
             if not (file.is_file() and sha256_of(file) == digest):  # it may have been downloaded meanwhile
                 _download(f"{download.url.rstrip('/')}/{quote(path)}", file, digest, patience)

@@ -11,15 +11,14 @@ from nmt.errors import UserError
 
 @contextmanager
 def locked(file: Path, busy: str | None = None) -> Iterator[None]:
-    """Hold an exclusive lock inside a `with` block; it is released when the process ends.
+    """Hold an exclusive lock inside a `with` block; it is released when the process ends. Create its folder if needed.
 
-    Args:
-        file: lock file.
-        busy: error message if another process holds the lock; None waits for the lock.
+    `busy` is the error message if another process holds the lock; None waits for the lock.
 
     Raises:
         UserError: another process holds the lock and `busy` is given.
     """
+    file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file)
     try:
         lock.acquire(timeout=-1 if busy is None else 0)

@@ -20,18 +20,11 @@ from nmt.data.preprocessing.cleaning import CleaningReport, normalise
 from nmt.data.preprocessing.duplicates import find_repeated
 from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.shard_boundaries import WORK, Result, shards_of
-from nmt.data.preprocessing.shard_steps import (
-    encode,
-    words_file,
-)
+from nmt.data.preprocessing.shard_steps import encode, words_file
 from nmt.data.preprocessing.sources import Fingerprints, Source, locate, make_once
 from nmt.data.preprocessing.vocabularies import write_tokenizers
 from nmt.data.preprocessing.worker_pool import ShardTask, Workers
-from nmt.data.source_form import (
-    SourceForm,
-    load_tokenizer,
-    with_tags,
-)
+from nmt.data.source_form import SourceForm, load_tokenizer, with_tags
 from nmt.data.store import SIDES, PairStore, StoreWriter, shard_name
 from nmt.data.text_files import MAX_TEXT_BYTES, write_lines
 from nmt.data.tokenizer import Tokenizer, ready_tokenizers
@@ -250,22 +243,12 @@ def read_held_out(config: DataConfig, split: str, source: Source) -> list[tuple[
 
 
 def process_shards(
-    config: DataConfig,
-    source: Source,
-    held_out: list[str],
-    workers: Workers,
-    given: dict[str, Tokenizer],
-    extend: bool,
+    config: DataConfig, source: Source, held_out: list[str], workers: Workers, given: dict[str, Tokenizer], extend: bool
 ) -> list[Result]:
     """Split the training files into shards, and clean and encode the shards in worker processes.
 
-    Args:
-        config: the corpus.
-        source: the training split.
-        held_out: names of the held-out splits, whose text is in the folder of the corpus.
-        workers: the worker processes.
-        given: tokenizers to use by side; others are trained.
-        extend: extend the given tokenizers.
+    The text of the `held_out` splits is in the folder of the corpus. Tokenizers that are not given are trained; with
+    `extend`, the given ones are extended.
 
     Returns:
         Result of `encode_shard` for each shard.

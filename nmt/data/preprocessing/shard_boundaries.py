@@ -23,12 +23,7 @@ Result = dict[str, Any]
 def cut(folder: Path, number: int, file: str, every: int, advance: Callable[[int], None]) -> tuple[list[Path], Result]:
     """Find the byte offset of each `every`-th line of a file. gzip is unpacked, because it has no random access.
 
-    Args:
-        folder: folder of the corpus.
-        number: number of the file.
-        file: path of the file.
-        every: number of lines per shard.
-        advance: called with the number of bytes read since the last call.
+    A shard has `every` lines. `advance` is called with the number of bytes read since the last call.
 
     Returns:
         The files written, and a result: byte offsets `starts`, number of `lines`, and whether the file is `packed`.
@@ -58,11 +53,7 @@ def unpacked_file(folder: Path, number: int) -> Path:
 def shards_of(source: Source, cuts: list[Result], every: int, folder: Path) -> list[dict[str, Any]]:
     """Return the shards of a split, in the order of its pairs and with at most `source.most` pairs.
 
-    Args:
-        source: the split.
-        cuts: result of `cut` for each path of the split.
-        every: number of lines per shard, as given to `cut`.
-        folder: folder of the corpus.
+    `cuts` has the result of `cut` for each path of the split, with the same `every`.
 
     Returns:
         For each shard the fields of its source and target `LineRange`, as `src` and `tgt`; `tgt` is None if `src` is

@@ -40,12 +40,8 @@ T = TypeVar("T")
 def perform(folder: Path, step: str, number: int, given: dict[str, Any], advance: Advance) -> Result:
     """Run a step for one shard or file, or return its result if it is finished.
 
-    Args:
-        folder: folder of the corpus.
-        step: cut, clean or encode.
-        number: number of the shard, or of the file to cut.
-        given: further arguments of the step, serialisable as JSON.
-        advance: progress callback.
+    `number` is that of the shard, or of the file to cut. `given` has the further arguments of the step, serialisable as
+    JSON.
 
     Raises:
         UserError: the input is not valid.
@@ -105,17 +101,10 @@ def clean_shard(
 ) -> tuple[list[Path], Result]:
     """Read and clean a shard, and drop duplicates within it.
 
-    Args:
-        folder: folder of the corpus.
-        number: number of the shard.
-        src: fields of the `LineRange` of the source side, or of a tab-separated file.
-        tgt: fields of the `LineRange` of the target side.
-        cleaning: fields of the `CleaningConfig`.
-        held_out: names of the splits whose pairs are dropped.
-        compared: whether to write digests for `find_repeated`.
-        form: fields of the `SourceForm`.
-        advance: progress callback.
-        direction: name and tag of the direction, in a multilingual corpus.
+    `src` and `tgt` have the fields of the `LineRange` of each side; for a tab-separated file, `tgt` is None. `cleaning`
+    has the fields of the `CleaningConfig`. Pairs of the `held_out` splits are dropped. If `compared`, digests are
+    written for `find_repeated`. `form` has the fields of the `SourceForm`, and `direction` the name and the tag of the
+    direction in a multilingual corpus.
 
     Returns:
         The files written (the kept text; counts of the factors, if any; if compared, digests and line numbers of the
@@ -165,13 +154,8 @@ def encode_shard(
 ) -> tuple[list[Path], Result]:
     """Write a cleaned shard as ids, without pairs that occur in an earlier shard.
 
-    Args:
-        folder: folder of the corpus, with both tokenizers.
-        number: number of the shard.
-        report: fields of the report of `clean_shard`.
-        held_out: names of the splits whose words are counted.
-        max_pieces: maximum number of pieces per side; longer pairs are dropped.
-        advance: progress callback.
+    `report` has the fields of the report of `clean_shard`. The words of the `held_out` splits are counted. Pairs with
+    more than `max_pieces` pieces on a side are dropped.
 
     Returns:
         The files written, including the word counts, and a result: the final `report` and the number of pairs dropped

@@ -160,7 +160,6 @@ def make_once(target: Path, fill: Callable[[Path], None], keep: bool = False) ->
     Raises:
         Unfinished: the folder cannot be written, for example because the disk is full.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     with locked(Path(f"{target}.lock")):
         if target.exists():
             return

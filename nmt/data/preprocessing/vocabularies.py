@@ -11,14 +11,7 @@ import numpy as np
 
 from nmt.config import DataConfig, TokenizerConfig
 from nmt.data.preprocessing.shard_steps import factors_file, finish, finished, repeated_in, text_files
-from nmt.data.source_form import (
-    FactorCounts,
-    SourceForm,
-    SourceTokenizer,
-    tag_of,
-    with_tags,
-    write_tokenizer,
-)
+from nmt.data.source_form import FactorCounts, SourceForm, SourceTokenizer, tag_of, with_tags, write_tokenizer
 from nmt.data.store import SIDES
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.data.vocabulary_extension import extend_tokenizer
@@ -29,13 +22,8 @@ def write_tokenizers(
 ) -> None:
     """Write the tokenizers of both sides, either the given ones or newly trained ones.
 
-    Args:
-        config: the corpus.
-        folder: output folder, with the cleaned text.
-        kept: number of pairs of each shard after cleaning.
-        pairs: total number of these pairs without duplicates.
-        given: tokenizers to use by side; others are trained.
-        extend: extend the given tokenizers by newly trained ones of their kind.
+    `kept` has the number of pairs of each shard after cleaning, and `pairs` is their total number without duplicates.
+    With `extend`, the given tokenizers are extended by newly trained ones of their kind.
     """
     if finished(folder, "tokenizer") is not None:
         return

@@ -62,11 +62,7 @@ class Workers:
     """Pool of at most one process per task. A single task is performed in this process."""
 
     def __init__(self, folder: Path, most: int | None) -> None:
-        """
-        Args:
-            folder: folder of the corpus.
-            most: maximum number of processes; None uses the number of cores.
-        """
+        """Take the folder of the corpus and the maximum number of processes; None: the number of cores."""
         self.folder = folder
         self.most = most or available_cores()
         self.processes: list[Process] = []
@@ -76,10 +72,7 @@ class Workers:
     def run(self, tasks: Sequence[ShardTask], advance: Advance, alone: bool = False) -> list[Result]:
         """Perform tasks and return their results in the order of the tasks.
 
-        Args:
-            tasks: the tasks.
-            advance: progress callback.
-            alone: perform all tasks in this process.
+        With `alone`, all tasks are performed in this process.
 
         Raises:
             UserError: the input of a task is not valid.

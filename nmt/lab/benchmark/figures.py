@@ -34,11 +34,6 @@ def timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def median(values: list[float]) -> float:
-    """Return the median."""
-    return statistics.median(values)
-
-
 def spread(values: list[float]) -> float:
     """Return half the distance between the quartiles; zero for a single value."""
     if len(values) < 2:
@@ -53,10 +48,7 @@ def matmul_peak(dtype: torch.dtype, repeats: int = 7, clock: Callable[[Callable[
     The size doubles from `SMALLEST_SIZE` up to `PEAK_SIZE` and stops before a product that would take longer than
     `PRODUCT_SECONDS`. Where a type is emulated, the result is the low figure of a smaller product.
 
-    Args:
-        dtype: type of the matrices and of their product.
-        repeats: number of products timed at the final size.
-        clock: function that times an action, in seconds.
+    `clock` times an action, in seconds. The product of the final size is timed `repeats` times.
     """
     size = SMALLEST_SIZE
     try:

@@ -21,9 +21,14 @@ from nmt.config import (
 )
 from nmt.data import Batch
 from nmt.errors import UserError
+from nmt.models.layers.block_diagonal import head_count
 from nmt.models.layers.cells import cell_type
 from nmt.models.layers.elementwise import ElementwiseLayer
 from nmt.models.layers.fused import FusedLayer
+from nmt.models.layers.matrix_memory import MatrixMemoryLayer
+from nmt.models.layers.matrix_memory import head_count as memory_heads
+from nmt.models.layers.rg_lru import RGLRU
+from nmt.models.layers.slstm import SLSTM
 
 
 @dataclass
@@ -54,13 +59,8 @@ class Work:
 def forward_flops(model: ModelConfig, words: int, work: Work) -> int:
     """Return the operations of the matrix products of one forward pass: two per weight and token.
 
-    Let E, H, V be the sizes of embedding, hidden state and target vocabulary. The output costs 2 E V per target token,
-    and a projection of the memory from width M to width W, where they differ, 2 M W per source token.
-
-    Args:
-        model: configuration of the model.
-        words: size of the target vocabulary.
-        work: number of tokens.
+    Let E, H, V be the sizes of embedding, hidden state and target vocabulary (`words`). The output costs 2 E V per
+    target token, and a projection of the memory from width M to width W, where they differ, 2 M W per source token.
 
     Raises:
         UserError: there is no formula for this encoder or decoder.
@@ -97,17 +97,54 @@ def forward_flops(model: ModelConfig, words: int, work: Work) -> int:
 
 
 def layer_flops(cell: str, reads: int, width: int) -> int:
-    """Return the operations per step of a layer of width W with G gates and inputs of size I: 2 G W (I + W)."""
+    """Return the operations per step of a layer of width W with G gates and inputs of size I: 2 G W (I + W).
+
+    Without a recurrent matrix it is 2 G W I; `memory_flops` adds the products of a matrix memory. Block-diagonal
+    matrices of K heads have W / K in place of W, those of rg_lru for its two gates.
+    """
     kind = cell_type(cell)
+    if issubclass(kind, RGLRU):
+        return 2 * 2 * width * (reads + width // head_count(width))
+    if issubclass(kind, SLSTM):
+        return 2 * kind.gates * width * (reads + width // head_count(width))
     if issubclass(kind, ElementwiseLayer):
         return 2 * kind.products * width * reads
+    if issubclass(kind, MatrixMemoryLayer):
+        return 2 * kind.input_units(width) * reads
     if not hasattr(kind, "gates"):  # a registered cell
         raise UserError(f"the cell {cell} has no attribute `gates` to count its operations by; add it")
     return 2 * kind.gates * width * (reads + width)
 
 
+def memory_flops(cell: str, width: int, tokens: int, squared: int, started: bool, stepwise: bool) -> int:
+    """Return the operations of the products with a matrix memory, of heads of D units, in a layer of width W. They are
+
+    pair of steps   scores and what they read, 4 W; for the delta rule, products of keys and a triangular system, 3 W
+    step            the memory at the end, 2 D W; what each query, and each key of the delta rule, reads from it, 2 D W
+
+    A step by itself only has the reads. An empty memory is not read, except in the chunks after the first one of a
+    sequence, whose reads are not counted.
+
+    Args:
+        cell: name of the cell.
+        width: width W.
+        tokens: number of steps.
+        squared: number of pairs of steps of the same sentence.
+        started: True if the first memory is not empty.
+        stepwise: True if the layer runs step by step.
+    """
+    kind = cell_type(cell)
+    if not issubclass(kind, MatrixMemoryLayer):
+        return 0
+    once, reads = 2 * (width // memory_heads(width)) * width * tokens, 2 if kind.delta_rule else 1
+    if stepwise:
+        return reads * once
+    pairs = squared if kind.chunk is None else min(squared, kind.chunk * tokens)
+    return (7 if kind.delta_rule else 4) * width * pairs + (1 + reads * started) * once
+
+
 def recurrent_encoder_flops(config: RecurrentEncoderConfig, e: int, h: int, work: Work) -> int:
-    """Return the operations of a recurrent encoder, all per source token.
+    """Return the operations of a recurrent encoder, all per source token but those of a matrix memory.
 
     Layers in each direction (a fused layer has one more input, a 1 that carries the mask as its bias); further
     transitions, whose input is a 1; feed-forward blocks; the projection to H.
@@ -115,12 +152,14 @@ def recurrent_encoder_flops(config: RecurrentEncoderConfig, e: int, h: int, work
     both, widths = config.layer_widths(h)
     more, block = config.transitions - 1, config.feed_forward or 0
     masked = 1 if issubclass(cell_type(config.cell), FusedLayer) and not more else 0
-    source = 2 * widths[-1] * h if widths[-1] != h else 0
+    source, memory = 2 * widths[-1] * h if widths[-1] != h else 0, 0
     for two, width, reads in zip(both, widths, [e, *widths[:-1]], strict=True):
         direction = width // 2 if two else width
         step = layer_flops(config.cell, reads + masked, direction) + more * layer_flops(config.cell, 1, direction)
         source += (1 + two) * step + 2 * 2 * width * block
-    return source * work.src_tokens
+        once = memory_flops(config.cell, direction, work.src_tokens, work.src_squared, started=False, stepwise=False)
+        memory += (1 + two) * once
+    return source * work.src_tokens + memory
 
 
 def recurrent_decoder_flops(config: RecurrentDecoderConfig, e: int, h: int, state: int, work: Work) -> int:
@@ -133,14 +172,31 @@ def recurrent_decoder_flops(config: RecurrentDecoderConfig, e: int, h: int, stat
     pair of tokens  the score and context of the attention; the sum of a lexicon: 2 E
     """
     kind, (key, query, pair) = cell_type(config.cell), attention_flops(config, h)
-    bridged = kind.states if kind.reads_output else kind.states - 1
+    bridged = kind.bridged() if kind.reads_output else kind.bridged() - 1
     sentence = 2 * bridged * state * h * config.layers * (config.bridge == BridgeKind.learned)
     inputs, readout = decoder_sizes(config, e, h)
     target = sum(layer_flops(config.cell, reads, h) for reads in inputs) + 2 * readout + query
     if config.lexicon:
         target += 2 * 2 * e**2
         pair += 2 * e
-    return work.src_tokens * key + work.sentences * sentence + work.tgt_tokens * target + work.tokens_squared * pair
+    steps = stepwise_cells(config, len(inputs))
+    memory = sum(
+        memory_flops(config.cell, h, work.tgt_tokens, work.tgt_squared, True, stepwise=cell < steps)
+        for cell in range(len(inputs))
+    )
+    tokens = work.src_tokens * key + work.sentences * sentence + work.tgt_tokens * target
+    return tokens + work.tokens_squared * pair + memory
+
+
+def stepwise_cells(config: RecurrentDecoderConfig, cells: int) -> int:
+    """Return the number of cells, from the bottom, that a decoder with `cells` cells runs step by step in training."""
+    match config:
+        case BahdanauDecoderConfig():
+            return 1
+        case ConditionalDecoderConfig():
+            return 2
+        case _:
+            return cells if config.feeds or config.attention == AttentionKind.coverage else 0
 
 
 def decoder_sizes(config: RecurrentDecoderConfig, e: int, h: int) -> tuple[list[int], int]:

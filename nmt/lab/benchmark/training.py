@@ -1,10 +1,10 @@
-"""Training throughput (target tokens/s) of the trainer's update step."""
+"""Training throughput (target tokens/s) of the trainer's update step, and overhead of its checkpoints."""
 
 from pathlib import Path
 
 import torch
 
-from nmt.config import Config
+from nmt.config import Config, IntervalUnit
 from nmt.data import prepare
 from nmt.lab.benchmark.figures import Figures, timed
 from nmt.lab.benchmark.flops import Work, training_flops
@@ -24,13 +24,8 @@ class TrainingBenchmark:
     ) -> None:
         """Create a run and take a first step, which determines the number of steps per repetition.
 
-        Args:
-            config: configuration of the run.
-            folder: folder of the run.
-            device: device to train on.
-            bfloat16: whether training computes in bfloat16.
-            steps: maximum number of steps per repetition; fewer if they would take longer than `REPETITION_SECONDS`.
-            peak: peak of matrix products in the precision of the training, in FLOP/s; 0 if unknown.
+        A repetition has at most `steps` steps, and fewer if they would take longer than `REPETITION_SECONDS`. `peak` is
+        the peak of matrix products in the precision of the training, in FLOP/s; 0 if unknown.
         """
         self.trainer = new_trainer(config, folder, device, bfloat16)
         self.model = config.model
@@ -60,6 +55,36 @@ class TrainingBenchmark:
             "flops_per_target_token": flops,
             "utilisation": flops * speed / self.peak if self.peak else 0.0,
             "peak_rss_bytes": peak_memory(),
+        }
+
+
+class CheckpointBenchmark:
+    """Time of training steps and of writing a checkpoint, whose overhead is a share of the training time."""
+
+    def __init__(self, config: Config, folder: Path, device: torch.device, bfloat16: bool, steps: int) -> None:
+        self.trainer = new_trainer(config, folder, device, bfloat16)
+        self.steps = steps
+
+    def repeat(self) -> Figures:
+        """Time the training steps and then one checkpoint."""
+        trainer = self.trainer
+
+        def train() -> None:
+            for _ in range(self.steps):
+                trainer.update([trainer.batches.next()])
+                trainer.progress.step += 1
+
+        step = timed(train) / self.steps
+        seconds = timed(lambda: trainer.save(improved=False))
+        every: float = trainer.config.checkpoint_every
+        if trainer.config.interval_unit == IntervalUnit.epochs:
+            every *= sum(map(len, trainer.batches.windows_of(0))) / trainer.config.accumulate
+        return {
+            "seconds_per_step": step,
+            "seconds_per_checkpoint": seconds,
+            "checkpoint_bytes": sum(file.stat().st_size for file in (trainer.checkpoints / "last").iterdir()),
+            "checkpoint_every_steps": every,
+            "share_of_time": seconds / (every * step + seconds),
         }
 
 

@@ -74,21 +74,17 @@ def cells_with_tests(
     first_runs, first = systems[0]
     if first_runs is None or first is None:
         return cells
-    rows = [
-        (number, runs, resampled)
-        for number, (runs, resampled) in enumerate(systems)
-        if number and runs is not None and resampled is not None
-    ]
-    different = [row for row in rows if not equal_statistics(first_runs, row[1])]
-    p_values = []
-    for number, runs, resampled in different:
-        bootstrap = paired_bootstrap(first, resampled, same_models[number])
-        p_values.append((bootstrap, approximate_randomisation(scorer, first_runs, runs)))
-    corrected = holm([max(pair) for pair in p_values])
-    for number, _, resampled in rows:
-        cells[number] = replace(interval_cell(resampled), verdict=ComparisonVerdict.undecided)
-    for (number, runs, resampled), (bootstrap, randomisation), p in zip(different, p_values, corrected, strict=True):
-        level = LEVEL / len(different)
+    tested = []
+    for number, (runs, resampled) in enumerate(systems[1:], start=1):
+        if runs is not None and resampled is not None:
+            cells[number] = replace(interval_cell(resampled), verdict=ComparisonVerdict.undecided)
+            if not equal_statistics(first_runs, runs):
+                bootstrap = paired_bootstrap(first, resampled, same_models[number])
+                randomisation = approximate_randomisation(scorer, first_runs, runs)
+                tested.append((number, runs, resampled, bootstrap, randomisation))
+    corrected = holm([max(bootstrap, randomisation) for *_, bootstrap, randomisation in tested])
+    for (number, runs, resampled, bootstrap, randomisation), p in zip(tested, corrected, strict=True):
+        level = LEVEL / len(tested)
         cells[number] = replace(
             interval_cell(resampled),
             bootstrap_p=bootstrap,

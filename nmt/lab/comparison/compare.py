@@ -130,10 +130,7 @@ class Comparison:
         """
         unit, lengths = source_lengths(self.test.src)
         breakdowns = [self.breakdown(f"{unit}s of the source", lengths, buckets)]
-        for side, lines, side_name in (
-            ("src", self.test.src, "source"),
-            ("tgt", self.test.references[0], "reference"),
-        ):
+        for side, lines, side_name in (("src", self.test.src, "source"), ("tgt", self.test.references[0], "reference")):
             characters = unspaced(lines)
             unit = "character" if characters else "word"
             title = f"training frequency of the rarest {side_name} {unit}"
@@ -155,10 +152,7 @@ class Comparison:
     def breakdown(self, title: str, values: NDArray[np.int64], buckets: int) -> Breakdown:
         """Return the score by groups of sentences with similar values.
 
-        Args:
-            title: title of the breakdown.
-            values: one value per sentence, (N,).
-            buckets: number of groups at most.
+        There are at most `buckets` groups, and `values` has one value per sentence, (N,).
         """
         tables = self.tables.get(self.metric, [])
         if not tables or any(runs is None for runs in tables):

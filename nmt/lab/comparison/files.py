@@ -35,11 +35,7 @@ def file_cells(
 def files_grid(
     translations: Mapping[str, Sequence[str]], scores: Sequence[Mapping[str, Score]], test: EvaluationSet
 ) -> TitledTable:
-    """Return a table of scores and tests, one row per score and file.
-
-    Args:
-        translations, scores, test: as in `file_cells`.
-    """
+    """Return a table of scores and tests, one row per score and file, from the arguments of `file_cells`."""
     cells = file_cells(translations, scores, test)
     titles = {name: title_of(name, score.signature) for name, score in scores[0].items()}
     rows = [

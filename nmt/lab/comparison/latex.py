@@ -29,12 +29,7 @@ def latex_text(text: str) -> str:
 
 
 def latex(grid: TitledTable, columns: str) -> str:
-    """Return a table with its notes below it.
-
-    Args:
-        grid: table with at least one row.
-        columns: alignment of the columns, as the argument of `tabular`.
-    """
+    """Return a table of at least one row, with the argument of `tabular` as `columns`, and its notes below it."""
     head = " & ".join(map(latex_text, grid.headings)) + r" \\"
     rows = [" & ".join(map(latex_text, row)) + r" \\" for row in grid.rows]
     notes = [rf"{{\footnotesize {latex_text(note)}\par}}" for note in grid.notes]

@@ -15,10 +15,9 @@ from nmt.lab.comparison.systems import (
     System,
     check_same_signatures,
     check_same_test_set,
+    group_by_seed,
     iterate_runs,
-    mean_cost,
     system_labels,
-    training_cost,
 )
 from nmt.run import RunDirectory
 
@@ -33,32 +32,28 @@ class TestedRun:
     """Scores by test set; sets without scores are left out."""
 
     @property
-    def settings(self) -> dict[str, object]:
-        """Settings that define the system."""
-        return next(iter(self.scored.values())).settings
-
-    @property
-    def seed(self) -> int:
-        return next(iter(self.scored.values())).seed
+    def first(self) -> ScoredRun:
+        """Scores on the first test set, which stand for the run where only settings, seed or cost count."""
+        return next(iter(self.scored.values()))
 
 
 def paper_tables(paths: Sequence[str], metrics: Sequence[str]) -> list[TitledTable]:
-    """Return one table per metric from the recorded scores of runs.
-
-    Args:
-        paths: run directories, or folders that hold run directories.
-        metrics: names of the metrics in the records.
+    """Return one table per metric from the recorded scores of runs; a path is a run or a folder of runs.
 
     Raises:
         UserError: a run has no scores or lacks a metric, or scores of two runs cannot stand in one column.
     """
     runs = [open_run(run) for run in iterate_runs(paths)]
-    names = [name for name in all_test_names(runs) if any(name in run.scored for run in runs)]
+    all_names = dict.fromkeys(["test", *(name for run in runs for name in run.data.tests)])
+    names = [name for name in all_names if any(name in run.scored for run in runs)]
     for name in names:
         check_column(name, [run.scored[name] for run in runs if name in run.scored], metrics)
-    rows = group_by_seed(runs)
-    labels = system_labels([as_system(row) for row in rows])
-    return [metric_table(metric, names, rows, labels) for metric in metrics]
+    systems = group_by_seed([run.first for run in runs])
+    tested = {run.run.path: run for run in runs}
+    rows = [[tested[first.run.path] for first in system.runs] for system in systems]
+    for system, label in zip(systems, system_labels(systems), strict=True):
+        system.label = label
+    return [metric_table(metric, names, rows, systems) for metric in metrics]
 
 
 def open_run(run: RunDirectory) -> TestedRun:
@@ -89,11 +84,6 @@ def open_run(run: RunDirectory) -> TestedRun:
     return TestedRun(run, data, scored)
 
 
-def all_test_names(runs: Sequence[TestedRun]) -> list[str]:
-    """Return the names of the test sets of all runs, `test` first."""
-    return list(dict.fromkeys(["test", *(name for run in runs for name in run.data.tests)]))
-
-
 def check_column(name: str, scored: Sequence[ScoredRun], metrics: Sequence[str]) -> None:
     """Check that scores can stand in one column.
 
@@ -113,37 +103,18 @@ def check_column(name: str, scored: Sequence[ScoredRun], metrics: Sequence[str])
         check_same_signatures(replace(run, scores=shown), scored)
 
 
-def group_by_seed(runs: Sequence[TestedRun]) -> list[list[TestedRun]]:
-    """Return the runs that differ only in their seed as groups, in the order of their first runs."""
-    rows: list[list[TestedRun]] = []
-    for run in runs:
-        for row in rows:
-            if row[0].settings == run.settings and run.seed not in [other.seed for other in row]:
-                row.append(run)
-                break
-        else:
-            rows.append([run])
-    return [sorted(row, key=lambda run: run.seed) for row in rows]
-
-
-def as_system(row: Sequence[TestedRun]) -> System:
-    """Return the runs of a row as a system, with the scores of their first test set."""
-    cost = mean_cost([training_cost(run.run) for run in row])
-    return System([next(iter(run.scored.values())) for run in row], cost=cost)
-
-
 def metric_table(
-    metric: str, names: Sequence[str], rows: Sequence[Sequence[TestedRun]], labels: Sequence[str]
+    metric: str, names: Sequence[str], rows: Sequence[Sequence[TestedRun]], systems: Sequence[System]
 ) -> TitledTable:
-    """Return the table of one metric.
+    """Return the table of one metric; each row has the runs of one system.
 
     Raises:
         UserError: a run lacks the metric.
     """
     cells, signatures, missing = [], [], []
     digits = SHOWN[metric][1]
-    for row, label in zip(rows, labels, strict=True):
-        line = [label, " ".join(str(run.seed) for run in row)]
+    for row, system in zip(rows, systems, strict=True):
+        line = [system.label, " ".join(map(str, system.seeds))]
         for name in names:
             scored = [run.scored[name] for run in row if name in run.scored]
             missing += [str(run.run.path) for run in row if name not in run.scored and name in run.data.test_names]
@@ -166,7 +137,7 @@ def metric_table(
     notes.append(
         "Sentences: " + ", ".join(f"{heading(first, n)} {size:,}" for n, size in zip(names, sizes, strict=True)) + "."
     )
-    notes += [f"{label}: {', '.join(row_facts(row))}." for row, label in zip(rows, labels, strict=True)]
+    notes += [f"{system.label}: {', '.join(system_facts(system))}." for system in systems]
     if missing:
         runs = ", ".join(dict.fromkeys(missing))
         notes.append(f"{UNKNOWN}: not scored; score with: nmt-evaluate run=RUN splits=all, for {runs}.")
@@ -183,9 +154,9 @@ def heading(data: DataConfig, name: str) -> str:
     return PurePosixPath(data.test.src[0]).name.partition(".")[0]
 
 
-def row_facts(row: Sequence[TestedRun]) -> Iterator[str]:
-    """Yield how the scores of a row were made and what they cost."""
-    system, settings = as_system(row), row[0].settings
+def system_facts(system: System) -> Iterator[str]:
+    """Yield how the scores of a system were made and what they cost."""
+    settings = system.runs[0].settings
     kind = str(settings.get("search.kind"))
     yield f"beam {settings.get('search.beam_size')}" if kind == "beam" else f"search {kind}"
     yield f"length penalty {settings.get('search.length_penalty')} {settings.get('search.alpha')}"
@@ -195,6 +166,7 @@ def row_facts(row: Sequence[TestedRun]) -> Iterator[str]:
     yield str(settings["precision"])
     yield f"parameters {cost_text(system.cost, 'parameters')}"
     yield f"minutes of training {cost_text(system.cost, 'seconds')}"
-    commits = {str(start.get("commit")) for run in row for start in run.run.record()["starts"] if start.get("commit")}
+    starts = [start for run in system.runs for start in run.run.record()["starts"]]
+    commits = {str(start.get("commit")) for start in starts if start.get("commit")}
     yield f"commit {' '.join(sorted(commit[:12] for commit in commits)) or UNKNOWN}"
-    yield f"runs {' '.join(str(run.run.path) for run in row)}"
+    yield f"runs {' '.join(str(run.run.path) for run in system.runs)}"

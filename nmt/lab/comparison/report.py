@@ -37,15 +37,7 @@ COST_COLUMNS = {
     "peak_memory_bytes": "memory",
 }
 """Quantities in the table of costs, with their headings."""
-SCORE_HEADINGS = [
-    "mean",
-    "95 % interval",
-    "p bootstrap",
-    "p randomisation",
-    "p corrected",
-    "verdict",
-    "detectable",
-]
+SCORE_HEADINGS = ["mean", "95 % interval", "p bootstrap", "p randomisation", "p corrected", "verdict", "detectable"]
 """Headings of `score_columns`."""
 PLAIN_WIDTH = 220  # characters per line if standard output is not a terminal
 
@@ -202,7 +194,7 @@ def has_several_seeds(comparison: Comparison) -> bool:
     return any(len(system.runs) > 1 for system in comparison.systems)
 
 
-def show(tables: Sequence[TitledTable]) -> None:
+def show_tables(tables: Sequence[TitledTable]) -> None:
     """Print the tables on standard output."""
     console = Console()
     if not console.is_terminal:
@@ -220,11 +212,8 @@ def show(tables: Sequence[TitledTable]) -> None:
         console.print()
 
 
-def write(
-    comparison: Comparison,
-    breakdowns: Sequence[Breakdown],
-    differences: Sequence[Difference],
-    folder: Path,
+def write_comparison(
+    comparison: Comparison, breakdowns: Sequence[Breakdown], differences: Sequence[Difference], folder: Path
 ) -> None:
     """Write compare.md and compare.json, and sentences.tsv if there are differing sentences."""
     text = "\n".join(map(markdown, comparison_tables(comparison, breakdowns, differences)))

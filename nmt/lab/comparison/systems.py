@@ -196,6 +196,14 @@ def gather(
         )
     else:
         test = common_test_set(scored, split)
+    systems = group_by_seed(scored)
+    for system, label in zip(systems, system_labels(systems), strict=True):
+        system.label = label
+    return systems, test
+
+
+def group_by_seed(scored: Sequence[ScoredRun]) -> list[System]:
+    """Return the systems of the runs with their costs, in the order of their first runs."""
     systems: list[System] = []
     for run in scored:
         for system in systems:
@@ -207,9 +215,7 @@ def gather(
     for system in systems:
         system.runs.sort(key=lambda run: run.seed)
         system.cost = mean_cost([training_cost(run.run) for run in system.runs])
-    for system, label in zip(systems, system_labels(systems), strict=True):
-        system.label = label
-    return systems, test
+    return systems
 
 
 def common_test_set(scored: Sequence[ScoredRun], split: str) -> EvaluationSet:

@@ -26,13 +26,8 @@ log = logging.getLogger(__name__)
 def draw_clauses(size: int, seed: int, depth: int, exclude: Collection[str]) -> dict[tuple[int, int], list[VerbsLast]]:
     """Draw `size` clauses per class of distances, at most one per sentence.
 
-    A class that the grammar cannot fill at this depth is omitted with a warning.
-
-    Args:
-        size: number of clauses per class.
-        seed: seed of the sentences.
-        depth: depth of the nesting.
-        exclude: English sentences on which a model was trained.
+    A class that the grammar cannot fill at this depth is omitted with a warning. The English sentences in `exclude`, on
+    which a model was trained, are not drawn.
 
     Raises:
         UserError: no class can be filled.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -88,3 +89,15 @@ def examine_languages(config: DataConfig, samples: dict[str, Sequence[Entry]]) -
 
 def letters(text: str) -> int:
     return sum(map(str.isalpha, text))
+
+
+@cache
+def identifier() -> LanguageIdentifier:
+    """Return the identifier of all languages, loaded once."""
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def language_scores(text: str, codes: Sequence[str]) -> list[tuple[str, float]]:
+    """Return the probabilities of these languages among all, highest first. Those without a model are omitted."""
+    primary = {code.split("-")[0].lower(): code for code in codes}
+    return [(primary[label], float(score)) for label, score in identifier().rank(text) if label in primary]

@@ -35,14 +35,7 @@ def examine_overfit(
 ) -> Finding:
     """Train the model without dropout on a few pairs of the sample, with Adam, until the loss is below `LEARNT`.
 
-    Args:
-        config: configuration of the model.
-        sample: pairs to choose from.
-        tokenizers: source and target tokenizer.
-        device: device to train on.
-        seed: seed of the weights.
-        steps: maximum number of steps.
-        seconds: maximum time.
+    Training stops earlier after `steps` steps or `seconds`.
     """
     lines, batch = choose(sample, tokenizers)
     if not lines:

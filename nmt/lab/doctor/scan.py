@@ -128,16 +128,9 @@ def scan(
 ) -> SplitScan:
     """Read a split once, count and sample.
 
-    Args:
-        split: name of the split.
-        readable: pairs of the split.
-        cleaning: limits of length and ratio.
-        held_out: digests of the held-out pairs, for the training split.
-        sample: number of pairs to sample, and the seed.
-        advance: called with the number of pairs of each block.
-        leakage: receives each pair.
-        words: counts the words of the pairs that cleaning keeps.
-        symbols: user symbols of the tokenizer.
+    `sample` is the number of pairs to sample, and the seed. `held_out` has digests of the held-out pairs, for the
+    training split. `leakage` receives each pair, `words` counts the words of the pairs that cleaning keeps, and
+    `advance` is called with the number of pairs of each block.
     """
     result = SplitScan(split, symbols)
     settings = replace(cleaning, drop_identical=True, drop_duplicates=True, drop_test_pairs=True)

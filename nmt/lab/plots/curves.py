@@ -9,12 +9,7 @@ from nmt.lab.plots.diagnostics import COLOURS, MARKERS, plain_numbers
 
 
 def draw_curves(curves: Mapping[str, Sequence[Mapping[str, Any]]], picture: Path) -> None:
-    """Draw validation perplexity and BLEU by training step, one line per system.
-
-    Args:
-        curves: lines of metrics.jsonl by label of the system.
-        picture: path of the picture.
-    """
+    """Draw validation perplexity and BLEU by training step, one line per system, from the lines of metrics.jsonl."""
     figure = new_figure(9, 3.6)
     panels = figure.subplots(1, 2)
     for axes, key in zip(panels, ("valid/perplexity", "valid/bleu"), strict=True):

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.evaluation.plots import new_figure, save
-from nmt.lab.diagnostics import Accuracy, ClippedTraining, Decay, Recording
+from nmt.lab.diagnostics.gates import Recording
+from nmt.lab.diagnostics.gradients import ClippedTraining, Decay
+from nmt.lab.diagnostics.memory import Accuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,14 +101,8 @@ def draw_memory(
 ) -> None:
     """Draw the accuracy by distance class with its 95 % interval.
 
-    A system whose name ends in "without attention" has a dashed line.
-
-    Args:
-        title: title of the picture.
-        classes: names of the distance classes.
-        accuracies: accuracy of each system by class.
-        chance: accuracy of the most frequent verb by class.
-        picture: path of the picture.
+    A system whose name ends in "without attention" has a dashed line. `chance` is the accuracy of the most frequent
+    verb.
     """
     figure = new_figure(9.5, 5.6)
     axes = figure.subplots()
@@ -147,14 +143,8 @@ def draw_memory(
 def draw_gates(title: str, recording: Recording, over: Recording, pieces: Sequence[str], picture: Path) -> None:
     """Draw each gate over the pieces of a sentence: its mean, its units, and the saturation of its units.
 
-    The units are sorted by the share of their state that they keep over the sentence, the largest share at the top.
-
-    Args:
-        title: title of the picture.
-        recording: gates of the sentence, (T, 1, H).
-        over: gates of many sentences, from which the saturation is computed.
-        pieces: pieces of the sentence, (T,).
-        picture: path of the picture.
+    The units are sorted by the share of their state that they keep over the sentence, the largest share at the top. The
+    saturation is that over many sentences, `over`; `recording` has the gates of the sentence, (T, 1, H).
     """
     names = list(recording.gates)
     figure = new_figure(4.6 + 0.42 * len(pieces), 2.6 + 2.1 * len(names))

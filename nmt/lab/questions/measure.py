@@ -65,12 +65,8 @@ def measure(
 ) -> MeasuredTable:
     """Compare the rows with the first of them.
 
-    Args:
-        rows: runs of each row, by label.
-        costs: cost of each row.
-        by_length: True to measure BLEU by source length too.
-        cache: folder that stores the measurements, because the tests take seconds per row.
-        valid: validation BLEU of the runs of each row.
+    `valid` has the validation BLEU of the runs of each row. The measurements are stored in the folder `cache`, because
+    the tests take seconds per row.
 
     Raises:
         UserError: the runs cannot be compared.
@@ -103,7 +99,10 @@ def cache_key(scored: ScoredRun) -> list[Any]:
 
 def compare(rows: Mapping[str, Sequence[ScoredRun]], by_length: bool) -> MeasuredTable:
     """Compare the rows with the first one, without costs and validation scores."""
-    runs = {label: [with_metrics(run) for run in scored] for label, scored in rows.items()}
+    runs = {
+        label: [replace(run, scores={name: run.scores[name] for name in METRICS}) for run in scored]
+        for label, scored in rows.items()
+    }
     test = common_test_set([run for scored in runs.values() for run in scored], "test")
     systems = [System(scored, label) for label, scored in runs.items()]
     comparison = Comparison(systems, test)
@@ -119,10 +118,6 @@ def compare(rows: Mapping[str, Sequence[ScoredRun]], by_length: bool) -> Measure
         cells = {name: cell for name, column in comparison.cells.items() if (cell := column[at]) is not None}
         measured[system.label] = MeasuredRow(system.seeds, cells, {}, lengths[at])
     return MeasuredTable(measured, comparison.signatures, len(test.src), groups, sizes, unit)
-
-
-def with_metrics(scored: ScoredRun) -> ScoredRun:
-    return replace(scored, scores={name: scored.scores[name] for name in METRICS})
 
 
 def from_record(record: dict[str, Any]) -> MeasuredTable:

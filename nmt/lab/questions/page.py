@@ -115,7 +115,7 @@ class WorkTotals:
     """Description of the missing work and the time that it will take."""
 
 
-def page(entries: Sequence[AnsweredQuestion], totals: WorkTotals) -> str:
+def questions_page(entries: Sequence[AnsweredQuestion], totals: WorkTotals) -> str:
     """Return the page as Markdown."""
     state = f"{totals.done} of {totals.trainings} trainings are done, in {totals.core_hours:.1f} core hours"
     answers = [f"- [{entry.question.title}](#{anchor(entry.question.title)}): {answer(entry)}" for entry in entries]

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Config, flatten, with_described_tests
-from nmt.data import Tokenizer
-from nmt.lab.comparison import write_tables
+from nmt.lab.comparison.latex import write_tables
 from nmt.lab.comparison.report import TitledTable
 from nmt.lab.comparison.systems import format_setting
 from nmt.lab.report.facts import RunFacts
@@ -47,10 +46,7 @@ def appendix_tables(facts: RunFacts, run: RunDirectory) -> list[TitledTable]:
     parts += [
         (
             f"Scores on {record.name}",
-            [
-                *((score.label, f"{score.number} {score.interval}".strip()) for score in record.scores),
-                *record.made_by,
-            ],
+            [*((score.label, f"{score.number} {score.interval}".strip()) for score in record.scores), *record.made_by],
             ["In brackets: 95 % bootstrap interval over the sentences. Signatures:"]
             + [f"{score.label}: {score.signature}" for score in record.scores],
         )
@@ -112,14 +108,9 @@ def data_statement(facts: RunFacts, run: RunDirectory) -> Iterator[Fact]:
         + "; pairs with a source of the held-out sets dropped" * cleaning.drop_test_sources,
     )
     yield "normalisation", "Unicode NFC, white space reduced to single spaces, control characters removed"
-    sizes = " and ".join(f"{vocabulary(run, side):,}" for side in (SIDES[:1] if data.tokenizer.joint else SIDES))
+    sizes = " and ".join(f"{run.tokenizer(side).size:,}" for side in (SIDES[:1] if data.tokenizer.joint else SIDES))
     kind = "one vocabulary for both languages" if data.tokenizer.joint else "one vocabulary per language"
     yield "subwords", f"SentencePiece, {data.tokenizer.type}, {sizes} pieces, {kind}"
-
-
-def vocabulary(run: RunDirectory, side: str) -> int:
-    tokenizer: Tokenizer = run.tokenizer(side)
-    return tokenizer.size
 
 
 def software(starts: list[dict[str, Any]]) -> Iterator[Fact]:

@@ -82,13 +82,8 @@ def collect_facts(
 ) -> RunFacts:
     """Collect the facts of a run.
 
-    Args:
-        run: run directory.
-        split: split whose sentences are shown and checked for mistakes.
-        device: device on which attention is computed.
-        examples: number of shown sentences from each of the best, the median and the worst.
-        at_random: number of other shown sentences, drawn at random.
-        seed: seed of the draw.
+    The sentences of `split` are checked for mistakes. Of the best, the median and the worst, `examples` each are shown,
+    and `at_random` others, drawn with `seed`. Attention is computed on `device`.
     """
     config, record = run.config(), run.record()
     facts = RunFacts(

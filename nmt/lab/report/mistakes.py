@@ -131,10 +131,6 @@ def coverage(src: str, attention: AttentionMap) -> Coverage:
 
     A target word's attention is the mean over its pieces. It sums to one over the source words and eos. Omitted source
     words receive little attention, repeated ones receive much (Tu et al. 2016, section 3.2, without fertility).
-
-    Args:
-        src: source line; its words are separated by white space.
-        attention: attention map of this line.
     """
     owners = [words[-1] for words in source_words(src, [Part([], attention.src[:-1])], characters=False)]
     of_pieces, count = word_numbers(attention.tgt[:-1], characters=False)

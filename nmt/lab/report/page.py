@@ -88,31 +88,22 @@ def in_markdown(value: Any) -> str:
 
 def page(facts: RunFacts) -> str:
     """Render the facts as one self-contained HTML page."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"heat_map": heat_map, "interval": interval_text}
-    template = environment.get_template("report.html")
-    return template.render(facts=facts, curves=curves(facts), resamples=RESAMPLES, version=nmt.__version__)
+    return render("report.html", {"autoescape": True}, facts=facts, curves=curves(facts))
 
 
 def model_card(facts: RunFacts) -> str:
     """Render the facts as a model card, with the headings of Mitchell et al. 2019."""
+    options = {"autoescape": False, "finalize": in_markdown, "keep_trailing_newline": True}
+    return render("model_card.md", options, facts=facts)
+
+
+def render(template: str, options: dict[str, Any], **values: Any) -> str:
+    """Render a template in an environment with these options."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=False,
-        finalize=in_markdown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options
     )
-    environment.filters |= {"indented": indented, "interval": interval_text}
-    return environment.get_template("model_card.md").render(facts=facts, resamples=RESAMPLES, version=nmt.__version__)
+    environment.filters |= {"heat_map": heat_map, "indented": indented, "interval": interval_text}
+    return environment.get_template(template).render(**values, resamples=RESAMPLES, version=nmt.__version__)
 
 
 def write_report(facts: RunFacts, folder: Path) -> list[Path]:

@@ -62,24 +62,14 @@ def choose_sentences(
     """Return sentences to show, with reasons: the best, the median, the worst, and some drawn at random.
 
     No sentence is returned twice. Among equal scores the sentence with the longest source ranks first. Sentences with
-    an empty source are skipped.
-
-    Args:
-        sentences: sentences of a split.
-        number: number of sentences from each of the best, the median and the worst.
-        at_random: number of other sentences.
-        seed: seed of the draw.
+    an empty source are skipped. There are `number` sentences from each of the best, the median and the worst.
     """
     ranked = sorted(
         (sentence for sentence in sentences if sentence.src.strip()),
         key=lambda sentence: (-sentence.chrf, -len(sentence.src), sentence.line),
     )
     middle = max(0, (len(ranked) - number) // 2)
-    ranges = [
-        ("best", ranked[:number]),
-        ("median", ranked[middle : middle + number]),
-        ("worst", ranked[::-1][:number]),
-    ]
+    ranges = [("best", ranked[:number]), ("median", ranked[middle : middle + number]), ("worst", ranked[::-1][:number])]
     chosen: dict[int, tuple[str, ScoredSentence]] = {}
     for why, members in ranges:
         for sentence in members:

@@ -28,15 +28,7 @@ FEWEST = 10
 def proposal(
     sweep: SweepConfig, train: TrainConfig, space: Sequence[Parameter], before: Sequence[Trial], number: int
 ) -> dict[str, Value]:
-    """Return the values of the next trial.
-
-    Args:
-        sweep: sampler and pruner.
-        train: metric, and number of steps for the pruner.
-        space: the search space.
-        before: the trials of lower numbers.
-        number: number of the trial, from 1.
-    """
+    """Return the values of the trial `number`, counted from 1, after the trials of lower numbers."""
     if sweep.sampler == SamplerKind.grid:
         return grid(list(space))[number - 1]
     history = before if sweep.sampler == SamplerKind.bayesian else []  # random search does not depend on it

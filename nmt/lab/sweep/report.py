@@ -9,11 +9,7 @@ from nmt.lab.sweep.space import Parameter, search_space, text, trials_of
 from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState, best_step, best_trial, direction
 from nmt.training.best import LEAST_BLEU
 
-NAMES = {
-    Metric.bleu: "validation BLEU",
-    Metric.perplexity: "validation perplexity",
-    Metric.loss: "validation loss",
-}
+NAMES = {Metric.bleu: "validation BLEU", Metric.perplexity: "validation perplexity", Metric.loss: "validation loss"}
 
 
 def write_report(sweep: SweepDirectory) -> str:

@@ -78,11 +78,7 @@ def text(value: Value) -> str:
 
 
 def search_space(sweep: SweepConfig, base: Config) -> list[Parameter]:
-    """Return the parameters of a sweep, in the order of the file.
-
-    Args:
-        sweep: configuration with the tree of parameters.
-        base: the configuration that the parameters change.
+    """Return the parameters of a sweep, which change `base`, in the order of the file.
 
     Raises:
         UserError: a key does not exist or cannot be searched, or a value is not allowed.

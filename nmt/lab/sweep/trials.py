@@ -9,8 +9,8 @@ experiment/best.yaml         the best trial as an experiment file
 import math
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -205,16 +205,9 @@ class SweepDirectory:
             ) from None
         return groups
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the sweep against other processes; the lock ends with the process that holds it.
-
-        Raises:
-            UserError: another process holds the lock.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with locked(self.path / ".lock", f"{self.path} is worked on by another process"):
-            yield
+    def locked(self) -> AbstractContextManager[None]:
+        """Return a lock of the sweep; it raises `UserError` if another process holds it."""
+        return locked(self.path / ".lock", f"{self.path} is worked on by another process")
 
     def run_path(self, number: int) -> Path:
         return self.path / "trials" / f"{number:03d}"

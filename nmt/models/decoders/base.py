@@ -26,7 +26,7 @@ class DecoderState:
     """Everything that the next step of a recurrent decoder needs."""
 
     hidden: list[LayerState]
-    """State of each layer, bottom first: h and c of an LSTM, each (B K, H)."""
+    """State of each layer, bottom first: h and c of an LSTM, each (B K, H); memories of any shape (B K, ...)."""
     feed: Tensor
     """The last attentional vector, (B K, E); zeros at the start."""
     keys: Tensor | None = None
@@ -178,7 +178,8 @@ class RecurrentDecoder(nn.Module, ABC):
 
     def start(self, encoded: Encoded, mask: Tensor) -> DecoderState:
         """Return the state before the first target token; `mask` is the source mask, (S, B)."""
-        hidden = self.bridge(encoded, mask)
+        vectors = self.bridge(encoded, mask)
+        hidden = [first_state(layer, given) for layer, given in zip(self.layers, vectors, strict=True)]
         feed = encoded.memory.new_zeros(mask.size(1), self.embedding.embedding_dim)
         if self.attention is None:
             return DecoderState(hidden, feed)
@@ -254,6 +255,12 @@ class RecurrentDecoder(nn.Module, ABC):
         wide = x.new_empty(*x.shape[:2], self.hidden_size)
         layers = [self.dropout.mask(wide) for _ in self.layers]
         return DropoutMasks(layers, context=self.dropout.mask(wide), vector=self.dropout.mask(x))
+
+
+def first_state(layer: nn.Module, vectors: LayerState) -> LayerState:
+    """Return a layer's first state from the vectors of the bridge, each (B, H)."""
+    assert isinstance(layer, RecurrentLayer)
+    return layer.complete(vectors)
 
 
 def run_layer(layer: nn.Module, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:

@@ -82,15 +82,25 @@ class RecurrentEncoder(nn.Module):
         return Encoded(x, words, state)
 
     def layer(self, depth: int, x: Tensor, mask: Tensor) -> tuple[Tensor, LayerState]:
-        """Run one layer, (S, B, I) -> (S, B, H); a bidirectional layer also reads each sentence from its end."""
-        outputs, state = self.forwards[depth](x, mask=mask)
+        """Run one layer, (S, B, I) -> (S, B, H), to its outputs and what the bridge reads of its state.
+
+        A bidirectional layer also reads each sentence from its end.
+        """
+        outputs, state = run_direction(self.forwards[depth], x, mask)
         if depth >= len(self.backwards):
             return outputs, state
         mirror = reverse_within_length(mask).unsqueeze(-1)  # (S, B, 1)
-        reversed_outputs, reversed_state = self.backwards[depth](x.gather(0, mirror.expand_as(x)), mask=mask)
+        reversed_outputs, reversed_state = run_direction(self.backwards[depth], x.gather(0, mirror.expand_as(x)), mask)
         backward = reversed_outputs.gather(0, mirror.expand_as(reversed_outputs))
         both = tuple(torch.cat(pair, dim=-1) for pair in zip(state, reversed_state, strict=True))
         return torch.cat([outputs, backward], dim=-1), both
+
+
+def run_direction(layer: nn.Module, x: Tensor, mask: Tensor) -> tuple[Tensor, LayerState]:
+    """Return a layer's outputs (S, B, H) for x (S, B, I), and the part of its last state that the bridge reads."""
+    assert isinstance(layer, RecurrentLayer)
+    outputs, state = layer(x, mask=mask)
+    return outputs, layer.summary(state)
 
 
 class PreNormFeedForward(nn.Module):

@@ -13,7 +13,11 @@ from torch.nn.functional import layer_norm, linear
 from nmt.config import CELLS, CellKind, RecurrentSide
 from nmt.models.layers.elementwise import SRU, SSRU, ElementwiseLayer, MinGRU, MinLSTM
 from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
+from nmt.models.layers.gated_delta import GLA, DeltaNet, GatedDelta, Mamba2
+from nmt.models.layers.mlstm import MLSTM
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
+from nmt.models.layers.rg_lru import RGLRU
+from nmt.models.layers.slstm import SLSTM
 
 
 class StepwiseLayer(RecurrentLayer):
@@ -178,6 +182,12 @@ class DeepTransition(RecurrentLayer):
         self.states = cells[0].states
         self.first, self.others = cells[0], nn.ModuleList(cells[1:])
 
+    def summary(self, state: LayerState) -> LayerState:
+        return self.first.summary(state)
+
+    def zero_state(self, x: Tensor) -> LayerState:
+        return self.first.zero_state(x)
+
     def input_weights(self) -> tuple[Tensor, Tensor | None]:
         return self.first.input_weights()
 
@@ -193,7 +203,9 @@ class DeepTransition(RecurrentLayer):
         return state
 
 
-CellType = type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer]
+CellType = (
+    type[FusedLayer] | type[StepwiseLayer] | type[ElementwiseLayer] | type[SLSTM] | type[MLSTM] | type[GatedDelta]
+)
 
 
 def cell_type(cell: str) -> CellType:
@@ -219,6 +231,20 @@ def cell_type(cell: str) -> CellType:
             return MinGRU
         case CellKind.min_lstm:
             return MinLSTM
+        case CellKind.rg_lru:
+            return RGLRU
+        case CellKind.slstm:
+            return SLSTM
+        case CellKind.mlstm:
+            return MLSTM
+        case CellKind.gated_delta:
+            return GatedDelta
+        case CellKind.delta_net:
+            return DeltaNet
+        case CellKind.mamba2:
+            return Mamba2
+        case CellKind.gla:
+            return GLA
         case name:
             registered: CellType = CELLS.find(name)
             return registered

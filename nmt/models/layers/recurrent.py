@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import linear
 
-LayerState = tuple[Tensor, ...]  # (h, c) of an LSTM, (h,) of other cells, each (B, H)
+LayerState = tuple[Tensor, ...]  # h first, (B, H): (h, c) of an LSTM, (h,) of a GRU; memories of any shape (B, ...)
 
 
 class RecurrentLayer(nn.Module):
@@ -23,7 +23,7 @@ class RecurrentLayer(nn.Module):
     """
 
     states = 2
-    """Number of tensors in a state: 2 for an LSTM (h and c), otherwise 1 (h)."""
+    """Number of tensors in a state, h first: 2 for an LSTM (h and c), 1 for a GRU (h)."""
     recurrent: tuple[str, ...] = ()
     """Names of the parameters that multiply h, used by weight drop; empty where a contained layer holds them."""
     reads_output = True
@@ -40,11 +40,28 @@ class RecurrentLayer(nn.Module):
 
         Args:
             hidden_size: width H of the state.
-            zoneout: zoneout probability of each tensor of the state (Krueger et al. 2017); empty: no zoneout.
+            zoneout: zoneout probability of the first tensors of the state (Krueger et al. 2017); empty: no zoneout.
         """
         super().__init__()
         self.hidden_size = hidden_size
         self.zoneout = zoneout if any(zoneout) else ()
+
+    @classmethod
+    def bridged(cls) -> int:
+        """Return the number of vectors between an encoder and a decoder's first state: 1 for h, 2 for h and c."""
+        return cls.states
+
+    def summary(self, state: LayerState) -> LayerState:
+        """Return the part of an encoder's final state that the bridge reads, each (B, H), h first."""
+        return state
+
+    def complete(self, vectors: LayerState) -> LayerState:
+        """Return a decoder's first state from the vectors of the bridge, each (B, H), h first."""
+        return vectors
+
+    def zero_state(self, x: Tensor) -> LayerState:
+        """Return the state before the first step, zeros in the type of the inputs x (T, B, I)."""
+        return (x.new_zeros(x.size(1), self.hidden_size),) * self.states
 
     def input_weights(self) -> tuple[Tensor, Tensor | None]:
         """Return the matrix (G, I) and the bias (G,) of the input product; G is the number of units of all gates."""
@@ -67,7 +84,7 @@ class RecurrentLayer(nn.Module):
         return h if self.recurrent_mask is None else h * self.recurrent_mask.to(h.dtype)
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
-        """Compute the next state, each tensor (B, H), from the input products (B, G) and the previous state."""
+        """Compute the next state, each tensor (B, ...), from the input products (B, G) and the previous state."""
         raise NotImplementedError
 
     def forward(
@@ -77,7 +94,7 @@ class RecurrentLayer(nn.Module):
 
         Args:
             x: inputs, (T, B, I).
-            state: initial state, each tensor (B, H); None: zeros.
+            state: initial state, each tensor (B, ...); None: zeros.
             mask: True on real tokens, (T, B), with the padding on the left; None: no padding.
 
         Returns:
@@ -85,12 +102,12 @@ class RecurrentLayer(nn.Module):
         """
         real = None if mask is None else mask.unsqueeze(-1).to(x.dtype)  # (T, B, 1)
         inputs = self.input_product(x if real is None else x * real)
-        state = state or (x.new_zeros(x.size(1), self.hidden_size),) * self.states
+        state = state or self.zero_state(x)
         outputs = []
         for t, product in enumerate(inputs.unbind()):
             state = self.advance(product, state)
             if real is not None:
-                state = tuple(part * real[t] for part in state)
+                state = tuple(part * real[t].view(-1, *[1] * (part.dim() - 1)) for part in state)
             outputs.append(state[0])
         return torch.stack(outputs), state
 
@@ -99,11 +116,15 @@ class RecurrentLayer(nn.Module):
         return self.advance(self.input_product(x), state)
 
     def advance(self, inputs: Tensor, state: LayerState) -> LayerState:
-        """Run one step from input products (B, G) and apply zoneout: some units keep their previous value."""
+        """Run one step from input products (B, G) and apply zoneout: some units keep their previous value.
+
+        Tensors of the state that have no zoneout probability are the cell's.
+        """
         after = self.cell(inputs, state)
         if not self.zoneout:
             return after
-        return tuple(self.zone_out(*values) for values in zip(state, after, self.zoneout, strict=True))
+        held = tuple(self.zone_out(*values) for values in zip(state, after, self.zoneout, strict=False))
+        return held + after[len(held) :]
 
     def zone_out(self, before: Tensor, after: Tensor, probability: float) -> Tensor:
         """Return d before + (1 - d) after (Krueger et al. 2017).

@@ -197,8 +197,8 @@ def test_an_attention_matrix_has_the_weights_of_the_model_and_draws_itself(
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == matrix.src
     assert figure._repr_png_().startswith(b"\x89PNG")
     figure.savefig(tmp_path / "attention.png")
-    found = translator.translate(sentences[:1])[0]
-    assert translator.attention(sentences[0]).tgt == translator.attention(sentences[0], found.text).tgt
+    translation = translator.translate(sentences[:1])[0]
+    assert translator.attention(sentences[0]).tgt == translator.attention(sentences[0], translation.text).tgt
 
 
 def test_an_ensemble_of_one_model_twice_translates_as_the_model(

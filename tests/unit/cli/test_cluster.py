@@ -86,12 +86,12 @@ def test_names_as_slurm_writes_them_pass(value: str) -> None:
 def test_a_job_composes_to_what_was_asked_of_the_multirun() -> None:
     job = plan("experiment=phrasebook", "seed=3", "model.dropout=0.25", number=2, threads=4)
     overrides = [given for given in job.arguments if not given.startswith("hydra.")]
-    found = from_hydra(Config, compose("train", overrides=overrides))
+    composed = from_hydra(Config, compose("train", overrides=overrides))
     expected = from_hydra(Config, compose("train", overrides=["experiment=phrasebook", "seed=3", "model.dropout=0.25"]))
     train = dataclasses.replace(expected.train, resume="auto")
     machine = dataclasses.replace(expected.machine, threads=4)
     tracking = dataclasses.replace(expected.tracking, group=job.run.parent.name)
-    assert found == dataclasses.replace(expected, train=train, machine=machine, tracking=tracking)
+    assert composed == dataclasses.replace(expected, train=train, machine=machine, tracking=tracking)
     assert job.run.name == "2"
     assert job.run.parent.parent == Path("runs/multirun")
 

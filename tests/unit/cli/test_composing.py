@@ -95,8 +95,8 @@ def test_threads_compose_one_after_the_other() -> None:
             return from_hydra(Config, cfg).train.max_steps, app.overrides()
 
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(steps, range(1, 7)))
-    assert found == [(number, [f"train.max_steps={number}"]) for number in range(1, 7)]
+        results = list(pool.map(steps, range(1, 7)))
+    assert results == [(number, [f"train.max_steps={number}"]) for number in range(1, 7)]
 
 
 def test_a_further_folder_of_configuration_files_is_searched(tmp_path: Path) -> None:

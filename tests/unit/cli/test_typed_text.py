@@ -87,12 +87,12 @@ def test_spaces_at_the_end_of_a_text_stay() -> None:
 
 def test_a_multirun_varies_text() -> None:
     hydra_guard.install(Config)
-    (found,) = OverridesParser.create().parse_overrides(["data.name=1.20,no,2026_11"])
-    assert list(found.sweep_string_iterator()) == ["1.20", "no", "2026_11"]
-    (found,) = OverridesParser.create().parse_overrides(["data.name=choice(1.20,true)"])
-    assert list(found.sweep_string_iterator()) == ["1.20", "true"]
-    (found,) = OverridesParser.create().parse_overrides(["seed=range(1,3)"])
-    assert list(found.sweep_string_iterator()) == ["1", "2"]
+    (parsed,) = OverridesParser.create().parse_overrides(["data.name=1.20,no,2026_11"])
+    assert list(parsed.sweep_string_iterator()) == ["1.20", "no", "2026_11"]
+    (parsed,) = OverridesParser.create().parse_overrides(["data.name=choice(1.20,true)"])
+    assert list(parsed.sweep_string_iterator()) == ["1.20", "true"]
+    (parsed,) = OverridesParser.create().parse_overrides(["seed=range(1,3)"])
+    assert list(parsed.sweep_string_iterator()) == ["1", "2"]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda text: "$" not in text))

@@ -32,7 +32,7 @@ from nmt.errors import UserError
 
 CONF = Path(conf_dir())
 YAML = {path: path.read_text(encoding="utf-8") for path in sorted(CONF.rglob("*.yaml"))}
-OF_A_RUN = ("evaluate", "translate", "distil", "diagnose")
+OF_A_RUN = ("evaluate", "translate", "serve", "distil", "diagnose")
 EXPERIMENTS = sorted(CONF.glob("experiment/*.yaml"))
 
 

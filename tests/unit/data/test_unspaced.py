@@ -27,7 +27,7 @@ from nmt.data import prepare, tokenizer_advice
 from nmt.data.words import unspaced
 from nmt.decoding import load_translator
 from nmt.evaluation import evaluate_split
-from nmt.lab.doctor import Verdict
+from nmt.lab.doctor.findings import Verdict
 from nmt.metrics.scores import bleu_words
 from nmt.phrasebook import Pair
 from nmt.run import RunDirectory, read_metrics

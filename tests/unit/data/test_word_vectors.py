@@ -37,8 +37,8 @@ def binary(newlines: bool = True, count: int | None = None) -> bytes:
 
 
 def read(path: Path, wanted: list[str] = WORDS) -> dict[str, list[float]]:
-    found = VectorFile.open(path).read({word.encode() for word in wanted}, lambda _: None)
-    return {word.decode(): vector.tolist() for word, vector in found}
+    vectors = VectorFile.open(path).read({word.encode() for word in wanted}, lambda _: None)
+    return {word.decode(): vector.tolist() for word, vector in vectors}
 
 
 EXPECTED = {word: vector.tolist() for word, vector in VECTORS.items()}

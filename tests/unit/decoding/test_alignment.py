@@ -132,8 +132,8 @@ def test_attention_made_by_hand_over_words_of_several_pieces(tokenizer: Tokenize
         expected.append([" ".join(f"{i}-{j}" for i, j in sorted(pairs))])
     assert max(len(rows) for target in targets for rows in spans(target)) > 3
     ready = Translator(ByHand(known), tokenizer, tokenizer, SearchConfig())  # type: ignore[arg-type]
-    found = [[candidate(tokenizer, target)] if target else [Candidate("", 0.0, 0.0)] for target in targets]
-    assert align(ready, sources, found) == expected
+    translations = [[candidate(tokenizer, target)] if target else [Candidate("", 0.0, 0.0)] for target in targets]
+    assert align(ready, sources, translations) == expected
 
 
 def test_the_parts_of_a_long_line_are_aligned_each_in_its_place(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
@@ -160,10 +160,10 @@ def test_every_word_of_every_candidate_has_a_link_whatever_stands_beside_it(
 ) -> None:
     ready = build(tokenizer, kind=kind, n_best=3)
     lines = list(STRANGE.values())
-    found = ready.translate(lines)
+    translations = ready.translate(lines)
     monkeypatch.setattr(alignment, "READ_TOGETHER", 5)
-    aligned = align(ready, lines, found)
-    for line, candidates, texts in zip(lines, found, aligned, strict=True):
+    aligned = align(ready, lines, translations)
+    for line, candidates, texts in zip(lines, translations, aligned, strict=True):
         assert align(ready, [line], [candidates]) == [texts]
         for best, text in zip(candidates, texts, strict=True):
             pairs = [tuple(map(int, link.split("-"))) for link in text.split()]

@@ -41,7 +41,7 @@ def test_a_phrase_is_held_where_its_characters_stand_whatever_the_pieces(given: 
         words = numbers.choices(WRITING, k=numbers.randint(0, 8))
         text = "".join(PIECES[word] for word in words)
         missing = phrases.missing(state_after(phrases, words))
-        assert {phrases.phrases[i] for i in missing} == {each for each in given if not stands(text, each)}, text
+        assert {phrases.phrases[i] for i in missing} == {phrase for phrase in given if not stands(text, phrase)}, text
         met += not missing
     assert met > 20
 

@@ -40,10 +40,12 @@ def constrained(
 def test_a_wide_beam_finds_the_best_that_hold_all(most: int, continues: frozenset[int], seed: int) -> None:
     toy = Toy(seed)
     wide = config(beam=125, n_best=125)
-    found = constrained(toy, GIVEN, [most] * len(GIVEN), wide, continues)
-    for sentence, (given, hypotheses) in enumerate(zip(GIVEN, found, strict=True), start=1):
+    results = constrained(toy, GIVEN, [most] * len(GIVEN), wide, continues)
+    for sentence, (given, hypotheses) in enumerate(zip(GIVEN, results, strict=True), start=1):
         everything = enumerated(toy, sentence, most, wide)
-        assert_same(hypotheses, [each for each in everything if all_stand(each.tokens, given, continues)])
+        assert_same(
+            hypotheses, [hypothesis for hypothesis in everything if all_stand(hypothesis.tokens, given, continues)]
+        )
 
 
 def some_phrases(numbers: random.Random, most: int) -> list[list[int]]:
@@ -84,8 +86,8 @@ def test_however_narrow_the_beam_all_hypotheses_hold_all_as_soon_as_they_fit(
         most = [Phrases(each, continues).need(Phrases.start) + numbers.randint(0, 2) for each in given]
         most[0] = max(0, most[0] - 3)  # one for which they do not fit
         toy = Toy(seed, end=numbers.choice([-3.0, 0.0, 3.0]))
-        found = constrained(toy, given, most, config(beam, n_best=beam), continues)
-        for each, longest, hypotheses in zip(given, most, found, strict=True):
+        results = constrained(toy, given, most, config(beam, n_best=beam), continues)
+        for each, longest, hypotheses in zip(given, most, results, strict=True):
             assert bool(hypotheses) == (Phrases(each, continues).need(Phrases.start) <= longest)
             for hypothesis in hypotheses:
                 assert all_stand(hypothesis.tokens, each, continues)
@@ -111,9 +113,9 @@ def test_a_sentence_without_constraints_has_the_result_of_the_plain_beam(seed: i
     toy = Toy(seed)
     narrow = config(4, n_best=4)
     most = [6, 0, 9, 12]
-    found = constrained(toy, [[], [], [[4, 4]], []], most, narrow)
+    results = constrained(toy, [[], [], [[4, 4]], []], most, narrow)
     plain = run(toy, [1, 2, 3, 4], most, narrow)
-    assert found[:2] + found[3:] == plain[:2] + plain[3:]
+    assert results[:2] + results[3:] == plain[:2] + plain[3:]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -33,7 +33,7 @@ def equation_14(
     """Compute log P / lp + cp of translations of one sentence under teacher forcing."""
     batch = make_batch([src] * len(every), every, range(len(every)))
     members = model.members if isinstance(model, Ensemble) else [model]
-    chances = [each(batch.src, batch.src_mask, batch.tgt_in).softmax(dim=-1) for each in members]  # type: ignore[operator]
+    chances = [member(batch.src, batch.src_mask, batch.tgt_in).softmax(dim=-1) for member in members]  # type: ignore[operator]
     chance = sum(chances) / len(chances)
     weights = model.attention(batch.src, batch.src_mask, batch.tgt_in)
     assert weights is not None

@@ -55,11 +55,11 @@ def test_the_groups_follow_algorithm_1(
     end: float, diversity: float, beam: int, groups: int, penalty: LengthPenalty, alpha: float, seed: int
 ) -> None:
     toy = Toy(seed, end)
-    asked = config(beam, groups, diversity, length_penalty=penalty, alpha=alpha)
+    search = config(beam, groups, diversity, length_penalty=penalty, alpha=alpha)
     most = [7, 3, 0, 9]
-    found = diverse(toy, [1, 2, 3, 4], most, asked)
-    for sentence, longest, hypotheses in zip([1, 2, 3, 4], most, found, strict=True):
-        assert_same(hypotheses, algorithm_1(toy, sentence, longest, asked))
+    results = diverse(toy, [1, 2, 3, 4], most, search)
+    for sentence, longest, hypotheses in zip([1, 2, 3, 4], most, results, strict=True):
+        assert_same(hypotheses, algorithm_1(toy, sentence, longest, search))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -67,9 +67,9 @@ def test_one_group_is_the_plain_beam_and_no_diversity_is_its_first_group(seed: i
     toy = Toy(seed)
     sentences, most = [1, 2, 3], [8, 5, 9]
     plain = SearchConfig(beam_size=4, n_best=4)
-    for asked in (config(4, 1, 5.0), config(8, 2, 0.0, n_best=4)):
-        found = diverse(toy, sentences, most, asked)
-        for sentence, longest, hypotheses in zip(sentences, most, found, strict=True):
+    for search in (config(4, 1, 5.0), config(8, 2, 0.0, n_best=4)):
+        results = diverse(toy, sentences, most, search)
+        for sentence, longest, hypotheses in zip(sentences, most, results, strict=True):
             assert_same(hypotheses, plain_beam(toy, sentence, longest, plain))
 
 
@@ -88,10 +88,10 @@ def test_groups_of_one_under_strong_diversity_take_a_different_first_word_each()
 def test_a_batch_finds_what_each_sentence_finds_alone(seed: int) -> None:
     toy = Toy(seed, end=1.0)
     sentences, most = list(range(1, 11)), [6, 0, 9, 1, 3, 12, 6, 2, 20, 4]
-    asked = config(6, 3, 0.5)
-    together = diverse(toy, sentences, most, asked)
-    assert together == [diverse(toy, [s], [longest], asked)[0] for s, longest in zip(sentences, most, strict=True)]
-    assert together[::-1] == diverse(toy, sentences[::-1], most[::-1], asked)
+    search = config(6, 3, 0.5)
+    together = diverse(toy, sentences, most, search)
+    assert together == [diverse(toy, [s], [longest], search)[0] for s, longest in zip(sentences, most, strict=True)]
+    assert together[::-1] == diverse(toy, sentences[::-1], most[::-1], search)
 
 
 def test_finished_sentences_leave_the_batch_and_an_empty_one_gives_nothing() -> None:
@@ -113,20 +113,20 @@ def test_rules_and_the_bonus_hold_in_every_group() -> None:
     def bonus(state: Prefixes) -> torch.Tensor:
         return -(state.codes % 7).float()
 
-    for asked in (config(6, 3, 1.0), config(6, 1, 0.0)):
-        both = request(toy, [1, 2], [9, 9], asked, rules, bonus)
-        found = diverse_search(both)
-        for hypothesis in [each for hypotheses in found for each in hypotheses]:
+    for search in (config(6, 3, 1.0), config(6, 1, 0.0)):
+        both = request(toy, [1, 2], [9, 9], search, rules, bonus)
+        results = diverse_search(both)
+        for hypothesis in [each for hypotheses in results for each in hypotheses]:
             pairs = list(zip(hypothesis.tokens, hypothesis.tokens[1:], strict=False))
             assert len(set(pairs)) == len(pairs)
-        assert all(hypothesis.tokens[:2] == [4, 5] for hypothesis in found[0])
-        for sentence, hypotheses in zip([1, 2], found, strict=True):
+        assert all(hypothesis.tokens[:2] == [4, 5] for hypothesis in results[0])
+        for sentence, hypotheses in zip([1, 2], results, strict=True):
             for hypothesis in hypotheses:
                 code = sentence
                 for token in [2, *hypothesis.tokens]:
                     code = (code * 7 + token) % 1009
-                expected = scored(hypothesis.tokens, hypothesis.log_prob, asked).score - code % 7
+                expected = scored(hypothesis.tokens, hypothesis.log_prob, search).score - code % 7
                 assert hypothesis.score == pytest.approx(expected, abs=1e-5)
-    assert [[h.tokens for h in hypotheses] for hypotheses in found] == [
+    assert [[h.tokens for h in hypotheses] for hypotheses in results] == [
         [h.tokens for h in hypotheses] for hypotheses in beam_search(both)
     ]

@@ -76,10 +76,10 @@ def test_members_of_any_architecture_translate_and_draw_attention_together(
     whole = [best.text for best, *_ in translator.translate(lines)]
     assert whole == [translator.translate([line])[0][0].text for line in lines]
     found = translator.attention(lines[0], "text")
-    own = [Translator(model, tokenizer, tokenizer, search).attention(lines[0], "text") for model in models]
-    assert own[2] is None
+    maps = [Translator(model, tokenizer, tokenizer, search).attention(lines[0], "text") for model in models]
+    assert maps[2] is None
     assert found is not None
-    drawn = [torch.tensor(each.weights) for each in own if each is not None]
+    drawn = [torch.tensor(attention_map.weights) for attention_map in maps if attention_map is not None]
     assert len(drawn) == len(models) - 1
     torch.testing.assert_close(torch.tensor(found.weights), sum(drawn) / len(drawn))
     assert Translator(Ensemble(models[2:3]), tokenizer, tokenizer, search).attention(lines[0], "text") is None

@@ -49,12 +49,12 @@ def test_the_score_is_the_expected_utility_and_the_best_comes_first(
     """Compare a sample with all other samples, pair by pair, and a candidate of the beam with all samples."""
     toy, sentences, sources, most = Toy(2, end=-0.5), [1, 2, 3], [[1], [2], [3]], [4, 6, 3]
     settings = {"mbr_candidates": candidates, "mbr_references": references, "mbr_utility": metric}
-    asked = SearchConfig(kind=SearchKind.mbr, beam_size=4, n_best=4, mbr_samples=30, mbr_alpha=alpha, **settings)
+    search = SearchConfig(kind=SearchKind.mbr, beam_size=4, n_best=4, mbr_samples=30, mbr_alpha=alpha, **settings)
     compared = TextUtility(text_of, lambda texts: pairwise(texts, metric, "13a"))
-    found = minimum_risk(request(toy, sentences, most, asked), sources, compared)
-    drawn = sample(request(toy, sentences, most, asked), sources, 30)
+    hypotheses = minimum_risk(request(toy, sentences, most, search), sources, compared)
+    drawn = sample(request(toy, sentences, most, search), sources, 30)
     searched = beam_search(request(toy, sentences, most, config(beam=4, n_best=4)))
-    for best, samples, beam in zip(found, drawn, searched, strict=True):
+    for best, samples, beam in zip(hypotheses, drawn, searched, strict=True):
         expected: dict[str, float] = {}
         likeliest: dict[str, float] = {}
         for which, one in [*((None, one) for one in beam), *enumerate(samples)]:
@@ -86,8 +86,8 @@ def test_a_sample_gets_nothing_for_being_equal_to_itself() -> None:
     samples = [Hypothesis([token], -1.0, 0.0) for token in (4, 5, 7)]
     beam = [Hypothesis([6], -2.0, 0.0)]
     own = {text(sample.tokens) for sample in samples}
-    found = rank_by_utility(beam + samples, samples, [1 / 3] * 3, TextUtility(text, overlap), own)
-    assert [(one.tokens, round(one.score, 6)) for one in found] == [([6], 6.666667), ([4], 0), ([5], 0), ([7], 0)]
+    ranked = rank_by_utility(beam + samples, samples, [1 / 3] * 3, TextUtility(text, overlap), own)
+    assert [(one.tokens, round(one.score, 6)) for one in ranked] == [([6], 6.666667), ([4], 0), ([5], 0), ([7], 0)]
     alone = rank_by_utility(samples[:1], samples[:1], [1.0], TextUtility(text, overlap), {"a b c"})
     assert [one.score for one in alone] == [0.0]
 
@@ -95,8 +95,8 @@ def test_a_sample_gets_nothing_for_being_equal_to_itself() -> None:
 def test_the_likelier_of_two_that_are_worth_the_same_is_first() -> None:
     worthless = [Hypothesis([token], log_prob, 0.0) for token, log_prob in ((4, -3.0), (6, -1.0), (5, -2.0))]
     zero = TextUtility(text_of, lambda texts: np.zeros((len(texts), len(texts))))
-    found = rank_by_utility(worthless, worthless, [0.2, 0.3, 0.5], zero)
-    assert [(one.tokens, one.log_prob, one.score) for one in found] == [([6], -1.0, 0.0), ([5], -2.0, 0.0)]
+    ranked = rank_by_utility(worthless, worthless, [0.2, 0.3, 0.5], zero)
+    assert [(one.tokens, one.log_prob, one.score) for one in ranked] == [([6], -1.0, 0.0), ([5], -2.0, 0.0)]
     assert rank_by_utility([], [], [], zero) == []
 
 
@@ -108,14 +108,14 @@ def texts(found: list[list[Candidate]]) -> list[list[str]]:
 def test_every_line_has_the_result_that_it_has_alone(tokenizer: Tokenizer, search: dict[str, object]) -> None:
     ready = build(tokenizer, **search)
     lines = list(STRANGE.values())
-    found = texts(ready.translate(lines))
-    for line, candidates in zip(lines, found, strict=True):
+    translations = texts(ready.translate(lines))
+    for line, candidates in zip(lines, translations, strict=True):
         assert len(candidates) == (ready.config.n_best if normalise(line) else 1)
         assert bool("".join(candidates)) <= bool(normalise(line))
     order = random.Random(1).sample(range(len(lines)), len(lines))
     shuffled = texts(build(tokenizer, **search, batch_size=1).translate([lines[i] for i in order]))
-    assert [found[i] for i in order] == shuffled
-    assert len({candidates[0] for candidates in found}) > len(lines) / 2
+    assert [translations[i] for i in order] == shuffled
+    assert len({candidates[0] for candidates in translations}) > len(lines) / 2
 
 
 @KINDS
@@ -191,6 +191,6 @@ def test_bleu_goes_by_the_words_of_the_tokenizer_that_it_is_given(tokenizer: Tok
     ],
 )
 def test_what_cannot_be_is_refused(search: dict[str, object], problem: str | None) -> None:
-    found = list(problems_in(SearchConfig(**search)))
-    assert len(found) == (problem is not None)
-    assert problem is None or found[0].startswith(f"{problem} is ")
+    problems = list(problems_in(SearchConfig(**search)))
+    assert len(problems) == (problem is not None)
+    assert problem is None or problems[0].startswith(f"{problem} is ")

@@ -54,9 +54,9 @@ def test_every_sentence_of_a_long_line_is_translated_as_it_is_alone(
     sentences = [pair.en for pair in phrases[:30]]
     ready = build(tokenizer)
     with caplog.at_level(logging.WARNING):
-        found = ready.translate(["tea", " ".join(sentences)], places=["in, line 1", "in, line 2"])
+        translations = ready.translate(["tea", " ".join(sentences)], places=["in, line 1", "in, line 2"])
     alone = [candidates[0].text for candidates in ready.translate(sentences)]
-    assert found[1][0].text == join_sentences(alone)
+    assert translations[1][0].text == join_sentences(alone)
     pieces = sum(map(len, tokenizer.encode(sentences)))
     assert pieces > ready.config.max_source_pieces
     assert caplog.messages == [f"in, line 2: its {pieces} pieces are translated in 30 parts"]
@@ -85,8 +85,8 @@ def test_each_character_of_a_script_without_spaces_is_a_word(chinese: Tokenizer)
 def test_every_character_of_a_translation_has_a_link(chinese: Tokenizer) -> None:
     ready = build(chinese, max_source_pieces=8)
     lines = ["我住在东京。你去学校。他喜欢书很好。", "你去 Linux 学校"]
-    found = ready.translate(lines)
-    for line, candidates, texts in zip(lines, found, align(ready, lines, found), strict=True):
+    translations = ready.translate(lines)
+    for line, candidates, texts in zip(lines, translations, align(ready, lines, translations), strict=True):
         links = [tuple(map(int, link.split("-"))) for link in texts[0].split()]
         count = word_numbers(["▁" + candidates[0].text.replace(" ", "▁")])[1]
         assert sorted(tgt for _, tgt in links) == list(range(count))

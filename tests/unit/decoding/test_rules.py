@@ -40,10 +40,10 @@ def test_a_wide_beam_finds_the_best_without_repeated_ngrams(penalty: LengthPenal
     toy = Toy(seed, end=-4.0)
     wide = config(beam=130, n_best=130, penalty=penalty)
     most = [4, 0, 3, 4]
-    found = run(toy, most, wide, n, [UNCONSTRAINED] * 4)
-    for sentence, (longest, hypotheses) in enumerate(zip(most, found, strict=True), start=1):
+    results = run(toy, most, wide, n, [UNCONSTRAINED] * 4)
+    for sentence, (longest, hypotheses) in enumerate(zip(most, results, strict=True), start=1):
         everything = enumerated(toy, sentence, longest, wide)
-        allowed = [each for each in everything if not repeats(each.tokens, n)]
+        allowed = [hypothesis for hypothesis in everything if not repeats(hypothesis.tokens, n)]
         assert_same(hypotheses, allowed)
     assert len(allowed) < len(everything)
 
@@ -79,23 +79,23 @@ def test_a_wide_beam_finds_the_best_that_begin_with_the_prefix(seed: int) -> Non
     wide = config(beam=130, n_best=130)
     prefixes = [[[4], [5]], UNCONSTRAINED, [[6]], [[5], [4, 6], [6]], [[4], [4, EOS]]]
     most = [4, 3, 2, 4, 3]
-    found = run(toy, most, wide, 0, prefixes)
-    for sentence, (longest, prefix, hypotheses) in enumerate(zip(most, prefixes, found, strict=True), start=1):
+    results = run(toy, most, wide, 0, prefixes)
+    for sentence, (longest, prefix, hypotheses) in enumerate(zip(most, prefixes, results, strict=True), start=1):
         everything = enumerated(toy, sentence, longest, wide)
-        assert_same(hypotheses, [each for each in everything if fits([*each.tokens, EOS], prefix)])
+        assert_same(hypotheses, [hypothesis for hypothesis in everything if fits([*hypothesis.tokens, EOS], prefix)])
 
 
 def test_a_prefix_may_be_written_in_several_ways() -> None:
     toy = Toy(3)
     wide = config(beam=130, n_best=130)
     ways = [{4: 1, 5: 3}, {6: 2}, {4: 3, 6: 3}]  # 4 6 4, 4 6 6 or 5
-    found = beam_search(request(toy, [1], [4], wide, [ForcedPrefix([ways])]))[0]
+    hypotheses = beam_search(request(toy, [1], [4], wide, [ForcedPrefix([ways])]))[0]
     begun = [
         each
         for each in enumerated(toy, 1, 4, wide)
         if each.tokens[:3] in ([4, 6, 4], [4, 6, 6]) or each.tokens[:1] == [5]
     ]
-    assert_same(found, begun)
+    assert_same(hypotheses, begun)
 
 
 @pytest.mark.parametrize("kind", [SearchKind.greedy, SearchKind.beam])

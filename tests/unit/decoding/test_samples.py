@@ -148,7 +148,7 @@ def test_samples_that_have_ended_leave_the_batch() -> None:
     lengths = [len(hypothesis.tokens) for hypothesis in found]
     assert len(toy.rows_asked) == max(lengths) + 1
     for length, rows in enumerate(toy.rows_asked):
-        left = sum(own >= length for own in lengths)
+        left = sum(own_length >= length for own_length in lengths)
         assert left <= rows <= left / 0.9
 
 
@@ -163,9 +163,9 @@ def test_a_sentence_that_cannot_go_on_has_no_sample_and_disturbs_no_other(narrow
         return StepOutput(log_probs, following)
 
     sources = [[1], [2], [3]]
-    found = sample(request(toy, [1, 2, 3], [5, 5, 5], narrow, step=step), sources, 4)
-    assert found[1] == []
-    assert [found[0], found[2]] == run(toy, [1, 3], [5, 5], narrow, 4)
+    samples = sample(request(toy, [1, 2, 3], [5, 5, 5], narrow, step=step), sources, 4)
+    assert samples[1] == []
+    assert [samples[0], samples[2]] == run(toy, [1, 3], [5, 5], narrow, 4)
 
 
 def test_an_empty_batch_and_a_limit_of_no_tokens() -> None:
@@ -184,7 +184,7 @@ def test_samples_keep_to_the_rules() -> None:
     toy, most = Toy(3, end=-3.0), [5, 4, 6]
     begin = WORDS[0]
     rules = [ForcedPrefix([[], [{begin: 1}], []], [BlockNgrams(1)])]
-    found = run(toy, [1, 2, 3], most, config(), 40, rules)
-    assert all(len(set(each.tokens)) == len(each.tokens) for samples in found for each in samples)
-    assert all(each.tokens[0] == begin for each in found[1])
-    assert {each.tokens[0] for each in found[0] if each.tokens} > {begin}
+    results = run(toy, [1, 2, 3], most, config(), 40, rules)
+    assert all(len(set(hypothesis.tokens)) == len(hypothesis.tokens) for samples in results for hypothesis in samples)
+    assert all(hypothesis.tokens[0] == begin for hypothesis in results[1])
+    assert {hypothesis.tokens[0] for hypothesis in results[0] if hypothesis.tokens} > {begin}

@@ -74,8 +74,8 @@ def test_a_narrow_beam_follows_the_rule(
 def test_greedy_and_a_beam_of_one_take_the_likeliest_word_each_time(kind: SearchKind, seed: int) -> None:
     toy = Toy(seed, end=-1.0)
     greedy = config(1 if kind == SearchKind.beam else 5, kind=kind)
-    found = run(toy, [1, 2, 3], [10, 10, 2], greedy)
-    for sentence, most, [hypothesis] in zip([1, 2, 3], [10, 10, 2], found, strict=True):
+    hypotheses = run(toy, [1, 2, 3], [10, 10, 2], greedy)
+    for sentence, most, [hypothesis] in zip([1, 2, 3], [10, 10, 2], hypotheses, strict=True):
         tokens: list[int] = []
         while len(tokens) < most:
             log_probs = toy.log_probs(sentence, tokens)
@@ -126,8 +126,8 @@ def test_a_hypothesis_that_reaches_the_limit_pays_for_its_end() -> None:
 
 
 def test_a_limit_of_no_tokens_gives_the_empty_translation() -> None:
-    found = run(Toy(0), [1, 2], [0, 0], config(5, n_best=5))
-    assert tokens_of(found) == [[[]], [[]]]
+    hypotheses = run(Toy(0), [1, 2], [0, 0], config(5, n_best=5))
+    assert tokens_of(hypotheses) == [[[]], [[]]]
 
 
 def test_an_empty_batch_gives_nothing() -> None:
@@ -163,9 +163,9 @@ def test_a_sentence_that_cannot_go_on_has_no_hypothesis_and_disturbs_no_other(br
         log_probs[state.codes == 2] = broken  # the start of the second sentence
         return StepOutput(log_probs, following)
 
-    found = beam_search(request(toy, [1, 2, 3], [5, 5, 5], config(3), step=step))
-    assert found[1] == []
-    assert [found[0], found[2]] == run(toy, [1, 3], [5, 5], config(3))
+    hypotheses = beam_search(request(toy, [1, 2, 3], [5, 5, 5], config(3), step=step))
+    assert hypotheses[1] == []
+    assert [hypotheses[0], hypotheses[2]] == run(toy, [1, 3], [5, 5], config(3))
 
 
 def test_a_model_that_never_ends_has_no_hypothesis() -> None:
@@ -193,8 +193,8 @@ def test_these_tests_would_notice_a_state_in_the_wrong_order() -> None:
 
 
 def test_golden_outputs_of_a_seeded_toy() -> None:
-    found = run(Toy(7, end=-1.0), [1, 2, 3], [8, 8, 8], config(4, n_best=2))
-    assert tokens_of(found) == [
+    hypotheses = run(Toy(7, end=-1.0), [1, 2, 3], [8, 8, 8], config(4, n_best=2))
+    assert tokens_of(hypotheses) == [
         [[6, 6, 4, 6], [6, 5, 4, 4, 6, 5, 4]],
         [[4, 5], [6, 6, 4, 5, 5, 6]],
         [[4, 5, 4, 6, 4, 6, 6], [6, 4, 4, 6, 4, 4, 4]],

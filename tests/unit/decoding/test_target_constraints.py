@@ -40,16 +40,16 @@ def test_a_translation_begins_with_its_prefix_to_the_byte(
     ready = build(tokenizer, batch_size=batch_size, n_best=1 if search["kind"] == "greedy" else 4, **search)
     lines = [pair.en for pair in phrases[: len(PREFIXES)]] + ["", phrases[0].en]
     make = ConstraintBuilder(tokenizer).make
-    found = texts(ready.translate(lines, constraints=[make(prefix) for prefix in [*PREFIXES, "Der", ""]]))
-    for prefix, candidates in zip(PREFIXES, found, strict=False):
+    translations = texts(ready.translate(lines, constraints=[make(prefix) for prefix in [*PREFIXES, "Der", ""]]))
+    for prefix, candidates in zip(PREFIXES, translations, strict=False):
         expected = " ".join(prefix.split())
         assert candidates
         for text in candidates:
             assert text.startswith(expected)
             if prefix.endswith(" "):
                 assert text[len(expected) :][:1] == " "
-    assert found[-2] == [""]
-    assert found[-1] == texts(ready.translate(lines[-1:]))[0]
+    assert translations[-2] == [""]
+    assert translations[-1] == texts(ready.translate(lines[-1:]))[0]
 
 
 def spellings(prefix: Prefix, state: int = 0) -> Iterator[list[int]]:
@@ -63,14 +63,14 @@ def spellings(prefix: Prefix, state: int = 0) -> Iterator[list[int]]:
 def test_the_last_word_of_a_prefix_is_written_in_any_pieces_and_may_go_on(tokenizer: Tokenizer) -> None:
     begun = tokenizer.encode(["Wo ist"])[0]
     ways = list(spellings(ConstraintBuilder(tokenizer).make("Wo ist di").prefix))
-    found = {"".join(tokenizer.pieces(way[len(begun) :])) for way in ways}
+    prefixes = {"".join(tokenizer.pieces(way[len(begun) :])) for way in ways}
     assert all(way[: len(begun)] == begun for way in ways)
-    assert all(written.startswith("▁di") for written in found)
+    assert all(written.startswith("▁di") for written in prefixes)
     pieces = tokenizer.pieces(range(4, tokenizer.size))
-    assert found == {"▁di"[:n] + p for n in range(3) for p in pieces if p.startswith("▁di"[n:])} | {
+    assert prefixes == {"▁di"[:n] + p for n in range(3) for p in pieces if p.startswith("▁di"[n:])} | {
         "▁di" for p in pieces if p == "i"
     }
-    assert "▁die" in found
+    assert "▁die" in prefixes
 
 
 def test_a_prefix_longer_than_the_longest_translation_is_whole(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
@@ -89,8 +89,8 @@ def test_every_hypothesis_holds_all_constraints_as_whole_words(
     ready = build(tokenizer, max_length_offset=30, **{"n_best": search.get("beam_size", 4), **search})
     make = ConstraintBuilder(tokenizer).make
     lines = [pair.en for pair in phrases[: len(PHRASES)]]
-    found = texts(ready.translate(lines, constraints=[make("Das ist", given) for given in PHRASES]))
-    for given, candidates in zip(PHRASES, found, strict=True):
+    translations = texts(ready.translate(lines, constraints=[make("Das ist", given) for given in PHRASES]))
+    for given, candidates in zip(PHRASES, translations, strict=True):
         assert candidates
         for text in candidates:
             assert text.startswith("Das ist")
@@ -99,7 +99,7 @@ def test_every_hypothesis_holds_all_constraints_as_whole_words(
         texts(ready.translate([line], constraints=[make("Das ist", g)]))[0]
         for line, g in zip(lines, PHRASES, strict=True)
     ]
-    assert alone == found
+    assert alone == translations
 
 
 def test_an_ensemble_keeps_to_prefix_constraints_and_coverage(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
@@ -118,8 +118,8 @@ def test_constraints_that_do_not_fit_are_told_and_left_out(
     short = build(tokenizer, max_length_offset=3)
     demand = ConstraintBuilder(tokenizer).make("", ["Bahnhof Museum Kaffee"], "words.txt, line 7")
     with caplog.at_level(logging.WARNING):
-        found = short.translate([phrases[0].en], constraints=[demand])
-    assert texts(found) == texts(short.translate([phrases[0].en]))
+        translations = short.translate([phrases[0].en], constraints=[demand])
+    assert texts(translations) == texts(short.translate([phrases[0].en]))
     assert re.fullmatch(
         r"words.txt, line 7: its constraints need \d+ pieces, and the longest translation has 3; they are left out\. "
         r"Raise search\.max_length_offset",
@@ -134,8 +134,8 @@ def test_constraints_that_blocking_makes_impossible_are_told_and_left_out(
     demand = ConstraintBuilder(tokenizer).make("", ["Haus Haus"], "words.txt, line 2")
     lines = [pair.en for pair in phrases[:2]]
     with caplog.at_level(logging.WARNING):
-        found = ready.translate(lines, constraints=[TargetConstraints(), demand])
-    assert texts(found) == texts(ready.translate(lines))
+        translations = ready.translate(lines, constraints=[TargetConstraints(), demand])
+    assert texts(translations) == texts(ready.translate(lines))
     assert "words.txt, line 2: no translation contains all constraints" in caplog.text
 
 
@@ -175,8 +175,8 @@ def ask(folder: Path, **files: str) -> TranslateConfig:
 
 def test_files_give_each_line_its_own_demand(tokenizer: Tokenizer, tmp_path: Path) -> None:
     make = ConstraintBuilder(tokenizer).make
-    asked = ask(tmp_path, prefixes="Der\n\nDas \n", constraints="\nHaus\tWo ist\n\u2028kalt")
-    demands = read_constraints(asked, tokenizer)
+    config = ask(tmp_path, prefixes="Der\n\nDas \n", constraints="\nHaus\tWo ist\n\u2028kalt")
+    demands = read_constraints(config, tokenizer)
     assert demands is not None
     assert demands.count == 3
     expected = [make("Der", []), make("", ["Haus", "Wo ist"]), make("Das ", ["kalt"])]
@@ -210,11 +210,11 @@ def test_files_give_each_line_its_own_demand(tokenizer: Tokenizer, tmp_path: Pat
 def test_files_that_do_not_go_together_are_refused(
     tokenizer: Tokenizer, tmp_path: Path, files: dict[str, str], said: str
 ) -> None:
-    asked = ask(tmp_path, **files)
+    config = ask(tmp_path, **files)
 
     def translate() -> None:
-        demands = read_constraints(asked, tokenizer)
-        translate_file(build(tokenizer), Path(asked.input or "-"), str(tmp_path / "out"), None, demands)
+        demands = read_constraints(config, tokenizer)
+        translate_file(build(tokenizer), Path(config.input or "-"), str(tmp_path / "out"), None, demands)
 
     with pytest.raises(UserError, match=said):
         translate()
@@ -249,10 +249,10 @@ def test_demands_are_normalised_as_sources_are(tokenizer: Tokenizer, prefix: str
 
 def test_line_ends_and_marks_of_windows_are_no_part_of_a_prefix(tokenizer: Tokenizer, tmp_path: Path) -> None:
     text = "\ufeffDas\r\nDie \r\n"
-    asked = ask(tmp_path, prefixes=text)
+    config = ask(tmp_path, prefixes=text)
     make = ConstraintBuilder(tokenizer).make
-    found = read_constraints(asked, tokenizer).take(0, 2, "input")
-    assert [each.prefix for each in found] == [make("Das").prefix, make("Die ").prefix]
+    constraints = read_constraints(config, tokenizer).take(0, 2, "input")
+    assert [each.prefix for each in constraints] == [make("Das").prefix, make("Die ").prefix]
 
 
 def test_the_prompt_takes_prefix_and_words(tokenizer: Tokenizer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,15 +29,15 @@ def texts(found: list[list[Candidate]]) -> list[str]:
 @pytest.mark.parametrize("n_best", [1, 3])
 def test_every_line_has_its_result_in_its_place(tokenizer: Tokenizer, n_best: int) -> None:
     ready = build(tokenizer, n_best=n_best)
-    found = ready.translate(list(STRANGE.values()))
-    assert len(found) == len(STRANGE)
-    for (name, line), candidates in zip(STRANGE.items(), found, strict=True):
+    translations = ready.translate(list(STRANGE.values()))
+    assert len(translations) == len(STRANGE)
+    for (name, line), candidates in zip(STRANGE.items(), translations, strict=True):
         alone = ready.translate([line])[0]
         assert [c.text for c in candidates] == [c.text for c in alone], name
         blank = not normalise(line)
         assert len(candidates) == (1 if blank else n_best), name
         assert not blank or candidates == [Candidate("", 0.0, 0.0)]
-    assert len(set(texts(found))) > len(STRANGE) / 2  # the model distinguishes lines
+    assert len(set(texts(translations))) > len(STRANGE) / 2  # the model distinguishes lines
 
 
 def test_no_lines_give_no_results(tokenizer: Tokenizer) -> None:
@@ -51,10 +51,10 @@ def test_results_depend_neither_on_the_batch_size_nor_on_the_order(tokenizer: To
     assert len(set(texts(expected))) > 6
     for batch_size in (2, 5, 64):
         order = random.Random(batch_size).sample(range(len(lines)), len(lines))
-        found = build(tokenizer, batch_size=batch_size, n_best=2).translate([lines[i] for i in order])
+        translations = build(tokenizer, batch_size=batch_size, n_best=2).translate([lines[i] for i in order])
         for place, i in enumerate(order):
-            assert [c.text for c in found[place]] == [c.text for c in expected[i]]
-            for one, other in zip(found[place], expected[i], strict=True):
+            assert [c.text for c in translations[place]] == [c.text for c in expected[i]]
+            for one, other in zip(translations[place], expected[i], strict=True):
                 assert one.score == pytest.approx(other.score, abs=1e-4)
                 assert one.log_prob == pytest.approx(other.log_prob, abs=1e-4)
 
@@ -153,10 +153,10 @@ def test_whatever_the_pieces_say_a_translation_is_one_line(tokenizer: Tokenizer)
 
 
 def test_candidates_come_best_first_as_many_as_asked_for(tokenizer: Tokenizer) -> None:
-    asked = build(tokenizer, beam_size=5)
+    translator = build(tokenizer, beam_size=5)
     for n_best in (1, 4, 5, 2):
-        asked.set_n_best(n_best)
-        for candidates in asked.translate([pair.en for pair in PAIRS[:5]]):
+        translator.set_n_best(n_best)
+        for candidates in translator.translate([pair.en for pair in PAIRS[:5]]):
             assert len(candidates) == n_best
             scores = [candidate.score for candidate in candidates]
             assert scores == sorted(scores, reverse=True)

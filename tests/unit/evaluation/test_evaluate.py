@@ -17,7 +17,7 @@ from nmt.data import BOS_ID, PAD_ID, prepare
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
-from nmt.evaluation import EvaluationSet, evaluate, evaluate_split, show_scores
+from nmt.evaluation import EvaluationSet, evaluate_split, score_translations, show_scores
 from nmt.metrics import Score
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.phrasebook import Pair
@@ -71,8 +71,8 @@ def test_the_model_of_a_checkpoint_is_loaded_ready_to_translate(
     for name, parameter in translator.model.named_parameters():
         assert torch.equal(parameter, expected.get_parameter(name))
     lines = run.text("test")[0]
-    own = Translator(expected, run.tokenizer("src"), run.tokenizer("tgt"), SEARCH)
-    assert translator.translate(lines) == own.translate(lines)
+    expected_translator = Translator(expected, run.tokenizer("src"), run.tokenizer("tgt"), SEARCH)
+    assert translator.translate(lines) == expected_translator.translate(lines)
 
 
 def test_the_average_of_checkpoints_is_the_mean_of_their_weights(run: RunDirectory) -> None:
@@ -155,6 +155,12 @@ def test_a_split_leaves_its_translations_and_scores_that_sacrebleu_confirms(
     assert record["made_by"]["test_set"] == identity
 
 
+def evaluate(test: EvaluationSet, translator: Translator, config: Config, stem: Path, **more: Any) -> dict[str, Score]:
+    scored = score_translations(test, translator, config=config, **{"step": STEP} | more)
+    scored.keep(stem)
+    return scored.scores
+
+
 @pytest.mark.parametrize("killed_at", ["again.tmp", "again.hyp", None])
 def test_an_evaluation_that_is_killed_leaves_no_scores_of_other_translations(
     run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: str | None
@@ -162,7 +168,7 @@ def test_an_evaluation_that_is_killed_leaves_no_scores_of_other_translations(
     src, references = run.text("test")
     test, stem = EvaluationSet("test", src, [references]), tmp_path / "again"
     old, new = (load_translator(run, checkpoint, SEARCH, CPU)[0] for checkpoint in ("best", "last"))
-    evaluate(test, old, 1, run.config(), stem)
+    evaluate(test, old, run.config(), stem, step=1)
     write = Path.write_text
 
     def write_half(path: Path, text: str, encoding: str) -> None:
@@ -172,7 +178,7 @@ def test_an_evaluation_that_is_killed_leaves_no_scores_of_other_translations(
 
     monkeypatch.setattr(Path, "write_text", write_half)
     with suppress(KeyboardInterrupt):
-        evaluate(test, new, 2, run.config(), stem)
+        evaluate(test, new, run.config(), stem, step=2)
     actual = (tmp_path / "again.json").is_file()
     assert actual == (killed_at != "again.hyp")
     if actual:
@@ -188,7 +194,7 @@ def test_references_that_the_model_would_write_score_a_hundred(
     src = run.text("valid")[0]
     wished = [best.text for best, *_ in translator.translate(src)]
     test = EvaluationSet("own.de", src, [wished])
-    scores = evaluate(test, translator, STEP, run.config(), tmp_path / "own.de")
+    scores = evaluate(test, translator, run.config(), tmp_path / "own.de")
     assert scores["chrf"].score == pytest.approx(100)
     assert scores["ter"].score == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["own.de.hyp", "own.de.json"]
@@ -205,7 +211,7 @@ def test_a_learnt_metric_gets_the_translations_and_stands_in_the_record(
         return Score(0.75, "model:any", (0.5, 1.0))
 
     test = EvaluationSet("own", src, [references, src], {"test": "own"})
-    scores = evaluate(test, translator, STEP, run.config(), tmp_path / "own", comet=comet)
+    scores = evaluate(test, translator, run.config(), tmp_path / "own", comet=comet)
     hypotheses = (tmp_path / "own.hyp").read_text(encoding="utf-8").split("\n")[:-1]
     assert given == [src, hypotheses, references, {"test": "own"}]
     record = json.loads((tmp_path / "own.json").read_text(encoding="utf-8"))
@@ -218,11 +224,11 @@ def test_a_warning_counts_the_pieces_of_the_references_that_the_vocabulary_lacks
     run: RunDirectory, translator: Translator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     src, references = run.text("valid")
-    evaluate(EvaluationSet("own", src, [references]), translator, STEP, run.config(), tmp_path / "own")
+    evaluate(EvaluationSet("own", src, [references]), translator, run.config(), tmp_path / "own")
     known = [record for record in caplog.records if "not in the vocabulary" in record.getMessage()]
     assert not known
     strange = [f"{references[0]} Ω Ψ", *references[1:]]
-    scores = evaluate(EvaluationSet("own", src, [strange]), translator, STEP, run.config(), tmp_path / "own")
+    scores = evaluate(EvaluationSet("own", src, [strange]), translator, run.config(), tmp_path / "own")
     (warning,) = [record for record in caplog.records if "not in the vocabulary" in record.getMessage()]
     assert warning.getMessage().startswith("own: 2 pieces of the references")
     hypotheses = (tmp_path / "own.hyp").read_text(encoding="utf-8").split("\n")[:-1]
@@ -241,7 +247,7 @@ def test_sides_of_different_length_and_empty_ones_are_refused(
     run: RunDirectory, translator: Translator, tmp_path: Path, src: list[str], references: list[str], expected: str
 ) -> None:
     with pytest.raises(UserError, match=expected) as error:
-        evaluate(EvaluationSet("own", src, [references]), translator, STEP, run.config(), tmp_path / "own")
+        evaluate(EvaluationSet("own", src, [references]), translator, run.config(), tmp_path / "own")
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 

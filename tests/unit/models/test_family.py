@@ -76,8 +76,10 @@ def test_greedy_and_beam_search_score_what_they_find_as_the_model_does(settings:
     model = build(settings)
     src, mask = pad_source(SRC)
     for config in (SearchConfig(kind=SearchKind.greedy, beam_size=1), SearchConfig(beam_size=3)):
-        found = beam_search(SearchRequest(model.step, model.encode(src, mask), mask.sum(dim=0) + 3, SYMBOLS, config))
-        for source, (best, *_) in zip(SRC, found, strict=True):
+        hypotheses = beam_search(
+            SearchRequest(model.step, model.encode(src, mask), mask.sum(dim=0) + 3, SYMBOLS, config)
+        )
+        for source, (best, *_) in zip(SRC, hypotheses, strict=True):
             one = make_batch([source], [best.tokens], [0])
             log_probs = model(one.src, one.src_mask, one.tgt_in).log_softmax(dim=-1)
             expected = log_probs.gather(2, one.tgt_out.unsqueeze(2)).sum().item()

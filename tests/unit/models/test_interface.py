@@ -20,6 +20,7 @@ from nmt.config import (
     SearchConfig,
     SearchKind,
 )
+from nmt.config.side import MATRIX_MEMORY_CELLS
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, make_batch
 from nmt.decoding import Translator
 from nmt.models import AnyState, Seq2Seq, Vocabulary, build_model
@@ -48,6 +49,11 @@ MODELS: list[dict[str, Any]] = [
     {"encoder": "convolutional", "decoder": "luong", "bridge": BridgeKind.zero, "attention": AttentionKind.coverage},
     {"encoder": "transformer", "decoder": "bahdanau", "attention": AttentionKind.multi_head_dot},
     {"encoder_cell": CellKind.gru, "decoder_cell": CellKind.ssru, "decoder": "conditional"},
+    {"encoder_cell": CellKind.slstm, "decoder_cell": CellKind.rg_lru},
+    {"encoder_cell": CellKind.rg_lru, "decoder_cell": CellKind.slstm, "decoder": "luong", "input_feeding": True},
+    *({"cell": cell, "hidden_size": 24} for cell in MATRIX_MEMORY_CELLS),
+    {"encoder_cell": CellKind.lstm, "decoder_cell": CellKind.mlstm, "decoder": "bahdanau"},
+    {"encoder": "transformer", "cell": CellKind.gated_delta, "decoder": "luong"},
 ]
 EVERY_MODEL = pytest.mark.parametrize("settings", MODELS, ids=lambda settings: ", ".join(map(str, settings.values())))
 
@@ -208,7 +214,7 @@ def test_bfloat16_is_nearly_the_same(settings: dict[str, Any]) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         narrow = logits(model, SRC, TGT).float().log_softmax(dim=-1)
     exact = logits(model, SRC, TGT).log_softmax(dim=-1)
-    assert 0 < (narrow - exact).abs().max() < 0.1
+    assert 0 < (narrow - exact).abs().max() < rounding(settings)
     narrow.sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
@@ -221,7 +227,15 @@ def test_weights_in_bfloat16_say_nearly_the_same(settings: dict[str, Any]) -> No
     model.lower_precision(Precision.bfloat16)
     narrow, _ = follow(model, start(model, SRC), tokens)
     assert narrow.dtype == torch.float32
-    assert 0 < (narrow - exact).abs().max() < 0.1
+    assert 0 < (narrow - exact).abs().max() < rounding(settings)
+
+
+def rounding(settings: dict[str, Any]) -> float:
+    """Return the largest effect of bfloat16 on log-probabilities.
+
+    A matrix memory returns (q . k) v after its first step, whose norm has the sign of q . k however small that is.
+    """
+    return 0.3 if {*MATRIX_MEMORY_CELLS} & {value for value in settings.values() if isinstance(value, str)} else 0.1
 
 
 def searches() -> Iterator[SearchConfig]:

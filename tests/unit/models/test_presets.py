@@ -41,7 +41,7 @@ def test_there_are_six_and_each_has_a_small_one() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_small_one_is_the_same_model_in_another_size(name: str) -> None:
     sizes = {"embed_size", "hidden_size", "encoder.direction_size", "encoder.layers", "decoder.layers", "dropout"}
-    published, small = (flatten(asdict(config(each))) for each in (name, f"{name}_small"))
+    published, small = (flatten(asdict(config(preset))) for preset in (name, f"{name}_small"))
     assert {key for key in published if published[key] != small[key]} <= sizes
     assert count(build(f"{name}_small", 2000, 2000)) < 4e6
 

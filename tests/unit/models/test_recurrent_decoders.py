@@ -288,7 +288,10 @@ def test_every_decoder_is_built_as_itself() -> None:
     ("settings", "said"),
     [
         ({"decoder": "luong", "attention": None}, "decoder.attention is null but decoder is luong; choose"),
-        ({"cell": CellKind.gru, "zoneout_c": 0.1}, "encoder.zoneout_c is 0.1 but the cell gru has no c; allowed: 0"),
+        (
+            {"cell": CellKind.gru, "zoneout_c": 0.1},
+            "encoder.zoneout_c is 0.1 but the cell gru has no c to hold; allowed: 0",
+        ),
         (
             {"lexicon": True, "attention": None},
             "decoder.lexicon is true but attention is null; a lexicon needs attention weights",

@@ -175,9 +175,9 @@ def test_fused_attention_is_the_plain_equation() -> None:
 
 def test_learned_positions_beyond_the_table_are_its_last_row() -> None:
     positions = Positions(PositionKind.learned, ROWS, WIDTH)
-    found = positions(torch.zeros(4, WIDTH), torch.tensor([0, ROWS - 1, ROWS, 100 * ROWS]))
+    encoded = positions(torch.zeros(4, WIDTH), torch.tensor([0, ROWS - 1, ROWS, 100 * ROWS]))
     assert positions.table is not None
-    assert torch.equal(found, positions.table.weight[[0, ROWS - 1, ROWS - 1, ROWS - 1]])
+    assert torch.equal(encoded, positions.table.weight[[0, ROWS - 1, ROWS - 1, ROWS - 1]])
 
 
 @pytest.mark.parametrize("fixed_masks", [True, False])

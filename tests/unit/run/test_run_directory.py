@@ -99,7 +99,7 @@ def test_a_run_without_best_has_its_last_checkpoint(run: RunDirectory) -> None:
     assert run.checkpoint_link("best") == "best"  # there is no record
     run.folder("checkpoints")
     (run.checkpoints / "last").symlink_to("step-00000005")
-    assert [run.checkpoint_link(asked) for asked in ("best", "last", "average:2")] == ["last", "last", "average:2"]
+    assert [run.checkpoint_link(name) for name in ("best", "last", "average:2")] == ["last", "last", "average:2"]
     (run.checkpoints / "best").symlink_to("step-00000004")  # a damaged file differs from a missing one
     assert run.checkpoint_link("best") == "best"
 

@@ -22,17 +22,10 @@ from nmt.config import (
 )
 from nmt.data import prepare, read_lines
 from nmt.errors import UserError
-from nmt.lab.benchmark import (
-    Benchmark,
-    CheckpointBenchmark,
-    DecodingBenchmark,
-    PreparationBenchmark,
-    TrainingBenchmark,
-    busy_neighbours,
-    matmul_peak,
-    median,
-    spread,
-)
+from nmt.lab.benchmark.commands import PreparationBenchmark
+from nmt.lab.benchmark.decoding import DecodingBenchmark
+from nmt.lab.benchmark.figures import Benchmark, busy_neighbours, matmul_peak, spread
+from nmt.lab.benchmark.training import CheckpointBenchmark, TrainingBenchmark
 
 CPU = torch.device("cpu")
 
@@ -156,6 +149,6 @@ def test_neighbours_run_only_within_the_block() -> None:
     assert children() <= before
 
 
-def test_median_and_spread() -> None:
-    assert (median([3.0, 1.0, 2.0]), spread([5.0])) == (2.0, 0.0)
+def test_the_spread_is_half_the_distance_between_the_quartiles() -> None:
+    assert spread([5.0]) == 0.0
     assert spread([1.0, 2.0, 3.0, 4.0, 5.0]) == 1.0

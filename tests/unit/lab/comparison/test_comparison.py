@@ -20,12 +20,12 @@ from nmt.config import CellKind, ModelConfig
 from nmt.data.words import split_words
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet
-from nmt.lab.comparison import Comparison, comparison_tables, gather, show_tables, write_comparison
 from nmt.lab.comparison import report as comparison_report
 from nmt.lab.comparison.cells import ComparisonVerdict, ScoreCell
-from nmt.lab.comparison.report import markdown, p_text, score_columns
-from nmt.lab.comparison.systems import ScoredRun, System
-from nmt.lab.plots import draw_comparison
+from nmt.lab.comparison.compare import Comparison
+from nmt.lab.comparison.report import comparison_tables, markdown, p_text, score_columns, show_tables, write_comparison
+from nmt.lab.comparison.systems import ScoredRun, System, gather
+from nmt.lab.plots.compare import draw_comparison
 from nmt.metrics import all_scores, holm, paired_bootstrap, resample, significance
 from nmt.run import RunDirectory
 

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 import sacrebleu
+from shapes import model_config
 
 from nmt import phrasebook
-from nmt.config import CellKind, Config, DataConfig, ModelConfig, SearchConfig, TextFiles, TokenizerConfig
+from nmt.config import CellKind, Config, DataConfig, SearchConfig, TextFiles, TokenizerConfig
 from nmt.data import prepare
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet
-from nmt.lab.comparison import gather, paper_tables, write_tables
-from nmt.lab.comparison.latex import FLOAT_ROWS, latex, latex_text
+from nmt.lab.comparison.latex import FLOAT_ROWS, latex, latex_text, write_tables
+from nmt.lab.comparison.paper_table import paper_tables
 from nmt.lab.comparison.report import TitledTable
+from nmt.lab.comparison.systems import gather
 from nmt.metrics import all_scores
 from nmt.run import RunDirectory
 
@@ -48,7 +50,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
 
 def make_run(folder: Path, corpus: DataConfig, seed: int, every: int, sets: str = "test talks", **model: Any) -> str:
     """Make a run whose translations are the references; some lack their last word. Return its path."""
-    config = Config(data=corpus, model=ModelConfig(**model), seed=seed)
+    config = Config(data=corpus, model=model_config(**model), seed=seed)
     run = RunDirectory(folder)
     run.create(config, prepare(config.data))
     run.add_start({"commit": "0123456789abcdef"})
@@ -98,13 +100,13 @@ def test_a_cell_is_the_mean_and_the_standard_deviation_over_seeds(runs: list[str
         scores = [bleu(runs[0], name, every) for every in (2, 3, 5)]
         cells[name] = f"{mean(scores):.1f} ± {stdev(scores):.1f}"
     assert table.rows == [
-        ["model.cell=lstm", "1 2 3", cells["test"], cells["talks"]],
-        ["model.cell=gru", "1", f"{bleu(runs[3], 'test', 4):.1f}", "-"],
+        ["model.encoder.cell=lstm, model.decoder.cell=lstm", "1 2 3", cells["test"], cells["talks"]],
+        ["model.encoder.cell=gru, model.decoder.cell=gru", "1", f"{bleu(runs[3], 'test', 4):.1f}", "-"],
     ]
     notes = "\n".join(table.notes)
     assert re.search(r"^BLEU: nrefs:1\|case:mixed\|eff:no\|tok:13a\|smooth:exp\|version:[\d.]+$", notes, re.MULTILINE)
     assert "Sentences: test_2016 20, talks 12." in notes
-    assert "model.cell=lstm: beam 5," in notes
+    assert "model.encoder.cell=lstm, model.decoder.cell=lstm: beam 5," in notes
     assert "steps 9 9 9" in notes
     assert "commit 0123456789ab" in notes
     assert table.notes[-1] == f"-: not scored; score with: nmt-evaluate run=RUN splits=all, for {runs[3]}."

@@ -14,8 +14,7 @@ from shapes import model_config
 from nmt.config import CellKind, MachineConfig, OptimConfig, PhrasebookConfig, TrainConfig
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet
-from nmt.lab.comparison import gather
-from nmt.lab.comparison.systems import sha256_of_set
+from nmt.lab.comparison.systems import gather, sha256_of_set
 from nmt.run import RunDirectory
 
 LSTM, GRU = (model_config(cell=cell) for cell in (CellKind.lstm, CellKind.gru))

@@ -9,7 +9,7 @@ from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, make_batch
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Ensemble, Translator
 from nmt.errors import UserError
-from nmt.lab.diagnostics import attend
+from nmt.lab.diagnostics.attention import attend
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.phrasebook import pairs
 

@@ -12,7 +12,7 @@ from nmt.cli.diagnose import finding
 from nmt.config import AttentionKind, CellKind, ModelConfig, ModelSide
 from nmt.data import BOS_ID, PAD_ID, make_batch
 from nmt.errors import UserError
-from nmt.lab.diagnostics import Recording, record_gates
+from nmt.lab.diagnostics.gates import Recording, record_gates
 from nmt.models import Seq2Seq, Vocabulary, build_model
 
 WORDS = 20
@@ -152,8 +152,8 @@ def test_saturation_is_counted_over_real_tokens_alone() -> None:
 def test_the_title_names_where_the_most_is_kept_and_forgotten() -> None:
     gate = torch.tensor([[[0.4, 0.6]], [[0.8, 1.0]], [[0.1, 0.3]]])
     recording = Recording({"reset": 1 - gate, "update": gate}, torch.ones(3, 1, dtype=torch.bool), 0.0)
-    found = finding(recording, ["▁a", "▁b", "</s>"])
-    assert found == "it forgets most at '</s>' (mean gate 0.20) and keeps most at '▁b' (0.90)"
+    title = finding(recording, ["▁a", "▁b", "</s>"])
+    assert title == "it forgets most at '</s>' (mean gate 0.20) and keeps most at '▁b' (0.90)"
 
 
 def test_attention_kinds_do_not_matter() -> None:

@@ -12,7 +12,7 @@ from nmt.cli.diagnosis.gradients import long_pairs
 from nmt.config import AttentionKind, BatchUnit, CellKind, OptimConfig, OptimizerKind
 from nmt.data import BOS_ID, PAD_ID, PairStore, TrainingBatches, make_batch
 from nmt.errors import UserError
-from nmt.lab.diagnostics import Decay, measure_decay, scale_recurrent, train_clipped
+from nmt.lab.diagnostics.gradients import Decay, measure_decay, scale_recurrent, train_clipped
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.models.layers.fused import FusedLayer
 

@@ -19,8 +19,7 @@ from nmt.config import (
     TrainConfig,
 )
 from nmt.errors import UserError
-from nmt.lab.diagnostics import Accuracy, accuracies, chance, contestants, draw_clauses
-from nmt.lab.diagnostics.memory import CLASSES, right
+from nmt.lab.diagnostics.memory import CLASSES, Accuracy, accuracies, chance, contestants, draw_clauses, right
 from nmt.phrasebook import german, stream
 from nmt.phrasebook.sentences import SentenceSampler
 from nmt.phrasebook.verbs_last import VerbsLast, subordinate_clauses, verbs_last
@@ -54,8 +53,8 @@ def test_the_verbs_are_right_at_the_end_of_their_own_part(translation: str, expe
 def test_accuracies_are_counted_class_by_class() -> None:
     classes = {(1, 3): [INNER, LAST], (4, 6): [MIDDLE]}
     wrong = DE.replace("mag", "kennt")
-    found = accuracies(classes, [wrong, DE, wrong])
-    assert found == [Accuracy(1, 2), Accuracy(1, 1)]
+    accuracy = accuracies(classes, [wrong, DE, wrong])
+    assert accuracy == [Accuracy(1, 2), Accuracy(1, 1)]
     assert accuracies(classes, [DE, DE, ""]) == [Accuracy(2, 2), Accuracy(0, 1)]
 
 
@@ -124,7 +123,7 @@ def test_the_clause_with_the_longest_distance_is_drawn_from_each_sentence() -> N
         assert clause.en[-1] == clause.de[-1]
     draw = SentenceSampler(3).sentence
     expected = (list(subordinate_clauses(draw(4))) for _ in range(300))
-    waits = [max(each.distance for each in clauses) for clauses in expected if clauses]
+    waits = [max(clause.distance for clause in clauses) for clauses in expected if clauses]
     assert waits == [clause.distance for clause in islice(verbs_last(3, 4), len(waits))]
 
 
@@ -143,9 +142,9 @@ def test_a_class_that_cannot_be_filled_is_left_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("nmt.lab.diagnostics.memory.DRAWS", 300)
-    found = draw_clauses(5, 1, 1, ())
-    assert list(found) == [(1, 3), (4, 6), (7, 9)]
-    assert {len(members) for members in found.values()} == {5}
+    classes = draw_clauses(5, 1, 1, ())
+    assert list(classes) == [(1, 3), (4, 6), (7, 9)]
+    assert {len(members) for members in classes.values()} == {5}
     assert "distances of 14 to 17 words are omitted: they have only 0 clauses" in caplog.text
     with pytest.raises(UserError, match=r"no class of distances has 500 new sentences at depth 0, the largest has 0"):
         draw_clauses(500, 1, 0, ())
@@ -159,12 +158,12 @@ TINY = Config(
 
 
 def test_each_cell_competes_without_and_with_attention() -> None:
-    found = contestants(TINY, [CellKind.rnn, CellKind.lstm])
-    assert [each.name for each in found] == [
+    models = contestants(TINY, [CellKind.rnn, CellKind.lstm])
+    assert [each.name for each in models] == [
         f"{cell} {word} attention" for cell in ("rnn", "lstm") for word in ("without", "with")
     ]
-    assert [each.config.model.decoder.attention for each in found] == [None, TINY.model.decoder.attention] * 2
-    assert [each.config.model.decoder.cell for each in found] == [
+    assert [each.config.model.decoder.attention for each in models] == [None, TINY.model.decoder.attention] * 2
+    assert [each.config.model.decoder.cell for each in models] == [
         CellKind.rnn,
         CellKind.rnn,
         CellKind.lstm,
@@ -190,10 +189,10 @@ def test_a_training_is_used_again_for_the_same_configuration_alone() -> None:
 def test_training_sentences_of_all_runs_are_excluded(tmp_path: Path) -> None:
     data = replace(TINY.data, cache=str(tmp_path))
     configs = [replace(TINY, data=replace(data, phrasebook=PhrasebookConfig(30, 4, 5, 2, seed))) for seed in (1, 2)]
-    found = training_sentences({str(number): Saved(tmp_path, config) for number, config in enumerate(configs)})
+    sentences = training_sentences({str(number): Saved(tmp_path, config) for number, config in enumerate(configs)})
     texts = [path.read_text().split("\n")[:-1] for path in (tmp_path / "phrasebook").rglob("*.en")]
     assert len(texts) == 6
-    assert found == {line for text in texts for line in text}
+    assert sentences == {line for text in texts for line in text}
 
 
 class Saved(RunDirectory):

@@ -8,7 +8,9 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from nmt.lab.diagnostics import Accuracy, ClippedTraining, Decay, Recording
+from nmt.lab.diagnostics.gates import Recording
+from nmt.lab.diagnostics.gradients import ClippedTraining, Decay
+from nmt.lab.diagnostics.memory import Accuracy
 from nmt.lab.plots import diagnostics as plots_diagnostics
 from nmt.lab.plots.diagnostics import GradientPage, draw_gates, draw_gradients, draw_memory
 
@@ -64,7 +66,7 @@ def test_memory_by_class_of_distances_with_intervals(figures: list[Figure]) -> N
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1 to 3", "4 to 6"]
     for bars, accuracies in zip(axes.containers, found.values(), strict=True):
         line, _, (errors,) = bars.lines
-        assert list(line.get_ydata()) == [100 * each.share for each in accuracies]
+        assert list(line.get_ydata()) == [100 * accuracy.share for accuracy in accuracies]
         ends = [(low[1], high[1]) for low, high in errors.get_segments()]
         for (low, high), each in zip(ends, accuracies, strict=True):
             assert (low / 100, high / 100) == pytest.approx(each.interval)
@@ -109,8 +111,8 @@ def test_gates_are_shown_unit_by_unit_most_kept_first(figures: list[Figure], nam
 
 def test_each_is_a_valid_picture(tmp_path: Path) -> None:
     draw_gradients(page([]), tmp_path / "new" / "gradients.png")
-    found = {name: [Accuracy(0, 9)] for name in ("a run", "another run", "one more")}
-    draw_memory("a finding", ["1 to 3"], found, [Accuracy(9, 9)], tmp_path / "memory.png")
+    accuracy = {name: [Accuracy(0, 9)] for name in ("a run", "another run", "one more")}
+    draw_memory("a finding", ["1 to 3"], accuracy, [Accuracy(9, 9)], tmp_path / "memory.png")
     draw_gates("$a$ finding", recording(1, 1, *GRU), recording(2, 3, *GRU), ["</s>"], tmp_path / "gates.png")
     for name in ("new/gradients", "memory", "gates"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")

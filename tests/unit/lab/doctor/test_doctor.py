@@ -11,8 +11,10 @@ from damaged_corpus import TEST, TRAIN, VALID, Lines, cheap, config
 
 from nmt.data.preprocessing.cleaning import CleaningReport, clean, digests
 from nmt.errors import UserError
-from nmt.lab.doctor import Verdict, examine, write_findings
+from nmt.lab.doctor.examine import examine
+from nmt.lab.doctor.findings import Verdict
 from nmt.lab.doctor.leakage import Leakage
+from nmt.lab.doctor.report import write_findings
 
 
 def test_a_clean_corpus_has_nothing_bad_and_every_check_has_a_row(tmp_path: Path) -> None:

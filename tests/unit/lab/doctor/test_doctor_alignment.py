@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from damaged_corpus import TRAIN, cheap, config
 
-from nmt.lab.doctor import Verdict
+from nmt.lab.doctor.findings import Verdict
 from nmt.lab.doctor.language import Languages
 from nmt.lab.doctor.scan import Entry
 

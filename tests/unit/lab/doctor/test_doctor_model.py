@@ -9,8 +9,8 @@ from damaged_corpus import PAIRS, TRAIN, config
 
 from nmt.data.preprocessing.sources import locate
 from nmt.data.words import WordCounts, split_words
-from nmt.lab.doctor import Verdict
 from nmt.lab.doctor.examine import examine_sample
+from nmt.lab.doctor.findings import Verdict
 from nmt.lab.doctor.scan import Readable, scan
 
 

@@ -58,16 +58,16 @@ def test_the_time_of_missing_trainings_is_estimated_from_finished_ones(trainer: 
     assert list(runs.seconds(made).values()) == [140] * 4
     trainer([training_job(made[0], runs, 1, None)], 1, tmp_path)
     seconds = Runs(tmp_path / "runs").seconds(made)
-    assert [seconds[each.key] for each in made[1:]] == [80, 80, 80]
+    assert [seconds[training.key] for training in made[1:]] == [80, 80, 80]
     trainer([training_job(made[3], runs, 1, None)], 1, tmp_path)
     seconds = Runs(tmp_path / "runs").seconds(made)  # 60 s for the LSTM, 120 s for the GRU
-    assert [seconds[each.key] for each in made[1:3]] == [80, 140]
+    assert [seconds[training.key] for training in made[1:3]] == [80, 140]
 
 
 def test_a_run_is_identified_by_the_settings_that_decide_its_results(trainer: Trainer, tmp_path: Path) -> None:
     write_question(tmp_path / "questions", "cells", GOOD, BAD)
     made = trainings(tmp_path)
-    assert len({each.key for each in made}) == 4
+    assert len({training.key for training in made}) == 4
     where = ["data.mirror=null", "data.cache=elsewhere", "data.workers=3", "data.shard_pairs=9"]
     for words in ([*where, "machine.threads=2", "tracking.mode=disabled", "train.resume=auto"], []):
         write_question(tmp_path / "questions", "cells", GOOD | {"overrides": words}, BAD)
@@ -132,18 +132,18 @@ def test_the_shipped_questions_compose_and_fit_into_an_afternoon(tmp_path: Path)
     assert len(everything) <= 180
     seconds = sum(Runs(tmp_path).seconds(everything).values())
     assert seconds <= 2 * 4 * 3600  # two cores
-    assert all(each.seeds == [1, 2, 3] for each in shipped.values())
-    assert {each.config.data.name for each in everything} == {"phrasebook", "multi30k"}
+    assert all(question.seeds == [1, 2, 3] for question in shipped.values())
+    assert {training.config.data.name for training in everything} == {"phrasebook", "multi30k"}
     assert "are missing: about" in describe_missing(tables, Runs(tmp_path))
-    searched = [each for each in rows_of(tables) if each.search]
-    assert len({(each.overrides, each.search) for each in searched}) == len(searched) / 3
+    searched = [row for row in rows_of(tables) if row.search]
+    assert len({(row.overrides, row.search) for row in searched}) == len(searched) / 3
 
 
 def test_finished_trainings_are_measured_although_another_training_failed(
     trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_question(tmp_path / "questions", "cell", GOOD, BAD)
-    trainer.failing = [each.key for each in trainings(tmp_path)[3:]]
+    trainer.failing = [training.key for training in trainings(tmp_path)[3:]]
     measured: list[int] = []
     monkeypatch.setattr(questions, "measure_speeds", lambda tables, runs: measured.append(len(runs.by_key)))
     with pytest.raises(UserError, match="1 of the runs failed"):

@@ -35,9 +35,8 @@ from nmt.config import Claim, Literature, SearchConfig
 from nmt.config.data import DownloadConfig
 from nmt.errors import UserError
 from nmt.lab.comparison.cells import ComparisonVerdict, ScoreCell
-from nmt.lab.plots import draw_question
-from nmt.lab.questions import MeasuredTable
-from nmt.lab.questions.measure import MeasuredRow, claim_of, contradictions, literature_verdict
+from nmt.lab.plots.questions import draw_question
+from nmt.lab.questions.measure import MeasuredRow, MeasuredTable, claim_of, contradictions, literature_verdict
 from nmt.run import RunDirectory
 
 
@@ -74,8 +73,8 @@ def test_a_table_shows_what_the_runs_recorded(
     page = answer_questions(tmp_path)
     runs, made = Runs(tmp_path / "runs"), trainings(tmp_path)
     for label, group in (("LSTM", made[:2]), ("GRU", made[2:])):
-        records = [json.loads((runs.run(each).path / "scores" / "test.json").read_text()) for each in group]
-        valid = [json.loads((runs.run(each).path / "scores" / "valid.json").read_text()) for each in group]
+        records = [json.loads((runs.run(training).path / "scores" / "test.json").read_text()) for training in group]
+        valid = [json.loads((runs.run(training).path / "scores" / "valid.json").read_text()) for training in group]
         cells = line_of(page, label)
         assert cells[0].startswith(f"{mean(record['bleu']['score'] for record in valid):.2f} ± ")
         for name, title in (("bleu", "BLEU"), ("chrf", "chrF")):
@@ -169,7 +168,7 @@ def test_a_training_of_more_than_four_core_minutes_is_listed(trainer: Trainer, t
 def test_missing_rows_are_marked_and_the_answer_is_withheld(trainer: Trainer, tmp_path: Path) -> None:
     claim = HOLDS | {"bleu": {"LSTM": 1, "GRU": 2}}
     write_question(tmp_path / "questions", "cells", GOOD, BAD, answer="The LSTM.", claim=claim)
-    trainer.failing = [each.key for each in trainings(tmp_path)[3:]]
+    trainer.failing = [training.key for training in trainings(tmp_path)[3:]]
     with pytest.raises(UserError, match=r"^1 of the runs failed, first \S*_seed2: out of memory; .*the logs are in "):
         answer_questions(tmp_path)
     page = (tmp_path / "docs" / "page.md").read_text()
@@ -178,9 +177,9 @@ def test_missing_rows_are_marked_and_the_answer_is_withheld(trainer: Trainer, tm
     assert "3 of 4 trainings are done" in page
     assert "The LSTM." not in page
     assert "withheld, because some rows are not measured yet." in page
-    trainer.failing = [each.key for each in trainings(tmp_path)[:2]]
-    for each in trainings(tmp_path)[:2]:
-        Runs(tmp_path / "runs").run(each).record_path.unlink()
+    trainer.failing = [training.key for training in trainings(tmp_path)[:2]]
+    for training in trainings(tmp_path)[:2]:
+        Runs(tmp_path / "runs").run(training).record_path.unlink()
     with pytest.raises(UserError, match=r"^2 of the runs failed"):
         answer_questions(tmp_path)
     page = (tmp_path / "docs" / "page.md").read_text()

@@ -8,14 +8,14 @@ import pytest
 import torch
 from scored_run import scored_run, settings
 
-from nmt.config import Config, ModelConfig, OptimConfig
+from nmt.config import Config, GnmtDecoderConfig, ModelConfig, OptimConfig, flatten
 from nmt.lab.comparison.report import TitledTable
-from nmt.lab.comparison.systems import flatten, format_setting
+from nmt.lab.comparison.systems import format_setting
 from nmt.lab.report.appendix import appendix_tables, computing, hyper_parameters, write_appendix
 from nmt.lab.report.facts import RunFacts, collect_facts
 from nmt.run import RunDirectory
 
-MODEL = ModelConfig(embed_size=24, dropout=0.0, weight_drop=0.1)
+MODEL = ModelConfig(embed_size=24, dropout=0.0, decoder=GnmtDecoderConfig(weight_drop=0.1))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_hyper_parameters_are_the_settings_that_are_on_or_changed() -> None:
     shown = dict(hyper_parameters(config))
     assert shown["seed"] == "7"
     assert shown["model.embed_size"] == "24"
-    assert shown["model.weight_drop"] == "0.1"
+    assert shown["model.decoder.weight_drop"] == "0.1"
     assert shown["optim.learning_rate"] == "0.003"
     assert "train.resume" not in shown
     assert not [key for key in shown if key.startswith(("tracking.", "machine.", "data.root"))]
@@ -60,9 +60,9 @@ def test_hyper_parameters_are_the_settings_that_are_on_or_changed() -> None:
 
 
 def test_a_setting_that_is_off_but_on_by_default_is_shown() -> None:
-    default = Config().model.attention
-    assert default is not None
-    assert dict(hyper_parameters(Config(model=replace(MODEL, attention=None))))["model.attention"] == "null"
+    assert GnmtDecoderConfig().attention is not None
+    config = Config(model=replace(MODEL, decoder=GnmtDecoderConfig(attention=None)))
+    assert dict(hyper_parameters(config))["model.decoder.attention"] == "null"
 
 
 def test_core_hours_are_hours_times_threads_times_processes(facts: RunFacts, run: RunDirectory) -> None:

@@ -36,7 +36,9 @@ from nmt.config import (
 )
 from nmt.data import make_batch
 from nmt.errors import Interrupted, UserError
-from nmt.lab.sweep import SweepDirectory, Trial, TrialState, best_trial, search_space, trials_of, write_report
+from nmt.lab.sweep.report import write_report
+from nmt.lab.sweep.space import search_space, trials_of
+from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState, best_trial
 from nmt.pipeline import with_multirun_group
 from nmt.run import RunDirectory, load_checkpoint
 from nmt.runtime import Runtime
@@ -143,8 +145,8 @@ def test_poor_trials_are_stopped_and_the_others_are_not(plain: SweepDirectory) -
     for trial in trials:
         assert trial.score == min(score for _, score in trial.scores)
         lines = (plain.run_path(trial.number) / "metrics.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
-        found = [json.loads(line) for line in lines]
-        expected = [(line["step"], line["valid/perplexity"]) for line in found if "valid/perplexity" in line]
+        metrics = [json.loads(line) for line in lines]
+        expected = [(line["step"], line["valid/perplexity"]) for line in metrics if "valid/perplexity" in line]
         assert trial.scores == expected
 
 

@@ -8,8 +8,9 @@ from statistics import median
 import pytest
 
 from nmt.config import Metric, PrunerKind, SamplerKind, SweepConfig, TrainConfig
-from nmt.lab.sweep import Parameter, Pruning, Trial, TrialState, Value, importance, proposal
-from nmt.lab.sweep.space import grid
+from nmt.lab.sweep.choose import Pruning, importance, proposal
+from nmt.lab.sweep.space import Parameter, Value, grid
+from nmt.lab.sweep.trials import Trial, TrialState
 
 RATE = Parameter("optim.learning_rate", low=1e-4, high=1e-1, log=True)
 WIDTH = Parameter("model.hidden_size", integer=True, low=64, high=320, step=64)
@@ -30,8 +31,8 @@ def search(sweep: SweepConfig, trials: int, score: Callable[[dict[str, Value]], 
     done: list[Trial] = []
     for number in range(1, trials + 1):
         values = proposal(sweep, TRAIN, SPACE, done, number)
-        found = score(values)
-        done.append(Trial(number, values, TrialState.complete, [(100, found)], found))
+        value = score(values)
+        done.append(Trial(number, values, TrialState.complete, [(100, value)], value))
     return done
 
 

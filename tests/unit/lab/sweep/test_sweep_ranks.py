@@ -9,18 +9,17 @@ import pytest
 
 from nmt.config import Metric, PrunerKind, SamplerKind, SweepConfig, TrainConfig
 from nmt.errors import UserError
-from nmt.lab.sweep import (
-    Pruning,
+from nmt.lab.sweep.choose import Pruning, proposal
+from nmt.lab.sweep.space import Parameter
+from nmt.lab.sweep.trials import (
     SweepDirectory,
     Trial,
     TrialState,
+    best_step,
     best_trial,
-    proposal,
     read_validations,
     with_validations,
 )
-from nmt.lab.sweep.space import Parameter
-from nmt.lab.sweep.trials import best_step
 from nmt.training.best import record_validation
 from nmt.training.progress import Progress
 

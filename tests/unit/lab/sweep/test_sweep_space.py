@@ -22,8 +22,7 @@ from nmt.config import (
     with_values,
 )
 from nmt.errors import UserError
-from nmt.lab.sweep import Parameter, search_space, trials_of
-from nmt.lab.sweep.space import grid, kinds_of_keys
+from nmt.lab.sweep.space import Parameter, grid, kinds_of_keys, search_space, trials_of
 
 BASE = Config(data=DataConfig(phrasebook=PhrasebookConfig()))
 

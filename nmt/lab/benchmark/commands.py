@@ -1,4 +1,4 @@
-"""Throughput of preparation (lines/s), and time of a second preparation from the cache."""
+"""Throughput of preparation (lines/s), time of a second preparation from the cache, and start-up of translation."""
 
 import json
 import re
@@ -19,6 +19,7 @@ from nmt.lab.benchmark.figures import Figures, timed
 
 POLL_SECONDS = 0.01
 """Interval between two polls of a process, and thereby the resolution of its time."""
+SENTENCE = "Where is the station?\n"
 
 
 class PreparationBenchmark:
@@ -54,6 +55,27 @@ class PreparationBenchmark:
             "cache_bytes": kept,
             "peak_rss_bytes": max(peaks),
         }
+
+
+class StartupBenchmark:
+    """Time in which the translation command translates one sentence with a run."""
+
+    def __init__(self, run: str) -> None:
+        self.command = [sys.executable, "-m", "nmt.cli.translate", f"run={run}"]
+
+    def repeat(self) -> Figures:
+        """Run the command once.
+
+        Raises:
+            UserError: the command failed.
+        """
+
+        def translate() -> None:
+            done = subprocess.run(self.command, input=SENTENCE, capture_output=True, text=True, check=False)
+            if done.returncode != 0 or not done.stdout.endswith("\n"):
+                raise UserError(f"translate cannot be measured: {done.stderr.strip()}")
+
+        return {"seconds_to_first_translation": timed(translate)}
 
 
 def overrides(prefix: str, config: Any) -> Iterator[str]:

@@ -1,0 +1,52 @@
+"""Model that the server translates with."""
+
+import copy
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nmt.config import SearchConfig, from_hydra
+from nmt.decoding import ConstraintBuilder, Translator
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Translator with its languages."""
+
+    translator: Translator
+    builder: ConstraintBuilder
+    name: str
+    src: str
+    """Language code of the source."""
+    tgt: str
+    """Language code of the target."""
+    attends: bool
+    """True if the model has attention."""
+
+    @classmethod
+    def of(cls, translator: Translator, name: str, src: str, tgt: str) -> "Model":
+        """Return a model for the server.
+
+        Args:
+            translator: model, tokenizers and search settings.
+            name: name for people.
+            src: language code of the source, as `en` or `pt_BR`.
+            tgt: language code of the target.
+        """
+        translator.model.eval()
+        builder = ConstraintBuilder(translator.tgt)
+        attends = translator.attention("", "") is not None
+        return cls(translator, builder, name, src.replace("_", "-"), tgt.replace("_", "-"), attends)
+
+    def with_search(self, search: SearchConfig) -> Translator:
+        """Return a translator with these search settings; the model is shared."""
+        translator = copy.copy(self.translator)
+        translator.config = search
+        return translator
+
+    def search(self, settings: dict[str, Any]) -> SearchConfig:
+        """Return the search settings of the run with some of them replaced.
+
+        Raises:
+            UserError: a value is not allowed.
+        """
+        return from_hydra(SearchConfig, asdict(self.translator.config), settings, prefix="search.")

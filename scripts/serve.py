@@ -1,0 +1,5 @@
+"""Run nmt-serve from a checkout."""
+
+from nmt.cli.serve import main
+
+main()
