@@ -6,6 +6,7 @@ line copied to the command line, could use that. Therefore the search path is ch
 checked directly after it is composed, before Hydra uses it.
 """
 
+import re
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
