@@ -3,9 +3,10 @@
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType
@@ -14,6 +15,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from nmt.cli.app import SCHEMAS
+from nmt.cli.app.composing import composed
+from nmt.config import Config, flatten, from_hydra
 from nmt.config.model import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +38,19 @@ The keys of a single command are in [commands.md](commands.md).
 
 `group=NAME` chooses a file of `conf/group/`, and `group.key=value` sets one key. Brackets hold type and default;
 `null` is an empty value.
+
+The default is that of the dataclass. A file of `conf/`, as `experiment=NAME` or `model=NAME` chooses it, replaces it,
+and a key on the command line replaces both. `train.py` without arguments uses the files {files}
+(`conf/train.yaml`). Where these set another value than the dataclass, the brackets have it behind `train.py:`.
+`python scripts/train.py experiment=phrasebook --help` prints the values that this command would use.
+
+`hydra.run.dir=FOLDER` names the run directory and `seed=N` the seed
+([training.md](training.md#run-directory-and-seed)).
 """
+
+
+KINDS_NOTE = """`model/{side}=KIND` chooses the kind of the {side}, and the keys that exist depend on it. An item with
+`Kinds:` names the kinds that have the key with this default; an item without it holds for all kinds: {kinds}."""
 
 
 def docs_of(config: type) -> dict[str, str]:
@@ -54,9 +69,13 @@ def type_text(kind: Any, key: Field[Any] | None = None) -> str:
     if key is not None and "registry" in key.metadata:
         null = ["null"] * (NoneType in get_args(kind))
         return " or ".join([", ".join(key.metadata["registry"].builtin), *null, "a registered name"])
+    args = get_args(kind)
+    if args and get_origin(kind) in (dict, list) and is_dataclass(args[-1]):
+        entry = f"mappings with the keys {', '.join(field.name for field in fields(args[-1]))}"
+        return f"list of {entry}" if get_origin(kind) is list else f"mapping of names to {entry}"
     if get_origin(kind) is dict:
         return "mapping"
-    if args := get_args(kind):
+    if args:
         if NoneType in args:
             return " or ".join([type_text(each) for each in args if each is not NoneType] + ["null"])
         return f"{getattr(kind, '__name__', str(kind))} of {type_text(args[0])}"
@@ -68,8 +87,11 @@ def type_text(kind: Any, key: Field[Any] | None = None) -> str:
 def default_text(field: Field[Any]) -> str | None:
     """Return a key's default as YAML writes it; None for a required key."""
     value = field.default_factory() if field.default_factory is not MISSING else field.default
-    if value in ("???", MISSING):
-        return None
+    return None if value in ("???", MISSING) else value_text(value)
+
+
+def value_text(value: Any) -> str:
+    """Return a value as YAML writes it."""
     if isinstance(value, list):
         return f"[{', '.join(map(str, value))}]"
     if value is None or isinstance(value, bool):
@@ -84,29 +106,53 @@ def source_line(config: type) -> str:
 
 
 def nested_config(kind: Any) -> type | None:
-    """Return the configuration whose keys a field of this type contains; None for a single key or a mapping."""
-    kinds = [kind, *get_args(kind)]
-    return None if str in kinds else next((each for each in kinds if is_dataclass(each)), None)
+    """Return the configuration whose keys a field of this type contains; None for a key, a list or a mapping."""
+    if get_origin(kind) in (list, dict):
+        return None
+    return next((each for each in [kind, *get_args(kind)] if is_dataclass(each)), None)
 
 
-def key_lines(config: Any, prefix: str = "") -> Iterator[str]:
-    """Yield one list item per key of a configuration, without the keys of nested configurations."""
+@cache
+def train_values() -> dict[str, str]:
+    """Return the value of each key of `train.py` without arguments, by dotted name."""
+    with composed("train", []) as cfg:
+        values = flatten(asdict(from_hydra(Config, cfg)))
+    return {key: value_text(value) for key, value in values.items()}
+
+
+def key_lines(config: Any, prefix: str = "", values: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Yield one list item per key of a configuration, without the keys of nested configurations.
+
+    Args:
+        config: dataclass of the configuration.
+        prefix: dotted name of the group.
+        values: values of `train.py`, which are printed where they differ from the defaults; None: not printed.
+    """
     hints, docs = get_type_hints(config), docs_of(config)
     for field in fields(config):
-        if not any(is_dataclass(kind) for kind in [hints[field.name], *get_args(hints[field.name])]):
+        if nested_config(hints[field.name]) is None:
             default = default_text(field)
             state = "required" if default is None else f"default `{default}`" if default else "default empty"
+            chosen = (values or {}).get(f"{prefix}{field.name}", default)
+            if chosen != default:
+                state += f"; train.py: `{chosen}`"
             meaning = f": {docs[field.name]}" if field.name in docs else ""
             yield f"- `{prefix}{field.name}` ({type_text(hints[field.name], field)}; {state}){meaning}"
 
 
 def group_lines(group: str, config: type) -> Iterator[str]:
     """Yield the section of a group of keys, and a subsection for each configuration nested in it."""
-    yield from [f"{'##' if '.' not in group else '###'} Keys of {group}", "", source_line(config), ""]
+    lines = lines_of_kinds if config in KINDS else key_lines
+    keys = list(lines(config, f"{group}.", train_values()))
+    if keys:
+        yield from [f"{'##' if '.' not in group else '###'} Keys of {group}", "", source_line(config), ""]
     if files := sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml")):
         yield from [f"Files of `conf/{group}/`: {', '.join(f'`{name}`' for name in files)}.", ""]
-    lines = lines_of_kinds(config, f"{group}.") if config in KINDS else key_lines(config, f"{group}.")
-    if keys := list(lines):
+    if group == "model":
+        yield from [*model_rows(files), ""]
+    if config in KINDS:
+        yield from [KINDS_NOTE.format(side=group.partition(".")[2], kinds=", ".join(KINDS[config])), ""]
+    if keys:
         yield from [*keys, ""]
     hints = {} if config in KINDS else get_type_hints(config)
     for field in [field for field in fields(config) if field.name in hints]:
@@ -114,11 +160,24 @@ def group_lines(group: str, config: type) -> Iterator[str]:
             yield from group_lines(f"{group}.{field.name}", nested)
 
 
-def lines_of_kinds(side: type, prefix: str) -> Iterator[str]:
+def model_rows(names: Iterable[str]) -> Iterator[str]:
+    """Yield the rows of a table of the files of conf/model."""
+    yield from ["| `model=` | embedding | hidden | encoder | decoder | attention | dropout |", f"|{'---|' * 7}"]
+    for name in names:
+        with composed("train", [f"model={name}"]) as cfg:
+            model = from_hydra(Config, cfg).model
+        sides = [f"{side.layers} × {getattr(side, 'cell', side.kind)}" for side in (model.encoder, model.decoder)]
+        attention = value_text(getattr(model.decoder, "attention", model.decoder.kind))
+        hidden = "-" if model.encoder.kind == model.decoder.kind == "transformer" else model.hidden_size
+        cells = [f"`{name}`", model.embed_size, hidden, *sides, attention, model.dropout]
+        yield f"| {' | '.join(map(value_text, cells))} |"
+
+
+def lines_of_kinds(side: type, prefix: str, values: Mapping[str, str]) -> Iterator[str]:
     """Yield one list item per key of an encoder or decoder, with the kinds that have it."""
     kinds: dict[str, list[str]] = {}
     for name, config in KINDS[side].items():
-        for line in key_lines(config, prefix):
+        for line in key_lines(config, prefix, values if name == values[f"{prefix}kind"] else None):
             kinds.setdefault(line, []).append(name)
     for line, names in kinds.items():
         if not line.startswith(f"- `{prefix}kind`"):
@@ -143,7 +202,14 @@ def pages() -> dict[str, str]:
             commands += [f"Groups: {', '.join(f'[`{group}`](keys.md#keys-of-{group})' for group in shared)}.", ""]
         if own := list(key_lines(schema)):
             commands += [source_line(schema), "", *own, ""]
-    keys = [KEYS, *(line for group, config in groups.items() for line in group_lines(group, config))]
+    files = yaml.safe_load((ROOT / "conf" / "train.yaml").read_text(encoding="utf-8"))["defaults"]
+    chosen = [
+        f"`{group}={name}`" for entry in files if isinstance(entry, dict) for group, name in entry.items() if name
+    ]
+    keys = [
+        KEYS.format(files=", ".join(chosen)),
+        *(line for group, config in groups.items() for line in group_lines(group, config)),
+    ]
     return {"commands.md": "\n".join(commands), "keys.md": "\n".join(keys)}
 
 

@@ -136,3 +136,14 @@ def test_a_starved_training_gets_one_warning_with_the_share_of_waiting(caplog: p
         monitor.check(1.0)
     assert len(caplog.records) == 1
     assert f"its {torch.get_num_threads()} threads waited for a processor 40 % of the time" in caplog.text
+
+
+@pytest.mark.parametrize(("threads", "fewer"), [(1, False), (2, True)])
+def test_fewer_threads_are_a_remedy_for_several_threads_only(
+    threads: int, fewer: bool, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    with caplog.at_level(logging.WARNING):
+        ContentionMonitor(Waiting()).check(1.0)
+    assert "stop them" in caplog.text
+    assert ("machine.threads" in caplog.text) == fewer

@@ -74,7 +74,7 @@ def evaluate(
 
     Args:
         run: run directory, or a list of run directories that translate as an ensemble.
-        split: valid or test, as stored in the run.
+        split: valid or test, as stored in the run, or a further test set of its corpus by its name in `data.tests`.
         testset: test set of sacrebleu, such as wmt14, which replaces the split.
         name: name of the files; None: that of the split or test set. Needed for an ensemble.
         checkpoint, device, precision, threads: as in `nmt.load`.
@@ -95,8 +95,7 @@ def evaluate(
     check_tokenizer(config.data.bleu_tokenize)
     pair = f"{config.data.src_lang}-{config.data.tgt_lang}"
     if testset is None:
-        src, references = first.text(split)
-        stem, test = split, EvaluationSet(split, src, [references])
+        stem, test = split, EvaluationSet.of_run(first, split)
     else:
         stem, test = scores_name(testset, pair), EvaluationSet.of_sacrebleu(testset, pair)
     chosen = {"checkpoint": first.checkpoint_link(checkpoint), "ensemble": [str(other.path) for other in others]}
@@ -123,7 +122,8 @@ def compare(
 
     Args:
         runs: run directories, or folders that hold some. Runs that differ only in their seed are one system.
-        split: valid or test, scored before: training scores the test set, `nmt.evaluate` others.
+        split: valid, test, a further test set of the corpus or the recorded name of other scores. Training has scored
+            the test set; `nmt.evaluate` and `nmt-evaluate` score others.
         testset: test set of sacrebleu that all runs have scored, which replaces the split.
         metric: the only score to compare; None: all.
 

@@ -43,14 +43,15 @@ class Translation:
     """Translation of a sentence."""
 
     text: str
+    """Text of the translation."""
     score: float
-    """Ranking score: the log-probability after the length penalty; with `kind="mbr"`, the expected utility."""
+    """Log-probability after the length penalty, by which search ranks; with `kind="mbr"`, the expected utility."""
     log_prob: float
     """Natural logarithm of the probability of its pieces, eos included."""
     pieces: list[str]
     """Pieces of the translation, without eos."""
     confidence: float
-    """Geometric mean of the probabilities of its pieces, eos included: exp(log_prob / number of them)."""
+    """Geometric mean of the probabilities of its pieces, eos included, which is exp(log_prob / number of them)."""
     alignment: list[tuple[int, int]] | None
     """Pairs of source and target word indices, from 0, by attention; None without attention or if not requested."""
 
@@ -60,7 +61,7 @@ class ForcedScore:
     """Probability of a given target sentence."""
 
     log_prob: float
-    """Natural logarithm of the probability of the sentence, eos included: the sum of `piece_log_probs`."""
+    """Natural logarithm of the probability of the sentence, eos included. It is the sum of `piece_log_probs`."""
     pieces: list[str]
     """Pieces of the target sentence, eos last."""
     piece_log_probs: list[float]
@@ -76,7 +77,7 @@ class Encoding:
     mask: Tensor
     """True on real pieces, (B, S)."""
     pieces: list[list[str]]
-    """Pieces of each sentence, eos last: `states[b, s]` belongs to `pieces[b][s]`."""
+    """Pieces of each sentence, eos last; `states[b, s]` belongs to `pieces[b][s]`."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,8 @@ class RunTranslator:
         """
         known = [field.name for field in fields(SearchConfig)]
         for name in settings:
+            if name == "search":
+                raise UserError('search=NAME of the command line is kind="NAME" in Python, such as kind="greedy"')
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"

@@ -37,7 +37,7 @@ def command(cfg: DictConfig) -> None:
     translator.set_languages(config.src_lang, config.tgt_lang)
     runtime.lower_precision(translator)
     suffix = f".ensemble.{digest(*config.ensemble)}" if others else ""  # keeps the scores of the run alone
-    chosen = {"checkpoint": run.checkpoint_link(config.checkpoint), "ensemble": config.ensemble}
+    chosen = {"checkpoint": run.checkpoint_link(config.checkpoint), "ensemble": config.ensemble, **own_files(config)}
     for name, test in tests.items():
         stem = folder / (config.name or name + suffix)
         scored = score_translations(test, translator, step, trained, chosen, comet)
@@ -92,6 +92,13 @@ def select_test_sets(config: EvaluateConfig, run: RunDirectory, trained: Config)
         return tests
     tokenizer = run.tokenizer("src").with_target(config.tgt_lang)
     return {f"{name}{target}": only_target(test, tokenizer, config.tgt_lang) for name, test in tests.items()}
+
+
+def own_files(config: EvaluateConfig) -> dict[str, list[str]]:
+    """Return the absolute paths of the user's files for the record of the scores; empty for splits and for pipes."""
+    paths = [user_path(path) for path in (config.src, config.ref, *config.further_refs) if path is not None]
+    files = config.src is not None and all(map(is_regular, paths))
+    return {"files": [str(path.absolute()) for path in paths]} if files else {}
 
 
 def only_target(test: EvaluationSet, tokenizer: Tokenizer, tgt_lang: str) -> EvaluationSet:

@@ -15,8 +15,8 @@ class CompareConfig:
     runs: list[str] = field(default_factory=list)
     """Run directories, or folders that contain some, such as a multirun; words without a key on the command line."""
     split: str = "test"
-    """Split whose scores are compared: valid, test or a further test set of the corpus, as `evaluate` wrote them to the
-    runs."""
+    """Scores to compare, as `evaluate` wrote them to the runs: valid, test, a further test set of the corpus, or the
+    name of any RUN/scores/NAME.json, as `evaluate src=FILE ref=FILE name=NAME` recorded it."""
     data: CorpusLocation = field(default_factory=CorpusLocation)
     """Location of the corpus's files, for further test sets."""
     testset: str | None = None

@@ -175,7 +175,7 @@ class DataConfig:
     """Parallel corpus. Exactly one of `root`, `download` and `phrasebook` gives its origin."""
 
     name: str = "corpus"
-    """Short name of the corpus in reports."""
+    """Short name of the corpus, a label in logs, reports and tables. It does not choose the files; `data=NAME` does."""
     src_lang: str = "en"
     """Language code of the source side."""
     tgt_lang: str = "de"

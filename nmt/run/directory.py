@@ -49,6 +49,7 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        """Folder of the run."""
 
     def __repr__(self) -> str:
         return f"RunDirectory({str(self.path)!r})"

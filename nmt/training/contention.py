@@ -32,7 +32,8 @@ class ContentionMonitor:
         self.warned = now
         log.warning(
             "other processes slow this training down: its %d threads waited for a processor %.0f %% of the time; "
-            "stop them, or give this training fewer threads (machine.threads)",
+            "stop them%s",
             threads,
             100 * share,
+            ", or give this training fewer threads (machine.threads)" if threads > 1 else "",
         )

@@ -6,6 +6,7 @@ line copied to the command line, could use that. Therefore the search path is ch
 checked directly after it is composed, before Hydra uses it.
 """
 
+import re
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -126,6 +127,14 @@ class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not re
             UnicodeError,
         ) as error:  # not converted by Hydra
             raise UserError(f"the configuration cannot be composed: {error}") from None
+        except ValueError as error:
+            name = re.fullmatch(r"invalid literal for int\(\) with base 10: (.*)", str(error))
+            if name is None:
+                raise
+            raise UserError(
+                f"{name[1]} is set below a key that is a list, such as data.directions; give the whole list: "
+                "'KEY=[{...}]'"
+            ) from None
         refuse_code(composed)
         return composed
 

@@ -33,6 +33,7 @@ class ScoreCell:
     """Mean score of one system, with its interval and its tests against the first system."""
 
     mean: float
+    """Score, or the mean of the scores over the seeds."""
     deviation: float | None
     """Standard deviation over the seeds; None for a single run."""
     interval: tuple[float, float] | None = None

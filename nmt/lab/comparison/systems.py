@@ -3,13 +3,13 @@
 import logging
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from nmt.config import SPLITS, CorpusLocation, flatten, user_path, with_described_tests, with_location
-from nmt.data import read_all, read_json
+from nmt.config import SPLITS, CorpusLocation, DataConfig, flatten, user_path, with_described_tests, with_location
+from nmt.data import is_regular, read_all, read_json
 from nmt.errors import UserError
 from nmt.evaluation.sets import EvaluationSet, scores_name, sha256_of_lines
 from nmt.run import CORPUS_PLACES, CORPUS_PREPARATION, RunDirectory, corpus_settings, is_number
@@ -49,6 +49,8 @@ class ScoredRun:
     """Training step of the checkpoint that translated; None: not recorded."""
     test_set: dict[str, Any] = field(default_factory=dict)
     """Recorded identity of the test set; empty in the records of older versions."""
+    files: list[str] = field(default_factory=list)
+    """Recorded paths of the user's source and reference files that are the test set."""
 
     @classmethod
     def open(
@@ -63,7 +65,7 @@ class ScoredRun:
 
         Args:
             run: run directory.
-            split: split that was scored.
+            split: split, further test set of the corpus, or recorded name of scores.
             metric: the only score to read; None: all scores.
             name: name of the score files if several searches translated the split; None: the name of the split.
             testset: name of a sacrebleu test set that replaces the split.
@@ -79,6 +81,10 @@ class ScoredRun:
         if testset is not None:
             name = scores_name(testset, pair_of(run))
             command, test_name = f"nmt-evaluate run={run.path} testset={testset}", f"testset={testset}"
+        elif split not in (*SPLITS, *with_described_tests(config.data).test_names):
+            recorded = sorted(path.stem for path in (run.path / "scores").glob("*.json"))
+            command = f"nmt-evaluate run={run.path} name={split} src=FILE ref=FILE (or split=NAME)"
+            test_name = f"the name {split} (it has: {', '.join(recorded) or 'none'})"
         stem = run.path / "scores" / (name or split)
         if not Path(f"{stem}.json").is_file() or not Path(f"{stem}.hyp").is_file():
             training = "" if run.finished else f"; finish its training with: nmt-train train.resume={run.path}"
@@ -94,7 +100,7 @@ class ScoredRun:
             if not all(map(is_valid_score, scores.values())):
                 raise ValueError
             search, seed = dict(made_by["search"]), int(made_by["seed"])
-            test_set = dict(made_by.get("test_set", {}))
+            test_set, files = dict(made_by.get("test_set", {})), list(map(str, made_by.get("files", [])))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
             raise UserError(f"{stem}.json is damaged; write it again with: {command}") from None
         if not scores:
@@ -109,14 +115,8 @@ class ScoredRun:
             "precision": made_by.get("precision", "float32"),
         }
         settings = {key: value for key, value in settings.items() if not key.startswith(IGNORED_KEYS)}
-        return cls(run, seed, settings, scores, hypotheses, stem, command, made_by.get("checkpoint_step"), test_set)
-
-    @property
-    def overrides(self) -> list[str]:
-        """Overrides of the run's first start, without the ignored keys."""
-        starts = self.run.record()["starts"]
-        overrides = starts[0].get("overrides", []) if starts else []
-        return [word for word in overrides if not word.lstrip("+~").startswith(IGNORED_KEYS)]
+        step = made_by.get("checkpoint_step")
+        return cls(run, seed, settings, scores, hypotheses, stem, command, step, test_set, files)
 
 
 def is_valid_score(score: dict[str, Any]) -> bool:
@@ -174,7 +174,7 @@ def gather(
 
     Args:
         paths: run directories, or folders that hold run directories.
-        split: split or further test set of the corpus that was scored.
+        split: split or further test set of the corpus that was scored, or the name under which scores were recorded.
         metric: the only score to read; None: all scores.
         testset: name of a sacrebleu test set that replaces the split.
         location: location of the corpus's files on this machine; None: as in the first run.
@@ -190,7 +190,10 @@ def gather(
         test = named_test_set(scored, EvaluationSet.of_sacrebleu(testset, pair_of(first)))
     elif split not in SPLITS:
         data = with_location(with_described_tests(first.config().data), location or CorpusLocation())
-        test = named_test_set(scored, EvaluationSet.of_run(first, split, data))
+        recorded = split not in data.test_names
+        test = named_test_set(
+            scored, recorded_set(scored[0], data) if recorded else EvaluationSet.of_run(first, split, data)
+        )
     else:
         test = common_test_set(scored, split)
     systems = group_by_seed(scored)
@@ -249,6 +252,26 @@ def named_test_set(scored: Sequence[ScoredRun], evaluation_set: EvaluationSet) -
         check_number_of_lines(run, len(evaluation_set.src))
         check_same_signatures(run, scored)
     return evaluation_set
+
+
+def recorded_set(scored: ScoredRun, data: DataConfig) -> EvaluationSet:
+    """Return the test set of recorded scores: the user's files, a test set of sacrebleu, or a set of the corpus.
+
+    Raises:
+        UserError: the record does not say where its sentences are, or they are no longer there.
+    """
+    test_set, name = scored.test_set, scored.stem.name
+    if scored.files:
+        if len(scored.files) < 2 or not all(is_regular(user_path(path)) for path in scored.files):
+            raise UserError(f"the files of {scored.stem}.json are missing or moved; score them again: {scored.command}")
+        return replace(EvaluationSet.of_files(*scored.files), name=name)
+    if "test" in test_set:
+        return EvaluationSet.of_sacrebleu(str(test_set["test"]), str(test_set["lang"]))
+    if test_set.get("name") not in (*SPLITS, *data.test_names):
+        raise UserError(
+            f"{scored.stem}.json does not name the files of its sentences; write it again: {scored.command}"
+        )
+    return replace(EvaluationSet.of_run(scored.run, str(test_set["name"]), data), name=name)
 
 
 def pair_of(run: RunDirectory) -> str:
@@ -320,20 +343,22 @@ def mean_cost(costs: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def system_labels(systems: Sequence[System]) -> list[str]:
-    """Return a short label for each system: its differing settings, its command's overrides, or its run's name."""
+    """Return a short label for each system: its differing settings, or directory names if a label has too many."""
     first = systems[0].runs[0].settings
     differing: list[str] = []
     for system in systems[1:]:
         settings = system.runs[0].settings
         differing += [key for key in settings if settings[key] != first.get(key) and key not in differing]
-    labels = []
+    words = []
     for system in systems:
-        run = system.runs[0]
-        keys = [key for key in differing if system is systems[0] or run.settings.get(key) != first.get(key)]
-        words = [f"{key}={format_setting(run.settings.get(key))}" for key in keys]
-        if len(words) > MAX_LABEL_KEYS:
-            words = [word for word in run.overrides if word not in systems[0].runs[0].overrides]
-        labels.append(", ".join(words) if 0 < len(words) <= MAX_LABEL_KEYS else run.run.path.resolve().name)
+        settings = system.runs[0].settings
+        keys = [key for key in differing if system is systems[0] or settings.get(key) != first.get(key)]
+        words.append([f"{key}={format_setting(settings.get(key))}" for key in keys])
+    short = all(len(of_system) <= MAX_LABEL_KEYS for of_system in words)
+    labels = [
+        ", ".join(of_system) if short and of_system else system.runs[0].run.path.resolve().name
+        for system, of_system in zip(systems, words, strict=True)
+    ]
     return [
         f"{label} ({system.runs[0].run.path})" if labels.count(label) > 1 else label
         for label, system in zip(labels, systems, strict=True)

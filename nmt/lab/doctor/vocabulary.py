@@ -168,8 +168,8 @@ def examine_case(scans: Sequence[SplitScan]) -> Finding:
         gaps.append((shares[high] - shares[low], side, low, high, shares))
     gap, side, low, high, shares = max(gaps, key=lambda entry: entry[0])
     verdict = limits.verdict(gap)
-    text = (
-        f"lines with an upper-case letter: {high}.{side} {percent(shares[high])}, {low}.{side} {percent(shares[low])}"
-    )
+    compared = [high] if high == low else [high, low]  # equal where all splits have the same share
+    parts = ", ".join(f"{split}.{side} {percent(shares[split])}" for split in compared)
+    text = f"lines with an upper-case letter: {parts}"
     remedy = "" if verdict == Verdict.ok else f"lower-case all splits or none: data.{low} differs from data.{high}"
     return Finding("case", verdict, text, f"difference: {limits}", remedy=remedy, value=gap)

@@ -102,5 +102,5 @@ def test_a_comparison_has_the_recorded_scores(run: RunDirectory) -> None:
     assert comparison._repr_markdown_() == comparison.markdown()
     with pytest.raises(nmt.errors.UserError, match="compare takes a list of runs"):
         nmt.compare(run)  # type: ignore[arg-type]
-    with pytest.raises(nmt.errors.UserError, match="no scores of its dev set"):
+    with pytest.raises(nmt.errors.UserError, match="no scores of the name dev"):
         nmt.compare([run], "dev")

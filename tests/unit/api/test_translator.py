@@ -2,9 +2,12 @@
 
 import asyncio
 import math
+import re
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -251,3 +254,19 @@ def test_one_translator_serves_several_threads_and_an_event_loop(
         return translator.translate(sentences, beam_size=2)
 
     assert asyncio.run(inside()) == expected[2]
+
+
+def test_the_search_of_the_command_line_is_named_as_the_keyword_of_python(translator: nmt.RunTranslator) -> None:
+    with pytest.raises(UserError, match='kind="greedy"'):
+        translator.translate(["Hello."], search="greedy")
+
+
+def test_the_code_of_the_page_of_recurrences_records_the_gates(run: RunDirectory) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "recurrences.md").read_text(encoding="utf-8")
+    block = re.findall(r"(?:^    .*\n|^\n(?=    ))+", page.partition("## Gates\n")[2], re.MULTILINE)[0]
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent(block).replace('"RUN"', repr(str(run.path))), names)
+    gates, model, batch = names["gates"], names["model"], names["batch"]
+    assert gates.forget.shape == (*batch.src.shape, names["config"].hidden_size // 2)
+    original = names["translator"].model
+    assert_close(model(batch.src, batch.src_mask, batch.tgt_in), original(batch.src, batch.src_mask, batch.tgt_in))

@@ -117,6 +117,7 @@ def test_a_further_folder_of_configuration_files_is_searched(tmp_path: Path) -> 
         (["experiment=../../x"], "experiment"),
         (["--config-dir=/"], "'--config-dir=/' is not an override"),
         ([3], "3 is not an override"),
+        (["data.directions.src_lang=de"], "is set below a key that is a list, such as data.directions"),
     ],
 )
 def test_what_the_command_line_refuses_is_refused(overrides: list[Any], said: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scored_run import SENTENCES, scored_run, settings
+from scored_run import SENTENCES, scored_run, settings, write_scores
 from shapes import model_config
 
 from nmt.config import CellKind, MachineConfig, OptimConfig, PhrasebookConfig, TrainConfig
@@ -81,16 +81,68 @@ def test_how_the_scores_were_made_belongs_to_the_system(make: Make) -> None:
     assert [label for label, _ in gathered(runs[0], runs[2])] == ["precision=float32", "precision=int8"]
 
 
-def test_a_system_with_many_differences_is_labelled_by_its_overrides_or_its_name(make: Make) -> None:
+def test_systems_with_more_than_three_differences_are_all_labelled_by_their_directories(make: Make) -> None:
     changes = {
         "model": model_config(cell=CellKind.gru, hidden_size=8, attention=None),
         "optim": OptimConfig(learning_rate=0.5),
     }
-    first = make("first", ("experiment=phrasebook", "seed=1"))
-    labelled = make("labelled", ("model=tiny", "seed=4", "data.cache=x", "experiment=phrasebook"), **changes)
-    unlabelled = make("unlabelled", **changes, seed=2)
-    assert gathered(first, labelled) == [("first", ["first"]), ("model=tiny", ["labelled"])]
-    assert gathered(first, unlabelled) == [("first", ["first"]), ("unlabelled", ["unlabelled"])]
+    first, many = make("first"), make("many", ("model=tiny",), **changes)
+    one = make("one", optim=OptimConfig(learning_rate=0.25), seed=3)
+    assert [label for label, _ in gathered(first, one)] == ["optim.learning_rate=0.002", "optim.learning_rate=0.25"]
+    assert [label for label, _ in gathered(first, one, many)] == ["first", "one", "many"]
+
+
+def test_a_label_has_the_value_with_which_the_run_was_continued(make: Make) -> None:
+    one, other = make("one"), make("other", ("train.max_steps=70",), train=TrainConfig(max_steps=70))
+    other.take_up({"train.max_steps": 90})
+    other.finish()
+    assert gathered(one, other)[1][0] == "train.max_steps=90"
+
+
+def own_scores(run: RunDirectory, folder: Path) -> list[Path]:
+    """Score the first lines of the test set under the name `own`, as files of the user."""
+    files = [folder / "own.en", folder / "own.de"]
+    lines = [side[:9] for side in run.text("test")]
+    for path, side in zip(files, lines, strict=True):
+        path.write_text("".join(f"{line}\n" for line in side), encoding="utf-8")
+    src, *references = (hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    identity = {"name": "own.en", "src_sha256": src, "ref_sha256": references}
+    record = json.loads((run.path / "scores" / "test.json").read_text())
+    record["made_by"] |= {"test_set": identity, "files": list(map(str, files))}
+    (run.path / "scores" / "own.json").write_text(json.dumps(record))
+    hypotheses = (run.path / "scores" / "test.hyp").read_text().split("\n")[:9]
+    (run.path / "scores" / "own.hyp").write_text("".join(f"{line}\n" for line in hypotheses))
+    return files
+
+
+def test_scores_recorded_under_a_name_are_compared_if_their_sentences_are_unchanged(make: Make, tmp_path: Path) -> None:
+    runs = [make("one"), make("other", model=GRU)]
+    paths = [str(run.path) for run in runs]
+    files = [own_scores(run, tmp_path) for run in runs][-1]
+    systems, test = gather(paths, "own")
+    assert (len(systems), test.name, len(test.src)) == (2, "own", 9)
+    assert test.references[0] == files[1].read_text(encoding="utf-8").split("\n")[:-1]
+    files[1].write_text(files[1].read_text(encoding="utf-8").replace(".", "!"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"own.json has scores of other sentences .* name=own src=FILE ref=FILE"):
+        gather(paths, "own")
+    files[1].unlink()
+    with pytest.raises(
+        UserError, match=r"the files of .*own\.json are missing or moved; score them again: nmt-evaluate"
+    ):
+        gather(paths, "own")
+    with pytest.raises(
+        UserError, match=r"the name mine \(it has: own, test\); compute them with: .* name=mine src=FILE"
+    ):
+        gather(paths, "mine")
+
+
+def test_scores_of_a_split_under_another_name_are_compared_on_that_split(make: Make) -> None:
+    run = make("one")
+    src, tgt = run.text("test")
+    identity = EvaluationSet("test", src, [tgt]).identity()
+    write_scores(run, tgt, 1, name="greedy", test_set=identity, search={"kind": "greedy"})
+    systems, test = gather([str(run.path)], "greedy")
+    assert (test.src, systems[0].runs[0].scores["bleu"]["score"]) == (src, pytest.approx(100))
 
 
 def test_a_missing_value_is_labelled_null(make: Make) -> None:

@@ -99,6 +99,8 @@ def test_the_remedy_of_leaked_sources_removes_them(tmp_path: Path) -> None:
 def test_what_the_splits_do_not_share(tmp_path: Path) -> None:
     lowered = [(src.lower(), tgt.lower()) for src, tgt in TRAIN]
     assert cheap(config(tmp_path, lowered))["case"].verdict == Verdict.bad
+    equal = cheap(config(tmp_path))["case"]
+    assert (equal.verdict, equal.value, equal.measured.count("train.")) == (Verdict.ok, 0.0, 1)
     russian = [(src, "Привет всем") for src, _ in VALID]
     findings = cheap(config(tmp_path, valid=russian, test=[*VALID[:100], *TEST]))
     assert findings["characters"].verdict == Verdict.bad
