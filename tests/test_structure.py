@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -227,7 +228,6 @@ def test_translating_starts_without_what_it_does_not_need() -> None:
     assert not loaded & {"wandb", "matplotlib", "ignite", "comet", "pandas", "IPython"}
 
 
-# Homonyms that are still to be resolved.
 def test_no_two_public_classes_have_the_same_name() -> None:
     files: dict[str, list[str]] = {}
     for path in FILES:
@@ -236,3 +236,10 @@ def test_no_two_public_classes_have_the_same_name() -> None:
                 files.setdefault(node.name, []).append(relative(path))
     assert len(files) > 200
     assert {name: paths for name, paths in files.items() if len(paths) > 1} == {}
+
+
+def test_no_two_modules_of_tests_have_the_same_name() -> None:
+    """pytest imports a test module by its file name alone; the second of two in one process would not be collected."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert len(names) > 150
+    assert [name for name, count in names.items() if count > 1] == []

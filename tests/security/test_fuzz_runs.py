@@ -99,7 +99,7 @@ def test_damaged_scores_are_refused_or_read(scored: RunDirectory, data: st.DataO
             for score in gather([str(scored.path)], "test")[0][0].runs[0].scores.values():
                 Scorer.from_signature(score["signature"])
         report.write_bytes(damaged(data, whole_report))
-        facts = RunFacts("name", "path", "pair", "test", scored.config(), [], "")
+        facts = RunFacts("name", "path", "pair", "test", scored.config(), "", [], "")
         with or_refused(str(scored.path)):
             add_corpus(facts, scored)
             add_record(facts, scored, path)
