@@ -11,7 +11,7 @@ from dirty_corpus import PAIRS, corpus, files, write
 
 from nmt.config import TextFiles
 from nmt.config.data import CleaningConfig
-from nmt.data import prepare
+from nmt.data import SourceForm, prepare
 from nmt.data.preprocessing.shard_boundaries import shards_of
 from nmt.data.preprocessing.sources import Source
 from nmt.data.preprocessing.worker_pool import ShardTask, Workers
@@ -107,7 +107,7 @@ def test_the_bar_ends_at_what_there_is(tmp_path: Path, monkeypatch: pytest.Monke
         progress.clear()
         source = Source(TextFiles(tsv=list(size)), tmp_path)
         parts = shards_of(source, cuts, 50, tmp_path)
-        given = {"cleaning": asdict(CleaningConfig()), "held_out": [], "compared": False}
+        given = {"cleaning": asdict(CleaningConfig()), "held_out": [], "compared": False, "form": asdict(SourceForm())}
         tasks = [ShardTask("clean", i, part | given, part["src"]["lines"]) for i, part in enumerate(parts)]
         for left in (True, False):
             workers.run(tasks, progress.append)
