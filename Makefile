@@ -41,10 +41,10 @@ table: $(READY)  ## score RUNS="RUN RUN RUN" on every test set; write the table 
 	for run in $(RUNS); do $(BIN)/python scripts/evaluate.py "run='$$run'" splits=all || exit 2; done
 	$(BIN)/python scripts/table.py $(RUNS) output=$(TABLE)
 
-test: $(READY)  ## run the unit tests, one process per core (under 2 minutes on two cores)
+test: $(READY)  ## run the unit tests, one process per core (4 minutes on two cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
-test-commands: $(READY)  ## run the integration tests: real commands, whole trainings, several processes (up to 15 minutes)
+test-commands: $(READY)  ## run the integration tests: real commands, whole trainings, several processes (25 minutes on two cores)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "commands and not slow"
 
 NEXT_TESTS := tests/unit/config $(addprefix tests/unit/cli/test_,app.py hydra_errors.py typed_text.py) \
@@ -68,7 +68,7 @@ KERNEL_TESTS := $(addprefix tests/unit/,lab/benchmark/test_benchmark.py models/t
 	models/test_int8.py models/test_interface.py models/test_output.py training/test_resume.py \
 	training/test_scheduled_sampling.py) tests/security/test_hostile_translation.py
 
-test-processors: $(READY)  ## run the unit tests on emulated processors: without AVX-512, without VNNI, ... (15 minutes)
+test-processors: $(READY)  ## run the unit tests on emulated processors: without AVX-512, without VNNI, ... (20 minutes)
 	@for setting in $(PROCESSORS); do \
 		echo "== $$setting"; env $$setting OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile || exit 1; \
 	done
