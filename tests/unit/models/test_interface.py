@@ -88,8 +88,13 @@ def follow(model: Seq2Seq, state: AnyState, tokens: Tensor) -> tuple[Tensor, Any
     return log_probs, state
 
 
-def assert_close(found: Tensor, expected: Tensor) -> None:
-    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
+def assert_close(actual: Tensor, expected: Tensor, settings: dict[str, Any]) -> None:
+    """Compare in float32. The norm behind a matrix memory divides small outputs, and their rounding, by their size."""
+    torch.testing.assert_close(actual, expected, atol=2e-4 if has_matrix_memory(settings) else 2e-5, rtol=1e-5)
+
+
+def has_matrix_memory(settings: dict[str, Any]) -> bool:
+    return bool({*MATRIX_MEMORY_CELLS} & {value for value in settings.values() if isinstance(value, str)})
 
 
 @EVERY_MODEL
@@ -100,7 +105,7 @@ def test_the_whole_sequence_is_the_steps_in_a_row(settings: dict[str, Any]) -> N
     state = start(model, SRC)
     for t, tokens in enumerate(make_batch(SRC, TGT, range(4)).tgt_in):
         log_probs, state, _ = model.step(tokens, state)
-        assert_close(log_probs, expected[t])
+        assert_close(log_probs, expected[t], settings)
 
 
 @EVERY_MODEL
@@ -109,7 +114,7 @@ def test_a_sentence_has_the_same_logits_alone_and_beside_longer_ones(settings: d
     model = build(settings)
     together = logits(model, SRC, TGT)
     for b, (src, tgt) in enumerate(zip(SRC, TGT, strict=True)):
-        assert_close(together[: len(tgt) + 1, b : b + 1], logits(model, [src], [tgt]))
+        assert_close(together[: len(tgt) + 1, b : b + 1], logits(model, [src], [tgt]), settings)
 
 
 @EVERY_MODEL
@@ -119,7 +124,7 @@ def test_several_targets_of_a_sentence_are_read_as_each_with_the_sentence_of_its
     sources, targets = [SRC[b] for b in (0, 0, 0, 1, 1, 1)], [*TGT[:3], TGT[3], TGT[0], []]
     rows = torch.tensor([[0, 0, 0], [1, 1, 1]])
     vectors = model.decode(make_batch(sources, targets, range(6)).tgt_in, start(model, SRC[:2]).select(rows))
-    assert_close(model.project(vectors), logits(model, sources, targets))
+    assert_close(model.project(vectors), logits(model, sources, targets), settings)
 
 
 @EVERY_MODEL
@@ -128,7 +133,7 @@ def test_what_stands_on_padding_changes_nothing(settings: dict[str, Any]) -> Non
     model = build(settings)
     batch = make_batch(SRC, TGT, range(4))
     other = batch.src.masked_fill(~batch.src_mask, 13)
-    assert_close(model(other, batch.src_mask, batch.tgt_in), model(batch.src, batch.src_mask, batch.tgt_in))
+    assert_close(model(other, batch.src_mask, batch.tgt_in), model(batch.src, batch.src_mask, batch.tgt_in), settings)
 
 
 @EVERY_MODEL
@@ -166,7 +171,7 @@ def test_a_selected_state_is_as_if_it_had_always_been_so(settings: dict[str, Any
     for i, row in enumerate(flat):
         history = torch.cat([tokens[:, row], later[:, i]]).unsqueeze(1)
         alone, _ = follow(model, start(model, [SRC[row // BEAM]]), history)
-        assert_close(log_probs[i], alone[0])
+        assert_close(log_probs[i], alone[0], settings)
 
 
 @EVERY_MODEL
@@ -178,7 +183,7 @@ def test_several_targets_of_a_sentence_are_read_at_once_as_each_alone(settings: 
     vectors, _ = model.decoder(tokens, start(model, SRC).select(rows))
     for row in range(len(SRC) * BEAM):
         alone, _ = model.decoder(tokens[:, row : row + 1], start(model, [SRC[row // BEAM]]))
-        assert_close(vectors[:, row : row + 1], alone)
+        assert_close(vectors[:, row : row + 1], alone, settings)
 
 
 @EVERY_MODEL
@@ -235,7 +240,7 @@ def rounding(settings: dict[str, Any]) -> float:
 
     A matrix memory returns (q . k) v after its first step, whose norm has the sign of q . k however small that is.
     """
-    return 0.3 if {*MATRIX_MEMORY_CELLS} & {value for value in settings.values() if isinstance(value, str)} else 0.1
+    return 0.3 if has_matrix_memory(settings) else 0.1
 
 
 def searches() -> Iterator[SearchConfig]:
