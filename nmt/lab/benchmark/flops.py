@@ -25,8 +25,7 @@ from nmt.models.layers.block_diagonal import head_count
 from nmt.models.layers.cells import cell_type
 from nmt.models.layers.elementwise import ElementwiseLayer
 from nmt.models.layers.fused import FusedLayer
-from nmt.models.layers.matrix_memory import MatrixMemoryLayer
-from nmt.models.layers.matrix_memory import head_count as memory_heads
+from nmt.models.layers.matrix_memory import MatrixMemoryLayer, memory_heads
 from nmt.models.layers.rg_lru import RGLRU
 from nmt.models.layers.slstm import SLSTM
 

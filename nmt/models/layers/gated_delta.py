@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.linalg import solve_triangular
 from torch.nn.functional import logsigmoid, silu, softplus
 
-from nmt.models.layers.matrix_memory import MatrixMemoryLayer, head_count
+from nmt.models.layers.matrix_memory import MatrixMemoryLayer, memory_heads
 from nmt.models.layers.recurrent import LayerState
 
 EPSILON = 1e-6
@@ -43,7 +43,7 @@ class GatedDelta(MatrixMemoryLayer):
 
     @classmethod
     def input_units(cls, hidden_size: int) -> int:
-        return 4 * hidden_size + 2 * head_count(hidden_size)
+        return 4 * hidden_size + 2 * memory_heads(hidden_size)
 
     def initialise_decay(self) -> None:
         """Initialise exp(A) uniform in [1, 16] and softplus(b) log-uniform in [0.001, 0.1], as Mamba-2 does."""
@@ -98,7 +98,7 @@ class DeltaNet(GatedDelta):
 
     @classmethod
     def input_units(cls, hidden_size: int) -> int:
-        return 4 * hidden_size + head_count(hidden_size)
+        return 4 * hidden_size + memory_heads(hidden_size)
 
     def initialise_decay(self) -> None:
         """Leave the decay out."""
@@ -119,7 +119,7 @@ class Mamba2(GatedDelta):
 
     @classmethod
     def input_units(cls, hidden_size: int) -> int:
-        return 4 * hidden_size + head_count(hidden_size)
+        return 4 * hidden_size + memory_heads(hidden_size)
 
     def gates(self, products: Tensor) -> tuple[Tensor, Tensor]:
         write = softplus(products)

@@ -15,7 +15,7 @@ HEADS = 4
 """Number of heads of a layer whose width allows it."""
 
 
-def head_count(width: int) -> int:
+def memory_heads(width: int) -> int:
     """Return the number of heads: 4, or 2 or 1 where a head would not have a whole number of units, at least two."""
     return next((heads for heads in (HEADS, 2) if width % heads == 0 and width >= 2 * heads), 1)
 
@@ -55,7 +55,7 @@ class MatrixMemoryLayer(RecurrentLayer):
             gates: number of units of the further gates.
         """
         super().__init__(hidden_size)
-        self.heads = head_count(hidden_size)
+        self.heads = memory_heads(hidden_size)
         self.sizes = [hidden_size] * 4 + [gates] * (gates > 0)
         self.input = nn.Linear(input_size, sum(self.sizes))
         self.norm = HeadNorm(hidden_size)

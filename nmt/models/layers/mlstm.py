@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from nmt.models.layers.matrix_memory import MatrixMemoryLayer, head_count
+from nmt.models.layers.matrix_memory import MatrixMemoryLayer, memory_heads
 from nmt.models.layers.recurrent import LayerState
 
 LOWEST = -60.0
@@ -32,7 +32,7 @@ class MLSTM(MatrixMemoryLayer):
 
     @classmethod
     def input_units(cls, hidden_size: int) -> int:
-        return 4 * hidden_size + 2 * head_count(hidden_size)
+        return 4 * hidden_size + 2 * memory_heads(hidden_size)
 
     def associate(self, key: Tensor, value: Tensor) -> LayerState:
         return key.unsqueeze(-1) * value.unsqueeze(-2), key, torch.zeros_like(key[..., 0])

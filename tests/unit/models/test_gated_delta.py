@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from layer_forms import assert_same_with_gradients
 from torch import Tensor
 
 from nmt.config import CellKind
@@ -111,15 +112,7 @@ def test_chunks_have_the_gradients_of_the_steps_under_padding(cell: CellKind, ch
         state = tuple(part * real.view(-1, *[1] * (part.dim() - 1)) for part in layer.step(x[t], state))
         steps.append(state[0])
 
-    def gradients(sequence: Tensor, memory: LayerState) -> list[Tensor]:
-        total = sequence.square().sum() + sum(part.sin().sum() for part in memory)
-        return list(torch.autograd.grad(total, [x, *layer.parameters()]))
-
-    torch.testing.assert_close(outputs, torch.stack(steps))
-    for part, expected in zip(last, state, strict=True):
-        torch.testing.assert_close(part, expected)
-    for fast, slow in zip(gradients(outputs, last), gradients(torch.stack(steps), state), strict=True):
-        torch.testing.assert_close(fast, slow)
+    assert_same_with_gradients((outputs, last), (torch.stack(steps), state), [x, *layer.parameters()])
 
 
 @EVERY

@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+from layer_forms import assert_same_with_gradients
 from torch import Tensor
 
-from nmt.models.layers.matrix_memory import head_count
+from nmt.models.layers.matrix_memory import memory_heads
 from nmt.models.layers.mlstm import MLSTM
 from nmt.models.layers.recurrent import LayerState
 
@@ -92,15 +93,7 @@ def test_the_parallel_form_has_the_gradients_of_the_steps_under_padding(empty: b
             state = tuple(part * real.view(-1, *[1] * (part.dim() - 1)) for part in state)
         steps.append(state[0])
 
-    def gradients(sequence: Tensor, memory: LayerState) -> list[Tensor]:
-        total = sequence.square().sum() + sum(part.sin().sum() for part in memory)
-        return list(torch.autograd.grad(total, [x, *layer.parameters()]))
-
-    torch.testing.assert_close(outputs, torch.stack(steps))
-    for part, expected in zip(last, state, strict=True):
-        torch.testing.assert_close(part, expected)
-    for fast, slow in zip(gradients(outputs, last), gradients(torch.stack(steps), state), strict=True):
-        torch.testing.assert_close(fast, slow)
+    assert_same_with_gradients((outputs, last), (torch.stack(steps), state), [x, *layer.parameters()])
 
 
 @torch.no_grad()
@@ -129,7 +122,7 @@ def test_extreme_gates_stay_finite_in_float32(gate: float) -> None:
 
 
 def test_heads_have_at_least_two_units() -> None:
-    assert [head_count(width) for width in (512, 8, 6, 4, 2, 7, 1)] == [4, 4, 2, 2, 1, 1, 1]
+    assert [memory_heads(width) for width in (512, 8, 6, 4, 2, 7, 1)] == [4, 4, 2, 2, 1, 1, 1]
 
 
 def test_an_untrained_layer_forgets_at_four_speeds() -> None:
