@@ -75,7 +75,7 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 
 def source_positions(mask: Tensor) -> Tensor:
     """Return the position of each real token of a left-padded mask (B, S), counted from 0; padding gets 0."""
-    return (mask.cumsum(dim=1) - 1).clamp(min=0)
+    return (mask.long().cumsum(dim=1) - 1).clamp(min=0)
 
 
 class AdditiveAttention(Attention):

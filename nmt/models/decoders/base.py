@@ -242,10 +242,11 @@ class RecurrentDecoder(nn.Module, ABC):
         assert state.keys is not None
         assert state.values is not None
         assert state.mask is not None
-        steps, hypotheses = len(output), output.size(1) // len(state.keys)
-        query = fold_hypotheses(output, len(state.keys))  # (B, T K, H)
+        sentences = state.keys.size(0)  # len() would be a constant in an exported graph
+        steps, hypotheses = len(output), output.size(1) // sentences
+        query = fold_hypotheses(output, sentences)  # (B, T K, H)
         times = torch.arange(state.time, state.time + steps, device=query.device).repeat_interleave(hypotheses)
-        coverage = None if state.coverage is None else state.coverage.view(len(state.keys), hypotheses, -1)
+        coverage = None if state.coverage is None else state.coverage.view(sentences, hypotheses, -1)
         history = AttentionHistory(times, coverage)
         context, weights = self.attention(query, state.keys, state.values, state.mask, history)  # (B, T K, H)
         return unfold_hypotheses(context, steps), weights

@@ -68,7 +68,7 @@ class ConvolutionalDecoderLayer(nn.Module):
             The output (T, B K, H) and the attention weights (B, T K, S).
         """
         x = self.convolution(seen)  # (T, B K, H)
-        query = fold_hypotheses((self.query(x) + embedded) * HALF_VARIANCE, len(state.mask))
+        query = fold_hypotheses((self.query(x) + embedded) * HALF_VARIANCE, state.mask.size(0))
         context, weights = self.attention(query, state.keys, state.values, state.mask)  # (B, T K, E)
         context = context * state.mask.sum(dim=1).sqrt().to(context.dtype).view(-1, 1, 1)
         context = unfold_hypotheses(context, len(embedded))  # (T, B K, E)

@@ -65,9 +65,10 @@ class TransformerDecoderLayer(nn.Module):
         y = self.around_attention.before(x)
         keys, values = (torch.cat(pair, dim=2) for pair in zip(past, self.attention.keys_values(y), strict=True))
         before = past[0].size(2)
-        # A position attends to itself and to earlier ones. A single position is the last one and needs no mask.
-        seen = torch.ones(len(x), before + len(x), dtype=torch.bool, device=x.device).tril(before)
-        context = self.attention(y, (keys, values), seen if len(x) > 1 else None)
+        seen = None  # a single position is the last one and attends to all
+        if len(x) > 1:  # a position attends to itself and to earlier ones
+            seen = torch.ones(len(x), before + len(x), dtype=torch.bool, device=x.device).tril(before)
+        context = self.attention(y, (keys, values), seen)
         x = self.around_attention.after(x, context)
 
         y, weights = self.around_source_attention.before(x), None

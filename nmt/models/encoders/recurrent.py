@@ -120,5 +120,5 @@ class PreNormFeedForward(nn.Module):
 
 def words_reversed(mask: Tensor) -> Tensor:
     """Return indices (S, B) that reverse each left-padded column of `mask` except its last token, eos."""
-    last = torch.full_like(mask[-1:], len(mask) - 1, dtype=torch.long)
+    last = torch.zeros_like(mask[-1:], dtype=torch.long) + (mask.size(0) - 1)
     return torch.cat([reverse_within_length(mask[:-1]), last])

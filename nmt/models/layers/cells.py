@@ -196,7 +196,7 @@ class DeepTransition(RecurrentLayer):
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
         state = self.first.advance(inputs, state)
-        one = inputs.new_ones(len(inputs), 1)
+        one = inputs.new_ones(inputs.size(0), 1)
         for other in self.others:
             assert isinstance(other, RecurrentLayer)
             state = other.step(one, state)

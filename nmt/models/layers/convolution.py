@@ -21,7 +21,7 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (T + k - 1, B, H) to (T, B, H)."""
-        steps = len(x) - self.kernel + 1
+        steps = x.size(0) - self.kernel + 1
         return glu(self.linear(torch.cat([x[i : i + steps] for i in range(self.kernel)], dim=-1)))
 
 

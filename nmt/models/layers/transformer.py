@@ -34,7 +34,7 @@ class MultiHead(nn.Module):
     def join_heads(self, contexts: Tensor, x: Tensor) -> Tensor:
         """Project contexts (B, N, T K, D) to the output in the shape of x, (T, B K, E)."""
         sentences, heads, queries, width = contexts.shape
-        contexts = contexts.view(sentences, heads, len(x), queries // len(x), width).permute(2, 0, 3, 1, 4)
+        contexts = contexts.view(sentences, heads, x.size(0), queries // x.size(0), width).permute(2, 0, 3, 1, 4)
         joined: Tensor = self.output(contexts.reshape(x.shape))
         return joined
 
@@ -52,13 +52,13 @@ class MultiHead(nn.Module):
             mask: True where a query may attend, broadcast to (B, N, T K, S); None: everywhere.
         """
         keys, values = keys_values
-        query = self.split_heads(self.query(x), len(keys))
+        query = self.split_heads(self.query(x), keys.size(0))
         return self.join_heads(scaled_dot_product_attention(query, keys, values, mask), x)
 
     def with_weights(self, x: Tensor, keys_values: KeysValues, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Compute `forward` without the fused kernel, and the weights averaged over the heads, (B, T K, S)."""
         keys, values = keys_values
-        query = self.split_heads(self.query(x), len(keys))
+        query = self.split_heads(self.query(x), keys.size(0))
         scores = query @ keys.transpose(2, 3) / math.sqrt(query.size(-1))
         weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)  # (B, N, T K, S)
         return self.join_heads(weights.to(values.dtype) @ values, x), weights.mean(dim=1)
