@@ -1,13 +1,27 @@
-"""Search, and translation of lines."""
+"""Search, and translation of lines.
 
-from nmt.decoding.alignment import align, align_words
-from nmt.decoding.beam import beam_search
-from nmt.decoding.ensemble import Ensemble, TranslationModel
-from nmt.decoding.load import load_model, load_translator
-from nmt.decoding.sampling import sample
-from nmt.decoding.search import Hypothesis, SearchRequest, Symbols
+The names that need torch are imported when they are first used, so that an exported run is translated without torch.
+"""
+
+from typing import TYPE_CHECKING
+
+from nmt.decoding.hypothesis import AttentionMap, Candidate, Hypothesis, Symbols
+from nmt.decoding.lines import LineTranslator
 from nmt.decoding.target_constraints import ConstraintBuilder, TargetConstraints
-from nmt.decoding.translator import AttentionMap, Candidate, Translator
+
+if TYPE_CHECKING:
+    from nmt.decoding.with_torch import (
+        Ensemble,
+        SearchRequest,
+        TranslationModel,
+        Translator,
+        align,
+        align_words,
+        beam_search,
+        load_model,
+        load_translator,
+        sample,
+    )
 
 __all__ = [
     "AttentionMap",
@@ -15,6 +29,7 @@ __all__ = [
     "ConstraintBuilder",
     "Ensemble",
     "Hypothesis",
+    "LineTranslator",
     "SearchRequest",
     "Symbols",
     "TargetConstraints",
@@ -27,3 +42,12 @@ __all__ = [
     "load_translator",
     "sample",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the names that need torch at the first use of one of them."""
+    if name not in __all__:
+        raise AttributeError(f"module 'nmt.decoding' has no attribute {name!r}")
+    from nmt.decoding import with_torch
+
+    return vars(with_torch)[name]

@@ -20,7 +20,8 @@ from nmt.decoding.parts import SPACE, Part
 from nmt.errors import UserError
 
 if TYPE_CHECKING:  # translator.py replaces unknown words by alignment
-    from nmt.decoding.translator import Candidate, Translator
+    from nmt.decoding.hypothesis import Candidate
+    from nmt.decoding.translator import Translator
 
 READ_TOGETHER = 64
 """Number of pairs per batch; the weights of the longest pairs take 21 MB."""

@@ -1,9 +1,13 @@
 """Phrases that a hypothesis must not contain, in any segmentation into pieces."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:  # constraints are built without torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

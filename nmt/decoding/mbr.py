@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from nmt.config import MbrCandidates, MbrReferences, SearchKind
 from nmt.decoding.beam import beam_search
+from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.sampling import sample
-from nmt.decoding.search import Hypothesis, S, SearchRequest
+from nmt.decoding.search import S, SearchRequest
 
 ROUNDING = 1e-6
 """Tolerance of sums of weights that add up to one."""

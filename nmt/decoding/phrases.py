@@ -1,6 +1,6 @@
 """Phrases that a hypothesis must contain: their progress, and the minimum number of tokens that the rest needs."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Protocol
 
 Phrase = tuple[int, ...]
@@ -8,6 +8,9 @@ PhraseState = tuple[frozenset[int], tuple[Any, ...]]
 """State of the phrases in a hypothesis: the numbers of the phrases that it contains for good, and its longest suffix
 that begins a phrase. It also contains a phrase at its very end, but the next token can revoke this by continuing the
 phrase's last word."""
+Prefix = Sequence[Mapping[int, int]]
+"""Automaton of a prefix: for each state the allowed next words with the state after each, a later one. It starts in
+state 0; after the last state every word is allowed."""
 EXACT = 6
 """Maximum number of phrases whose shortest common text is computed exactly; more are concatenated greedily."""
 

@@ -3,16 +3,14 @@
 B sentences, K hypotheses each, V words in the vocabulary.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from nmt.decoding.search import LogitsProcessor, Symbols
-
-Prefix = Sequence[Mapping[int, int]]
-"""Automaton of a prefix: for each state the allowed next words with the state after each, a later one. It starts in
-state 0; after the last state every word is allowed."""
+from nmt.decoding.hypothesis import Symbols
+from nmt.decoding.phrases import Prefix
+from nmt.decoding.search import LogitsProcessor
 
 
 class BlockNgrams:

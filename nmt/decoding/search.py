@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import LengthPenalty, SearchConfig
+from nmt.decoding.hypothesis import Hypothesis, Symbols
 from nmt.models import StepOutput
 
 LEAVE_TOGETHER = 0.1
@@ -41,30 +42,6 @@ class State(Protocol):
 S = TypeVar("S", bound=State)
 Step = Callable[[Tensor, S], StepOutput[S]]
 """Model step: last tokens (B K,) and state to the next log-probabilities, which search overwrites, and state."""
-
-
-@dataclass(frozen=True)
-class Symbols:
-    """Special tokens of the target vocabulary."""
-
-    bos_id: int
-    eos_id: int
-    banned: tuple[int, ...] = ()
-    """Tokens that are never chosen: padding, bos, the unknown word."""
-    blank: tuple[int, ...] = ()
-    """Tokens that write only spaces."""
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """A finished translation."""
-
-    tokens: list[int]
-    """Tokens without bos and eos."""
-    log_prob: float
-    """Sum of the log-probabilities, eos included."""
-    score: float
-    """Ranking score: the log-probability after length penalty and bonus; for minimum Bayes risk, expected utility."""
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from nmt.decoding.coverage import Covered, coverage_bonus, covered_step
 from nmt.decoding.diverse import diverse_search
 from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.forbidden import ForbidPhrases
+from nmt.decoding.hypothesis import Hypothesis, Symbols
 from nmt.decoding.mbr import TextUtility, minimum_risk
 from nmt.decoding.phrases import Phrases, PhraseTracker
 from nmt.decoding.rules import BlockNgrams, ForcedPrefix, MinLength
 from nmt.decoding.sampling import sample
-from nmt.decoding.search import Hypothesis, LogitsProcessor, SearchRequest, Symbols
+from nmt.decoding.search import LogitsProcessor, SearchRequest
 from nmt.decoding.target_constraints import TargetConstraints
 from nmt.errors import UserError
 

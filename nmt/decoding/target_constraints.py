@@ -9,8 +9,7 @@ from nmt.data import Tokenizer, normalise, normalise_characters
 from nmt.data.words import is_unspaced
 from nmt.decoding.character_phrases import CharacterPhrases
 from nmt.decoding.forbidden import ForbiddenPhrase
-from nmt.decoding.phrases import Phrases, PhraseTracker
-from nmt.decoding.rules import Prefix
+from nmt.decoding.phrases import Phrases, PhraseTracker, Prefix
 from nmt.errors import UserError
 
 BYTES = frozenset(map(chr, range(0xDC80, 0xDD00)))

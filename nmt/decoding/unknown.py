@@ -26,7 +26,8 @@ from nmt.decoding.parts import SPACE, Part
 from nmt.errors import UserError
 
 if TYPE_CHECKING:  # translator.py imports this module
-    from nmt.decoding.translator import Candidate, Translator
+    from nmt.decoding.hypothesis import Candidate
+    from nmt.decoding.translator import Translator
 
 
 class UnknownReplacement:

@@ -13,7 +13,7 @@ import torch
 
 from nmt.config import SearchConfig
 from nmt.decoding import Candidate, TargetConstraints
-from nmt.decoding.translator import HYPOTHESES
+from nmt.decoding.hypothesis import HYPOTHESES
 from nmt.serving.metrics import Metrics
 from nmt.serving.model import Model
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from nmt.config import SearchConfig
 from nmt.data import Batch, make_batch
 from nmt.decoding import SearchRequest, sampling
-from nmt.decoding.translator import SYMBOLS
+from nmt.decoding.hypothesis import SYMBOLS
 from nmt.models import Seq2Seq
 from nmt.training.objectives.chunks import map_log_probs_chunked
 from nmt.training.objectives.likelihood import Objective, ObjectiveOutput

@@ -9,7 +9,7 @@ from nmt.config import AttentionKind, TokenizerConfig
 from nmt.data import EOS_ID, Tokenizer, make_batch
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Translator
-from nmt.decoding.translator import SYMBOLS
+from nmt.decoding.hypothesis import SYMBOLS
 
 
 @pytest.fixture(scope="module")
