@@ -8,10 +8,10 @@ import math
 import torch
 from torch import Tensor
 
+from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.search import (
     ActiveBeams,
     Continuation,
-    Hypothesis,
     S,
     SearchRequest,
     Selection,

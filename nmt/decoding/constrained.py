@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.beam import best_continuations
+from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.phrases import PhraseState, PhraseTracker
 from nmt.decoding.search import (
     ActiveBeams,
     Continuation,
-    Hypothesis,
     S,
     SearchRequest,
     Selection,

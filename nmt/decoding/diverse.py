@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.beam import best_continuations
+from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.search import (
     ActiveBeams,
     Continuation,
-    Hypothesis,
     S,
     SearchRequest,
     Selection,

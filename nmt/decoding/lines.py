@@ -7,7 +7,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from nmt.config import SearchConfig
 from nmt.data import EOS_ID, Tokenizer, normalise
@@ -30,7 +29,7 @@ class LineTranslator(ABC):
     """Search configuration."""
     src_lang: str
     """Language code of the source, by which long lines are split into sentences."""
-    replace_unknown: Any = None
+    replace_unknown: Callable[..., list[list[Candidate]]] | None = None
     """Replacement of unknown words, called with this object, the lines, their parts and their candidates, or None."""
 
     @abstractmethod

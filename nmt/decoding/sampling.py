@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from nmt.config import SearchConfig
+from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.search import (
     LEAVE_TOGETHER,
     ActiveBeams,
     Continuation,
-    Hypothesis,
     S,
     SearchRequest,
     Selection,

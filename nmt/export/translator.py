@@ -1,0 +1,133 @@
+"""Translation of lines with an exported folder, without torch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from nmt.config import SearchConfig, user_path
+from nmt.data import EOS_ID, PAD_ID
+from nmt.decoding import AttentionMap, Hypothesis, LineTranslator, TargetConstraints
+from nmt.decoding.hypothesis import HYPOTHESES, SYMBOLS
+from nmt.decoding.phrases import Prefix
+from nmt.errors import UserError
+from nmt.export.beam_search import Array, ArrayBatch, BeamSearch
+from nmt.export.folder import ExportedFolder, is_export
+from nmt.export.sessions import ExportedModel
+from nmt.export.settings import check_search, unsupported
+
+
+class ExportedTranslator(LineTranslator):
+    """Exported model with its two tokenizers, which translates raw text to raw text."""
+
+    def __init__(self, folder: ExportedFolder, threads: int = 1, search: SearchConfig | None = None) -> None:
+        """
+        Args:
+            folder: a verified folder.
+            threads: number of batches that are searched at once.
+            search: search settings; None: those of the run.
+
+        Raises:
+            UserError: the folder is damaged, or the search is not supported.
+        """
+        self.folder = folder
+        self.model = ExportedModel(folder)
+        self.src, self.tgt = folder.tokenizer("src"), folder.tokenizer("tgt")
+        self.config = search or folder.settings.search
+        self.src_lang = folder.settings.directions[0][0]
+        self.threads = threads
+        self.check()
+
+    def check(self) -> None:
+        """Refuse search settings that need torch, or attention that the model does not have.
+
+        Raises:
+            UserError: a setting is not supported.
+        """
+        check_search(self.config)
+        if self.config.coverage_penalty and not self.model.attends:
+            raise UserError("search.coverage_penalty is on, and this model has no attention; set it to 0")
+
+    def attention(self, src: str, tgt: str) -> AttentionMap | None:
+        """Return None: attention under teacher forcing needs the run."""
+        return None
+
+    def search(
+        self,
+        sources: list[list[int]],
+        on_progress: Callable[[int], None],
+        constraints: Sequence[TargetConstraints] | None = None,
+    ) -> list[list[Hypothesis]]:
+        self.check()
+        prefixes: list[Prefix] = [constraint.prefix for constraint in constraints or ()] or [()] * len(sources)
+        if any(constraint.phrases.all for constraint in constraints or ()):
+            raise unsupported(["constraints"])
+        if any(constraint.forbidden for constraint in constraints or ()):
+            raise unsupported(["forbidden phrases"])
+        order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
+        size = self.config.batch_size or max(1, HYPOTHESES // self.config.width)
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        results: list[list[Hypothesis]] = [[] for _ in sources]
+
+        def search_batch(batch: list[int]) -> list[list[Hypothesis]]:
+            return self.search_batch([sources[i] for i in batch], [prefixes[i] for i in batch])
+
+        for batch, found in zip(batches, self.in_threads(search_batch, batches), strict=True):
+            for i, hypotheses in zip(batch, found, strict=True):
+                results[i] = hypotheses
+            on_progress(len(batch))
+        return results
+
+    def in_threads(
+        self, search: Callable[[list[int]], list[list[Hypothesis]]], batches: list[list[int]]
+    ) -> Iterator[list[list[Hypothesis]]]:
+        """Search each batch, in several threads if there are several of both."""
+        if self.threads == 1 or len(batches) < 2:
+            yield from map(search, batches)
+            return
+        pool = ThreadPoolExecutor(self.threads)
+        try:
+            yield from pool.map(search, batches)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def search_batch(self, sources: list[list[int]], prefixes: Sequence[Prefix]) -> list[list[Hypothesis]]:
+        """Search one batch."""
+        src, mask = pad_left(sources)
+        lengths = (mask.sum(axis=0).astype(np.float32) * np.float32(self.config.max_length_ratio)).astype(np.int64)
+        limits = np.maximum(lengths + self.config.max_length_offset, [len(prefix) for prefix in prefixes])
+        symbols = replace(SYMBOLS, blank=self.blank_pieces()) if self.config.min_length else SYMBOLS
+        batch = ArrayBatch(src, mask, limits, prefixes if any(prefixes) else ())
+        if self.config.n_best == 1:
+            return BeamSearch(self.model, batch, symbols, self.config).run()
+        whole_beam = replace(self.config, n_best=self.config.max_n_best)  # replacements for hypotheses of the same text
+        found = BeamSearch(self.model, batch, symbols, whole_beam).run()
+        return [self.distinct_texts(hypotheses)[: self.config.n_best] for hypotheses in found]
+
+
+def pad_left(lines: Sequence[Sequence[int]]) -> tuple[Array, Array]:
+    """Return ids and mask, both (S, B), padded on the left; each line is followed by eos."""
+    longest = max(map(len, lines), default=0) + 1
+    src = np.full((longest, len(lines)), PAD_ID, dtype=np.int64)
+    mask = np.zeros((longest, len(lines)), dtype=bool)
+    for column, line in enumerate(lines):
+        src[longest - 1 - len(line) : longest - 1, column] = line
+        mask[longest - 1 - len(line) :, column] = True
+    src[-1] = EOS_ID
+    return src, mask
+
+
+def open_export(path: str) -> ExportedFolder:
+    """Open an exported folder after verifying its checksums.
+
+    Raises:
+        UserError: the folder does not exist, is not an export, or is damaged.
+    """
+    folder = user_path(path)
+    if not folder.is_dir():
+        raise UserError(f"{path} does not exist; name a folder that nmt-export wrote")
+    if not is_export(folder):
+        raise UserError(f"{path} is not an exported folder: it has no settings.json and SHA256SUMS; run nmt-export")
+    return ExportedFolder(Path(folder))
