@@ -1,6 +1,9 @@
 """nmt-translate: translate interactively on a terminal, as a filter in a pipe, or from file to file."""
 
+from __future__ import annotations
+
 import sys
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
@@ -9,16 +12,20 @@ from nmt.cli.app.file_translation import translate_file
 from nmt.cli.app.prompt import Prompt
 from nmt.config import TranslateConfig, user_path, with_search
 from nmt.data import STANDARD, check_new_text_file
-from nmt.decoding import load_translator
+from nmt.decoding import LineTranslator
 from nmt.decoding.constraint_files import read_constraints
 from nmt.errors import UserError
-from nmt.run import RunDirectory
-from nmt.runtime import setup_runtime
+from nmt.export import ExportedFolder, exported_translator, is_export, open_export, refuse_run_settings
+
+if TYPE_CHECKING:  # an exported folder is translated without torch
+    from nmt.config import SearchConfig
+    from nmt.run import RunDirectory
 
 
 def command(cfg: DictConfig) -> None:
-    run = RunDirectory.open(app.required(cfg, "run"))
-    config, search = with_search(TranslateConfig, cfg, run.config().search)
+    run = open_source(app.required(cfg, "run"))
+    trained = run.settings.search if isinstance(run, ExportedFolder) else run.config().search
+    config, search = with_search(TranslateConfig, cfg, trained)
     for key, path in (("output", config.output), ("alignments", config.alignments)):
         if path is not None:
             check_new_text_file(path, key)
@@ -29,11 +36,14 @@ def command(cfg: DictConfig) -> None:
         raise UserError(
             "prefixes and constraints need a text; give input=FILE, or type :prefix and :hold at the prompt"
         )
-    runtime = setup_runtime(config.machine)
-    others = [RunDirectory.open(path) for path in config.ensemble]
-    translator, _ = load_translator(run, config.checkpoint, search, runtime.device, others)
+    translator: LineTranslator
+    if isinstance(run, ExportedFolder):
+        keys = ("ensemble", "alignments", "constraints", "checkpoint")
+        refuse_run_settings(run, {key: getattr(config, key) for key in keys})
+        translator = exported_translator(run, config.machine, search)
+    else:
+        translator = run_translator(run, config, search)
     translator.set_languages(config.src_lang, config.tgt_lang)
-    runtime.lower_precision(translator)
     if config.alignments is not None and translator.attention("", "") is None:
         raise UserError(f"alignments={config.alignments}: {run.path} has no attention; leave alignments out")
     if interactive:
@@ -41,6 +51,28 @@ def command(cfg: DictConfig) -> None:
         return
     constraints = read_constraints(config, translator.tgt)
     translate_file(translator, user_path(config.input or STANDARD), config.output, config.alignments, constraints)
+
+
+def open_source(path: str) -> RunDirectory | ExportedFolder:
+    """Open a run directory or an exported folder."""
+    if is_export(user_path(path)):
+        return open_export(path)
+    from nmt.run import RunDirectory
+
+    return RunDirectory.open(path)
+
+
+def run_translator(run: RunDirectory, config: TranslateConfig, search: SearchConfig) -> LineTranslator:
+    """Return the translator of a run, or of several as an ensemble."""
+    from nmt.decoding import load_translator
+    from nmt.run import RunDirectory
+    from nmt.runtime import setup_runtime
+
+    runtime = setup_runtime(config.machine)
+    others = [RunDirectory.open(path) for path in config.ensemble]
+    translator, _ = load_translator(run, config.checkpoint, search, runtime.device, others)
+    runtime.lower_precision(translator)
+    return translator
 
 
 def main() -> None:

@@ -40,6 +40,7 @@ from nmt.config.encoder import (
     RecurrentEncoderConfig,
     TransformerEncoderConfig,
 )
+from nmt.config.export import ExportConfig, ExportPrecision
 from nmt.config.languages import CASE, DirectionConfig, language_problems
 from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying, side_paths
@@ -123,6 +124,8 @@ __all__ = [
     "EmbeddingLookup",
     "EncoderConfig",
     "EvaluateConfig",
+    "ExportConfig",
+    "ExportPrecision",
     "FeedingDecoderConfig",
     "GnmtDecoderConfig",
     "InitVocabulary",

@@ -4,7 +4,15 @@
 """
 
 from nmt.export.folder import ExportedFolder, is_export
-from nmt.export.settings import ExportPrecision, ExportSettings
-from nmt.export.translator import ExportedTranslator, open_export
+from nmt.export.settings import ExportSettings
+from nmt.export.translator import ExportedTranslator, exported_translator, open_export, refuse_run_settings
 
-__all__ = ["ExportPrecision", "ExportSettings", "ExportedFolder", "ExportedTranslator", "is_export", "open_export"]
+__all__ = [
+    "ExportSettings",
+    "ExportedFolder",
+    "ExportedTranslator",
+    "exported_translator",
+    "is_export",
+    "open_export",
+    "refuse_run_settings",
+]

@@ -158,11 +158,11 @@ class BeamSearch:
         if ended.any():
             self.finish(ended, best, parents)
         live = np.where(ends, np.float32(-np.inf), best)
-        alive = largest(live, min(size, live.shape[1]))
-        scores = np.take_along_axis(live, alive, axis=1)  # (B, K)
+        lines = np.arange(len(live))[:, None]
+        alive = np.argsort(-live, axis=1, kind="stable")[:, :size]  # (B, K)
+        scores = live[lines, alive]
         self.open &= scores[:, 0] / self.norms > self.to_beat
-        parents, words = (np.take_along_axis(values, alive, axis=1) for values in (parents, words))
-        rows = parents + self.history.shape[1] * np.arange(len(scores))[:, None]
+        rows, words = parents[lines, alive] + self.history.shape[1] * lines, words[lines, alive]
         if self.open.sum() <= (1 - LEAVE_TOGETHER) * len(self.open):
             stay = self.open
             scores, rows, words = scores[stay], rows[stay], words[stay]
@@ -179,7 +179,7 @@ class BeamSearch:
         if self.coverage is not None:
             covered = np.log(self.coverage.clip(LEAST, 1.0)).sum(axis=1, dtype=np.float32)
             bonus = np.float32(self.config.coverage_penalty) * covered.reshape(self.history.shape[:2])
-            scores = scores + np.take_along_axis(bonus, parents, axis=1)
+            scores = scores + bonus[np.arange(len(parents))[:, None], parents]
         for line, rank in np.argwhere(ended).tolist():
             tokens = self.history[line, parents[line, rank], 1:].tolist()
             finished = self.finished[self.sentences[line]]
@@ -205,20 +205,21 @@ def best_continuations(scores: Array, log_probs: Array, count: int) -> tuple[Arr
     width = math.gcd(words, LARGEST_BLOCK)
     blocks = log_probs.reshape(sentences, hypotheses * (words // width), width)
     starts = np.repeat(scores, words // width, axis=1)  # (B, K V / width)
-    promising = largest(starts + blocks.max(axis=2), min(count, blocks.shape[1]))  # (B, C)
     lines = np.arange(sentences)[:, None]
+    promising = largest(starts + blocks.max(axis=2), min(count, blocks.shape[1]), lines)  # (B, C)
     totals = (starts[lines, promising][:, :, None] + blocks[lines, promising]).reshape(sentences, -1)
-    flat = largest(totals, min(count, totals.shape[1]))
-    block = np.take_along_axis(promising, flat // width, axis=1)
-    best = np.take_along_axis(totals, flat, axis=1)
-    return best, block // (words // width), block % (words // width) * width + flat % width
+    flat = largest(totals, min(count, totals.shape[1]), lines)
+    block = promising[lines, flat // width]
+    return totals[lines, flat], block // (words // width), block % (words // width) * width + flat % width
 
 
-def largest(values: Array, count: int) -> Array:
-    """Return the indices of the largest values of each row, largest first, (B, N) -> (B, C)."""
-    if count < values.shape[1]:
-        chosen = np.argpartition(-values, count - 1, axis=1)[:, :count]
-    else:
-        chosen = np.tile(np.arange(values.shape[1]), (len(values), 1))
-    order = np.argsort(-np.take_along_axis(values, chosen, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(chosen, order, axis=1)
+def largest(values: Array, count: int, lines: Array) -> Array:
+    """Return the indices of the largest values of each row, largest first, (B, N) -> (B, C).
+
+    `lines` are the numbers of the rows, (B, 1). Equal values are ordered by their index.
+    """
+    if count == values.shape[1]:
+        return np.argsort(-values, axis=1, kind="stable")
+    chosen = np.argpartition(-values, count - 1, axis=1)[:, :count]
+    chosen.sort(axis=1)
+    return chosen[lines, np.argsort(-values[lines, chosen], axis=1, kind="stable")]

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import nmt
+from nmt.config import ExportPrecision
 from nmt.data import read_json
-from nmt.export.settings import ExportPrecision, ExportSettings
+from nmt.export.settings import ExportSettings
 from nmt.lab.comparison.report import escaped
 from nmt.lab.report.facts import terms
 from nmt.lab.report.recorded import EvaluationRecord
@@ -52,7 +53,7 @@ def details(facts: CardFacts) -> Iterator[str]:
     yield f"- Vocabularies: {settings.src_size:,} source pieces, {settings.tgt_size:,} target pieces."
     yield f"- Weights: checkpoint {one_line(settings.checkpoint)} at step {settings.step:,}, {settings.precision}."
     yield f"- The log-probabilities of the graphs in float32 differ from the run's by at most {facts.difference:.1e}."
-    yield f"- Written by nmt {nmt.__version__} as ONNX; `nmt-translate run=FOLDER` and `sha256sum -c SHA256SUMS` read it."
+    yield f"- Written by nmt {nmt.__version__} as ONNX; `nmt-translate run=FOLDER` translates with it."
     yield ""
 
 

@@ -8,7 +8,7 @@ B sentences with K hypotheses each, S source length, V words in the vocabulary.
 
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +16,9 @@ from typing import Any
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.onnx.utils import register_custom_op_symbolic, unregister_custom_op_symbolic
 
-from nmt.errors import UserError
+from nmt.errors import UserError, first_line
 from nmt.export.loops import DOMAIN, LOOP, TracedLoop, traceable
 from nmt.export.settings import StateTensor
 from nmt.export.states import named_tensors, state_of
@@ -26,7 +27,23 @@ from nmt.models import Seq2Seq
 OPSET = 20
 """Version of the operators, the newest that the tracing exporter writes."""
 BATCH = 3
-"""Number of sentences, and of hypotheses, of the traced example; no other size of it is equal."""
+"""Number of sentences, and of hypotheses, of the traced example."""
+
+
+def split_evenly(g: Any, x: Any, chunks: int, dim: int) -> Any:
+    """Return the operator for `Tensor.chunk`; that of the exporter computes the sizes at every call."""
+    return g.op("Split", x, num_outputs_i=chunks, axis_i=dim, outputs=chunks)
+
+
+def exponential_minus_one(g: Any, x: Any) -> Any:
+    """Return operators for exp(x) - 1 = 2 exp(x / 2) sinh(x / 2), which is exact near zero; ONNX has none for it."""
+    two = g.op("Constant", value_t=torch.tensor(2.0))
+    half = g.op("Div", x, two)
+    return g.op("Mul", two, g.op("Mul", g.op("Exp", half), g.op("Sinh", half)))
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {"prim::ConstantChunk": split_evenly, "aten::expm1": exponential_minus_one}
+"""Operators that replace or complete those of the exporter."""
 
 
 class EncoderGraph(nn.Module):
@@ -144,6 +161,8 @@ def trace(
         UserError: an operation of the module has no form in ONNX.
     """
     file: Any = io.BytesIO()
+    for name, operator in OPERATORS.items():
+        register_custom_op_symbolic(name, operator, OPSET)
     module.eval()  # otherwise the exporter returns the model to training mode
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # about Python values, of which only fixed sizes are left
@@ -158,8 +177,10 @@ def trace(
                 custom_opsets={DOMAIN: 1} if loops else None,
             )
         except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
-            reason = str(error).split("\n")[0]
-            raise UserError(f"the model cannot be exported: {reason}; translate from the run") from None
+            raise UserError(f"the model cannot be exported: {first_line(error)}; translate from the run") from None
+        finally:
+            for name in OPERATORS:
+                unregister_custom_op_symbolic(name, OPSET)
     model = onnx.load_model_from_string(file.getvalue())
     for node in model.graph.node:
         node.doc_string = ""

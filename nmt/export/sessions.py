@@ -3,6 +3,7 @@
 B sentences with K hypotheses each, S source length, V words in the vocabulary.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,31 +64,38 @@ class StepResult(NamedTuple):
 class ExportedModel:
     """Encoder and decoder step of a folder. Its sessions can be used by several threads at once."""
 
-    def __init__(self, folder: ExportedFolder) -> None:
+    def __init__(self, encoder: Any, decoder: Any, state: Sequence[StateTensor], attends: bool) -> None:
         """
         Args:
-            folder: a verified folder.
+            encoder: session of the encoder.
+            decoder: session of the decoder's step.
+            state: tensors of the decoder's state.
+            attends: True if the step returns attention weights.
+        """
+        self.encoder, self.decoder, self.specs, self.attends = encoder, decoder, state, attends
+        self.names = [spec.name for spec in state]
+        self.kept = [spec.name for spec in state if spec.per_hypothesis]
+        self.read = {value.name for value in decoder.get_inputs()}
+
+    @classmethod
+    def of_folder(cls, folder: ExportedFolder) -> "ExportedModel":
+        """Return the model of a verified folder.
 
         Raises:
             UserError: onnxruntime is not installed, or cannot read the graphs.
         """
         settings = folder.settings
-        self.specs = settings.state
-        self.attends = settings.attends
-        self.encoder = read_graph(folder.graph(ENCODER), folder.path / ENCODER)
-        self.decoder = read_graph(folder.graph(DECODER), folder.path / DECODER)
-        self.names = [spec.name for spec in self.specs]
-        self.kept = [spec.name for spec in self.specs if spec.per_hypothesis]
-        returned = {result.name: result for result in self.decoder.get_outputs()}
-        self.read = {value.name for value in self.decoder.get_inputs()}
-        encoded = {result.name for result in self.encoder.get_outputs()}
-        expected = {"log_probs", *(f"next_{name}" for name in self.kept), *["attention"] * self.attends}
-        fits = expected <= set(returned) and set(self.names) <= encoded
-        fits = fits and {value.name for value in self.encoder.get_inputs()} <= {"src", "src_mask"}
-        if not fits or self.read - set(self.names) - {"time"} != {"tokens"}:
+        encoder, decoder = (read_graph(folder.graph(name), folder.path / name) for name in (ENCODER, DECODER))
+        model = cls(encoder, decoder, settings.state, settings.attends)
+        results = {result.name: result.shape for result in decoder.get_outputs()}
+        expected = {"log_probs", *(f"next_{name}" for name in model.kept), *["attention"] * settings.attends}
+        fits = expected <= set(results) and set(model.names) <= {result.name for result in encoder.get_outputs()}
+        fits = fits and {value.name for value in encoder.get_inputs()} <= {"src", "src_mask"}
+        if not fits or model.read - set(model.names) - {"time"} != {"tokens"}:
             raise UserError(f"{folder.path}: its graphs do not fit settings.json; {REMEDY}")
-        if returned["log_probs"].shape[-1] != settings.tgt_size:
+        if results["log_probs"][-1] != settings.tgt_size:
             raise UserError(f"{folder.path}: {DECODER} has another vocabulary than settings.json; {REMEDY}")
+        return model
 
     def encode(self, src: Array, mask: Array) -> ArrayState:
         """Return the state before the first token, from source ids and mask, (S, B), padded on the left."""
@@ -143,11 +151,17 @@ def quantise(graph: bytes, folder: Path) -> bytes:
 
     before, after = folder / "float32.onnx", folder / "int8.onnx"
     before.write_bytes(graph)
-    quantize_dynamic(
-        *(before, after),
-        op_types_to_quantize=["MatMul", "Gemm"],
-        per_channel=True,
-        reduce_range=True,
-        weight_type=QuantType.QInt8,
-    )
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # the library advises a preprocessing that changes nothing here
+    try:
+        quantize_dynamic(
+            *(before, after),
+            op_types_to_quantize=["MatMul", "Gemm"],
+            per_channel=True,
+            reduce_range=True,
+            weight_type=QuantType.QInt8,
+        )
+    finally:
+        root.setLevel(level)
     return after.read_bytes()

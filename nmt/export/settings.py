@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from nmt.config import SearchConfig, SearchKind
+from nmt.config import ExportPrecision, LengthPenalty, SearchConfig, SearchKind
 from nmt.config.checks import problems_in
-from nmt.config.search import LengthPenalty
 from nmt.errors import UserError
 
 FORMAT = 1
@@ -17,13 +16,6 @@ SEARCHED = (
 )
 """Search settings that an exported folder has; the others are those of searches that need torch."""
 KINDS = (SearchKind.greedy, SearchKind.beam)
-
-
-class ExportPrecision(StrEnum):
-    """Number formats of the weights of an exported step."""
-
-    float32 = "float32"
-    int8 = "int8"
 
 
 @dataclass(frozen=True)
@@ -113,8 +105,9 @@ def read_search(content: Mapping[str, Any]) -> SearchConfig:
     defaults = SearchConfig()
     for key, value in content.items():
         expected = int if key == "batch_size" and value is not None else type(getattr(defaults, key))
-        number = expected is float and type(value) is int
-        if not isinstance(value, str if issubclass(expected, StrEnum) else expected) and not number:
+        if issubclass(expected, StrEnum):
+            expected = str
+        if type(value) is not expected and not (expected is float and type(value) is int):
             raise ValueError(key)
     search = SearchConfig(**content)
     search.kind, search.length_penalty = SearchKind(search.kind), LengthPenalty(search.length_penalty)

@@ -1,13 +1,13 @@
 """Translation of lines with an exported folder, without torch."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from nmt.config import SearchConfig, user_path
+from nmt.config import MachineConfig, Precision, SearchConfig, user_path
 from nmt.data import EOS_ID, PAD_ID
 from nmt.decoding import AttentionMap, Hypothesis, LineTranslator, TargetConstraints
 from nmt.decoding.hypothesis import HYPOTHESES, SYMBOLS
@@ -17,6 +17,7 @@ from nmt.export.beam_search import Array, ArrayBatch, BeamSearch
 from nmt.export.folder import ExportedFolder, is_export
 from nmt.export.sessions import ExportedModel
 from nmt.export.settings import check_search, unsupported
+from nmt.processor import available_cores, requested_threads
 
 
 class ExportedTranslator(LineTranslator):
@@ -33,7 +34,7 @@ class ExportedTranslator(LineTranslator):
             UserError: the folder is damaged, or the search is not supported.
         """
         self.folder = folder
-        self.model = ExportedModel(folder)
+        self.model = ExportedModel.of_folder(folder)
         self.src, self.tgt = folder.tokenizer("src"), folder.tokenizer("tgt")
         self.config = search or folder.settings.search
         self.src_lang = folder.settings.directions[0][0]
@@ -105,6 +106,33 @@ class ExportedTranslator(LineTranslator):
         whole_beam = replace(self.config, n_best=self.config.max_n_best)  # replacements for hypotheses of the same text
         found = BeamSearch(self.model, batch, symbols, whole_beam).run()
         return [self.distinct_texts(hypotheses)[: self.config.n_best] for hypotheses in found]
+
+
+def exported_translator(folder: ExportedFolder, machine: MachineConfig, search: SearchConfig) -> ExportedTranslator:
+    """Return a translator of a folder on the configured hardware.
+
+    Raises:
+        UserError: the folder is damaged, or does not support the hardware or the search.
+    """
+    if machine.device not in ("auto", "cpu"):
+        raise UserError(f"machine.device={machine.device}: an exported folder translates on the CPU; use auto")
+    if machine.precision not in (Precision.auto, folder.settings.precision):
+        raise UserError(
+            f"machine.precision={machine.precision}: {folder.path} was exported in {folder.settings.precision}; "
+            f"use auto, or export the run again"
+        )
+    return ExportedTranslator(folder, machine.threads or requested_threads() or available_cores(), search)
+
+
+def refuse_run_settings(folder: ExportedFolder, settings: Mapping[str, object]) -> None:
+    """Refuse settings of a command that need the run itself.
+
+    Raises:
+        UserError: one of the settings has a value, or the checkpoint is not `best`.
+    """
+    refused = [key for key, value in settings.items() if value and (key, value) != ("checkpoint", "best")]
+    if refused:
+        raise UserError(f"{folder.path}: {unsupported(refused)}")
 
 
 def pad_left(lines: Sequence[Sequence[int]]) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nmt.config import SearchConfig, SearchKind
+from nmt.config import ExportPrecision, SearchConfig, SearchKind
 from nmt.data import make_batch, normalise, write_json, write_tokenizer
 from nmt.decoding import load_model
 from nmt.errors import UserError
@@ -19,14 +19,14 @@ from nmt.export.card import CardFacts, model_card
 from nmt.export.folder import CARD, DECODER, ENCODER, SETTINGS, ExportedFolder, write_sums
 from nmt.export.graphs import ModelGraphs, export_graphs
 from nmt.export.sessions import ExportedModel, quantise
-from nmt.export.settings import ExportPrecision, ExportSettings, check_search
+from nmt.export.settings import ExportSettings, check_search
 from nmt.export.translator import ExportedTranslator, pad_left
 from nmt.metrics.scores import bleu_metric
 from nmt.models import Seq2Seq
 from nmt.run import RunDirectory
 
 TOLERANCE = 1e-4
-"""Largest difference of a log-probability from that of the run's model; rounding alone stays below 1e-5."""
+"""Largest difference of a log-probability from that of the run's model; rounding stays below a third of it."""
 COMPARED = (1, 2, 7, 24)
 """Numbers of sentences of the batches that are compared."""
 MAX_BLEU_CHANGE = 0.2
@@ -73,7 +73,7 @@ def export_run(
         partial.mkdir(parents=True)
         settings = settings_of(run, checkpoint, step, graphs)
         write_folder(partial, run, settings, graphs)
-        difference = largest_difference(model, ExportedModel(ExportedFolder(partial)), sample_pairs(run))
+        difference = largest_difference(model, ExportedModel.of_folder(ExportedFolder(partial)), sample_pairs(run))
         if not difference <= TOLERANCE:
             raise UserError(
                 f"the exported graphs differ from the model by {difference:.1e} in log-probabilities "
@@ -85,9 +85,8 @@ def export_run(
             with tempfile.TemporaryDirectory() as folder:
                 eight_bits = replace(graphs, decoder=quantise(graphs.decoder, Path(folder)))
             changes = compare_bleu(run, partial, settings, eight_bits, on_progress)
-        (partial / CARD).write_text(
-            model_card(CardFacts(run, settings, difference, bleu_rows(changes))), encoding="utf-8"
-        )
+        facts = CardFacts(run, settings, difference, bleu_rows(changes))
+        (partial / CARD).write_text(model_card(facts), encoding="utf-8")
         write_sums(partial)
         partial.rename(output)
     except OSError as error:
@@ -216,8 +215,8 @@ def compare_bleu(
         log.info("BLEU on %s: float32 %.2f, int8 %.2f", change.split, change.float32, change.int8)
         if abs(change.int8 - change.float32) > MAX_BLEU_CHANGE:
             raise UserError(
-                f"precision=int8 changes BLEU on {change.split} from {change.float32:.2f} to {change.int8:.2f}, by more "
-                f"than {MAX_BLEU_CHANGE}; use precision=float32"
+                f"precision=int8 changes BLEU on {change.split} from {change.float32:.2f} to {change.int8:.2f}, "
+                f"by more than {MAX_BLEU_CHANGE}; use precision=float32"
             )
     return changes
 
@@ -227,9 +226,8 @@ def bleu(run: RunDirectory, folder: Path, split: str, on_progress: Callable[[str
     src, references = run.text(split)
     translator = ExportedTranslator(ExportedFolder(folder))
     translator.set_n_best(1)
-    found = translator.translate(
-        src, lambda lines: on_progress(f"{split}, {translator.folder.settings.precision}", lines)
-    )
+    task = f"{split}, {translator.folder.settings.precision}"
+    found = translator.translate(src, lambda lines: on_progress(task, lines))
     metric = bleu_metric(run.config().data.bleu_tokenize)
     return float(metric.corpus_score([candidates[0].text for candidates in found], [references]).score)
 

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from nmt.console import progress_bar
 from nmt.data import STANDARD, is_regular, named, read_all, read_available, written
-from nmt.decoding import Translator, align
+from nmt.decoding import LineTranslator
 from nmt.decoding.constraint_files import LineConstraints
 
 BLOCK = 1024
@@ -17,7 +17,7 @@ BLOCK_CHARACTERS = 1 << 20
 
 
 def translate_file(
-    translator: Translator,
+    translator: LineTranslator,
     source: Path,
     output: str | None,
     alignments: str | None = None,
@@ -46,7 +46,7 @@ def translate_file(
 
 
 def translate_batches(
-    translator: Translator,
+    translator: LineTranslator,
     batches: Iterable[list[str]],
     output: TextIO,
     size: int | None,
@@ -75,6 +75,9 @@ def translate_batches(
             output.flush()
             done += len(lines)
             if alignments is not None:
+                from nmt.decoding import Translator, align  # they need torch
+
+                assert isinstance(translator, Translator)
                 for links_of_line in align(translator, lines, translations):
                     alignments.writelines(f"{links}\n" for links in links_of_line)
             bar.advance(task, sum(len(line.encode(errors="replace")) + 1 for line in lines))

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from nmt.console import escape_control_characters
 from nmt.data import normalise, normalise_characters
-from nmt.decoding import AttentionMap, ConstraintBuilder, Translator
+from nmt.decoding import AttentionMap, ConstraintBuilder, LineTranslator
 from nmt.errors import UserError
 
 HELP = """\
@@ -31,7 +31,7 @@ HISTORY_LINES = 1000
 class Prompt:
     """Loop that reads sentences and commands from a terminal."""
 
-    def __init__(self, translator: Translator, prefix: str = "") -> None:
+    def __init__(self, translator: LineTranslator, prefix: str = "") -> None:
         self.translator = translator
         self.demands = ConstraintBuilder(translator.tgt)
         self.prefix = prefix

@@ -1,0 +1,5 @@
+"""Run nmt-export from a checkout."""
+
+from nmt.cli.export import main
+
+main()
