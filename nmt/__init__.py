@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nmt.api import (
         AttentionMatrix,
         Encoding,
+        FolderTranslator,
         ForcedScore,
         RunComparison,
         RunTranslator,
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AttentionMatrix",
     "Encoding",
+    "FolderTranslator",
     "ForcedScore",
     "RunComparison",
     "RunTranslator",
@@ -57,7 +59,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'nmt' has no attribute {name!r}")
     from nmt import api
 
-    return vars(api)[name]
+    return vars(api).get(name) or api.__getattr__(name)
 
 
 def __dir__() -> list[str]:

@@ -29,6 +29,7 @@ ORDER = [
     "run_corpus",
     "pipeline",
     "lab",
+    "export",
     "serving",
     "cli",
     "api",
@@ -60,6 +61,8 @@ DOORS = {
     "filelock": ("data/preprocessing/locking.py",),
     "starlette": ("serving/",),
     "uvicorn": ("serving/server.py",),
+    "onnx": ("export/graphs.py",),
+    "onnxruntime": ("export/sessions.py",),
     "submitit": ("cli/launch/cluster.py", "cli/launch/cluster_job.py"),
 }
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "runpy", "pkgutil", "code"}
@@ -218,14 +221,16 @@ def test_importing_the_package_loads_no_library_and_no_part_of_it() -> None:
 
 def test_the_api_starts_without_hydra() -> None:
     loaded = loaded_by("nmt.api")
+    assert "torch" not in loaded
+    loaded = loaded_by("nmt.api.with_torch")
     assert "torch" in loaded
     assert not loaded & {"hydra", "wandb", "matplotlib", "ignite", "comet", "pandas", "IPython"}
 
 
 def test_translating_starts_without_what_it_does_not_need() -> None:
     loaded = loaded_by("nmt.cli.translate")
-    assert "torch" in loaded
-    assert not loaded & {"wandb", "matplotlib", "ignite", "comet", "pandas", "IPython"}
+    assert "numpy" in loaded
+    assert not loaded & {"torch", "wandb", "matplotlib", "ignite", "comet", "pandas", "IPython"}
 
 
 def test_no_two_public_classes_have_the_same_name() -> None:

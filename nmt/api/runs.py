@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from nmt import pipeline
-from nmt.api.translator import Run, list_of_lines, load, open_run
+from nmt.api.results import list_of_lines
+from nmt.api.translator import Run, load_runs, open_run
 from nmt.config import CompareConfig, EvaluateConfig, from_hydra
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, score_translations, scores_name
@@ -86,7 +87,7 @@ def evaluate(
     Raises:
         UserError: the run has no such split, or a setting is wrong.
     """
-    loaded = load(run, checkpoint=checkpoint, device=device, precision=precision, threads=threads)
+    loaded = load_runs(run, checkpoint=checkpoint, device=device, precision=precision, threads=threads)
     first, *others = loaded.runs
     if others and name is None:
         raise UserError("an ensemble needs a name for the files of its scores; give name=NAME")

@@ -1,9 +1,8 @@
 """Trained runs in Python: translation, forced decoding, attention and hidden states."""
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -13,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.api.results import Translation, changed_search, check_lengths, list_of_lines, translation_of
 from nmt.config import SearchConfig, TranslateConfig, from_hydra
 from nmt.data import EOS_ID, PairStore, batches_by_length, normalise
 from nmt.decoding import (
     AttentionMap,
-    Candidate,
     ConstraintBuilder,
     Translator,
     align_words,
@@ -36,24 +35,6 @@ if TYPE_CHECKING:
 
 Run = str | Path | RunDirectory
 """A run: its directory, or what `nmt.train` returned."""
-
-
-@dataclass(frozen=True)
-class Translation:
-    """Translation of a sentence."""
-
-    text: str
-    """Text of the translation."""
-    score: float
-    """Log-probability after the length penalty, by which search ranks; with `kind="mbr"`, the expected utility."""
-    log_prob: float
-    """Natural logarithm of the probability of its pieces, eos included."""
-    pieces: list[str]
-    """Pieces of the translation, without eos."""
-    confidence: float
-    """Geometric mean of the probabilities of its pieces, eos included, which is exp(log_prob / number of them)."""
-    alignment: list[tuple[int, int]] | None
-    """Pairs of source and target word indices, from 0, by attention; None without attention or if not requested."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +77,7 @@ class AttentionMatrix:
         return attention_figure(AttentionMap(self.src, self.tgt, self.weights.tolist()), title)
 
 
-def load(
+def load_runs(
     run: Run | Sequence[Run],
     *,
     checkpoint: str = "best",
@@ -184,16 +165,8 @@ class RunTranslator:
         Raises:
             UserError: a setting does not exist, or its value is not allowed.
         """
-        known = [field.name for field in fields(SearchConfig)]
-        for name in settings:
-            if name == "search":
-                raise UserError('search=NAME of the command line is kind="NAME" in Python, such as kind="greedy"')
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
-                raise UserError(f"{name} is not a search setting; {hint}")
         base = self.base
-        search = from_hydra(SearchConfig, asdict(base.config), dict(settings), prefix="search.")
+        search = changed_search(base.config, settings)
         utility = partial(pairwise, metric=search.mbr_utility, tokenize=self.bleu_tokenize)
         return Translator(base.model, base.src, base.tgt, search, utility, base.src_lang)
 
@@ -263,24 +236,12 @@ class RunTranslator:
             links = align_words(translator, lines, candidates)
         translations = [
             [
-                self.translation(candidate, None if links is None else links[line][rank])
+                translation_of(candidate, self.base.tgt, None if links is None else links[line][rank])
                 for rank, candidate in enumerate(of_line)
             ]
             for line, of_line in enumerate(candidates)
         ]
         return translations if n_best is not None else [of_line[0] for of_line in translations]
-
-    def translation(self, candidate: Candidate, alignment: list[tuple[int, int]] | None) -> Translation:
-        """Return a candidate with its pieces as text, its confidence and its alignment."""
-        tokens = sum(len(part) + 1 for part in candidate.pieces)
-        return Translation(
-            text=candidate.text,
-            score=candidate.score,
-            log_prob=candidate.log_prob,
-            pieces=[piece for part in candidate.pieces for piece in self.base.tgt.pieces(part)],
-            confidence=math.exp(candidate.log_prob / max(tokens, 1)),
-            alignment=alignment,
-        )
 
     @cached_property
     def attends(self) -> bool:
@@ -350,25 +311,3 @@ class RunTranslator:
         states = torch.nn.utils.rnn.pad_sequence([parts[index] for index in range(len(src))], batch_first=True)
         mask = torch.arange(states.size(1)) < torch.tensor(lengths).unsqueeze(1)
         return Encoding(states, mask, pieces)
-
-
-def list_of_lines(lines: Sequence[str], name: str) -> list[str]:
-    """Return sentences as a list.
-
-    Raises:
-        UserError: the argument is one text, or holds something else than texts.
-    """
-    if isinstance(lines, str):
-        raise UserError(f"{name} is one text; give a list of texts: [{lines!r:.40}]")
-    lines = list(lines)
-    for line in lines:
-        if not isinstance(line, str):
-            raise UserError(f"{name} holds {line!r:.40}, which is not a text; give a list of texts")
-    return lines
-
-
-def check_lengths(lines: Sequence[str], **others: Sequence[object]) -> None:
-    """Raise a UserError unless each of `others` has one item per line."""
-    for name, items in others.items():
-        if len(items) != len(lines):
-            raise UserError(f"{name} has {len(items)} items for {len(lines)} sentences; give one per sentence")

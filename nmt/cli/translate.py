@@ -10,12 +10,13 @@ from omegaconf import DictConfig
 from nmt.cli import app
 from nmt.cli.app.file_translation import translate_file
 from nmt.cli.app.prompt import Prompt
+from nmt.cli.app.sources import open_source, trained_search
 from nmt.config import TranslateConfig, user_path, with_search
 from nmt.data import STANDARD, check_new_text_file
 from nmt.decoding import LineTranslator
 from nmt.decoding.constraint_files import read_constraints
 from nmt.errors import UserError
-from nmt.export import ExportedFolder, exported_translator, is_export, open_export, refuse_run_settings
+from nmt.export import ExportedFolder, exported_translator, refuse_run_settings
 
 if TYPE_CHECKING:  # an exported folder is translated without torch
     from nmt.config import SearchConfig
@@ -24,8 +25,7 @@ if TYPE_CHECKING:  # an exported folder is translated without torch
 
 def command(cfg: DictConfig) -> None:
     run = open_source(app.required(cfg, "run"))
-    trained = run.settings.search if isinstance(run, ExportedFolder) else run.config().search
-    config, search = with_search(TranslateConfig, cfg, trained)
+    config, search = with_search(TranslateConfig, cfg, trained_search(run))
     for key, path in (("output", config.output), ("alignments", config.alignments)):
         if path is not None:
             check_new_text_file(path, key)
@@ -51,15 +51,6 @@ def command(cfg: DictConfig) -> None:
         return
     constraints = read_constraints(config, translator.tgt)
     translate_file(translator, user_path(config.input or STANDARD), config.output, config.alignments, constraints)
-
-
-def open_source(path: str) -> RunDirectory | ExportedFolder:
-    """Open a run directory or an exported folder."""
-    if is_export(user_path(path)):
-        return open_export(path)
-    from nmt.run import RunDirectory
-
-    return RunDirectory.open(path)
 
 
 def run_translator(run: RunDirectory, config: TranslateConfig, search: SearchConfig) -> LineTranslator:

@@ -178,7 +178,7 @@ class TranslateConfig:
     """`translate`: translate interactively on a terminal, as a filter in a pipe, or from file to file."""
 
     run: str
-    """Run directory."""
+    """Run directory, or a folder that nmt-export wrote."""
     ensemble: list[str] = field(default_factory=list)
     """Further runs with the same tokenizers, which form an ensemble with `run`."""
     input: str | None = None

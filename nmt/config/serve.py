@@ -16,7 +16,7 @@ class ServeConfig:
     """`serve`: translate over HTTP with the protocol of LibreTranslate, and serve a page for people."""
 
     run: str
-    """Run directory."""
+    """Run directory, or a folder that nmt-export wrote."""
     ensemble: list[str] = field(default_factory=list)
     """Further runs with the same tokenizers, which form an ensemble with `run`."""
     others: list[str] = field(default_factory=list)

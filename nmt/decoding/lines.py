@@ -41,6 +41,13 @@ class LineTranslator(ABC):
     ) -> list[list[Hypothesis]]:
         """Search the translations of source ids, in batches of similar length, longest first."""
 
+    forces_targets = True
+    """True if the model can read a given target, for attention weights and the probabilities of its pieces."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Put the model into the mode of translation."""
+
     @abstractmethod
     def attention(self, src: str, tgt: str) -> AttentionMap | None:
         """Return the attention weights of a sentence and its translation; None for a model without attention."""

@@ -55,6 +55,9 @@ class Translator(LineTranslator):
         self.replace_unknown = None if setting is None else UnknownReplacement.of(setting)
         self.device = next(model.parameters()).device
 
+    def prepare(self) -> None:
+        self.model.eval()
+
     def search(
         self,
         sources: list[list[int]],

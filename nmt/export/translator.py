@@ -23,6 +23,8 @@ from nmt.processor import available_cores, requested_threads
 class ExportedTranslator(LineTranslator):
     """Exported model with its two tokenizers, which translates raw text to raw text."""
 
+    forces_targets = False
+
     def __init__(self, folder: ExportedFolder, threads: int = 1, search: SearchConfig | None = None) -> None:
         """
         Args:
@@ -50,6 +52,9 @@ class ExportedTranslator(LineTranslator):
         check_search(self.config)
         if self.config.coverage_penalty and not self.model.attends:
             raise UserError("search.coverage_penalty is on, and this model has no attention; set it to 0")
+
+    def prepare(self) -> None:
+        """Do nothing: the graphs only translate."""
 
     def attention(self, src: str, tgt: str) -> AttentionMap | None:
         """Return None: attention under teacher forcing needs the run."""

@@ -9,13 +9,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from nmt.config import SearchConfig
 from nmt.decoding import Candidate, TargetConstraints
 from nmt.decoding.hypothesis import HYPOTHESES
 from nmt.serving.metrics import Metrics
 from nmt.serving.model import Model
+from nmt.serving.threads import compute_on_one_thread
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ class BatchQueue:
 
     def work(self) -> None:
         """Decode batches until the queue is closed and empty."""
-        torch.set_num_threads(1)
+        compute_on_one_thread()
         while batch := self.take():
             running = [job for job in batch if job.future.set_running_or_notify_cancel()]
             if running:

@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nmt.config import SearchConfig, from_hydra
-from nmt.decoding import ConstraintBuilder, Translator
+from nmt.decoding import ConstraintBuilder, LineTranslator
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
     """Translator with its languages."""
 
-    translator: Translator
+    translator: LineTranslator
     builder: ConstraintBuilder
     name: str
     src: str
@@ -23,7 +23,7 @@ class Model:
     """True if the model has attention."""
 
     @classmethod
-    def of(cls, translator: Translator, name: str, src: str, tgt: str) -> "Model":
+    def of(cls, translator: LineTranslator, name: str, src: str, tgt: str) -> "Model":
         """Return a model for the server.
 
         Args:
@@ -32,12 +32,12 @@ class Model:
             src: language code of the source, as `en` or `pt_BR`.
             tgt: language code of the target.
         """
-        translator.model.eval()
+        translator.prepare()
         builder = ConstraintBuilder(translator.tgt)
         attends = translator.attention("", "") is not None
         return cls(translator, builder, name, src.replace("_", "-"), tgt.replace("_", "-"), attends)
 
-    def with_search(self, search: SearchConfig) -> Translator:
+    def with_search(self, search: SearchConfig) -> LineTranslator:
         """Return a translator with these search settings; the model is shared."""
         translator = copy.copy(self.translator)
         translator.config = search

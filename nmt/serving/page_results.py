@@ -1,18 +1,22 @@
 """Results for the page: words, attention and confidence of a sentence, and alternatives for a word."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from nmt.data import make_batch, normalise
 from nmt.decoding import Candidate, TargetConstraints
-from nmt.decoding.alignment import AlignedPart, by_word, source_words, word_numbers
-from nmt.evaluation.perplexity import forced_log_probs
 from nmt.serving.model import Model
+from nmt.serving.requests import RequestError
+
+if TYPE_CHECKING:  # exported models are served without torch
+    from nmt.decoding import Translator
+    from nmt.decoding.alignment import AlignedPart
 
 ALTERNATIVES = 8
 """Number of alternatives for a word."""
@@ -46,15 +50,21 @@ def word_details(model: Model, line: str, candidate: Candidate) -> dict[str, Any
         candidate: a translation of the line.
     """
     words: dict[str, Any] = {"source": line.split(), "target": candidate.text.split()}
-    parts = model.translator.parts([line])[0]
+    if not model.translator.forces_targets:
+        return words | {"confidence": None, "attention": None}
+    from nmt.decoding.alignment import AlignedPart, source_words, word_numbers
+    from nmt.evaluation.perplexity import forced_log_probs
+
+    translator = translator_of(model)
+    parts = translator.parts([line])[0]
     if len(parts) != 1 or len(candidate.pieces) != 1 or not words["target"]:
         return words | {"confidence": None, "attention": None}
     pieces = candidate.pieces[0]
-    numbers, count = word_numbers(model.translator.tgt.texts(pieces), characters=False)
+    numbers, count = word_numbers(translator.tgt.texts(pieces), characters=False)
     if count != len(words["target"]):
         return words | {"confidence": None, "attention": None}
-    batch = make_batch([parts[0].ids], [pieces], range(1)).to(model.translator.device)
-    log_probs = forced_log_probs(model.translator.model, batch)[:, 0].tolist()
+    batch = make_batch([parts[0].ids], [pieces], range(1)).to(translator.device)
+    log_probs = forced_log_probs(translator.model, batch)[:, 0].tolist()
     confidence = [0.0] * count
     for number, log_prob in zip(numbers, log_probs, strict=False):
         confidence[number[-1]] += log_prob
@@ -66,11 +76,24 @@ def word_details(model: Model, line: str, candidate: Candidate) -> dict[str, Any
     return words
 
 
-@torch.inference_mode()
+def translator_of(model: Model) -> Translator:
+    """Return the translator of a model that can read given targets."""
+    from nmt.decoding import Translator
+
+    assert isinstance(model.translator, Translator)
+    return model.translator
+
+
 def attention_rows(model: Model, part: AlignedPart, src_count: int, tgt_count: int) -> list[list[float]] | None:
     """Return the attention of each target word to each source word; each row sums to 1."""
-    batch = make_batch([part.src], [part.tgt], range(1)).to(model.translator.device)
-    weights = model.translator.model.attention(batch.src, batch.src_mask, batch.tgt_in)
+    import torch
+
+    from nmt.decoding.alignment import by_word
+
+    translator = translator_of(model)
+    batch = make_batch([part.src], [part.tgt], range(1)).to(translator.device)
+    with torch.inference_mode():
+        weights = translator.model.attention(batch.src, batch.src_mask, batch.tgt_in)
     if weights is None or not any(part.src_words):
         return None
     row = weights[0].float().cpu().numpy()
@@ -81,7 +104,6 @@ def attention_rows(model: Model, part: AlignedPart, src_count: int, tgt_count: i
     return [[round(float(value), 4) for value in of_word] for of_word in sums]
 
 
-@torch.inference_mode()
 def next_pieces(model: Model, line: str, prefix: str) -> tuple[list[int], list[tuple[int, float]]]:
     """Return the pieces of a prefix and the most probable next pieces with their probabilities.
 
@@ -90,14 +112,19 @@ def next_pieces(model: Model, line: str, prefix: str) -> tuple[list[int], list[t
         line: source line.
         prefix: complete words before the word to replace.
     """
-    translator = model.translator
+    if not model.translator.forces_targets:
+        raise RequestError(400, "an exported model has no alternatives for a word; serve the run")
+    import torch
+
+    translator = translator_of(model)
     [written] = translator.tgt.encode([normalise(prefix)])
     [source] = translator.src.encode([normalise(line)])
     batch = make_batch([source[: translator.config.max_source_pieces]], [written], range(1)).to(translator.device)
-    state = translator.model.encode(batch.src, batch.src_mask)
     log_probs = None
-    for tokens in batch.tgt_in:
-        log_probs, state, _ = translator.model.step(tokens, state)
+    with torch.inference_mode():
+        state = translator.model.encode(batch.src, batch.src_mask)
+        for tokens in batch.tgt_in:
+            log_probs, state, _ = translator.model.step(tokens, state)
     assert log_probs is not None
     spellings = translator.tgt.spellings
     probabilities, pieces = log_probs[0].exp().topk(min(3 * ALTERNATIVES, log_probs.size(1)))

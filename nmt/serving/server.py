@@ -6,13 +6,13 @@ import signal
 import socket
 from collections.abc import Generator, Sequence
 
-import torch
 import uvicorn
 
 from nmt.config import ServeConfig
 from nmt.errors import UserError
 from nmt.serving.app import build_app
 from nmt.serving.model import Model
+from nmt.serving.threads import compute_on_one_thread
 
 MAX_CONNECTIONS = 1000
 """Number of connections above which requests are answered with status 503."""
@@ -34,15 +34,20 @@ class QuietServer(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(models: Sequence[Model], config: ServeConfig, keys: Sequence[str]) -> None:
+def serve(models: Sequence[Model], config: ServeConfig, keys: Sequence[str], threads: int) -> None:
     """Serve until SIGINT or SIGTERM; a second signal ends without waiting for accepted requests.
+
+    Args:
+        models: models to serve.
+        config: address and limits.
+        keys: API keys; none: no key is needed.
+        threads: number of model threads.
 
     Raises:
         UserError: the address cannot be used.
     """
     listener = listen(config.host, config.port)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    compute_on_one_thread()
     settings = uvicorn.Config(
         build_app(models, config, keys, threads),
         log_config=None,

@@ -40,6 +40,8 @@ def pairs() -> list[tuple[list[int], list[int]]]:
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_the_graphs_equal_the_model(shape: dict[str, object]) -> None:
     model = member(1, **shape)
+    for parameter in model.parameters():
+        parameter.detach().mul_(0.5)  # where rounding is not magnified by large sums
     model.train()
     assert largest_difference(model.eval(), graphs_of(model), pairs()) < 1e-5
 
