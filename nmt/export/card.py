@@ -52,7 +52,8 @@ def details(facts: CardFacts) -> Iterator[str]:
     yield f"- Sizes: embeddings of {model.embed_size}, hidden states of {model.hidden_size} units."
     yield f"- Vocabularies: {settings.src_size:,} source pieces, {settings.tgt_size:,} target pieces."
     yield f"- Weights: checkpoint {one_line(settings.checkpoint)} at step {settings.step:,}, {settings.precision}."
-    yield f"- The log-probabilities of the graphs in float32 differ from the run's by at most {facts.difference:.1e}."
+    yield f"- The log-probabilities of the graphs in float32 differ from the run's by at most {facts.difference:.0e}, "
+    yield "  relative to values beyond one."
     yield f"- Written by nmt {nmt.__version__} as ONNX; `nmt-translate run=FOLDER` translates with it."
     yield ""
 

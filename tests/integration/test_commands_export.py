@@ -72,7 +72,7 @@ def test_eight_bits_are_measured_on_both_sets(run: Path) -> None:
     assert "BLEU on valid" in log
     assert "BLEU on test" in log
     assert json.loads((folder / "settings.json").read_text())["precision"] == "int8"
-    assert (folder / "decoder.onnx").stat().st_size < (run.parent / "exported" / "decoder.onnx").stat().st_size
+    assert b"MatMulInteger" in (folder / "decoder.onnx").read_bytes()
     assert "| valid |" in (folder / "README.md").read_text()
 
 
