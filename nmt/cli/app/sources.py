@@ -1,4 +1,4 @@
-"""What a command translates with: a run, or an exported folder, which is read without torch."""
+"""Runs and exported folders, one of which a command translates with; an exported folder is read without torch."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from nmt.errors import UserError
 
 CONF = Path(conf_dir())
 YAML = {path: path.read_text(encoding="utf-8") for path in sorted(CONF.rglob("*.yaml"))}
-OF_A_RUN = ("evaluate", "translate", "serve", "export", "distil", "diagnose")
+OF_A_RUN = ("evaluate", "translate", "serve", "distil", "diagnose")
 EXPERIMENTS = sorted(CONF.glob("experiment/*.yaml"))
 
 
@@ -45,7 +45,7 @@ def composed(command: str, *overrides: str) -> DictConfig:
     cfg = compose(command, overrides=list(overrides))
     if "data" in cfg and not any(cfg.data.get(source) for source in ("root", "download", "phrasebook")):
         cfg.data.root = "corpus"
-    if command in (*OF_A_RUN, "report"):
+    if command in (*OF_A_RUN, "report", "export"):
         cfg.run = "runs/one"
     if command in ("distil", "export"):
         cfg.output = "corpus"
