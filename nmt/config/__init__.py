@@ -56,6 +56,7 @@ from nmt.config.root import (
 from nmt.config.score import ScoreConfig
 from nmt.config.search import COPY_UNKNOWN, LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
 from nmt.config.serve import ServeConfig
+from nmt.config.shortlist import ShortlistConfig
 from nmt.config.side import CELLS, CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
 from nmt.config.sweep import (
     ParameterConfig,
@@ -163,6 +164,7 @@ __all__ = [
     "SearchKind",
     "SentenceMetric",
     "ServeConfig",
+    "ShortlistConfig",
     "SideConfig",
     "SweepCommandConfig",
     "SweepConfig",
