@@ -92,19 +92,12 @@ def build_shortlist(run: RunDirectory, src: Tokenizer, tgt: Tokenizer, most_pair
     Raises:
         UserError: the corpus is not there, or gives another vocabulary.
     """
-    prepared = corpus_of(run, src, tgt)
-    with progress_bar() as bar:
-        task = bar.add_task("building the shortlist, in %", total=100)
-        store = prepared.store("train")
-        model = train_translations(store, src.size, tgt.size, most_pairs, lambda share: bar.advance(task, 100 * share))
-        counts = store.tgt.piece_counts(tgt.size)
-    frequent = np.argsort(-counts, kind="stable").astype(np.int32)
-    shortlist = Shortlist(model.ids, model.probabilities, frequent, same_pieces(src, tgt))
+    shortlist, pairs = make_tables(corpus_of(run, src, tgt), src, tgt, most_pairs)
     tensors = {name: torch.from_numpy(np.ascontiguousarray(getattr(shortlist, name))) for name in TYPES}
-    record: dict[str, Any] = {"run": run.identity, "pairs": model.pairs}
+    record: dict[str, Any] = {"run": run.identity, "pairs": pairs}
     try:
         save_tensors(run.folder("shortlist"), NAME, tensors, record)
-        log.info("wrote the tables of %d pairs to %s", model.pairs, run.path / "shortlist")
+        log.info("wrote the tables of %d pairs to %s", pairs, run.path / "shortlist")
     except OSError as error:
         log.warning(
             "%s: the tables cannot be kept (%s), so that the next command builds them again",
@@ -112,6 +105,19 @@ def build_shortlist(run: RunDirectory, src: Tokenizer, tgt: Tokenizer, most_pair
             error.strerror or error,
         )
     return shortlist
+
+
+def make_tables(
+    prepared: Prepared, src: Tokenizer, tgt: Tokenizer, most_pairs: int = MOST_PAIRS
+) -> tuple[Shortlist, int]:
+    """Train a word translation model on a prepared corpus; return the tables and the number of pairs that were read."""
+    with progress_bar() as bar:
+        task = bar.add_task("building the shortlist, in %", total=100)
+        store = prepared.store("train")
+        model = train_translations(store, src.size, tgt.size, most_pairs, lambda share: bar.advance(task, 100 * share))
+        counts = store.tgt.piece_counts(tgt.size)
+    frequent = np.argsort(-counts, kind="stable").astype(np.int32)
+    return Shortlist(model.ids, model.probabilities, frequent, same_pieces(src, tgt)), model.pairs
 
 
 def corpus_of(run: RunDirectory, src: Tokenizer, tgt: Tokenizer) -> Prepared:

@@ -24,7 +24,7 @@ from nmt.run.directory import (
     newest_unfinished,
 )
 from nmt.run.prepared_corpus import base_vocabulary, prepare_corpus
-from nmt.run.provenance import forget_peak_memory, installed, peak_memory, provenance
+from nmt.run.provenance import forget_peak_memory, installed, peak_memory, processor, provenance
 from nmt.run.records import CHANGEABLE, is_number, read_metrics, refuse_links_out
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "not_finite",
     "peak_memory",
     "prepare_corpus",
+    "processor",
     "provenance",
     "read_metrics",
     "refuse_links_out",

@@ -1,6 +1,7 @@
 """Shortlists: the choice by hand, and search over them against search over all pieces."""
 
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def with_shortlist(base: Translator, size: int, **search: object) -> Translator:
 
 def assert_same(found: list[list[Candidate]], expected: list[list[Candidate]], tolerance: float) -> None:
     assert [[c.pieces for c in line] for line in found] == [[c.pieces for c in line] for line in expected]
-    for one, other in zip(sum(found, []), sum(expected, []), strict=True):
+    for one, other in zip(chain(*found), chain(*expected), strict=True):
         assert one.text == other.text
         assert one.log_prob == pytest.approx(other.log_prob, abs=tolerance)
         assert one.score == pytest.approx(other.score, abs=tolerance)
