@@ -17,7 +17,7 @@ from nmt.run import RunDirectory, load_tensors, prepare_corpus, save_tensors
 
 NAME = "lexicon"
 """Stem of the files in RUN/shortlist/."""
-LOW_COVERAGE = 0.99
+LOW_COVERAGE = 0.98
 """Share of reference pieces below which a warning is given."""
 TYPES = {
     "translations": torch.int32,
