@@ -48,7 +48,7 @@ class BenchmarkConfig:
     beam_size: int = 5
     """decode: beam size; 1 is greedy search."""
     shortlist: int | None = None
-    """decode: number of target pieces per sentence, as `search.shortlist`; null: all, whatever the run has."""
+    """decode: number of target pieces per sentence, as `search.shortlist`; null: all, also if the run has one."""
     steps: int = 20
     """Training steps per repetition."""
     repeats: int = 5

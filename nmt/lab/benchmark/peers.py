@@ -56,7 +56,7 @@ class Peers:
 
     machine: BenchmarkMachine
     figures: Mapping[str, Mapping[str, PeerFigures]]
-    """By figure and toolkit."""
+    """Values by name of the figure and name of the toolkit."""
     left_out: int
     """Number of measurements that were made beside other busy processes."""
 
