@@ -39,6 +39,7 @@ from nmt.config.encoder import (
     EncoderConfig,
     RecurrentEncoderConfig,
     TransformerEncoderConfig,
+    encoder_of_cell,
 )
 from nmt.config.languages import CASE, DirectionConfig, language_problems
 from nmt.config.machine import MachineConfig, Precision
@@ -186,6 +187,7 @@ __all__ = [
     "child",
     "conf_dir",
     "corpus_description",
+    "encoder_of_cell",
     "flatten",
     "from_hydra",
     "is_list",
