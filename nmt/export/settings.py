@@ -125,7 +125,7 @@ def check_search(search: SearchConfig) -> None:
     refused: list[str] = []
     if search.kind not in KINDS:
         refused.append(f"search.kind={search.kind}")
-    refused += [f"search.{key}" for key in ("block_ngrams", "replace_unknown") if getattr(search, key)]
+    refused += [f"search.{key}" for key in ("block_ngrams", "replace_unknown", "shortlist") if getattr(search, key)]
     if refused:
         raise unsupported(refused)
 

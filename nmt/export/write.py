@@ -121,7 +121,7 @@ def supported_search(search: SearchConfig) -> SearchConfig:
         check_search(search)
     except UserError as error:
         log.warning("%s", f"the run's search settings: {error}; the export uses beam search without them")
-        plain = replace(search, block_ngrams=0, replace_unknown=None)
+        plain = replace(search, block_ngrams=0, replace_unknown=None, shortlist=None)
         return replace(plain, kind=SearchKind.beam, n_best=min(plain.n_best, plain.beam_size))
     return search
 
