@@ -33,6 +33,7 @@ from nmt.config.described import with_described_tests, with_location
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
+from nmt.config.documents import SUFFIXES, DocumentFormat, InputFormat
 from nmt.config.encoder import (
     ENCODERS,
     ConvolutionalEncoderConfig,
@@ -95,6 +96,7 @@ __all__ = [
     "MAX_MINUTES",
     "OBJECTIVES",
     "SPLITS",
+    "SUFFIXES",
     "TEST_SET_NAME",
     "AttentionKind",
     "BahdanauDecoderConfig",
@@ -119,6 +121,7 @@ __all__ = [
     "DirectionConfig",
     "DistilConfig",
     "DoctorConfig",
+    "DocumentFormat",
     "EmbeddingFileConfig",
     "EmbeddingLookup",
     "EncoderConfig",
@@ -126,6 +129,7 @@ __all__ = [
     "FeedingDecoderConfig",
     "GnmtDecoderConfig",
     "InitVocabulary",
+    "InputFormat",
     "IntervalUnit",
     "LengthPenalty",
     "Literature",

@@ -1,0 +1,1 @@
+"""Translation of documents: text, Markdown, HTML, subtitles, TMX and XLIFF, with everything but the sentences kept."""
