@@ -33,7 +33,7 @@ from nmt.config.described import with_described_tests, with_location
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
-from nmt.config.documents import SUFFIXES, DocumentFormat, InputFormat
+from nmt.config.documents import SUFFIXES, DocumentFormat, InputFormat, document_format
 from nmt.config.encoder import (
     ENCODERS,
     ConvolutionalEncoderConfig,
@@ -41,6 +41,7 @@ from nmt.config.encoder import (
     RecurrentEncoderConfig,
     TransformerEncoderConfig,
 )
+from nmt.config.inline import Protection
 from nmt.config.languages import CASE, DirectionConfig, language_problems
 from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying, side_paths
@@ -149,6 +150,7 @@ __all__ = [
     "Precision",
     "PrepareConfig",
     "PretrainedEmbeddingsConfig",
+    "Protection",
     "PrunerKind",
     "Question",
     "QuestionPart",
@@ -189,6 +191,7 @@ __all__ = [
     "conf_dir",
     "corpus_description",
     "flatten",
+    "document_format",
     "from_hydra",
     "is_list",
     "is_text",

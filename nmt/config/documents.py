@@ -1,6 +1,7 @@
 """Formats of documents."""
 
 from enum import StrEnum
+from pathlib import PurePath
 
 
 class DocumentFormat(StrEnum):
@@ -42,3 +43,10 @@ SUFFIXES = {
     ".xliff": DocumentFormat.xliff,
 }
 """Suffixes of names of documents. Text has none, because a text file can have one sentence per line."""
+
+
+def document_format(name: str, chosen: InputFormat = InputFormat.auto) -> DocumentFormat | None:
+    """Return the format of a document by its name, or the chosen one; None for text with one sentence per line."""
+    if chosen == InputFormat.auto:
+        return SUFFIXES.get(PurePath(name).suffix.lower())
+    return None if chosen == InputFormat.lines else DocumentFormat(chosen)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from nmt.data.sentence_ends import split_sentences
-from nmt.documents.inline import Segment, markup_of
+from nmt.documents.inline import Segment, untranslated
 from nmt.documents.passages import Passage, Unit, divide_passage
 
 
@@ -89,7 +89,7 @@ class DividedDocument:
 
     def write(self, passage: Passage, unit: Unit, translation: str) -> Edit:
         """Return the replacement of a sentence."""
-        if translation == markup_of(unit.segment, passage.escape):
+        if translation == untranslated(unit.segment, passage.escape):
             return Edit(unit.start, unit.end, self.document.text[unit.start : unit.end])
         return Edit(unit.start, unit.end, unit.before + translation + unit.after)
 

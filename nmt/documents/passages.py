@@ -27,6 +27,8 @@ class PlacedTag(NamedTuple):
     """Place of its closing markup; an empty span for an element without text."""
     replaced_closing: str | None = None
     """Closing markup for a changed text, if it differs from the document's."""
+    spaced: bool = False
+    """Whether white space follows an element without text that has white space before it, too."""
 
 
 class Place(NamedTuple):
@@ -100,11 +102,17 @@ class PassageBuilder:
             first, last = (start + offset, start + offset + 1) if exact else (start, end)
             if self.collapse and character.isspace() and character != "\u00a0":
                 if not self.characters or self.characters[-1] == " ":
+                    self.mark_spaced(first)
                     continue
                 character = " "
             self.characters.append(character)
             self.starts.append(first)
             self.ends.append(last)
+
+    def mark_spaced(self, start: int) -> None:
+        """Note white space that begins at a character of the document behind an element without text."""
+        if self.tags and self.tags[-1].closing == (start, start):
+            self.tags[-1] = self.tags[-1]._replace(spaced=True)
 
     def add_fixed(self, start: int, end: int) -> None:
         """Add a part of the document that is copied unchanged."""
@@ -239,7 +247,7 @@ def make_unit(passage: Passage, document: str, first: int, last: int) -> Unit:
         InlineTag(
             tag.start - first,
             tag.end - first,
-            document[slice(*tag.opening)],
+            document[slice(*tag.opening)] + " " * tag.spaced,
             document[slice(*tag.closing)] if tag.replaced_closing is None else tag.replaced_closing,
         )
         for tag in passage.tags
