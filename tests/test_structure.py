@@ -29,6 +29,7 @@ ORDER = [
     "run_corpus",
     "pipeline",
     "lab",
+    "documents",
     "serving",
     "cli",
     "api",

@@ -40,6 +40,7 @@ from nmt.config.encoder import (
     RecurrentEncoderConfig,
     TransformerEncoderConfig,
 )
+from nmt.config.inline import Protection
 from nmt.config.languages import CASE, DirectionConfig, language_problems
 from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying, side_paths
@@ -145,6 +146,7 @@ __all__ = [
     "Precision",
     "PrepareConfig",
     "PretrainedEmbeddingsConfig",
+    "Protection",
     "PrunerKind",
     "Question",
     "QuestionPart",

@@ -1,0 +1,1 @@
+"""Documents: sentences with inline markup, protected text and terms."""
