@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 
 from nmt.decoding.alignment import Link
-from nmt.documents.placing import WordAlignment, InlineElement, build_tree, place_all, render, verbatim_content
+from nmt.documents.placing import InlineElement, WordAlignment, build_tree, place_all, render, verbatim_content
 from nmt.documents.protection import (
     Span,
     Writes,
