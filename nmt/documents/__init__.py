@@ -1,1 +1,1 @@
-"""Translation of documents: text, Markdown, HTML, subtitles, TMX and XLIFF, with everything but the sentences kept."""
+"""Documents: formats, sentences with inline markup, protected text and terms."""
