@@ -310,6 +310,8 @@ def restored(work: PendingSegment, form: PlainForm, translation: PlainTranslatio
     else:
         counts.fixed_inserted += len(work.segment.fixed)
     target = translation.text
+    if target == form.text:
+        return untranslated(work.segment, escape)
     originals: dict[str, str] = {}
     for number, (symbol, span) in enumerate(zip(form.symbols, work.cuts, strict=False)):
         originals[chr(MARK + number)] = source[slice(*span)]
