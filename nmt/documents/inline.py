@@ -284,6 +284,8 @@ def forms(
 
 def keeps(work: PendingSegment, form: PlainForm, translation: str) -> bool:
     """Check if a translation has the protected spans of its sentence."""
+    if translation == form.text:
+        return True
     if form.symbols:
         return all(translation.count(symbol) == 1 for symbol in form.symbols)
     return all_kept(work.segment.text, translation, work.segment.fixed)

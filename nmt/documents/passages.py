@@ -246,8 +246,8 @@ def make_unit(passage: Passage, document: str, first: int, last: int) -> Unit:
             start, end = min(start, tag.opening[0]), max(end, tag.closing[1])
     tags = tuple(
         InlineTag(
-            tag.start - first,
-            tag.end - first,
+            min(max(tag.start, first), last) - first,
+            min(max(tag.end, first), last) - first,
             document[slice(*tag.opening)] + " " * tag.spaced,
             document[slice(*tag.closing)] if tag.replaced_closing is None else tag.replaced_closing,
         )
