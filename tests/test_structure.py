@@ -57,6 +57,7 @@ DOORS = {
     "optuna": ("lab/sweep/choose.py",),
     "jinja2": ("lab/report/page.py",),
     "safetensors": ("run/checkpoint.py",),
+    "markdown_it": ("documents/formats/markdown.py",),
     "sentencex": ("data/sentence_ends.py",),
     "filelock": ("data/preprocessing/locking.py",),
     "starlette": ("serving/",),

@@ -5,12 +5,14 @@ import sys
 from omegaconf import DictConfig
 
 from nmt.cli import app
+from nmt.cli.app.document_translation import translate_as_document
 from nmt.cli.app.file_translation import translate_file
 from nmt.cli.app.prompt import Prompt
 from nmt.config import TranslateConfig, user_path, with_search
 from nmt.data import STANDARD, check_new_text_file
 from nmt.decoding import load_translator
 from nmt.decoding.constraint_files import read_constraints
+from nmt.documents.journal import digest_weights
 from nmt.errors import UserError
 from nmt.run import RunDirectory
 from nmt.runtime import setup_runtime
@@ -19,8 +21,10 @@ from nmt.runtime import setup_runtime
 def command(cfg: DictConfig) -> None:
     run = RunDirectory.open(app.required(cfg, "run"))
     config, search = with_search(TranslateConfig, cfg, run.config().search)
+    if config.document is not None and search.n_best > 1:
+        raise UserError(f"search.n_best={search.n_best}: a document has one translation; give search.n_best=1")
     for key, path in (("output", config.output), ("alignments", config.alignments)):
-        if path is not None:
+        if path is not None and not config.overwrite:
             check_new_text_file(path, key)
     interactive = config.input is None and sys.stdin is not None and sys.stdin.isatty()
     if config.alignments is not None and interactive:
@@ -33,11 +37,15 @@ def command(cfg: DictConfig) -> None:
     others = [RunDirectory.open(path) for path in config.ensemble]
     translator, _ = load_translator(run, config.checkpoint, search, runtime.device, others)
     translator.set_languages(config.src_lang, config.tgt_lang)
+    weights = digest_weights(translator.model) if config.document is not None else ""
     runtime.lower_precision(translator)
     if config.alignments is not None and translator.attention("", "") is None:
         raise UserError(f"alignments={config.alignments}: {run.path} has no attention; leave alignments out")
     if interactive:
         Prompt(translator, config.prefix or "").loop()
+        return
+    if config.document is not None:
+        translate_as_document(translator, config, config.document, run.config().data, weights)
         return
     constraints = read_constraints(config, translator.tgt)
     translate_file(translator, user_path(config.input or STANDARD), config.output, config.alignments, constraints)

@@ -33,6 +33,7 @@ from nmt.config.described import with_described_tests, with_location
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
+from nmt.config.documents import SUFFIXES, DocumentFormat, InputFormat, document_format
 from nmt.config.encoder import (
     ENCODERS,
     ConvolutionalEncoderConfig,
@@ -96,6 +97,7 @@ __all__ = [
     "MAX_MINUTES",
     "OBJECTIVES",
     "SPLITS",
+    "SUFFIXES",
     "TEST_SET_NAME",
     "AttentionKind",
     "BahdanauDecoderConfig",
@@ -120,6 +122,7 @@ __all__ = [
     "DirectionConfig",
     "DistilConfig",
     "DoctorConfig",
+    "DocumentFormat",
     "EmbeddingFileConfig",
     "EmbeddingLookup",
     "EncoderConfig",
@@ -127,6 +130,7 @@ __all__ = [
     "FeedingDecoderConfig",
     "GnmtDecoderConfig",
     "InitVocabulary",
+    "InputFormat",
     "IntervalUnit",
     "LengthPenalty",
     "Literature",
@@ -187,6 +191,7 @@ __all__ = [
     "conf_dir",
     "corpus_description",
     "flatten",
+    "document_format",
     "from_hydra",
     "is_list",
     "is_text",

@@ -1,1 +1,1 @@
-"""Documents: sentences with inline markup, protected text and terms."""
+"""Documents: formats, sentences with inline markup, protected text and terms."""
