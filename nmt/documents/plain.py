@@ -1,6 +1,7 @@
 """Translation of plain sentences by a `Translator`, with word alignment, for `nmt.documents.inline`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from nmt.config import DataConfig, SearchKind
 from nmt.data import UNK_ID, normalise
@@ -22,12 +23,14 @@ def plain_translation(translator: Translator, terms: TermTranslation | None = No
     def translate(requests: Sequence[PlainRequest]) -> list[PlainTranslation]:
         """Translate plain sentences."""
         lines = [request.text for request in requests]
-        if terms is not None:
-            best = terms(lines, [request.required for request in requests])
-        else:
+        if terms is None:
             found = translator.translate(lines, constraints=symbol_constraints(translator, builder, requests))
-            best = [of_line[0] for of_line in found]
-        return aligned(translator, lines, best, attends)
+            return aligned(translator, lines, [of_line[0] for of_line in found], attends)
+        results = terms(lines, [request.required for request in requests])
+        translations = aligned(translator, lines, [result.candidate for result in results], attends)
+        return [
+            replace(translation, notes=result.uses) for translation, result in zip(translations, results, strict=True)
+        ]
 
     return translate
 
@@ -39,9 +42,7 @@ def aligned(
     if not attends:
         return [PlainTranslation(candidate.text, None) for candidate in best]
     links = align_words(translator, lines, [[candidate] for candidate in best], punctuation=False)
-    return [
-        PlainTranslation(candidate.text, tuple(of_line[0])) for candidate, of_line in zip(best, links, strict=True)
-    ]
+    return [PlainTranslation(candidate.text, tuple(of_line[0])) for candidate, of_line in zip(best, links, strict=True)]
 
 
 def has_attention(translator: Translator) -> bool:

@@ -154,12 +154,11 @@ def both_languages(reader: TbxReader, src: str, tgt: str) -> Iterator[TbxEntry]:
     """Yield the entries with terms of both languages, without rejected target terms."""
     for line, terms in reader.entries:
         sources = [term for term in terms if same_language(term.language, src)]
-        targets = [
-            term for term in terms if same_language(term.language, tgt) and not term.status.startswith(REJECTED)
-        ]
+        targets = [term for term in terms if same_language(term.language, tgt) and not term.status.startswith(REJECTED)]
         targets.sort(key=lambda term: not term.status.strip().startswith("preferred"))
         texts = [
-            tuple(dict.fromkeys(text for term in group if (text := normalise(term.text)))) for group in (sources, targets)
+            tuple(dict.fromkeys(text for term in group if (text := normalise(term.text))))
+            for group in (sources, targets)
         ]
         if all(texts):
             yield TbxEntry(texts[0], texts[1], f"{reader.name}, line {line}")

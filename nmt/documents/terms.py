@@ -25,8 +25,6 @@ MAX_COMBINATIONS = 8
 class TermUse:
     """Result for one term of one sentence."""
 
-    line: int
-    """Number of the sentence from 1, in the order of translation."""
     term: Term
     kept: str | None
     """Form in the translation; None: the term is missing."""
@@ -34,31 +32,40 @@ class TermUse:
     """True if the translation without constraints had it."""
 
 
+@dataclass(frozen=True)
+class TermResult:
+    """Translation of a sentence with its terms."""
+
+    candidate: Candidate
+    uses: tuple[TermUse, ...]
+
+
 @dataclass
 class TermReport:
     """Terms kept and missed, over all sentences."""
 
-    lines: int = 0
-    """Number of sentences."""
-    uses: list[TermUse] = field(default_factory=list)
+    sentences: list[Sequence[TermUse]] = field(default_factory=list)
+    """Terms of each sentence."""
 
     def summary(self, name: str) -> str:
         """Return the report as one line."""
-        free = sum(use.kept is not None and use.free for use in self.uses)
-        constrained = sum(use.kept is not None and not use.free for use in self.uses)
-        missed = sum(use.kept is None for use in self.uses)
-        places = len({use.line for use in self.uses})
+        uses = [use for of_sentence in self.sentences for use in of_sentence]
+        free = sum(use.kept is not None and use.free for use in uses)
+        constrained = sum(use.kept is not None and not use.free for use in uses)
+        missed = sum(use.kept is None for use in uses)
         return (
-            f"{name}: {len(self.uses)} terms in {places} of {self.lines} sentences; "
+            f"{name}: {len(uses)} terms in {sum(map(bool, self.sentences))} of {len(self.sentences)} sentences; "
             f"{free} kept without constraints, {constrained} by constraints, {missed} missed"
         )
 
     def rows(self) -> list[str]:
-        """Return the report as tab-separated lines with a line of column names."""
-        rows = ["line\tsource\ttarget\tresult\tform"]
-        for use in self.uses:
-            result = "missed" if use.kept is None else "free" if use.free else "constraint"
-            rows.append(f"{use.line}\t{use.term.sources[0]}\t{use.term.targets[0]}\t{result}\t{use.kept or ''}")
+        """Return the report as tab-separated lines with a line of column names; sentences count from 1."""
+        rows = ["sentence\tsource\ttarget\tresult\tform"]
+        for number, of_sentence in enumerate(self.sentences, start=1):
+            for use in of_sentence:
+                result = "missed" if use.kept is None else "free" if use.free else "constraint"
+                term = use.term
+                rows.append(f"{number}\t{term.sources[0]}\t{term.targets[0]}\t{result}\t{use.kept or ''}")
         return rows
 
 
@@ -82,12 +89,11 @@ class TermTranslation:
         self.translator = translator
         self.glossary = glossary
         self.builder = ConstraintBuilder(translator.tgt)
-        self.report = TermReport()
         for term in glossary.terms:
             for form in term.targets:
                 self.builder.make("", [form], term.where)
 
-    def __call__(self, lines: Sequence[str], required: Sequence[Sequence[str]] | None = None) -> list[Candidate]:
+    def __call__(self, lines: Sequence[str], required: Sequence[Sequence[str]] | None = None) -> list[TermResult]:
         """Return the best translation of each sentence.
 
         Args:
@@ -113,8 +119,10 @@ class TermTranslation:
             rank = (sum(term.kept_form(candidate.text) is not None for term in terms[number]), candidate.score)
             if rank > ranks[number]:
                 ranks[number], best[number] = rank, candidate
-        self.count(terms, free, best)
-        return best
+        return [
+            TermResult(candidate, tuple(term_use(term, candidate.text, without.text) for term in of_line))
+            for candidate, without, of_line in zip(best, free, terms, strict=True)
+        ]
 
     def search(self, lines: Sequence[str], constraints: Sequence[TargetConstraints]) -> list[Candidate]:
         """Translate sentences under constraints."""
@@ -126,13 +134,10 @@ class TermTranslation:
         """Return the constraints of a sentence."""
         return self.builder.make("", [*forms, *required], f"{self.glossary.name}: a sentence")
 
-    def count(self, terms: Sequence[Sequence[Term]], free: Sequence[Candidate], best: Sequence[Candidate]) -> None:
-        """Add the terms of some sentences to the report."""
-        for of_line, without, candidate in zip(terms, free, best, strict=True):
-            self.report.lines += 1
-            for term in of_line:
-                had = term.kept_form(without.text) is not None
-                self.report.uses.append(TermUse(self.report.lines, term, term.kept_form(candidate.text), had))
+
+def term_use(term: Term, translation: str, free: str) -> TermUse:
+    """Return how a term was kept in a translation, and whether the free translation had it."""
+    return TermUse(term, term.kept_form(translation), term.kept_form(free) is not None)
 
 
 def combinations(terms: Sequence[Term], free: str) -> list[tuple[str, ...]]:
