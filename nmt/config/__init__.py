@@ -41,7 +41,7 @@ from nmt.config.encoder import (
     RecurrentEncoderConfig,
     TransformerEncoderConfig,
 )
-from nmt.config.inline import Protection
+from nmt.config.inline import OutputFormat, Protection
 from nmt.config.languages import CASE, DirectionConfig, language_problems
 from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying, side_paths
@@ -144,6 +144,7 @@ __all__ = [
     "ObjectiveKind",
     "OptimConfig",
     "OptimizerKind",
+    "OutputFormat",
     "ParameterConfig",
     "PhrasebookConfig",
     "PositionKind",

@@ -1,4 +1,4 @@
-"""Kinds of text that a translation keeps unchanged."""
+"""Kinds of text that a translation keeps unchanged, and columns of its output."""
 
 from enum import StrEnum
 
@@ -14,3 +14,14 @@ class Protection(StrEnum):
     """Web and e-mail addresses."""
     numbers = "numbers"
     """Numbers in digits."""
+
+
+class OutputFormat(StrEnum):
+    """Form in which `translate` writes the translations of lines."""
+
+    text = "text"
+    """One translation per line; with n best ones the number of the line, the score and the text."""
+    tsv = "tsv"
+    """Tab-separated columns with scores, probabilities of words and word alignment."""
+    jsonl = "jsonl"
+    """The same as one JSON object per translation."""

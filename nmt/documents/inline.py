@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from nmt.decoding.alignment import Link
 from nmt.documents.placing import InlineElement, WordAlignment, build_tree, place_all, render, verbatim_content
@@ -74,6 +75,8 @@ class PlainTranslation:
     """Text of the translation."""
     links: tuple[Link, ...] | None
     """Links of source and target words, counted as by `nmt.decoding.align_words`; None: the model has no attention."""
+    notes: tuple[Any, ...] = ()
+    """Facts about the translation for the caller, such as its terms."""
 
 
 Translate = Callable[[Sequence[PlainRequest]], Sequence[PlainTranslation]]
@@ -151,6 +154,8 @@ class PendingSegment:
     """White space behind it."""
     result: str | None = None
     """Translation with markup."""
+    notes: tuple[Any, ...] = ()
+    """Notes of the plain translation that was used."""
     counts: InlineCounts = field(default_factory=InlineCounts)
 
 
@@ -162,6 +167,7 @@ def translate_segments(
     symbols: Sequence[str] = (),
     writes: Writes = lambda text: True,
     counts: InlineCounts | None = None,
+    notes: list[tuple[Any, ...]] | None = None,
 ) -> list[str]:
     """Return the translation of each segment with its markup.
 
@@ -174,11 +180,12 @@ def translate_segments(
         symbols: placeholder symbols of the tokenizer that the model was trained with.
         writes: function that returns whether the model can read and write a protected text.
         counts: counts to which those of these segments are added.
+        notes: list to which the notes on each segment's plain translation are added.
 
     Raises:
         ValueError: elements of a segment overlap, or lie outside of its text, or have content but no closing tag.
     """
-    steps = translation_steps(segments, escape=escape, symbols=symbols, writes=writes, counts=counts)
+    steps = translation_steps(segments, escape=escape, symbols=symbols, writes=writes, counts=counts, notes=notes)
     try:
         requests = next(steps)
         while True:
@@ -195,6 +202,7 @@ def translation_steps(
     symbols: Sequence[str] = (),
     writes: Writes = lambda text: True,
     counts: InlineCounts | None = None,
+    notes: list[tuple[Any, ...]] | None = None,
 ) -> Steps:
     """Translate segments as `translate_segments`, with a caller that translates the plain sentences.
 
@@ -211,10 +219,13 @@ def translation_steps(
         for work, translation in zip(pending, translations, strict=True):
             form = work.forms.pop(0)
             if not work.forms or keeps(work, form, translation.text):
+                work.notes = translation.notes
                 work.result = work.lead + restored(work, form, translation, escape) + work.trail
     if counts is not None:
         for work in works:
             counts.add(work.counts)
+    if notes is not None:
+        notes += [work.notes for work in works]
     return [work.result or "" for work in works]
 
 

@@ -1,37 +1,48 @@
 """Translation of plain sentences by a `Translator`, with word alignment, for `nmt.documents.inline`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from nmt.config import DataConfig, SearchKind
 from nmt.data import UNK_ID, normalise
-from nmt.decoding import ConstraintBuilder, TargetConstraints, Translator, align_words
+from nmt.decoding import Candidate, ConstraintBuilder, TargetConstraints, Translator, align_words
 from nmt.documents.inline import PlainRequest, PlainTranslation, Translate
-
-Constrain = Callable[[Sequence[PlainRequest]], Sequence[TargetConstraints] | None]
-"""Function that returns the constraints of each sentence."""
+from nmt.documents.terms import TermTranslation
 
 
-def plain_translation(translator: Translator, constrain: Constrain | None = None) -> Translate:
+def plain_translation(translator: Translator, terms: TermTranslation | None = None) -> Translate:
     """Return the function that translates plain sentences with a translator, the best translation of each.
 
     Args:
         translator: the translator.
-        constrain: function that returns the constraints of each sentence; None: those of `symbol_constraints`.
+        terms: translation of the same translator with a glossary; None: without terms.
     """
-    constraints_of = constrain or symbol_constraints(translator)
+    builder = ConstraintBuilder(translator.tgt)
     attends = has_attention(translator)
 
     def translate(requests: Sequence[PlainRequest]) -> list[PlainTranslation]:
         """Translate plain sentences."""
         lines = [request.text for request in requests]
-        best = [of_line[:1] for of_line in translator.translate(lines, constraints=constraints_of(requests))]
-        links = align_words(translator, lines, best) if attends else None
+        if terms is None:
+            found = translator.translate(lines, constraints=symbol_constraints(translator, builder, requests))
+            return aligned(translator, lines, [of_line[0] for of_line in found], attends)
+        results = terms(lines, [request.required for request in requests])
+        translations = aligned(translator, lines, [result.candidate for result in results], attends)
         return [
-            PlainTranslation(of_line[0].text, None if links is None else tuple(links[number][0]))
-            for number, of_line in enumerate(best)
+            replace(translation, notes=result.uses) for translation, result in zip(translations, results, strict=True)
         ]
 
     return translate
+
+
+def aligned(
+    translator: Translator, lines: Sequence[str], best: Sequence[Candidate], attends: bool
+) -> list[PlainTranslation]:
+    """Return the translations of sentences with the links of their words, if the model has attention."""
+    if not attends:
+        return [PlainTranslation(candidate.text, None) for candidate in best]
+    links = align_words(translator, lines, [[candidate] for candidate in best], punctuation=False)
+    return [PlainTranslation(candidate.text, tuple(of_line[0])) for candidate, of_line in zip(best, links, strict=True)]
 
 
 def has_attention(translator: Translator) -> bool:
@@ -39,17 +50,13 @@ def has_attention(translator: Translator) -> bool:
     return translator.attention("", "") is not None
 
 
-def symbol_constraints(translator: Translator) -> Constrain:
-    """Return the function by which a beam search writes each placeholder symbol; other searches have no constraints."""
-    builder = ConstraintBuilder(translator.tgt)
-
-    def constrain(requests: Sequence[PlainRequest]) -> list[TargetConstraints] | None:
-        """Return the constraints of each sentence."""
-        if translator.config.kind != SearchKind.beam or not any(request.required for request in requests):
-            return None
-        return [builder.make("", request.required, "a sentence with protected text") for request in requests]
-
-    return constrain
+def symbol_constraints(
+    translator: Translator, builder: ConstraintBuilder, requests: Sequence[PlainRequest]
+) -> list[TargetConstraints] | None:
+    """Return constraints by which a beam search writes each placeholder symbol; None for other searches."""
+    if translator.config.kind != SearchKind.beam or not any(request.required for request in requests):
+        return None
+    return [builder.make("", request.required, "a sentence with protected text") for request in requests]
 
 
 def writes_text(translator: Translator) -> Callable[[str], bool]:
@@ -65,7 +72,7 @@ def writes_text(translator: Translator) -> Callable[[str], bool]:
 
 
 def placeholder_symbols(translator: Translator, data: DataConfig) -> tuple[str, ...]:
-    """Return the user symbols of a run that stand for protected text: those without a space that both sides write.
+    """Return the user symbols of a run that can stand for protected text: those that both sides write.
 
     A tag of a target language, such as <2de>, is not one of them.
     """

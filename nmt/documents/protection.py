@@ -18,8 +18,8 @@ PLACEHOLDER = re.compile(
 )
 """Placeholders of str.format, gettext, printf, Ruby, shells and templates."""
 URL = re.compile(
-    r"(?:https?|ftp)://[^\s<>\"]*[^\s<>\"'.,;:!?)\]}»”]"
-    r"|www\.[^\s<>\"]*[^\s<>\"'.,;:!?)\]}»”]"
+    r"(?:https?|ftp)://[^\s<>\"]*[^\s<>\"'.,;:!?)\]»”]"
+    r"|www\.[^\s<>\"]*[^\s<>\"'.,;:!?)\]»”]"
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"
 )
 """Web and e-mail addresses, without the punctuation of the sentence behind them."""
