@@ -9,6 +9,7 @@ from nmt.config import SearchConfig
 from nmt.decoding import Candidate, TargetConstraints, align_words
 from nmt.documents.document import Escape
 from nmt.documents.inline import PlainRequest, PlainTranslation, Segment, translation_steps
+from nmt.documents.lines import FOR_DOCUMENTS, with_protection
 from nmt.serving.batching import Job
 from nmt.serving.model import Model
 
@@ -48,6 +49,7 @@ class MarkupTranslation:
 
     async def translate_rank(self, segments: Sequence[Segment], escape: Escape, rank: int) -> list[str]:
         """Return the translation of each sentence with its markup by the candidates of a rank."""
+        segments = [with_protection(segment, FOR_DOCUMENTS) for segment in segments]
         aligned = self.model.attends and any(segment.tags or segment.fixed for segment in segments)
         steps = translation_steps(segments, escape=escape, writes=self.model.writes)
         try:
