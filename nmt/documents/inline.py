@@ -142,6 +142,8 @@ class PlainForm:
 class PendingSegment:
     """State of a segment during its translation."""
 
+    original: Segment
+    """Segment as it was given."""
     segment: Segment
     """Segment without white space at its ends."""
     cuts: list[Span]
@@ -211,7 +213,7 @@ def translation_steps(
     works = [begin(segment, symbols, writes) for segment in segments]
     for work in works:
         if not work.forms:
-            work.result = work.lead + untranslated(work.segment, escape) + work.trail
+            work.result = untranslated(work.original, escape)
             work.counts.fixed_copied += len(work.segment.fixed)
     while pending := [work for work in works if work.result is None]:
         requests = [PlainRequest(work.forms[0].text, work.forms[0].symbols) for work in pending]
@@ -220,7 +222,7 @@ def translation_steps(
             form = work.forms.pop(0)
             if not work.forms or keeps(work, form, translation.text):
                 work.notes = translation.notes
-                work.result = work.lead + restored(work, form, translation, escape) + work.trail
+                work.result = restored(work, form, translation, escape)
     if counts is not None:
         for work in works:
             counts.add(work.counts)
@@ -254,7 +256,8 @@ def begin(segment: Segment, symbols: Sequence[str], writes: Writes) -> PendingSe
     boundaries = {at for tag in tags for at in (tag.start, tag.end)}
     cuts = joined(text, [widened(text, span, boundaries) for span in fixed], boundaries)
     counts = InlineCounts(tags=len(tags), fixed=len(fixed))
-    work = PendingSegment(stripped, cuts, list(forms(text, fixed, cuts, symbols, writes)), lead, trail, counts=counts)
+    pending = list(forms(text, fixed, cuts, symbols, writes))
+    work = PendingSegment(segment, stripped, cuts, pending, lead, trail, counts=counts)
     build_tree(elements(work, work.forms[-1] if work.forms else PlainForm(text, list(range(len(text) + 1)))))
     return work
 
@@ -295,6 +298,8 @@ def forms(
 
 def keeps(work: PendingSegment, form: PlainForm, translation: str) -> bool:
     """Check if a translation has the protected spans of its sentence."""
+    if translation == form.text:
+        return True
     if form.symbols:
         return all(translation.count(symbol) == 1 for symbol in form.symbols)
     return all_kept(work.segment.text, translation, work.segment.fixed)
@@ -321,13 +326,15 @@ def restored(work: PendingSegment, form: PlainForm, translation: PlainTranslatio
     else:
         counts.fixed_inserted += len(work.segment.fixed)
     target = translation.text
+    if target == form.text:
+        return untranslated(work.original, escape)
     originals: dict[str, str] = {}
     for number, (symbol, span) in enumerate(zip(form.symbols, work.cuts, strict=False)):
         originals[chr(MARK + number)] = source[slice(*span)]
         target = target.replace(symbol, chr(MARK + number))
     nodes = build_tree(elements(work, form))
     if not nodes and not originals:
-        return escape(target)
+        return work.lead + escape(target) + work.trail
     counts.without_attention += bool(nodes) and translation.links is None
     alignment = WordAlignment.of(form.text, target, translation.links, anchors(work, form, target))
     counts.tags_unaligned += place_all(alignment, nodes, source)
@@ -336,7 +343,7 @@ def restored(work: PendingSegment, form: PlainForm, translation: PlainTranslatio
         """Return a text with the protected spans in place of their marks."""
         return escape("".join(originals.get(character, character) for character in text))
 
-    return render(alignment, nodes, source, show)
+    return work.lead + render(alignment, nodes, source, show) + work.trail
 
 
 def anchors(work: PendingSegment, form: PlainForm, target: str) -> list[tuple[Span, Span]]:

@@ -25,8 +25,7 @@ def digest_of(*parts: object) -> str:
 def digest_weights(model: TranslationModel) -> str:
     """Return the SHA-256 of a model's weights in hexadecimal."""
     digest = hashlib.sha256()
-    for name, weights in model.state_dict().items():
-        digest.update(name.encode())
+    for weights in model.parameters():
         digest.update(weights.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
@@ -48,6 +47,7 @@ class Journal:
             UserError: the journal is of another version of the document, or of other settings, or is damaged.
         """
         self.path = path
+        self.sentences = sentences
         self.header = {"format": FORMAT, "document": document, "settings": settings, "sentences": sentences}
         self.translations: list[str] = []
         """Translations of the sentences that are finished, in order."""
@@ -76,7 +76,9 @@ class Journal:
         except (ValueError, AttributeError):
             raise UserError(f"{self.path} is not a journal of a translation; {restart}") from None
         if header["document"] != self.header["document"]:
-            raise UserError(f"{source} has changed since its translation was begun; {restart}, or put the old file back")
+            raise UserError(
+                f"{source} has changed since its translation was begun; {restart}, or put the old file back"
+            )
         if header != self.header:
             raise UserError(
                 f"the translation of {source} was begun with another run, checkpoint or settings; {restart}, or give "
@@ -92,7 +94,7 @@ class Journal:
                 break
             self.translations += texts
             size += len(line)
-        if len(self.translations) > self.header["sentences"]:
+        if len(self.translations) > self.sentences:
             raise UserError(f"{self.path} is damaged: it has more sentences than {source}; {restart}")
         return size
 

@@ -11,6 +11,9 @@ from nmt.documents.protection import protected_spans
 TAG = re.compile(r"<(/?)([A-Za-z][\w:.-]*)(?:\s[^<>]*?)?(/?)>")
 """Opening, closing or empty tag of HTML or XML."""
 
+FOR_DOCUMENTS = (Protection.placeholders, Protection.tags, Protection.urls)
+"""Kinds of text that are protected in documents unless a configuration says otherwise."""
+
 
 def segment_of_line(line: str, kinds: Collection[Protection]) -> Segment:
     """Return a line as a segment, with its tags taken out if `tags` is among the kinds."""

@@ -63,6 +63,14 @@ class DividedDocument:
         passages = zip(self.document.passages, self.units, strict=True)
         return [passage.escape for passage, units in passages for _ in units]
 
+    @property
+    def between(self) -> list[str]:
+        """Parts of the document before, between and behind the sentences, for formats without markup."""
+        units = [unit for of_passage in self.units for unit in of_passage]
+        starts, ends = [unit.start for unit in units], [unit.end for unit in units]
+        text = self.document.text
+        return [text[end:start] for end, start in zip([0, *ends], [*starts, len(text)], strict=True)]
+
     def join(self, translations: Sequence[str]) -> str:
         """Return the document with the translations of its sentences, markup included.
 

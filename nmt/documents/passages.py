@@ -165,7 +165,8 @@ class PassageBuilder:
         if not any(not character.isspace() for character in self.characters) and place is None:
             return None
         text = "".join(self.characters)
-        tags = [PlacedTag(*trimmed(tag.start, tag.end, text), *tag[2:]) for tag in self.tags]
+        spans = [trimmed(tag.start, tag.end, text) for tag in self.tags]
+        tags = [tag._replace(start=start, end=end) for tag, (start, end) in zip(self.tags, spans, strict=True)]
         fixed = [span for span in (trimmed(*span, text) for span in self.fixed) if span[0] < span[1]]
         tags.sort(key=lambda tag: (tag.opening[0], -tag.closing[1]))
         return Passage(
@@ -245,8 +246,8 @@ def make_unit(passage: Passage, document: str, first: int, last: int) -> Unit:
             start, end = min(start, tag.opening[0]), max(end, tag.closing[1])
     tags = tuple(
         InlineTag(
-            tag.start - first,
-            tag.end - first,
+            min(max(tag.start, first), last) - first,
+            min(max(tag.end, first), last) - first,
             document[slice(*tag.opening)] + " " * tag.spaced,
             document[slice(*tag.closing)] if tag.replaced_closing is None else tag.replaced_closing,
         )

@@ -1,11 +1,13 @@
 """Model that the server translates with."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from nmt.config import SearchConfig, from_hydra
 from nmt.decoding import ConstraintBuilder, Translator
+from nmt.documents.plain import writes_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +23,8 @@ class Model:
     """Language code of the target."""
     attends: bool
     """True if the model has attention."""
+    writes: Callable[[str], bool]
+    """Function that checks if the vocabularies can read and write a text."""
 
     @classmethod
     def of(cls, translator: Translator, name: str, src: str, tgt: str) -> "Model":
@@ -35,7 +39,9 @@ class Model:
         translator.model.eval()
         builder = ConstraintBuilder(translator.tgt)
         attends = translator.attention("", "") is not None
-        return cls(translator, builder, name, src.replace("_", "-"), tgt.replace("_", "-"), attends)
+        return cls(
+            translator, builder, name, src.replace("_", "-"), tgt.replace("_", "-"), attends, writes_text(translator)
+        )
 
     def with_search(self, search: SearchConfig) -> Translator:
         """Return a translator with these search settings; the model is shared."""

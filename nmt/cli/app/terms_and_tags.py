@@ -9,15 +9,12 @@ from nmt.data import check_new_text_file, written
 from nmt.decoding import Candidate, TargetConstraints, Translator
 from nmt.documents.glossary import Glossary
 from nmt.documents.inline import InlineCounts, Segment, translate_segments
-from nmt.documents.lines import segment_of_line, with_protection
+from nmt.documents.lines import FOR_DOCUMENTS, segment_of_line, with_protection
 from nmt.documents.plain import placeholder_symbols, plain_translation, writes_text
 from nmt.documents.terms import TermReport, TermTranslation
 from nmt.errors import UserError
 
 log = logging.getLogger(__name__)
-
-FOR_DOCUMENTS = (Protection.placeholders, Protection.tags, Protection.urls)
-"""Kinds of text that are protected in documents unless `protect` is given."""
 
 
 class TermsAndTags:

@@ -17,11 +17,13 @@ from nmt.documents.formats.html import html_passages
 from nmt.documents.parsed import Languages, ParsedDocument
 from nmt.documents.passages import Passage, PassageBuilder, Span
 
-FRONT_MATTER = re.compile(r"\ufeff?(---[ \t]*(?:\r\n|\r|\n)(?s:.*?)(?:\r\n|\r|\n)(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z))?")
+FRONT_MATTER = re.compile(
+    r"\ufeff?(---[ \t]*(?:\r\n|\r|\n)(?s:.*?)(?:\r\n|\r|\n)(?:---|\.\.\.)[ \t]*(?:\r\n|\r|\n|\Z))?"
+)
 """Settings before the text, between lines of dashes."""
 LINE_END = re.compile(r"\r\n?|\n")
 SPECIAL = re.compile(
-    r"(?P<kept>(?<!`)(`+)(?!`).+?(?<!`)\2(?!`)|<?\b[a-z][a-z0-9+.-]+://[^\s<>]*>?)"
+    r"(?P<kept>(?<!`)(`+)(?!`)(?s:.+?)(?<!`)\2(?!`)|<?\b[a-z][a-z0-9+.-]+://[^\s<>]*>?)"
     r"|[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|^(?:#{1,6}|[-+>])(?=\s|$)|(?P<number>^\d+(?=[.)]\s))"
 )
 """Code and addresses, which are kept, and the characters that Markdown reads as markup."""
@@ -121,9 +123,7 @@ def cell_places(document: str, content: str, start: int, end: int) -> list[Span]
     return places
 
 
-def inline_passages(
-    document: str, content: str, places: list[Span], environment: dict[str, object]
-) -> list[Passage]:
+def inline_passages(document: str, content: str, places: list[Span], environment: dict[str, object]) -> list[Passage]:
     """Return the passages of a block's content, which a line break divides unless a sentence runs over it."""
     recorded: list[Inline] = []
     environment[PLACES] = recorded
@@ -232,4 +232,3 @@ def record_link(state: StateInline, recorded: list[Inline], added: list[Token], 
         closing.meta["replaced"] = f"][{state.src[start + 1 : end]}]"
     recorded.append(Inline(opening, start, start + 1))
     recorded.append(Inline(closing, end, state.pos))
-

@@ -3,6 +3,7 @@
 import html
 import re
 from functools import partial
+from itertools import pairwise
 
 from nmt.documents.parsed import Languages, ParsedDocument
 from nmt.documents.passages import Passage, PassageBuilder
@@ -79,7 +80,7 @@ def cue_passage(text: str, lines: list[tuple[int, int]], webvtt: bool) -> Passag
         for match in MARKUP.finditer(text, start, end):
             add_markup(builder, match, webvtt)
     span = (lines[0][0], lines[-1][1])
-    breaks = [text[a[1] : b[0]] for a, b in zip(lines, lines[1:], strict=False)]
+    breaks = [text[a[1] : b[0]] for a, b in pairwise(lines)]
     return builder.build(outer=span, finish=partial(wrap, breaks=breaks))
 
 

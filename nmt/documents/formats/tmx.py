@@ -28,7 +28,9 @@ def parse(text: str, languages: Languages) -> ParsedDocument:
     tokens = read_tokens(text)
     root = next((token for token in tokens if token.kind in ("open", "empty")), None)
     if root is None or root.name != "tmx":
-        raise UserError(f"its root element is {root.name if root else 'missing'}, not tmx; give the format as format=...")
+        raise UserError(
+            f"its root element is {root.name if root else 'missing'}, not tmx; give the format as format=..."
+        )
     units = list(find_elements(tokens, {"tu"}))
     passages: list[Passage] = []
     kept = sources = 0
@@ -47,7 +49,9 @@ def parse(text: str, languages: Languages) -> ParsedDocument:
             passage = unit_passage(text, tokens, segment, source, variants[-1], languages.tgt)
             passages.append(passage)
     if units and not sources:
-        raise UserError(f"none of its {len(units)} units has a tuv with xml:lang={languages.src}; give src_lang=LANGUAGE")
+        raise UserError(
+            f"none of its {len(units)} units has a tuv with xml:lang={languages.src}; give src_lang=LANGUAGE"
+        )
     return ParsedDocument(text, passages, translated=kept)
 
 

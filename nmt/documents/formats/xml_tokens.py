@@ -107,7 +107,9 @@ def check_safe(text: str) -> None:
         raise UserError(f"line {error.lineno} is not well-formed XML ({expat.ErrorString(error.code)})") from None
 
 
-def find_elements(tokens: list[XmlToken], names: set[str], first: int = 0, last: int | None = None) -> Iterator[Element]:
+def find_elements(
+    tokens: list[XmlToken], names: set[str], first: int = 0, last: int | None = None
+) -> Iterator[Element]:
     """Yield the elements of these names among some tokens, in the order of their ends; inner ones come first."""
     stack: list[int] = []
     for number in range(first, len(tokens) if last is None else last + 1):
