@@ -136,8 +136,8 @@ def isotonic(probabilities: Numbers, right: Numbers) -> tuple[tuple[float, ...],
     for value, of_value, count in zip(values.tolist(), sums.tolist(), counts.tolist(), strict=True):
         block = (float(of_value), float(count), float(value), float(value))
         while blocks and blocks[-1][0] * block[1] >= block[0] * blocks[-1][1]:
-            last = blocks.pop()
-            block = (last[0] + block[0], last[1] + block[1], last[2], block[3])
+            below = blocks.pop()
+            block = (below[0] + block[0], below[1] + block[1], below[2], block[3])
         blocks.append(block)
     points = dict[float, float]()
     for total, size, first, last in blocks:
