@@ -1,5 +1,6 @@
 """Passages of a document: running text with inline markup, each with its place in the document."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -194,16 +195,12 @@ def divide_passage(passage: Passage, document: str, split: Callable[[str], list[
         split: function that divides a text into sentences; joined, they are the text.
     """
     spans = merge_spans(sentence_spans(passage.text, split), passage)
-    units = []
-    for first, last in spans:
-        translated = "".join(
-            character
-            for place, character in enumerate(passage.text[first:last], first)
-            if not any(start <= place < end for start, end in passage.fixed if first <= start < last)
-        )
-        if any(map(str.isalpha, translated)):
-            units.append(make_unit(passage, document, first, last))
-    return units
+    letters = list(passage.text)
+    for start, end in passage.fixed:
+        letters[start:end] = " " * (end - start)
+    translated = [span for span in spans if any(map(str.isalpha, letters[slice(*span)]))]
+    starts = [tag.start for tag in passage.tags]
+    return [make_unit(passage, document, first, last, starts) for first, last in translated]
 
 
 def sentence_spans(text: str, split: Callable[[str], list[str]]) -> list[Span]:
@@ -222,8 +219,9 @@ def merge_spans(spans: list[Span], passage: Passage) -> list[Span]:
     joined: set[int] = set()
     """Numbers of the sentences that continue the sentence before them."""
     elements = [(tag.start, tag.end) for tag in passage.tags if tag.start < tag.end]
+    starts, ends = [first for first, _ in spans], [last for _, last in spans]
     for kept, (start, end) in [*((True, span) for span in passage.fixed), *((False, span) for span in elements)]:
-        touched = [number for number, (first, last) in enumerate(spans) if start < last and first < end]
+        touched = range(bisect_right(ends, start), bisect_left(starts, end))
         if len(touched) < 2:
             continue
         whole = start <= spans[touched[0]][0] and spans[touched[-1]][1] <= end
@@ -238,10 +236,14 @@ def merge_spans(spans: list[Span], passage: Passage) -> list[Span]:
     return result
 
 
-def make_unit(passage: Passage, document: str, first: int, last: int) -> Unit:
-    """Return the sentence between two characters of a passage, with the elements that begin or end within it."""
+def make_unit(passage: Passage, document: str, first: int, last: int, starts: Sequence[int]) -> Unit:
+    """Return the sentence between two characters of a passage, with the elements that begin or end within it.
+
+    `starts` has the first character of each element.
+    """
     start, end = passage.starts[first], passage.ends[last - 1]
-    for tag in passage.tags:
+    near = passage.tags[bisect_left(starts, first - 1) : bisect_right(starts, last + 1)]
+    for tag in near:
         if tag.start < tag.end and first <= tag.start and tag.end <= last and (tag.start, tag.end) != (first, last):
             start, end = min(start, tag.opening[0]), max(end, tag.closing[1])
     tags = tuple(
@@ -251,10 +253,11 @@ def make_unit(passage: Passage, document: str, first: int, last: int) -> Unit:
             document[slice(*tag.opening)] + " " * tag.spaced,
             document[slice(*tag.closing)] if tag.replaced_closing is None else tag.replaced_closing,
         )
-        for tag in passage.tags
+        for tag in near
         if start <= tag.opening[0] and tag.closing[1] <= end
     )
-    fixed = tuple((a - first, b - first) for a, b in passage.fixed if first <= a and b <= last)
+    spans = passage.fixed[bisect_left(passage.fixed, (first, 0)) : bisect_left(passage.fixed, (last, 0))]
+    fixed = tuple((a - first, b - first) for a, b in spans if b <= last)
     before = " " if first > 0 and start <= passage.starts[first - 1] < passage.ends[first - 1] else ""
     after = " " if last < len(passage.text) and passage.starts[last] < passage.ends[last] <= end else ""
     return Unit(start, end, Segment(passage.text[first:last], tags, fixed), before, after)
