@@ -1,5 +1,6 @@
 """nmt-translate: translate interactively on a terminal, as a filter in a pipe, or from file to file."""
 
+import logging
 import sys
 
 from omegaconf import DictConfig
@@ -17,8 +18,11 @@ from nmt.decoding.constraint_files import read_constraints
 from nmt.documents.journal import digest_weights
 from nmt.documents.plain import has_attention
 from nmt.errors import UserError
+from nmt.evaluation.calibration import calibration_for
 from nmt.run import RunDirectory
 from nmt.runtime import setup_runtime
+
+log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
@@ -40,7 +44,7 @@ def command(cfg: DictConfig) -> None:
         refuse_at_prompt(config)
     runtime = setup_runtime(config.machine)
     others = [RunDirectory.open(path) for path in config.ensemble]
-    translator, _ = load_translator(run, config.checkpoint, search, runtime.device, others)
+    translator, step = load_translator(run, config.checkpoint, search, runtime.device, others)
     translator.set_languages(config.src_lang, config.tgt_lang)
     weights = digest_weights(translator.model) if config.document is not None else ""
     runtime.lower_precision(translator)
@@ -55,7 +59,10 @@ def command(cfg: DictConfig) -> None:
     handling = TermsAndTags(translator, config, run.config().data)
     columns = None
     if config.output_format != OutputFormat.text:
-        columns = ColumnWriter(translator, config.output_format, has_attention(translator))
+        calibration, unused = (None, "") if others else calibration_for(run, step)
+        if unused:
+            log.warning(unused)
+        columns = ColumnWriter(translator, config.output_format, has_attention(translator), calibration)
     translate_file(
         translator,
         user_path(config.input or STANDARD),

@@ -28,9 +28,9 @@ class TermCase(StrEnum):
     """Comparison of a term with upper and lower case."""
 
     exact = "exact"
-    """As written, or with a capital at the start of a sentence."""
+    """The same case, or a capital at the start of a sentence."""
     ignore = "ignore"
-    """Upper and lower case are the same."""
+    """Any case."""
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,43 @@
 
 A sentence is first translated freely. If a form of every term is in the translation, it stays, so that the model
 chooses the inflection. Otherwise the sentence is translated under lexical constraints (Post and Vilar 2018): once for
-each combination of the forms of its terms, up to `MAX_COMBINATIONS`. The translation with the best score counts.
+each combination of the forms of its terms, up to `MAX_COMBINATIONS`. If the model has attention, the free translation
+with the terms in place of the words that are aligned to them is a candidate too. The candidate counts with the most
+terms, then with the most terms aligned to their source terms, then with the fewest other words aligned to these, then
+with the best score.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from nmt.config import SearchKind
-from nmt.decoding import Candidate, ConstraintBuilder, TargetConstraints, Translator
-from nmt.documents.glossary import Glossary, Term
+from nmt.decoding import Candidate, ConstraintBuilder, TargetConstraints, Translator, align_words
+from nmt.decoding.alignment import Link
+from nmt.documents.glossary import Glossary, Term, TermMatch
+from nmt.documents.substitution import placement, rescored, substituted
 from nmt.errors import UserError
 
 MAX_COMBINATIONS = 8
 """Maximum number of combinations of target forms that are searched for a sentence."""
+
+
+class TermSource(StrEnum):
+    """Origin of a term in a translation."""
+
+    free = "free"
+    """The free translation has it."""
+    constraint = "constraint"
+    """Constrained search."""
+    replacement = "replacement"
+    """Replacement of the words aligned to the source term."""
+    missed = "missed"
+    """The translation does not have it."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +48,7 @@ class TermUse:
     term: Term
     kept: str | None
     """Form in the translation; None: the term is missing."""
-    free: bool
-    """True if the translation without constraints had it."""
+    source: TermSource
 
 
 @dataclass(frozen=True)
@@ -50,12 +69,11 @@ class TermReport:
     def summary(self, name: str) -> str:
         """Return the report as one line."""
         uses = [use for of_sentence in self.sentences for use in of_sentence]
-        free = sum(use.kept is not None and use.free for use in uses)
-        constrained = sum(use.kept is not None and not use.free for use in uses)
-        missed = sum(use.kept is None for use in uses)
+        counts = Counter(use.source for use in uses)
         return (
             f"{name}: {len(uses)} terms in {sum(map(bool, self.sentences))} of {len(self.sentences)} sentences; "
-            f"{free} kept without constraints, {constrained} by constraints, {missed} missed"
+            f"{counts[TermSource.free]} in the free translation, {counts[TermSource.constraint]} by constraints, "
+            f"{counts[TermSource.replacement]} by replacement, {counts[TermSource.missed]} missed"
         )
 
     def rows(self) -> list[str]:
@@ -63,9 +81,8 @@ class TermReport:
         rows = ["sentence\tsource\ttarget\tresult\tform"]
         for number, of_sentence in enumerate(self.sentences, start=1):
             for use in of_sentence:
-                result = "missed" if use.kept is None else "free" if use.free else "constraint"
                 term = use.term
-                rows.append(f"{number}\t{term.sources[0]}\t{term.targets[0]}\t{result}\t{use.kept or ''}")
+                rows.append(f"{number}\t{term.sources[0]}\t{term.targets[0]}\t{use.source}\t{use.kept or ''}")
         return rows
 
 
@@ -89,6 +106,7 @@ class TermTranslation:
         self.translator = translator
         self.glossary = glossary
         self.builder = ConstraintBuilder(translator.tgt)
+        self.attends = translator.attention("", "") is not None
         for term in glossary.terms:
             for form in term.targets:
                 self.builder.make("", [form], term.where)
@@ -101,7 +119,8 @@ class TermTranslation:
             required: further texts that each translation must contain.
         """
         required = required or [()] * len(lines)
-        terms = [list(dict.fromkeys(match.term for match in self.glossary.find(line))) for line in lines]
+        matches = [self.glossary.find(line) for line in lines]
+        terms = [list(dict.fromkeys(match.term for match in of_line)) for of_line in matches]
         free = self.search(lines, [self.constraints((), texts) for texts in required])
         best = list(free)
         jobs = [
@@ -114,15 +133,77 @@ class TermTranslation:
             [lines[number] for number, _ in jobs],
             [self.constraints(forms, required[number]) for number, forms in jobs],
         )
-        ranks = {number: (-1, -math.inf) for number, _ in jobs}
-        for (number, _), candidate in zip(jobs, found, strict=True):
-            rank = (sum(term.kept_form(candidate.text) is not None for term in terms[number]), candidate.score)
+        candidates = [*zip((number for number, _ in jobs), found, strict=True)]
+        candidates += self.replaced(lines, matches, free, jobs)
+        sources = [TermSource.free] * len(lines)
+        ranks = {number: (-1, -1, 0, -math.inf) for number, _ in jobs}
+        for place, rank in enumerate(self.ranks(lines, matches, candidates)):
+            number, candidate = candidates[place]
             if rank > ranks[number]:
                 ranks[number], best[number] = rank, candidate
+                sources[number] = TermSource.constraint if place < len(jobs) else TermSource.replacement
         return [
-            TermResult(candidate, tuple(term_use(term, candidate.text, without.text) for term in of_line))
-            for candidate, without, of_line in zip(best, free, terms, strict=True)
+            TermResult(
+                best[number], tuple(term_use(term, best[number], free[number], source) for term in terms[number])
+            )
+            for number, source in enumerate(sources)
         ]
+
+    def replaced(
+        self,
+        lines: Sequence[str],
+        matches: Sequence[Sequence[TermMatch]],
+        free: Sequence[Candidate],
+        jobs: Sequence[tuple[int, tuple[str, ...]]],
+    ) -> list[tuple[int, Candidate]]:
+        """Return free translations with missing terms in place of the words linked to their source terms.
+
+        Args:
+            lines: the sentences.
+            matches: terms of each sentence.
+            free: free translation of each sentence.
+            jobs: number of a sentence, and a form of each of its terms.
+        """
+        if not self.attends or not jobs:
+            return []
+        numbers = sorted({number for number, _ in jobs})
+        links_of = dict(zip(numbers, self.links(lines, [(number, free[number]) for number in numbers]), strict=True))
+        texts: dict[tuple[int, str], None] = {}
+        for number, forms in jobs:
+            form_of = dict(zip(dict.fromkeys(match.term for match in matches[number]), forms, strict=True))
+            missing = {
+                (match.start, match.end): form_of[match.term]
+                for match in matches[number]
+                if match.term.kept_form(free[number].text) is None
+            }
+            text = substituted(lines[number], free[number].text, links_of[number], missing)
+            if text is not None:
+                texts[number, text] = None
+        candidates = rescored(self.translator, [lines[number] for number, _ in texts], [text for _, text in texts])
+        pairs = zip((number for number, _ in texts), candidates, strict=True)
+        return [(number, candidate) for number, candidate in pairs if candidate is not None]
+
+    def ranks(
+        self, lines: Sequence[str], matches: Sequence[Sequence[TermMatch]], candidates: Sequence[tuple[int, Candidate]]
+    ) -> list[tuple[int, int, int, float]]:
+        """Return by what candidates are compared: terms kept, their `placement`, score."""
+        links = self.links(lines, candidates) if self.attends else [[]] * len(candidates)
+        result = []
+        for (number, candidate), of_candidate in zip(candidates, links, strict=True):
+            forms = {
+                (match.start, match.end): form
+                for match in matches[number]
+                if (form := match.term.kept_form(candidate.text)) is not None
+            }
+            placed, others = placement(lines[number], candidate.text, of_candidate, forms)
+            result.append((len(set(forms.values())), placed, others, candidate.score))
+        return result
+
+    def links(self, lines: Sequence[str], candidates: Sequence[tuple[int, Candidate]]) -> list[list[Link]]:
+        """Return the links of words of candidates, each with the number of its sentence."""
+        chosen = [lines[number] for number, _ in candidates]
+        found = align_words(self.translator, chosen, [[candidate] for _, candidate in candidates], punctuation=False)
+        return [of_line[0] for of_line in found]
 
     def search(self, lines: Sequence[str], constraints: Sequence[TargetConstraints]) -> list[Candidate]:
         """Translate sentences under constraints."""
@@ -135,9 +216,12 @@ class TermTranslation:
         return self.builder.make("", [*forms, *required], f"{self.glossary.name}: a sentence")
 
 
-def term_use(term: Term, translation: str, free: str) -> TermUse:
-    """Return how a term was kept in a translation, and whether the free translation had it."""
-    return TermUse(term, term.kept_form(translation), term.kept_form(free) is not None)
+def term_use(term: Term, best: Candidate, free: Candidate, source: TermSource) -> TermUse:
+    """Return how a term was kept in the best translation, which is from this source; the free one may have it too."""
+    kept = term.kept_form(best.text)
+    if kept is None:
+        return TermUse(term, None, TermSource.missed)
+    return TermUse(term, kept, source if term.kept_form(free.text) is None else TermSource.free)
 
 
 def combinations(terms: Sequence[Term], free: str) -> list[tuple[str, ...]]:

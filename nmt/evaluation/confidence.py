@@ -53,14 +53,14 @@ def word_probabilities(
 def piece_log_probs(
     translator: Translator, sources: Sequence[list[int]], targets: Sequence[list[int]]
 ) -> list[list[float]]:
-    """Return the log-probabilities of the pieces of each target, given its source, without eos."""
+    """Return the log-probabilities of the pieces of each target and of eos, given its source."""
     result: list[list[float]] = [[] for _ in sources]
     training = translator.model.training
     translator.model.eval()
     for batch in batches_by_length(PairStore.of(list(sources), list(targets)), BATCH_SIZE):
         columns = forced_log_probs(translator.model, batch.to(translator.device)).t().tolist()
         for index, column in zip(batch.indices, columns, strict=True):
-            result[index] = column[: len(targets[index])]
+            result[index] = column[: len(targets[index]) + 1]
     translator.model.train(training)
     return result
 
@@ -71,7 +71,7 @@ def products(numbers: Sequence[Sequence[int]], count: int, log_probs: Sequence[f
     Args:
         numbers: the words of each piece.
         count: number of words.
-        log_probs: log-probability of each piece; more of them are left out.
+        log_probs: log-probability of each piece; further ones, such as that of eos, are left out.
     """
     sums = [0.0] * count
     for own, log_prob in zip(numbers, log_probs, strict=False):

@@ -69,7 +69,9 @@ class MarkupTranslation:
         best = [self.found[line][min(rank, len(self.found[line]) - 1)] for line in lines]
         if not aligned:
             return [PlainTranslation(candidate.text, None) for candidate in best]
-        function = partial(align_words, self.model.translator, lines, [[candidate] for candidate in best])
+        function = partial(
+            align_words, self.model.translator, lines, [[candidate] for candidate in best], punctuation=False
+        )
         links = (await self.run([Job(self.model, self.search, "", self.limits, function)]))[0]
         pairs = zip(best, links, strict=True)
         return [PlainTranslation(candidate.text, tuple(of_line[0])) for candidate, of_line in pairs]

@@ -36,6 +36,7 @@ def models(context: Context) -> Response:
                     "source": {"code": model.src, "name": language_name(model.src), "dir": direction(model.src)},
                     "target": {"code": model.tgt, "name": language_name(model.tgt), "dir": direction(model.tgt)},
                     "attention": model.attends,
+                    "calibration": calibration_summary(model),
                     "search": {
                         "kind": model.translator.config.kind,
                         "beam_size": model.translator.config.beam_size,
@@ -47,6 +48,18 @@ def models(context: Context) -> Response:
             ],
         }
     )
+
+
+def calibration_summary(model: Model) -> dict[str, Any] | None:
+    """Return the errors of a model's calibration; None if it has none."""
+    calibration = model.calibration
+    if calibration is None:
+        return None
+    return {
+        "before": round(calibration.before.value, 4),
+        "after": round(calibration.after.value, 4),
+        "words": calibration.tested_words,
+    }
 
 
 def read_wish(fields: dict[str, Any]) -> Wish:

@@ -8,7 +8,8 @@ from toy_translator import build_long
 from nmt.config import SearchKind
 from nmt.data import Tokenizer
 from nmt.documents.glossary import Glossary, Term, TermCase
-from nmt.documents.terms import TermReport, TermTranslation, combinations
+from nmt.documents.substitution import placement, rescored, substituted
+from nmt.documents.terms import TermReport, TermSource, TermTranslation, combinations
 from nmt.errors import UserError
 from nmt.phrasebook import Pair
 
@@ -129,16 +130,38 @@ def test_terms_are_constraints_where_the_free_translation_lacks_them(tokenizer: 
             [use] = result.uses
             assert use.kept in terms[0].targets
             assert use.kept in result.candidate.text
-            assert result.candidate.text == without or not use.free
+            assert (result.candidate.text == without) == (use.source == TermSource.free)
         else:
             assert (result.candidate.text, result.uses) == (without, ())
     free_terms = [term(lines[1].split()[0], kept)]
     again = TermTranslation(translator, Glossary(free_terms))([lines[1]])
     assert again[0].candidate.text == free[1]
-    assert again[0].uses[0].free
+    assert again[0].uses[0].source == TermSource.free
     report = TermReport([result.uses for result in results])
     assert f"{kept and sum(bool(result.uses) for result in results)} of 4 sentences" in report.summary("glossary")
     assert len(report.rows()) == 1 + sum(len(result.uses) for result in results)
+
+
+def test_a_term_replaces_the_words_aligned_to_its_source() -> None:
+    line, german = "the big house is red.", "Rot ist ein Haus, ein großes."
+    links = [(4, 0), (3, 1), (0, 2), (2, 3), (0, 4), (1, 5)]
+    house, big = (8, 13), (4, 7)
+    assert substituted(line, german, links, {house: "Heim"}) == "Rot ist ein Heim, ein großes."
+    assert substituted(line, german, links, {house: "Heim", big: "hohes"}) == "Rot ist ein Heim, ein hohes."
+    assert substituted(line, german, [(4, 0)], {house: "Heim"}) is None
+    assert placement(line, "Das Heim", [(0, 0), (2, 1)], {house: "Heim"}) == (1, 0)
+    assert placement(line, "Heim ein Haus", [(0, 0), (2, 1), (2, 2)], {house: "Heim"}) == (0, -2)
+
+
+def test_a_rescored_text_has_the_score_of_search(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
+    translator = build_long(tokenizer)
+    lines = [pair.en for pair in phrases[:5]]
+    found = [of_line[0] for of_line in translator.translate(lines)]
+    for candidate, again in zip(found, rescored(translator, lines, [each.text for each in found]), strict=True):
+        assert again is not None
+        assert again.text == candidate.text
+        if again.pieces == candidate.pieces:
+            assert again.score == pytest.approx(candidate.score, rel=1e-4)
 
 
 def test_combinations_keep_the_forms_that_are_there_already() -> None:
