@@ -13,7 +13,7 @@ from nmt.data import MAX_TEXT_BYTES, STANDARD, decode_whole, locked, named
 from nmt.documents.formats import PARSERS
 from nmt.documents.inline import Segment
 from nmt.documents.journal import Journal, digest_of
-from nmt.documents.parsed import DividedDocument, Languages
+from nmt.documents.parsed import DividedDocument, LanguagePair
 from nmt.errors import UserError
 
 GROUP = 128
@@ -25,7 +25,7 @@ TranslateSegments = Callable[[Sequence[Segment], Escape], Sequence[str]]
 log = logging.getLogger(__name__)
 
 
-def parse_document(text: str, kind: DocumentFormat, languages: Languages, name: str) -> DividedDocument:
+def parse_document(text: str, kind: DocumentFormat, languages: LanguagePair, name: str) -> DividedDocument:
     """Divide a document into sentences.
 
     Args:
@@ -87,7 +87,7 @@ def translate_document(
     source: Path,
     output: str | None,
     kind: DocumentFormat,
-    languages: Languages,
+    languages: LanguagePair,
     settings: str,
 ) -> None:
     """Translate a document with a progress bar, and write it when it is complete.

@@ -67,7 +67,7 @@ class Journal:
         complete = data[: data.rfind(b"\n") + 1]
         if not complete and len(data) < 1000:
             return 0  # killed before its first line was complete
-        first, *lines = complete.splitlines(keepends=True) or [b""]
+        first, *lines = complete.split(b"\n")[:-1] or [b""]
         restart = f"delete {self.path} to translate {source} from its beginning"
         try:
             header = json.loads(first)
@@ -84,7 +84,7 @@ class Journal:
                 f"the translation of {source} was begun with another run, checkpoint or settings; {restart}, or give "
                 "the same settings"
             )
-        size = len(first)
+        size = len(first) + 1
         for line in lines:
             try:
                 texts = json.loads(line)
@@ -93,7 +93,7 @@ class Journal:
             except ValueError:
                 break
             self.translations += texts
-            size += len(line)
+            size += len(line) + 1
         if len(self.translations) > self.sentences:
             raise UserError(f"{self.path} is damaged: it has more sentences than {source}; {restart}")
         return size

@@ -10,7 +10,7 @@ from nmt.documents.inline import Segment, untranslated
 from nmt.documents.passages import Passage, Unit, divide_passage
 
 
-class Languages(NamedTuple):
+class LanguagePair(NamedTuple):
     """Language codes of a translation."""
 
     src: str

@@ -29,7 +29,7 @@ class PlacedTag(NamedTuple):
     replaced_closing: str | None = None
     """Closing markup for a changed text, if it differs from the document's."""
     spaced: bool = False
-    """Whether white space follows an element without text that has white space before it, too."""
+    """True for an element without text that has white space before and behind it."""
 
 
 class Place(NamedTuple):
@@ -87,7 +87,7 @@ class PassageBuilder:
     document: str
     escape: Callable[[str], str] = unescaped
     collapse: bool = True
-    """Whether white space is collapsed to one space."""
+    """True if white space is collapsed to one space."""
     characters: list[str] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)

@@ -10,7 +10,7 @@ from nmt.config import DocumentFormat, SearchConfig, SearchKind, ServeConfig
 from nmt.decoding import Candidate, TargetConstraints
 from nmt.documents.document import Escape, parse_document
 from nmt.documents.inline import Segment
-from nmt.documents.parsed import DividedDocument, Languages
+from nmt.documents.parsed import DividedDocument, LanguagePair
 from nmt.lab.doctor.language import language_scores
 from nmt.serving.batching import BatchQueue, Job
 from nmt.serving.markup import MarkupTranslation
@@ -84,7 +84,7 @@ class Service:
             UserError: the document is not of this format.
         """
         self.metrics.add_characters(len(text))
-        return parse_document(text, kind, Languages(model.src, model.tgt), name)
+        return parse_document(text, kind, LanguagePair(model.src, model.tgt), name)
 
     async def translate(
         self,

@@ -6,9 +6,9 @@ from nmt.config import DocumentFormat
 from nmt.documents.document import translate_groups
 from nmt.documents.formats import PARSERS
 from nmt.documents.inline import PlainRequest, PlainTranslation, Segment, translate_segments
-from nmt.documents.parsed import DividedDocument, Languages
+from nmt.documents.parsed import DividedDocument, LanguagePair
 
-LANGUAGES = Languages("en", "de")
+LANGUAGES = LanguagePair("en", "de")
 
 TEXT = """A title
 

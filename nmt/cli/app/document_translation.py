@@ -8,7 +8,7 @@ from nmt.data import STANDARD
 from nmt.decoding import Translator
 from nmt.documents.document import translate_document
 from nmt.documents.journal import digest_of
-from nmt.documents.parsed import Languages
+from nmt.documents.parsed import LanguagePair
 
 
 def translate_as_document(
@@ -24,7 +24,7 @@ def translate_as_document(
         weights: digest of the model's weights.
     """
     handling = TermsAndTags(translator, config, data)
-    languages = Languages(translator.src_lang, config.tgt_lang or data.tgt_lang)
+    languages = LanguagePair(translator.src_lang, config.tgt_lang or data.tgt_lang)
     settings = digest_of(weights, asdict(translator.config), handling.settings())
     source = user_path(config.input or STANDARD)
     translate_document(handling.translate_markup, source, config.output, kind, languages, settings)

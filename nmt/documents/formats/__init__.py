@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from nmt.config import DocumentFormat
 from nmt.documents.formats import html, markdown, plain, subtitles, tmx, xliff
-from nmt.documents.parsed import Languages, ParsedDocument
+from nmt.documents.parsed import LanguagePair, ParsedDocument
 
-PARSERS: dict[DocumentFormat, Callable[[str, Languages], ParsedDocument]] = {
+PARSERS: dict[DocumentFormat, Callable[[str, LanguagePair], ParsedDocument]] = {
     DocumentFormat.text: plain.parse,
     DocumentFormat.markdown: markdown.parse,
     DocumentFormat.html: html.parse,

@@ -4,7 +4,7 @@ import html
 from functools import partial
 from html.parser import HTMLParser
 
-from nmt.documents.parsed import Languages, ParsedDocument
+from nmt.documents.parsed import LanguagePair, ParsedDocument
 from nmt.documents.passages import Passage, PassageBuilder
 
 KEPT = frozenset({"script", "style", "pre", "textarea", "svg", "math", "template", "noscript", "object", "iframe"})
@@ -19,7 +19,7 @@ INLINE = KEPT_INLINE | {
 escape = partial(html.escape, quote=False)
 
 
-def parse(text: str, languages: Languages) -> ParsedDocument:
+def parse(text: str, languages: LanguagePair) -> ParsedDocument:
     """Return an HTML document with its passages."""
     return ParsedDocument(text, html_passages(text, 0, len(text)))
 

@@ -14,7 +14,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from nmt.documents.formats.html import html_passages
-from nmt.documents.parsed import Languages, ParsedDocument
+from nmt.documents.parsed import LanguagePair, ParsedDocument
 from nmt.documents.passages import Passage, PassageBuilder, Span
 
 FRONT_MATTER = re.compile(
@@ -52,7 +52,7 @@ def escape(text: str) -> str:
     return SPECIAL.sub(escaped, text)
 
 
-def parse(text: str, languages: Languages) -> ParsedDocument:
+def parse(text: str, languages: LanguagePair) -> ParsedDocument:
     """Return a Markdown document with its passages."""
     front = FRONT_MATTER.match(text)
     begin = front.end() if front else 0

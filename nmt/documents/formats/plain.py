@@ -2,7 +2,7 @@
 
 import re
 
-from nmt.documents.parsed import Languages, ParsedDocument
+from nmt.documents.parsed import LanguagePair, ParsedDocument
 from nmt.documents.passages import Passage, PassageBuilder
 
 MIN_COLUMN, MAX_COLUMN = 40, 120
@@ -12,7 +12,7 @@ MARKED = re.compile(r"\s*([-*+•]|\(?\w{1,3}[.)])\s")
 """Beginning of an item of a list, which is not joined to the line before it."""
 
 
-def parse(text: str, languages: Languages) -> ParsedDocument:
+def parse(text: str, languages: LanguagePair) -> ParsedDocument:
     """Return a text with its passages.
 
     A line is a passage. Lines of a paragraph are one passage if each was divided because the next word did not fit:

@@ -5,7 +5,7 @@ import re
 from functools import partial
 from itertools import pairwise
 
-from nmt.documents.parsed import Languages, ParsedDocument
+from nmt.documents.parsed import LanguagePair, ParsedDocument
 from nmt.documents.passages import Passage, PassageBuilder
 from nmt.errors import UserError
 
@@ -19,7 +19,7 @@ SPEAKER = re.compile(r"\s*[-–—]\s*\S")
 escape = partial(html.escape, quote=False)
 
 
-def parse_srt(text: str, languages: Languages) -> ParsedDocument:
+def parse_srt(text: str, languages: LanguagePair) -> ParsedDocument:
     """Return SRT subtitles with a passage per cue.
 
     Raises:
@@ -28,7 +28,7 @@ def parse_srt(text: str, languages: Languages) -> ParsedDocument:
     return ParsedDocument(text, cue_passages(text, "SRT", webvtt=False))
 
 
-def parse_vtt(text: str, languages: Languages) -> ParsedDocument:
+def parse_vtt(text: str, languages: LanguagePair) -> ParsedDocument:
     """Return WebVTT subtitles with a passage per cue.
 
     Raises:

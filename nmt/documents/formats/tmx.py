@@ -11,7 +11,7 @@ from nmt.documents.formats.xml_tokens import (
     primary,
     read_tokens,
 )
-from nmt.documents.parsed import Languages, ParsedDocument
+from nmt.documents.parsed import LanguagePair, ParsedDocument
 from nmt.documents.passages import Passage, Place
 from nmt.errors import UserError
 
@@ -19,7 +19,7 @@ OPAQUE = {"bpt", "ept", "ph", "it", "ut"}
 """Elements whose content is code of the original format."""
 
 
-def parse(text: str, languages: Languages) -> ParsedDocument:
+def parse(text: str, languages: LanguagePair) -> ParsedDocument:
     """Return a translation memory with a passage per unit that has the source language and not the target language.
 
     Raises:

@@ -10,7 +10,7 @@ from nmt.documents.formats.xml_tokens import (
     read_tokens,
     with_attribute,
 )
-from nmt.documents.parsed import Edit, Languages, ParsedDocument
+from nmt.documents.parsed import Edit, LanguagePair, ParsedDocument
 from nmt.documents.passages import Passage, Place
 from nmt.errors import UserError
 
@@ -27,7 +27,7 @@ STATE_2 = "translated"
 class XliffReader:
     """Reader of the segments of an XLIFF document."""
 
-    def __init__(self, text: str, languages: Languages) -> None:
+    def __init__(self, text: str, languages: LanguagePair) -> None:
         """
         Args:
             text: the document.
@@ -122,7 +122,7 @@ class XliffReader:
         return Place(start, end, indent + tag, "</target>")
 
 
-def parse(text: str, languages: Languages) -> ParsedDocument:
+def parse(text: str, languages: LanguagePair) -> ParsedDocument:
     """Return an XLIFF document with a passage per segment to translate.
 
     Raises:

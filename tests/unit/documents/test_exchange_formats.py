@@ -10,7 +10,7 @@ from translate.storage.xliff2 import Xliff2File
 
 from nmt.config import DocumentFormat
 from nmt.documents.document import parse_document
-from nmt.documents.parsed import Languages
+from nmt.documents.parsed import LanguagePair
 from nmt.errors import UserError
 
 
@@ -92,7 +92,7 @@ PARAMETER = """<!DOCTYPE tmx [<!ENTITY % remote SYSTEM "http://a.example/x.dtd">
 @pytest.mark.parametrize("kind", [DocumentFormat.tmx, DocumentFormat.xliff])
 def test_entities_are_refused_in_one_line(text: str, kind: DocumentFormat) -> None:
     with pytest.raises(UserError, match=r"a\.xml: line \d declares or uses an entity of XML") as error:
-        parse_document(text, kind, Languages("en", "de"), "a.xml")
+        parse_document(text, kind, LanguagePair("en", "de"), "a.xml")
     assert "\n" not in str(error.value)
 
 
