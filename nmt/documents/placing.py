@@ -268,11 +268,10 @@ def gap_character(alignment: WordAlignment, node: InlineElement, gap: int, sourc
     fixed = node.start < node.end
     if gap > 0 and after and is_punctuation(after) and (fixed or (before and not before.isspace())):
         return core(tgt, spans[gap - 1])[1]
-    if gap > 0 and not fixed and before and not before.isspace():
-        return spans[gap - 1][1]
+    attached = not fixed and bool(before) and not before.isspace()
     if gap < len(spans):
-        return spans[gap][0]
-    return core(tgt, spans[-1])[1] if fixed and source[node.end :].strip() else spans[-1][1]
+        return spans[gap - 1][1] if gap > 0 and attached else spans[gap][0]
+    return core(tgt, spans[-1])[1] if source[node.end :].strip() else spans[-1][1]
 
 
 def clip(span: Span, area: Span) -> Span:

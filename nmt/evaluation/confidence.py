@@ -75,7 +75,7 @@ def products(numbers: Sequence[Sequence[int]], count: int, log_probs: Sequence[f
     """
     sums = [0.0] * count
     for own, log_prob in zip(numbers, log_probs, strict=False):
-        for word in own:
+        for word in own if count else ():  # pieces of spaces alone have no word
             sums[word] += log_prob
     return [math.exp(value) for value in sums]
 

@@ -92,6 +92,7 @@ def test_word_probabilities_are_products_of_forced_decoding(tokenizer: Tokenizer
     [[best]], [[alone]] = translator_of_one(translator, lines[1])
     assert alone == pytest.approx(found[1][0], rel=1e-4)
     assert sentence_confidence(best) == pytest.approx(math.exp(best.log_prob / (len(best.pieces[0]) + 1)))
+    assert products([[-1]], 0, [-1.0]) == []
     assert products([[0], [0, 1], [1]], 2, [-1.0, -2.0, -3.0]) == pytest.approx([math.exp(-3), math.exp(-5)])
 
 
