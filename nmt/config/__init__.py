@@ -33,6 +33,7 @@ from nmt.config.described import with_described_tests, with_location
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
+from nmt.config.documents import SUFFIXES, DocumentFormat, InputFormat, document_format
 from nmt.config.encoder import (
     ENCODERS,
     ConvolutionalEncoderConfig,
@@ -41,6 +42,7 @@ from nmt.config.encoder import (
     TransformerEncoderConfig,
     encoder_of_cell,
 )
+from nmt.config.inline import OutputFormat, Protection
 from nmt.config.languages import CASE, DirectionConfig, language_problems
 from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying, side_paths
@@ -97,6 +99,7 @@ __all__ = [
     "MAX_MINUTES",
     "OBJECTIVES",
     "SPLITS",
+    "SUFFIXES",
     "TEST_SET_NAME",
     "AttentionKind",
     "BahdanauDecoderConfig",
@@ -121,6 +124,7 @@ __all__ = [
     "DirectionConfig",
     "DistilConfig",
     "DoctorConfig",
+    "DocumentFormat",
     "EmbeddingFileConfig",
     "EmbeddingLookup",
     "EncoderConfig",
@@ -128,6 +132,7 @@ __all__ = [
     "FeedingDecoderConfig",
     "GnmtDecoderConfig",
     "InitVocabulary",
+    "InputFormat",
     "IntervalUnit",
     "LengthPenalty",
     "Literature",
@@ -141,12 +146,14 @@ __all__ = [
     "ObjectiveKind",
     "OptimConfig",
     "OptimizerKind",
+    "OutputFormat",
     "ParameterConfig",
     "PhrasebookConfig",
     "PositionKind",
     "Precision",
     "PrepareConfig",
     "PretrainedEmbeddingsConfig",
+    "Protection",
     "PrunerKind",
     "Question",
     "QuestionPart",
@@ -187,6 +194,7 @@ __all__ = [
     "child",
     "conf_dir",
     "corpus_description",
+    "document_format",
     "encoder_of_cell",
     "flatten",
     "from_hydra",
