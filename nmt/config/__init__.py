@@ -40,6 +40,7 @@ from nmt.config.encoder import (
     EncoderConfig,
     RecurrentEncoderConfig,
     TransformerEncoderConfig,
+    encoder_of_cell,
 )
 from nmt.config.inline import OutputFormat, Protection
 from nmt.config.languages import CASE, DirectionConfig, language_problems
@@ -192,6 +193,7 @@ __all__ = [
     "conf_dir",
     "corpus_description",
     "document_format",
+    "encoder_of_cell",
     "flatten",
     "from_hydra",
     "is_list",

@@ -34,7 +34,6 @@ from nmt.config import (
     EvaluateConfig,
     PrepareConfig,
     QuestionsConfig,
-    RecurrentEncoderConfig,
     ReportConfig,
     ScoreConfig,
     ServeConfig,
@@ -42,6 +41,7 @@ from nmt.config import (
     TableConfig,
     TranslateConfig,
     conf_dir,
+    encoder_of_cell,
     side_paths,
     user_path,
 )
@@ -114,7 +114,7 @@ def register_schemas() -> None:
         for kind, side in kinds.items():
             store.store(group=path.replace(".", "/"), name=kind, node=side)
     for cell in CELLS.names:
-        store.store(group="model/encoder", name=cell, node=RecurrentEncoderConfig(cell=cell))
+        store.store(group="model/encoder", name=cell, node=encoder_of_cell(cell))
 
 
 class MultirunJobs:
