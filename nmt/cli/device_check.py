@@ -43,7 +43,7 @@ from nmt.lab.benchmark.device import (
 from nmt.lab.benchmark.device_table import check_table
 from nmt.lab.benchmark.figures import matmul_peak, timed
 from nmt.lab.benchmark.instructions import WITHOUT_AMX, cpu_facts, int8_peak, probe
-from nmt.models.int8 import int8_products_are_exact
+from nmt.models.int8 import exact_weight_levels
 from nmt.run import provenance
 from nmt.runtime import setup_runtime
 from nmt.training import Trainer
@@ -247,7 +247,7 @@ def check_decoding(
 ) -> None:
     """Measure decoding in each precision and batch size, and the share of translations that equal float32's."""
     precisions = [Precision.float32, Precision.bfloat16]
-    if device.type == "cpu" and int8_products_are_exact():
+    if device.type == "cpu" and exact_weight_levels():
         precisions.append(Precision.int8)
     elif device.type == "cpu":
         check.notes.append("decoding in int8: left out, because this processor has no exact 8-bit products")

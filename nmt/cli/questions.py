@@ -15,7 +15,7 @@ from nmt.cli.launch.local_jobs import LocalJob, run_jobs
 from nmt.cli.questioning.measurements import Measurements
 from nmt.cli.questioning.runs import Runs, Table, Training, rows_of, tables_of, training_job, translation_job
 from nmt.cli.questioning.speed import measure_speeds
-from nmt.cli.questioning.work import Work
+from nmt.cli.questioning.work import QuestionWork
 from nmt.config import Question, QuestionPart, QuestionsConfig, conf_dir, from_hydra, load_config, user_path
 from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
@@ -42,14 +42,14 @@ def command(cfg: DictConfig) -> None:
     everything = rows_of(table for parts in tables.values() for table in parts)
     report_stale(measurements, everything)
     if config.dry:
-        show_missing(Work(selected, runs, measurements))
+        show_missing(QuestionWork(selected, runs, measurements))
         return
     store_finished(everything, runs, measurements)
     failures: dict[str, str] = {}
     if config.measure or config.jobs > 0:
         with runs.locked():
             if not config.measure:
-                failures = run_missing(Work(selected, runs, measurements), config)
+                failures = run_missing(QuestionWork(selected, runs, measurements), config)
             runs = Runs(runs.folder)
             if config.measure or config.then_measure:
                 measure_speeds([table for parts in selected.values() for table in parts], runs)
@@ -57,7 +57,7 @@ def command(cfg: DictConfig) -> None:
     page = user_path(config.page)
     cache = runs.folder / "measured"
     entries = [answer(name, one, tables[name], measurements, page.parent, cache) for name, one in questions.items()]
-    write_page(page, entries, Work(tables, runs, measurements))
+    write_page(page, entries, QuestionWork(tables, runs, measurements))
     print(page)
     for entry in entries:
         if entry.complete and (entry.stale or entry.question.answer is None):
@@ -83,7 +83,7 @@ def store_finished(rows: Sequence[Training], runs: Runs, measurements: Measureme
         log.info("%d measurements of finished runs are written to %s", stored, measurements.folder)
 
 
-def write_page(page: Path, entries: Sequence[AnsweredQuestion], work: Work) -> None:
+def write_page(page: Path, entries: Sequence[AnsweredQuestion], work: QuestionWork) -> None:
     """Write the page of all questions, with the totals of their trainings."""
     seconds = [one.spent for row in work.trainings if (one := work.measurements.any_of(row)) is not None]
     longer = work.measurements.longer(work.trainings)
@@ -104,7 +104,7 @@ def load_questions(folder: Path) -> dict[str, Question]:
     return questions
 
 
-def show_missing(work: Work) -> None:
+def show_missing(work: QuestionWork) -> None:
     """Print the missing trainings with their estimated time, and the missing translations, in the order of the work."""
     rows = work.in_order()
     for training in trainings_in(rows, work):
@@ -117,12 +117,12 @@ def show_missing(work: Work) -> None:
     print(work.describe())
 
 
-def trainings_in(rows: Sequence[Training], work: Work) -> list[Training]:
+def trainings_in(rows: Sequence[Training], work: QuestionWork) -> list[Training]:
     """Return the missing trainings of the rows, in their order."""
     return [row for row in {row.key: row for row in rows}.values() if row.key in work.seconds]
 
 
-def run_missing(work: Work, config: QuestionsConfig) -> dict[str, str]:
+def run_missing(work: QuestionWork, config: QuestionsConfig) -> dict[str, str]:
     """Run the missing trainings and translations, and return the reason of each failure by the name of the job.
 
     The translations of a training follow it, and the measurement of a row is written when it is translated.

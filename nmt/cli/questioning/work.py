@@ -18,7 +18,7 @@ from nmt.cli.questioning.runs import (
 from nmt.processor import available_cores
 
 
-class Work:
+class QuestionWork:
     """Work that the rows of some questions need. A row with a measurement file needs none but its speed."""
 
     def __init__(self, tables: Mapping[str, Sequence[Table]], runs: Runs, measurements: Measurements) -> None:

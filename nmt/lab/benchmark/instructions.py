@@ -72,7 +72,7 @@ def probe(isa: str | None) -> dict[str, Any]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, env=environment)
     except (OSError, subprocess.TimeoutExpired):
         return {}
-    lines = done.stdout.splitlines()
+    lines = done.stdout.split("\n")
     peaks = next((json.loads(line) for line in lines if line.startswith("{")), None)
     if done.returncode or peaks is None:
         return {}

@@ -15,7 +15,7 @@ from nmt.lab.benchmark.instructions import kernels_in
 
 LOG = [
     "onednn_verbose,v1,info,cpu,isa:Intel AVX-512 with AMX",
-    "onednn_verbose,v1,primitive,exec,cpu,matmul,brg_matmul:avx10_1_512_amx,undef,src:bf16::blocked:ab::f0 wei:bf16,0.1",
+    "onednn_verbose,v1,primitive,exec,cpu,matmul,brg_matmul:avx10_1_512_amx,undef,src:bf16::blocked:ab::f0,,,8x8,0.1",
     "onednn_verbose,v1,primitive,exec,cpu,reorder,jit:uni,undef,src:f32::blocked:ab::f0,,,8x8,0.1",
 ]
 

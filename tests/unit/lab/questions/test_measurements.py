@@ -23,7 +23,7 @@ from fake_trainings import (  # noqa: F401
 
 from nmt.cli.questioning.measurements import Measurements
 from nmt.cli.questioning.runs import Runs, rows_of, tables_of
-from nmt.cli.questioning.work import Work
+from nmt.cli.questioning.work import QuestionWork
 from nmt.cli.questions import load_questions
 from nmt.errors import UserError
 from nmt.lab.comparison.compare import Comparison, source_lengths
@@ -160,7 +160,7 @@ def test_the_question_with_the_least_remaining_time_comes_first(trainer: Trainer
     write_question(tmp_path / "questions", "searches", GOOD, GREEDY)
     questions = load_questions(tmp_path / "questions")
     tables = {name: tables_of(question, name) for name, question in questions.items()}
-    work = Work(tables, Runs(tmp_path / "runs"), Measurements(tmp_path / "measurements"))
+    work = QuestionWork(tables, Runs(tmp_path / "runs"), Measurements(tmp_path / "measurements"))
     first = rows_of(tables["searches"])
     assert [row.scores for row in work.in_order()[:4]] == [row.scores for row in first]
     answer_questions(tmp_path)

@@ -22,7 +22,7 @@ from fake_trainings import (  # noqa: F401
 from nmt.cli import questions
 from nmt.cli.questioning.measurements import Measurements
 from nmt.cli.questioning.runs import Runs, tables_of, training_job
-from nmt.cli.questioning.work import Work
+from nmt.cli.questioning.work import QuestionWork
 from nmt.cli.questions import load_questions
 from nmt.config import Question, conf_dir, load_config
 from nmt.data import prepare, sha256_of
@@ -30,10 +30,10 @@ from nmt.errors import UserError
 from nmt.run import RunDirectory
 
 
-def work_in(folder: Path) -> Work:
+def work_in(folder: Path) -> QuestionWork:
     questions = load_questions(folder / "questions")
     tables = {name: tables_of(question, name) for name, question in questions.items()}
-    return Work(tables, Runs(folder / "runs"), Measurements(folder / "measurements"))
+    return QuestionWork(tables, Runs(folder / "runs"), Measurements(folder / "measurements"))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_each_finding_of_the_literature_names_its_paper() -> None:
 def test_the_shipped_questions_compose_and_fit_into_an_afternoon(tmp_path: Path) -> None:
     shipped = load_questions(Path(conf_dir()) / "questions")
     tables = {name: tables_of(question, name) for name, question in shipped.items()}
-    work = Work(tables, Runs(tmp_path), Measurements(tmp_path))
+    work = QuestionWork(tables, Runs(tmp_path), Measurements(tmp_path))
     everything = work.trainings
     assert len(everything) <= 180
     assert sum(work.seconds.values()) <= 2 * 4 * 3600  # two cores
