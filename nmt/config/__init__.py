@@ -30,6 +30,7 @@ from nmt.config.decoder import (
     TransformerDecoderConfig,
 )
 from nmt.config.described import with_described_tests, with_location
+from nmt.config.device_check import DeviceCheckConfig
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
@@ -119,6 +120,7 @@ __all__ = [
     "CorpusLocation",
     "DataConfig",
     "DecoderConfig",
+    "DeviceCheckConfig",
     "DiagnoseConfig",
     "Diagnosis",
     "DirectionConfig",
