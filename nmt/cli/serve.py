@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from nmt.processor import available_cores, requested_threads
 if TYPE_CHECKING:  # exported folders are served without torch
     from nmt.run import RunDirectory
     from nmt.serving import Model
+
+log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
@@ -63,6 +66,7 @@ def run_models(
 ) -> list[Model]:
     """Return the models of a run, or of an ensemble with further runs, one per direction."""
     from nmt.decoding import load_translator
+    from nmt.evaluation.calibration import calibration_for
     from nmt.run import RunDirectory
     from nmt.runtime import setup_runtime
     from nmt.serving import Model
@@ -73,12 +77,15 @@ def run_models(
     runtime.lower_precision(translator)
     if translator.src.factor_sizes:
         raise UserError(f"{run.path} needs factors of each source word, which clients do not send; serve another run")
+    calibration, unused = (None, "") if members else calibration_for(run, step)
+    if unused:
+        log.warning(unused)
     models, data = [], run.config().data
     directions = [(data.src_lang, data.tgt_lang), *((each.src_lang, each.tgt_lang) for each in data.directions)]
     for src, tgt in dict.fromkeys(directions):
         own = copy.copy(translator)
         own.set_languages(src, tgt if data.directions else None)
-        models.append(Model.of(own, f"{number}: {run.path.name}, step {step}", src, tgt))
+        models.append(Model.of(own, f"{number}: {run.path.name}, step {step}", src, tgt, calibration))
     return models
 
 

@@ -94,7 +94,7 @@ def test_an_export_overwrites_nothing(run: Path, exported: Path) -> None:
     assert "exists already" in refused("export", f"run={run}", f"output={exported}", cwd=run.parent)
 
 
-def test_the_server_serves_it_without_torch(exported: Path) -> None:
+def test_the_server_serves_it(exported: Path) -> None:
     process = start("serve", f"run={exported}", "port=0", "machine.threads=1", cwd=exported.parent)
     assert process.stderr is not None
     try:
@@ -108,8 +108,6 @@ def test_the_server_serves_it_without_torch(exported: Path) -> None:
         request = urllib.request.Request(f"{url}/page/translate", page, {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
             assert json.load(answer)["segments"][0]["words"]["confidence"] is None
-        if sys.platform == "linux":
-            assert "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text()
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)

@@ -47,7 +47,7 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.data.root = "corpus"
     if command in (*OF_A_RUN, "report", "shortlist", "export"):
         cfg.run = "runs/one"
-    if command in ("distil", "export"):
+    if command in ("distil", "export", "device_check"):
         cfg.output = "corpus"
     if command in ("compare", "table"):
         cfg.runs = ["runs/one"]
