@@ -8,7 +8,7 @@ from nmt.cli import app
 from nmt.cli.app.file_translation import translate_file
 from nmt.cli.app.prompt import Prompt
 from nmt.config import TranslateConfig, user_path, with_search
-from nmt.data import STANDARD, check_new_text_file
+from nmt.data import STANDARD, check_new_corrections, check_new_text_file
 from nmt.decoding import load_translator
 from nmt.decoding.constraint_files import read_constraints
 from nmt.errors import UserError
@@ -29,6 +29,10 @@ def command(cfg: DictConfig) -> None:
         raise UserError(
             "prefixes and constraints need a text; give input=FILE, or type :prefix and :hold at the prompt"
         )
+    if config.corrections is not None:
+        if not interactive:
+            raise UserError("corrections is for the prompt, and standard input is not a terminal; leave it out")
+        check_new_corrections(user_path(config.corrections))
     runtime = setup_runtime(config.machine)
     others = [RunDirectory.open(path) for path in config.ensemble]
     translator, _ = load_translator(run, config.checkpoint, search, runtime.device, others)
@@ -37,7 +41,9 @@ def command(cfg: DictConfig) -> None:
     if config.alignments is not None and translator.attention("", "") is None:
         raise UserError(f"alignments={config.alignments}: {run.path} has no attention; leave alignments out")
     if interactive:
-        Prompt(translator, config.prefix or "").loop()
+        data = run.config().data
+        languages = (config.src_lang or data.src_lang, config.tgt_lang or data.tgt_lang)
+        Prompt(translator, config.prefix or "", config.corrections, languages).loop()
         return
     constraints = read_constraints(config, translator.tgt)
     translate_file(translator, user_path(config.input or STANDARD), config.output, config.alignments, constraints)
