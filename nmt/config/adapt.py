@@ -28,10 +28,11 @@ class AdaptConfig:
     """Maximum number of training steps. Training stops as soon as all corrections come out."""
     check_every: int = 5
     """Number of steps between two checks of the corrections."""
-    optimizer: OptimizerKind = OptimizerKind.adam
-    """Optimizer."""
-    learning_rate: float = 1e-4
-    """Learning rate."""
+    optimizer: OptimizerKind = OptimizerKind.sgd
+    """Optimizer. sgd changes the weights in proportion to their gradients. adam changes all of them by the same amount
+    in its first steps, also those that a correction does not concern."""
+    learning_rate: float = 0.3
+    """Learning rate; with optimizer=adam about 3e-4."""
     clip_norm: float = 1.0
     """Maximum norm of the gradients (Pascanu et al. 2013); 0: no limit."""
     decay: float = 0.01
@@ -40,7 +41,7 @@ class AdaptConfig:
     """Number of sentences in a batch, replayed pairs included."""
     replay: float = 0.75
     """Share of each batch that is pairs of the run's training set; 0: only corrections, without the training set."""
-    replay_weight: float = 4.0
+    replay_weight: float = 20.0
     """Weight of the divergence from the old model's probabilities on a token of a replayed pair. A token of a
     correction has weight 1."""
     max_loss: float = 0.3
