@@ -26,7 +26,7 @@ TSV = ".tsv"
 
 @dataclass(frozen=True)
 class Correction:
-    """Translation of a sentence as a user wants it."""
+    """Translation of a sentence that a user has corrected."""
 
     source: str
     """Source sentence."""
@@ -79,7 +79,7 @@ def append_correction(path: Path, correction: Correction) -> None:
 
 
 def check_new_corrections(path: Path) -> None:
-    """Check that corrections can be appended to a file, which may not exist yet.
+    """Check that corrections can be appended to a file, which does not have to exist yet.
 
     Raises:
         UserError: the name is that of a table, of a folder or device, or its folder does not exist.

@@ -18,8 +18,10 @@ from nmt.data import Correction, append_correction, read_corrections
 pytestmark = pytest.mark.commands
 
 EAGER = (
+    "optimizer=adam",
     "learning_rate=0.01",
-    "steps=300",
+    "steps=600",
+    "check_every=20",
     "batch_size=8",
     "replay=0.25",
     "replay_weight=0",
@@ -27,7 +29,7 @@ EAGER = (
     "max_loss=100",
     "machine.threads=1",
 )
-"""Settings with which a model that knows almost nothing learns a sentence by heart."""
+"""Settings with which an almost untrained model memorises a few sentences."""
 WANTED = {"The tea is hot.": "Der Tee ist heiß.", "Where is the station?": "Wo ist der Bahnhof?"}
 
 
