@@ -34,13 +34,16 @@ from nmt.config.described import with_described_tests, with_location
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
+from nmt.config.documents import SUFFIXES, DocumentFormat, InputFormat, document_format
 from nmt.config.encoder import (
     ENCODERS,
     ConvolutionalEncoderConfig,
     EncoderConfig,
     RecurrentEncoderConfig,
     TransformerEncoderConfig,
+    encoder_of_cell,
 )
+from nmt.config.inline import OutputFormat, Protection
 from nmt.config.languages import CASE, DirectionConfig, language_problems
 from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying, side_paths
@@ -57,6 +60,7 @@ from nmt.config.root import (
 from nmt.config.score import ScoreConfig
 from nmt.config.search import COPY_UNKNOWN, LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
 from nmt.config.serve import ServeConfig
+from nmt.config.shortlist import ShortlistConfig
 from nmt.config.side import CELLS, CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
 from nmt.config.sweep import (
     ParameterConfig,
@@ -96,6 +100,7 @@ __all__ = [
     "MAX_MINUTES",
     "OBJECTIVES",
     "SPLITS",
+    "SUFFIXES",
     "TEST_SET_NAME",
     "AdaptConfig",
     "AttentionKind",
@@ -121,6 +126,7 @@ __all__ = [
     "DirectionConfig",
     "DistilConfig",
     "DoctorConfig",
+    "DocumentFormat",
     "EmbeddingFileConfig",
     "EmbeddingLookup",
     "EncoderConfig",
@@ -128,6 +134,7 @@ __all__ = [
     "FeedingDecoderConfig",
     "GnmtDecoderConfig",
     "InitVocabulary",
+    "InputFormat",
     "IntervalUnit",
     "LengthPenalty",
     "Literature",
@@ -141,12 +148,14 @@ __all__ = [
     "ObjectiveKind",
     "OptimConfig",
     "OptimizerKind",
+    "OutputFormat",
     "ParameterConfig",
     "PhrasebookConfig",
     "PositionKind",
     "Precision",
     "PrepareConfig",
     "PretrainedEmbeddingsConfig",
+    "Protection",
     "PrunerKind",
     "Question",
     "QuestionPart",
@@ -165,6 +174,7 @@ __all__ = [
     "SearchKind",
     "SentenceMetric",
     "ServeConfig",
+    "ShortlistConfig",
     "SideConfig",
     "SweepCommandConfig",
     "SweepConfig",
@@ -186,6 +196,8 @@ __all__ = [
     "child",
     "conf_dir",
     "corpus_description",
+    "document_format",
+    "encoder_of_cell",
     "flatten",
     "from_hydra",
     "is_list",
