@@ -28,7 +28,7 @@ from nmt.errors import UserError
 from nmt.metrics import Score, bleu_score
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import Checkpoint, RunDirectory, provenance, save_checkpoint
-from nmt.run_corpus import prepare_corpus
+from nmt.run.prepared_corpus import prepare_corpus
 from nmt.training import build_optimizer
 from nmt.training.adaptation import CorrectionBatches, Pair, learn_and_replay, take_careful_steps, with_decay_towards
 from nmt.training.freezing import freeze
