@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.app.sources import open_source, trained_search
-from nmt.config import SearchConfig, ServeConfig, with_search
+from nmt.config import SearchConfig, ServeConfig, user_path, with_search
+from nmt.data import check_new_corrections
 from nmt.errors import UserError
 from nmt.export import ExportedFolder, exported_translator, refuse_run_settings
 from nmt.processor import available_cores, requested_threads
@@ -31,6 +32,8 @@ def command(cfg: DictConfig) -> None:
     first = open_source(app.required(cfg, "run"))
     config, _ = with_search(ServeConfig, cfg, trained_search(first))
     keys = read_keys(config.keys_file)
+    if config.corrections is not None:
+        check_new_corrections(user_path(config.corrections))
     models: list[Model] = []
     for number, path in enumerate([config.run, *config.others]):
         source = open_source(path)

@@ -5,6 +5,7 @@ The names that need torch are imported when they are first used, so that an expo
 
 from typing import TYPE_CHECKING
 
+from nmt.decoding.corrections import checked_correction, encode_correction
 from nmt.decoding.hypothesis import AttentionMap, Candidate, Hypothesis, Symbols
 from nmt.decoding.lines import LineTranslator
 from nmt.decoding.target_constraints import ConstraintBuilder, TargetConstraints
@@ -38,6 +39,8 @@ __all__ = [
     "align",
     "align_words",
     "beam_search",
+    "checked_correction",
+    "encode_correction",
     "load_model",
     "load_translator",
     "sample",

@@ -25,6 +25,7 @@ from nmt.cli.app.hydra_guard import install, options_first, refuse_pickles
 from nmt.cli.app.streams import OUTPUT, drop_output, flush_output, prepare_streams
 from nmt.config import (
     CELLS,
+    AdaptConfig,
     BenchmarkConfig,
     CompareConfig,
     Config,
@@ -58,6 +59,7 @@ SCHEMAS = {
     "translate": TranslateConfig,
     "serve": ServeConfig,
     "export": ExportConfig,
+    "adapt": AdaptConfig,
     "compare": CompareConfig,
     "table": TableConfig,
     "distil": DistilConfig,

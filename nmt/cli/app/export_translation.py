@@ -14,7 +14,19 @@ from nmt.decoding.constraint_files import read_constraints
 from nmt.errors import UserError
 from nmt.export import exported_translator, open_export, refuse_run_settings
 
-RUN_KEYS = ("ensemble", "alignments", "constraints", "checkpoint", "protect", "glossary", "glossary_report")
+RUN_KEYS = (
+    *("ensemble", "alignments", "constraints", "checkpoint"),
+    *("protect", "glossary", "glossary_report", "corrections"),
+)
+    "ensemble",
+    "alignments",
+    "constraints",
+    "checkpoint",
+    "protect",
+    "glossary",
+    "glossary_report",
+    "corrections",
+)
 """Keys that need the run."""
 
 
