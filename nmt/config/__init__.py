@@ -40,6 +40,7 @@ from nmt.config.encoder import (
     RecurrentEncoderConfig,
     TransformerEncoderConfig,
 )
+from nmt.config.human_eval import ACTIONS, JUDGEMENT_KINDS, HumanEvalConfig
 from nmt.config.languages import CASE, DirectionConfig, language_problems
 from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying, side_paths
@@ -86,12 +87,14 @@ from nmt.config.train import (
 )
 
 __all__ = [
+    "ACTIONS",
     "ATTENTIONS",
     "CASE",
     "CELLS",
     "COPY_UNKNOWN",
     "DECODERS",
     "ENCODERS",
+    "JUDGEMENT_KINDS",
     "MAX_MINUTES",
     "OBJECTIVES",
     "SPLITS",
@@ -125,6 +128,7 @@ __all__ = [
     "EvaluateConfig",
     "FeedingDecoderConfig",
     "GnmtDecoderConfig",
+    "HumanEvalConfig",
     "InitVocabulary",
     "IntervalUnit",
     "LengthPenalty",

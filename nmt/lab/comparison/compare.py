@@ -1,6 +1,6 @@
 """Comparison of systems: scores with intervals and tests, breakdowns by length and frequency, differing sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import mean, stdev
@@ -46,21 +46,38 @@ class Difference:
     """Translations by the first seed of each system."""
 
 
+@dataclass(frozen=True)
+class ExtraScore:
+    """A score that is not computed from the translations, such as judgements by people."""
+
+    signature: str
+    cells: list[ScoreCell | None]
+    """One cell per system; None for a system without this score."""
+
+
 class Comparison:
     """Scores, breakdowns and differing sentences of several systems on one test set."""
 
-    def __init__(self, systems: Sequence[System], test: EvaluationSet, metric: str | None = None) -> None:
+    def __init__(
+        self,
+        systems: Sequence[System],
+        test: EvaluationSet,
+        metric: str | None = None,
+        extra: Mapping[str, ExtraScore] | None = None,
+    ) -> None:
         """
         Args:
             systems: systems to compare; the others are tested against the first.
             test: test set that all of them translated.
             metric: score of breakdowns and sentences; None: BLEU, or the first score if there is no BLEU.
+            extra: further scores by name.
 
         Raises:
             UserError: a score used another number of references, or its recorded value is not that of the translations.
         """
         self.systems = systems
         self.test = test
+        self.extra = dict(extra or {})
         self.signatures: dict[str, str] = {}
         for system in systems:
             for run in system.runs:
@@ -75,6 +92,7 @@ class Comparison:
                 )
         names = [*self.scorers, *self.signatures]
         self.metric = metric or ("bleu" if "bleu" in names else names[0])
+        self.signatures |= {name: score.signature for name, score in self.extra.items()}
         pairs = [(name, system) for name in self.scorers for system in systems]
         self.tables: dict[str, list[list[Table] | None]] = {name: [] for name in self.scorers}
         with progress_bar() as bar:
@@ -107,7 +125,9 @@ class Comparison:
         same_models = [self.same_models(number) for number in range(len(self.systems))]
         cells: dict[str, list[ScoreCell | None]] = {}
         for name in self.signatures:
-            if name in self.scorers:
+            if name in self.extra:
+                cells[name] = self.extra[name].cells
+            elif name in self.scorers:
                 with progress_bar() as bar:
                     tables = bar.track(self.tables[name], description=f"testing {name}")
                     cells[name] = cells_with_tests(self.scorers[name], tables, name in LOWER_IS_BETTER, same_models)

@@ -55,6 +55,8 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.task = "checkpoint"
     if command == "score":
         cfg.hyp, cfg.ref = "translations", "references"
+    if command == "human_eval":
+        cfg.action, cfg.folder = "score", "judgements"
     if command == "diagnose":
         cfg.task, cfg.sentence = "attention", "The door is open."
     return cfg
