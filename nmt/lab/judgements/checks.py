@@ -10,7 +10,6 @@ from nmt.config import HumanEvalConfig
 from nmt.lab.judgements.answers import FIRST, Rating
 from nmt.lab.judgements.design import DAMAGED, REPEAT, Design, JudgedItem
 
-
 DEFAULT_REPEAT_POINTS, DEFAULT_CHANGED_ANSWERS = 20.0, 40.0
 """Limits of the mean difference of repeated ratings, in points, and of changed answers, in per cent."""
 

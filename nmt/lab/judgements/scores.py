@@ -3,17 +3,19 @@
 Notation: R raters, S systems, N segments, B bootstrap resamples.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
+from statistics import mean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.lab.comparison.cells import ComparisonVerdict, ScoreCell, interval_cell, verdict_of
 from nmt.lab.judgements.answers import EQUAL, FIRST, SECOND, Rating
-from nmt.lab.judgements.design import Design
+from nmt.lab.judgements.design import DAMAGED, REPEAT, Design
 from nmt.metrics import (
     LEVEL,
     RESAMPLES,
@@ -79,8 +81,8 @@ class HumanScores:
     @cached_property
     def z(self) -> Values:
         """Ratings, standardised if requested, (R, S, N), NaN where there is none."""
-        mean, deviation = self.rater_statistics(np.ones((1, self.values.shape[2])))
-        z: Values = (self.values - mean[0][:, None, None]) / deviation[0][:, None, None]
+        means, deviation = self.rater_statistics(np.ones((1, self.values.shape[2])))
+        z: Values = (self.values - means[0][:, None, None]) / deviation[0][:, None, None]
         return z
 
     @cached_property
@@ -106,18 +108,18 @@ class HumanScores:
         count, total, squares = (
             weights @ part.sum(axis=1).T for part in (self.present.astype(float), self.filled, self.filled**2)
         )
-        mean = total / np.maximum(count, 1)
-        variance = (squares - count * mean**2) / np.maximum(count - 1, 1)
-        return mean, np.where(variance > 1e-9, np.sqrt(np.maximum(variance, 1e-9)), np.inf)
+        means = total / np.maximum(count, 1)
+        variance = (squares - count * means**2) / np.maximum(count - 1, 1)
+        return means, np.where(variance > 1e-9, np.sqrt(np.maximum(variance, 1e-9)), np.inf)
 
     def scores(self, weights: Values) -> Values:
         """Return the scores of the systems for weights of the segments: (B, N) to (B, S)."""
-        mean, deviation = self.rater_statistics(weights)
+        means, deviation = self.rater_statistics(weights)
         judges = self.present.sum(axis=0)  # (S, N)
         share = self.present / np.maximum(judges, 1)  # (R, S, N)
         totals = np.einsum("bn,rsn->brs", weights, share * self.filled, optimize=True)
         counts = np.einsum("bn,rsn->brs", weights, share, optimize=True)
-        sums = ((totals - mean[:, :, None] * counts) / deviation[:, :, None]).sum(axis=1)
+        sums = ((totals - means[:, :, None] * counts) / deviation[:, :, None]).sum(axis=1)
         scores: Values = sums / np.maximum(weights @ (judges > 0).T, 1e-9)
         return scores
 
@@ -192,24 +194,36 @@ def rating_array(ratings: Sequence[Rating], design: Design, raters: Sequence[str
     """
     sums = np.zeros((len(raters), len(design.systems), len(design.segments)))
     counts = np.zeros_like(sums)
-    for rating in ratings:
-        item = design.items[rating.item]
-        if item.check == "damaged" or rating.rater not in raters:
+    items = design.items
+    for (name, original), answer in answers_per_item(ratings, design).items():
+        if name not in raters:
             continue
-        rater, segment = raters.index(rating.rater), item.segment
+        item = items[original]
+        rater, segment = raters.index(name), item.segment
         if design.kind != "pairwise":
             for system in item.shown[0].systems:
-                sums[rater, system, segment] += rating.answer
+                sums[rater, system, segment] += answer
                 counts[rater, system, segment] += 1
             continue
         for side, other, sign in ((0, 1, -1), (1, 0, 1)):
             weight = len(item.shown[other].systems)  # pairs of systems that this answer decides
             for system in item.shown[side].systems:
-                sums[rater, system, segment] += weight * (sign * rating.answer + 1) / 2
+                sums[rater, system, segment] += weight * (sign * answer + 1) / 2
                 counts[rater, system, segment] += weight
     if design.kind == "pairwise":
         add_equal_texts(sums, counts, design)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def answers_per_item(ratings: Sequence[Rating], design: Design) -> dict[tuple[str, str], float]:
+    """Return the mean answer of each rater to each item that counts; a repeated comparison has its sides swapped."""
+    items, answers = design.items, defaultdict[tuple[str, str], list[float]](list)
+    for rating in ratings:
+        item = items[rating.item]
+        if item.check != DAMAGED:
+            swapped = item.check == REPEAT and design.kind == "pairwise"
+            answers[rating.rater, item.original or item.id].append(-rating.answer if swapped else rating.answer)
+    return {key: mean(values) for key, values in answers.items()}
 
 
 def add_equal_texts(sums: Values, counts: Values, design: Design) -> None:
