@@ -86,10 +86,24 @@ def test_errors_are_marked_by_the_keyboard(browser: Browser, tmp_path: Path) -> 
     assert [role for role, name in browser.accessible() if role in WIDGETS and not name.strip()] == []
     browser.scheme("light")
     if folder := os.environ.get("NMT_PICTURES"):
-        browser.size(800, 720)
-        browser.picture(Path(folder) / "human_eval_form.png")
+        keep_picture(browser, design, Path(folder) / "human_eval_form.png")
     browser.size(400, 800)
     assert browser.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def keep_picture(browser: Browser, design: Design, path: Path) -> None:
+    """Write a picture of a damaged item whose replaced words are marked."""
+    place, item = next((at, one) for at, one in enumerate(design.sheets[0]) if one.check == "damaged")
+    reference = design.segments[item.segment].reference.split()
+    browser.evaluate(f"go({place})")
+    for at, word in enumerate(item.shown[0].text.split()):
+        if word not in reference:
+            browser.evaluate(f"document.querySelectorAll('.word')[{at}].focus()")
+            browser.press("2")
+    browser.set("#number", "30")
+    browser.evaluate("document.activeElement.blur()")
+    browser.size(800, 720)
+    browser.picture(path)
 
 
 def test_comparisons_are_chosen_by_keys(browser: Browser, tmp_path: Path) -> None:
