@@ -141,7 +141,11 @@ def test_the_help_of_a_command_begins_with_three_examples_that_compose(command: 
     assert blank == ""
     assert len(examples) == 3
     for example in examples:
-        name = f"python scripts/{command}.py" if help_text["app_name"].endswith(".py") else f"nmt-{command}"
+        name = (
+            f"python scripts/{command}.py"
+            if help_text["app_name"].endswith(".py")
+            else f"nmt-{command.replace('_', '-')}"
+        )
         assert example.startswith(f"  {name} ")
         words = shlex.split(example.removeprefix(f"  {name} ").partition(" < ")[0])
         first, _, second = " ".join(words).partition(" vs ")
