@@ -11,7 +11,7 @@ import torch
 from nmt.config import MachineConfig, Precision
 from nmt.decoding import Translator
 from nmt.errors import UserError
-from nmt.models.int8 import int8_products_are_exact
+from nmt.models.int8 import exact_weight_levels
 from nmt.processor import available_cores, requested_threads
 
 log = logging.getLogger(__name__)
@@ -59,9 +59,9 @@ def setup_runtime(config: MachineConfig) -> Runtime:
         raise UserError(f"machine.device={name} cannot be used here: {str(error).split(chr(10))[0]}") from None
     bfloat16 = config.precision == Precision.bfloat16 or (config.precision == Precision.auto and fast_bfloat16(device))
     translate_in = Precision.float32 if config.precision == Precision.auto else config.precision
-    if translate_in == Precision.int8 and not (device.type == "cpu" and int8_products_are_exact()):
+    if translate_in == Precision.int8 and not (device.type == "cpu" and exact_weight_levels()):
         raise UserError(
-            "machine.precision=int8 needs a processor whose 8-bit products are exact (VNNI or AMX); use auto or float32"
+            "machine.precision=int8: the 8-bit products of this processor and torch are not exact; use auto or float32"
         )
     return Runtime(device, bfloat16, translate_in, keeps_memory)
 

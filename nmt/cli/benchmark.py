@@ -37,7 +37,7 @@ from nmt.lab.benchmark.commands import PreparationBenchmark, StartupBenchmark
 from nmt.lab.benchmark.decoding import DecodingBenchmark
 from nmt.lab.benchmark.figures import Benchmark, busy_neighbours, matmul_peak, spread
 from nmt.lab.benchmark.training import CheckpointBenchmark, TrainingBenchmark
-from nmt.models.int8 import int8_products_are_exact
+from nmt.models.int8 import exact_weight_levels
 from nmt.run import RunDirectory
 from nmt.runtime import fast_bfloat16, setup_runtime
 
@@ -95,7 +95,7 @@ def select_precision(config: BenchmarkConfig) -> Precision:
     if config.precision != Precision.auto:
         return config.precision
     if config.task == BenchmarkTask.decode:
-        return Precision.int8 if int8_products_are_exact() else Precision.float32
+        return Precision.int8 if exact_weight_levels() else Precision.float32
     return Precision.bfloat16 if fast_bfloat16(torch.device("cpu")) else Precision.float32
 
 

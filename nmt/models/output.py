@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-CHUNK = 256
+CHUNK = 128
 """Rows of logits computed at once. They fit in the cache; 2,000 rows of 8,000 logits would take 64 MB per pass."""
 
 

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import linear
 
+LARGE_MASK = 2**16
+"""Number of elements from which a dropout mask is drawn with 16 random bits per element."""
 LayerState = tuple[Tensor, ...]  # h first, (B, H): (h, c) of an LSTM, (h,) of a GRU; memories of any shape (B, ...)
 
 
@@ -253,8 +255,16 @@ class WordDropout(nn.Module):
 
 
 def fill_dropout_mask_(out: Tensor, probability: float) -> Tensor:
-    """Fill `out` in place with 0 (with this probability) and 1 / (1 - probability)."""
-    return out.bernoulli_(1 - probability).div_(1 - probability)
+    """Fill `out` in place with 0 (with this probability) and 1 / (1 - probability).
+
+    On a CPU, `bernoulli_` draws 53 random bits per element one after the other. A large mask takes 16 bits per element
+    from the generator's 64-bit words instead, a third of the time; its probability is rounded to a multiple of 2^-16.
+    """
+    if out.device.type != "cpu" or out.numel() < LARGE_MASK:
+        return out.bernoulli_(1 - probability).div_(1 - probability)
+    words = torch.empty(-(-out.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    bits = words.view(torch.int16)[: out.numel()].view(out.shape)  # uniform on -2^15 ... 2^15 - 1
+    return out.copy_(bits >= round(probability * 2**16) - 2**15).div_(1 - probability)
 
 
 def repeat_rows(masks: Tensor, times: int, dim: int) -> Tensor:

@@ -1,5 +1,10 @@
 """Rounded products against exact ones, within the error bound of the rounding."""
 
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +16,9 @@ from torch.nn.functional import linear
 
 from nmt.config import AttentionKind, Precision
 from nmt.models import Vocabulary, build_model
-from nmt.models.int8 import Int8Linear, int8_products_are_exact
+from nmt.models.int8 import WEIGHT_LEVELS, Int8Linear, exact_weight_levels
 
-pytestmark = pytest.mark.skipif(
-    not int8_products_are_exact(), reason="needs a processor with exact 8-bit products (VNNI or AMX)"
-)
+pytestmark = pytest.mark.skipif(exact_weight_levels() is None, reason="needs a processor with exact 8-bit products")
 
 
 @pytest.mark.parametrize("rows", [1, 5, 33, 200])
@@ -24,20 +27,45 @@ def test_the_error_is_no_larger_than_the_rounding(bound: float, rows: int) -> No
     torch.manual_seed(0)
     x, weight, bias = (torch.rand(rows, 48) * 2 - 1) * bound, torch.randn(30, 48), torch.randn(30)
     half_x = bound / 254  # half a step
-    half_w = weight.abs().amax(dim=1) / 254  # (30,)
+    half_w = weight.abs().amax(dim=1) / (2 * (exact_weight_levels() or 0))  # (30,)
     allowed = half_x * weight.abs().sum(dim=1) + x.abs().sum(dim=1, keepdim=True) * half_w + 48 * half_x * half_w
     error = (Int8Linear(weight, bias, bound)(x) - linear(x, weight, bias)).abs()
     assert (error <= 1.001 * allowed).all()
     assert error.max() > 0
 
 
-def test_a_row_does_not_depend_on_its_neighbours() -> None:
+@pytest.mark.parametrize("inputs", [7, 64, 513])
+def test_integer_products_within_the_levels_are_exact(inputs: int) -> None:
+    random = torch.Generator().manual_seed(inputs)
+    levels = exact_weight_levels()
+    assert levels in WEIGHT_LEVELS
+    weight = torch.randint(-levels, levels + 1, (40, inputs), generator=random).float()
+    weight[:, 0], weight[7] = levels, levels  # the scale is 1, and one row has the largest sum
+    x = torch.randint(-127, 128, (9, inputs), generator=random).float()
+    x[4] = 127
+    expected = (x.long() @ weight.long().t()).float()
+    assert torch.equal(Int8Linear(weight, None, 127.0)(x), expected)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="emulates another x86-64 processor")
+@pytest.mark.parametrize(("instructions", "expected"), [("AVX2", "64"), ("AVX512_CORE", "64")])
+def test_levels_of_processors_without_8_bit_instructions(instructions: str, expected: str) -> None:
+    if instructions == "AVX512_CORE" and "avx512bw" not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this processor has no AVX-512")
+    code = "from nmt.models.int8 import exact_weight_levels; print(exact_weight_levels())"
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": instructions}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), [(64, 32), (100, 33), (1024, 256)])
+def test_a_row_does_not_depend_on_its_neighbours(outputs: int, inputs: int) -> None:
     torch.manual_seed(0)
-    layer = Int8Linear(torch.randn(64, 32), None, 1.0)
-    x = torch.rand(100, 32) - 0.5
+    layer = Int8Linear(torch.randn(outputs, inputs), torch.randn(outputs), 1.0)
+    x = torch.rand(100, inputs) - 0.5
     x[50:] *= 0.01  # a scale derived from these rows would be finer
     whole = layer(x)
-    for rows in (slice(0, 1), slice(20, 27), slice(60, 64)):
+    for rows in (*(slice(0, size) for size in range(1, 18)), slice(20, 27), slice(60, 64), slice(40, 73)):
         assert torch.equal(layer(x[rows]), whole[rows])
 
 

@@ -14,7 +14,7 @@ from nmt.data import pad_source
 from nmt.models.decoders.transformer import TransformerDecoder, TransformerDecoderLayer
 from nmt.models.embedding import Embedding, Positions
 from nmt.models.encoders.transformer import TransformerEncoder, TransformerEncoderLayer
-from nmt.models.layers.transformer import MultiHead, Residual
+from nmt.models.layers.transformer import MultiHead, Residual, fused_attention
 
 WIDTH, HEADS, INNER, VOCABULARY, ROWS = 8, 2, 12, 20, 4
 SENTENCES = [[5, 6, 7, 8, 9], [10], [], [11, 12, 13]]
@@ -209,3 +209,16 @@ def test_projections_start_as_torchs_and_fairseqs_attention_does() -> None:
         for projection in (attention.query, attention.key, attention.value):
             assert projection.weight.abs().max().item() == pytest.approx(expected, rel=0.01)
         assert attention.output.weight.abs().max().item() == pytest.approx(math.sqrt(6 / (2 * 128)), rel=0.01)
+
+
+def test_attention_under_autocast_is_computed_in_float32() -> None:
+    torch.manual_seed(4)
+    query, keys, values = (torch.randn(2, 3, 5, 8).bfloat16().requires_grad_() for _ in range(3))
+    with torch.autocast("cpu", torch.bfloat16):
+        contexts = fused_attention(query, keys, values, None)
+    weights = (query.float() @ keys.float().transpose(2, 3) / math.sqrt(8)).softmax(dim=-1)
+    assert contexts.dtype == torch.bfloat16
+    torch.testing.assert_close(contexts.float(), weights @ values.float(), rtol=2**-8, atol=1e-6)
+    actual = torch.autograd.grad(contexts.sum(), [query, keys, values])
+    expected = torch.autograd.grad((weights @ values.float()).sum(), [query, keys, values])
+    torch.testing.assert_close(actual, expected, rtol=2**-7, atol=2**-8)
