@@ -267,7 +267,7 @@ def test_a_right_to_left_target_reads_from_the_right(runs: list[Path], tmp_path:
     run = tmp_path / "run"
     write_hebrew(tmp_path)
     settings = [setting for setting in SMALL if not setting.startswith(("experiment", "data"))]
-    files = ("data=files", "data.root=.", "data.src_lang=en", "data.tgt_lang=he", "data.tokenizer.vocab_size=60")
+    files = ("data=files", "data.root=.", "data.src_lang=en", "data.tgt_lang=he", "data.tokenizer.vocab_size=44")
     more = ("model=lstm_small", "data.cleaning.max_ratio=1000", "train.max_steps=5", f"hydra.run.dir={run}")
     call("train", *files, *settings, *more, cwd=tmp_path)
     server = Server(run, tmp_path / "log")
