@@ -13,8 +13,16 @@ from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import draw_learning_curves, evaluate_split
 from nmt.metrics import Score
-from nmt.run import RunDirectory, forget_peak_memory, identity, newest_unfinished, peak_memory, provenance
-from nmt.run_corpus import prepare_corpus, prepare_new_corpus, with_base_tokenizer
+from nmt.run import (
+    RunDirectory,
+    forget_peak_memory,
+    identity,
+    newest_unfinished,
+    peak_memory,
+    prepare_corpus,
+    provenance,
+)
+from nmt.run_corpus import prepare_new_corpus, with_base_tokenizer
 from nmt.runtime import Runtime, setup_runtime
 from nmt.training import (
     SINGLE_PROCESS,

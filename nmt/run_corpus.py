@@ -1,4 +1,4 @@
-"""Prepared corpus of a run. Its vocabularies are trained, ready, or those of the run that a fine-tuning starts from."""
+"""Prepared corpus of a new run. Its vocabularies are trained, ready, or those of the run that it starts from."""
 
 import logging
 from collections.abc import Collection
@@ -16,7 +16,7 @@ from nmt.data import (
     with_tags,
 )
 from nmt.errors import UserError
-from nmt.run import RunDirectory
+from nmt.run import RunDirectory, base_vocabulary
 
 EXTENSION_KEYS = ("vocab_size", "hard_vocab_limit", "character_coverage", "max_lines", "user_symbols")
 """Keys of `data.tokenizer` about the pieces that extend the vocabulary of a base run."""
@@ -101,17 +101,6 @@ def prepare_new_corpus(config: Config) -> Prepared:
         words = settings.type == TokenizerType.word  # rare words are unknown by design
         check_unknown(prepared, origin, remedy, 1.0 if words else train.max_unknown)
     return prepared
-
-
-def prepare_corpus(config: Config, run: RunDirectory) -> Prepared:
-    """Return the prepared corpus of an existing run, which has its own copy of given and of ready tokenizers."""
-    sides = ("src", "tgt") if base_vocabulary(config) is not None else config.data.tokenizer.files
-    return prepare(config.data, {side: run.tokenizer(side) for side in sides})
-
-
-def base_vocabulary(config: Config) -> str | None:
-    """Return the path of the run whose vocabulary a run uses or extends; None if there is none."""
-    return None if config.train.init_vocabulary == InitVocabulary.corpus else config.train.init_from
 
 
 def base_remedy(extended: bool) -> str:

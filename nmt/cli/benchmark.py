@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from nmt.cli import app
@@ -31,14 +32,16 @@ from nmt.config import (
     TrainConfig,
     Variant,
     from_hydra,
+    user_path,
 )
-from nmt.console import progress_bar
+from nmt.console import escape_control_characters, progress_bar
 from nmt.lab.benchmark.commands import PreparationBenchmark, StartupBenchmark
 from nmt.lab.benchmark.decoding import DecodingBenchmark
 from nmt.lab.benchmark.figures import Benchmark, busy_neighbours, matmul_peak, spread
+from nmt.lab.benchmark.peers import PEAK, UNITS, BenchmarkMachine, Peers, peer_rows, read_peers, warn_of_machines
 from nmt.lab.benchmark.training import CheckpointBenchmark, TrainingBenchmark
 from nmt.models.int8 import exact_weight_levels
-from nmt.run import RunDirectory
+from nmt.run import RunDirectory, processor
 from nmt.runtime import fast_bfloat16, setup_runtime
 
 log = logging.getLogger(__name__)
@@ -100,10 +103,10 @@ def select_precision(config: BenchmarkConfig) -> Precision:
 
 
 def search_settings(config: BenchmarkConfig, base: SearchConfig) -> SearchConfig:
-    """Return the search `base` with the beam size and batch size of the benchmark."""
+    """Return the search `base` with beam size, batch size and shortlist of the benchmark."""
     kind = SearchKind.greedy if config.beam_size == 1 else SearchKind.beam
     size = config.batch_size or base.batch_size
-    return replace(base, kind=kind, beam_size=config.beam_size, batch_size=size, n_best=1)
+    return replace(base, kind=kind, beam_size=config.beam_size, batch_size=size, n_best=1, shortlist=config.shortlist)
 
 
 def command(cfg: DictConfig) -> None:
@@ -113,6 +116,7 @@ def command(cfg: DictConfig) -> None:
     elif configs[0].neighbours:
         configs.append(replace(configs[0], neighbours=0))
     output = None if configs[0].output is None else app.new_path(configs[0].output)
+    peers = None if configs[0].peers is None else read_peers(user_path(configs[0].peers), configs[0].beam_size)
     setup_runtime(configs[0].machine())
     peaks = {}
     for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
@@ -124,8 +128,18 @@ def command(cfg: DictConfig) -> None:
     threads = torch.get_num_threads()
     title = f"{configs[0].task} on {configs[0].data.name} in {' versus '.join(labels)}, {threads} threads"
     show_table(figures, peaks, title)
+    if peers is not None:
+        show_peers(peers, figures[0], BenchmarkMachine(processor(), peaks[PEAK]), user_path(str(configs[0].peers)))
     if output is not None:
-        report = summary(figures[0]) | peaks | {"threads": threads, "precision": precisions[0]}
+        report = (
+            summary(figures[0])
+            | peaks
+            | {
+                "threads": threads,
+                "precision": precisions[0],
+                "processor": processor(),
+            }
+        )
         if len(figures) > 1:
             report |= {"versus": summary(figures[1]) | {"precision": precisions[1]}, "ratio": ratios(figures)}
         output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -183,6 +197,20 @@ def show_table(figures: list[dict[str, list[float]]], peaks: Mapping[str, float]
     for name, peak in peaks.items():
         table.add_row(name, f"{peak:,.5g}", "")
     Console(width=110).print(table)
+
+
+def show_peers(peers: Peers, figures: dict[str, list[float]], machine: BenchmarkMachine, folder: Path) -> None:
+    """Print the figures beside those of the other toolkits, and warn if the machines differ."""
+    console = Console(width=110)
+    flops = figures.get("flops_per_target_token")
+    for name, unit in UNITS.items():
+        if name in figures and peers.figures[name]:
+            table = Table("toolkit", unit, "measurements", "ratio", "utilisation", title=name, title_justify="left")
+            for row in peer_rows(peers, name, figures[name], None if flops is None else median(flops), machine):
+                table.add_row(*(escape(escape_control_characters(cell)) for cell in row))
+            console.print(table)
+    print(escape_control_characters(f"machine of the peers: {peers.machine}\nthis machine: {machine}"))
+    warn_of_machines(peers, machine, folder)
 
 
 def main() -> None:

@@ -39,6 +39,7 @@ from nmt.config.encoder import (
     EncoderConfig,
     RecurrentEncoderConfig,
     TransformerEncoderConfig,
+    encoder_of_cell,
 )
 from nmt.config.human_eval import ACTIONS, JUDGEMENT_KINDS, HumanEvalConfig
 from nmt.config.languages import CASE, DirectionConfig, language_problems
@@ -57,6 +58,7 @@ from nmt.config.root import (
 from nmt.config.score import ScoreConfig
 from nmt.config.search import COPY_UNKNOWN, LengthPenalty, MbrCandidates, MbrReferences, SearchConfig, SearchKind
 from nmt.config.serve import ServeConfig
+from nmt.config.shortlist import ShortlistConfig
 from nmt.config.side import CELLS, CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
 from nmt.config.sweep import (
     ParameterConfig,
@@ -167,6 +169,7 @@ __all__ = [
     "SearchKind",
     "SentenceMetric",
     "ServeConfig",
+    "ShortlistConfig",
     "SideConfig",
     "SweepCommandConfig",
     "SweepConfig",
@@ -188,6 +191,7 @@ __all__ = [
     "child",
     "conf_dir",
     "corpus_description",
+    "encoder_of_cell",
     "flatten",
     "from_hydra",
     "is_list",

@@ -47,6 +47,8 @@ class BenchmarkConfig:
     """Sentences per batch; null: 128 for training, the value of the run or the default for decoding."""
     beam_size: int = 5
     """decode: beam size; 1 is greedy search."""
+    shortlist: int | None = None
+    """decode: number of target pieces per sentence, as `search.shortlist`; null: all, also if the run has one."""
     steps: int = 20
     """Training steps per repetition."""
     repeats: int = 5
@@ -57,6 +59,9 @@ class BenchmarkConfig:
     remains."""
     versus: list[str] = field(default_factory=list)
     """Settings of a second configuration, measured in alternation with the first: the words after `vs`."""
+    peers: str | None = None
+    """train, decode: folder with measurements of other toolkits (docs/peers.md). They are printed beside the figures of
+    the first configuration, in target pieces/s."""
     output: str | None = None
     """JSON file for the results, in addition to the table."""
 
@@ -67,10 +72,13 @@ class BenchmarkConfig:
     def problems(self) -> Iterator[tuple[str, str]]:
         for name in ("threads", "batch_size", "beam_size", "steps", "repeats"):
             yield from number(self, name, 1)
+        yield from number(self, "shortlist", 32, 10_000_000)
         yield from number(self, "neighbours", 0, 1024)
         if any(setting.startswith("threads=") for setting in self.versus):
             yield "versus", "sets threads, which apply to the whole process; run one benchmark per number of threads"
         if self.precision == Precision.int8 and self.task != BenchmarkTask.decode:
             yield "precision", f"is int8, which the task {self.task} does not support; allowed: auto, float32, bfloat16"
+        if self.peers is not None and self.task not in (BenchmarkTask.train, BenchmarkTask.decode):
+            yield "peers", f"is given for the task {self.task}; allowed with train and decode"
         if self.task == BenchmarkTask.startup and self.run is None:
             yield "run", "is missing; the task startup needs a trained run: run=RUN"

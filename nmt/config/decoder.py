@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from nmt.config.checks import number
 from nmt.config.registry import Registry
 from nmt.config.side import ConvolutionalSide, Problems, RecurrentSide, SideConfig, TransformerSide, heads_problems
 
@@ -58,6 +59,8 @@ class RecurrentDecoderConfig(RecurrentSide, DecoderConfig):
     bridge: BridgeKind = BridgeKind.learned
     """Initial state. learned: a projection of the final encoder state, or of the mean of the memory if the encoder is
     not recurrent; zero: zeros (released configuration of Britz et al. 2017)."""
+    feed_forward: int | None = None
+    """Inner width of a feed-forward block after each layer above the bottom one; null: no such block."""
     lexicon: bool = False
     """Add a lexicon module, which predicts target words directly from the attended source embeddings (after Nguyen and
     Chiang 2018)."""
@@ -74,6 +77,9 @@ class RecurrentDecoderConfig(RecurrentSide, DecoderConfig):
     def problems(self) -> Problems:
         yield from super().problems()
         yield from ATTENTIONS.problems(self, "attention")
+        yield from number(self, "feed_forward", 1, 1 << 16)
+        if self.feed_forward is not None and self.layers == 1:
+            yield "feed_forward", f"is {self.feed_forward} but there is no layer above the bottom one; set it to null"
         if self.attention is not None:
             return
         if not isinstance(self, GnmtDecoderConfig):
@@ -137,6 +143,14 @@ class ConditionalDecoderConfig(RecurrentDecoderConfig):
     """Query: output of the first of two cells in the bottom layer (Sennrich et al. 2017)."""
 
     kind: str = "conditional"
+
+    def problems(self) -> Problems:
+        yield from super().problems()
+        if self.convolution is not None:
+            yield (
+                "convolution",
+                "is not supported by the conditional decoder, whose two cells share one state; use null",
+            )
 
 
 @dataclass

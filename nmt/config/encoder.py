@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from nmt.config.checks import number
 from nmt.config.side import (
     MATRIX_MEMORY_CELLS,
+    CellKind,
     ConvolutionalSide,
     Problems,
     RecurrentSide,
@@ -78,6 +79,20 @@ class RecurrentEncoderConfig(RecurrentSide, EncoderConfig):
         both = [depth < count for depth in range(self.layers)]
         direction = self.direction_size or hidden_size // 2
         return both, [2 * direction if two else hidden_size for two in both]
+
+
+WITH_CONVOLUTION = (
+    *(CellKind.min_gru, CellKind.min_lstm, CellKind.slstm, CellKind.mlstm),
+    *(CellKind.gated_delta, CellKind.delta_net, CellKind.mamba2),
+)
+"""Cells whose papers put a short convolution before them."""
+
+
+def encoder_of_cell(cell: str) -> RecurrentEncoderConfig:
+    """Return the encoder `model/encoder=CELL`, with the block in which its paper stacks the cell."""
+    convolution = 4 if cell in WITH_CONVOLUTION else None
+    pre_norm = convolution is not None or cell in (CellKind.rg_lru, CellKind.gla)
+    return RecurrentEncoderConfig(cell=cell, pre_norm=pre_norm, convolution=convolution)
 
 
 @dataclass

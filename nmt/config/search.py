@@ -88,6 +88,10 @@ class SearchConfig:
     """Forbid repeating any n-gram of this size in a hypothesis (Paulus et al. 2018, 2.5); 0 disables blocking."""
     coverage_penalty: float = 0.0
     """Strength beta of the penalty on source pieces with little attention (Wu et al. 2016, eq. 14); 0 disables it."""
+    shortlist: int | None = None
+    """Number of target pieces per sentence that hypotheses may use: translations of the source pieces by a word
+    translation model, and the most frequent pieces (Jean et al. 2015, 3.2); null: all pieces. Log-probabilities are
+    those of a softmax over these pieces. Validation during training uses all pieces."""
 
     temperature: float = 1.0
     """sampling, mbr: divisor of the log-probabilities; values below 1 favour probable words."""
@@ -154,6 +158,7 @@ class SearchConfig:
         yield from number(self, "diversity", 0, 1000)
         yield from number(self, "block_ngrams", 0, 1000)
         yield from number(self, "coverage_penalty", 0, 100)
+        yield from number(self, "shortlist", 32, 10_000_000)
         if self.kind == SearchKind.diverse and (self.groups < 1 or self.beam_size % self.groups):
             yield "groups", f"is {self.groups}; allowed with search.kind=diverse: divisors of search.beam_size"
         yield from number(self, "temperature", 0.01, 100)

@@ -98,6 +98,12 @@ class RecurrentSide(SideConfig):
     ssru (Kim et al. 2019), sru (Lei et al. 2018), min_gru, min_lstm (Feng et al. 2024), rg_lru (De et al. 2024, with
     its short convolution). slstm (Beck et al. 2024) has exponential gates and a recurrent matrix per head. With a
     matrix memory: mlstm (Beck et al. 2024), gated_delta (Yang et al. 2025), and its settings delta_net, mamba2, gla."""
+    pre_norm: bool = False
+    """Normalise the input of each layer (Xiong et al. 2020) and multiply its output by a matrix, as in the blocks of
+    De et al. 2024 and Beck et al. 2024; with residual connections."""
+    convolution: int | None = None
+    """Width in tokens of a causal convolution of each unit, with silu, before each layer's cell (Beck et al. 2024 and
+    Yang et al. 2025: 4); null: none."""
     residual_from: int | None = 2
     """First layer, counted from 1, with a residual connection from its input to its output; null: none (GNMT: 3)."""
     zoneout_h: float = 0.0
@@ -111,9 +117,17 @@ class RecurrentSide(SideConfig):
     """Probability of dropping a unit of h before the recurrent product, with one mask for all time steps of a sentence
     (Gal and Ghahramani 2016). Slower, because the fused kernels do not support it."""
 
+    @property
+    def has_block(self) -> bool:
+        """True if layers have parts of a block around their cell."""
+        return self.pre_norm or self.convolution is not None
+
     def problems(self) -> Problems:
         yield from super().problems()
         yield from number(self, "residual_from", 2)
+        yield from number(self, "convolution", 2, 64)
+        if self.convolution is not None and self.cell == CellKind.rg_lru:
+            yield "convolution", f"is {self.convolution} but the cell rg_lru has its own convolution; set it to null"
         yield from CELLS.problems(self, "cell")
         if not has_recurrent_matrix(self.cell):
             for name in ("weight_drop", "recurrent_dropout"):

@@ -42,6 +42,8 @@ class BeamSelection(Selection[S]):
     hypothesis is at most its current log-probability divided by the largest divisor that it can reach.
     """
 
+    selects_places = True
+
     def __init__(self, request: SearchRequest[S]) -> None:
         super().__init__(request)
         limits = request.max_lengths

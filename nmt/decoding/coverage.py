@@ -7,7 +7,6 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.search import S, Step
 from nmt.errors import UserError
 from nmt.models import StepOutput
@@ -30,14 +29,14 @@ class Covered(Generic[S]):
         return Covered(self.state.select(rows), self.coverage[rows.flatten()])
 
 
-def covered_step(model: TranslationModel) -> Step[Covered[S]]:
-    """Return the model's step, extended to sum up the attention weights.
+def covered_step(model_step: Step[S]) -> Step[Covered[S]]:
+    """Return the step of a model, extended to sum up the attention weights.
 
     The step raises a UserError if the model has no attention.
     """
 
     def step(tokens: Tensor, state: Covered[S]) -> StepOutput[Covered[S]]:
-        log_probs, following, weights = model.step(tokens, state.state)
+        log_probs, following, weights = model_step(tokens, state.state)
         if weights is None:
             raise UserError("search.coverage_penalty is on, and this model has no attention; set it to 0")
         return StepOutput(log_probs, Covered(following, state.coverage + weights.flatten(0, 1).float()), weights)

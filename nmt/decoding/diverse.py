@@ -38,6 +38,8 @@ class DiverseSelection(Selection[S]):
     it no longer counts in n(w). A sentence is finished when all its groups are.
     """
 
+    selects_places = True
+
     def __init__(self, request: SearchRequest[S]) -> None:
         super().__init__(request)
         sentences, device = len(request.max_lengths), request.max_lengths.device

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import Precision
-from nmt.models import StepOutput
+from nmt.errors import UserError
+from nmt.models import RestrictedModel, StepOutput, WordSubsets
 
 
 class TranslationModel(Protocol):
@@ -91,15 +92,40 @@ class Ensemble:
 
         The attention is averaged over the members that have one.
         """
-        pairs = zip(self.members, state.members, strict=True)
-        log_probs, states, weights = zip(
-            *(member.step(tokens, member_state) for member, member_state in pairs), strict=True
-        )
-        return StepOutput(mean_log_probs(log_probs), EnsembleState(list(states)), mean_weights(weights))
+        return joined([member.step for member in self.members], tokens, state)
+
+    def restrict(self, state: EnsembleState, subsets: WordSubsets) -> EnsembleState:
+        """Return the state before the first target token for search over a part of the vocabulary."""
+        members = zip(self.restricted_members(), state.members, strict=True)
+        return EnsembleState([member.restrict(of_member, subsets) for member, of_member in members])
+
+    def step_restricted(self, tokens: Tensor, state: EnsembleState) -> StepOutput[EnsembleState]:
+        """Decode one token per hypothesis over a part of the vocabulary."""
+        return joined([member.step_restricted for member in self.restricted_members()], tokens, state)
+
+    def restricted_members(self) -> list[RestrictedModel]:
+        """Return the members; raise UserError if one of them has no output layer that can be restricted."""
+        return [restricted(member) for member in self.members]
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor | None:
         """Return the attention weights under teacher forcing, averaged over the members that have attention."""
         return mean_weights([member.attention(src, src_mask, tgt_in) for member in self.members])
+
+
+def joined(
+    steps: Sequence[Callable[[Tensor, Any], StepOutput[Any]]], tokens: Tensor, state: EnsembleState
+) -> StepOutput[EnsembleState]:
+    """Return the mean of the members' probabilities and attention weights after one step of each."""
+    pairs = zip(steps, state.members, strict=True)
+    log_probs, states, weights = zip(*(step(tokens, of_member) for step, of_member in pairs), strict=True)
+    return StepOutput(mean_log_probs(log_probs), EnsembleState(list(states)), mean_weights(weights))
+
+
+def restricted(model: TranslationModel) -> RestrictedModel:
+    """Return a model whose search can use a part of the vocabulary; raise UserError for other models."""
+    if not isinstance(model, RestrictedModel):
+        raise UserError("search.shortlist is set, and this model has no output layer to restrict; set it to null")
+    return model
 
 
 def mean_log_probs(members: Sequence[Tensor]) -> Tensor:

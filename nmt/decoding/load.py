@@ -9,6 +9,7 @@ import torch
 from nmt.config import SearchConfig
 from nmt.data import BOS_ID, PAD_ID
 from nmt.decoding.ensemble import Ensemble
+from nmt.decoding.shortlist_files import load_shortlist
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.metrics import pairwise
@@ -30,7 +31,7 @@ def load_translator(
     Args:
         run: the run whose model, tokenizers and data configuration are used.
         checkpoint: best, last or average:N, the same for every run.
-        search: search configuration.
+        search: search configuration. The tables of a shortlist are those of `run`, also in an ensemble.
         device: device of the models.
         others: runs whose models decode together with this one's, as an ensemble.
 
@@ -46,7 +47,8 @@ def load_translator(
     model = Ensemble(members) if others else members[0]
     data = run.config().data
     utility = partial(pairwise, metric=search.mbr_utility, tokenize=data.bleu_tokenize)
-    return Translator(model, src, tgt, search, utility, data.src_lang), steps[0]
+    shortlist = None if search.shortlist is None else load_shortlist(run, search.shortlist)
+    return Translator(model, src, tgt, search, utility, data.src_lang, shortlist), steps[0]
 
 
 def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:

@@ -50,6 +50,8 @@ class SamplingSelection(Selection[S]):
     has the same number of rows for each sentence, so some ended samples stay; the words drawn for them are ignored.
     """
 
+    selects_places = True
+
     def __init__(self, request: SearchRequest[S], sources: Sequence[Sequence[int]], count: int) -> None:
         super().__init__(request)
         limits, samples = request.max_lengths, len(sources) * count
@@ -60,7 +62,7 @@ class SamplingSelection(Selection[S]):
         self.live = torch.ones_like(self.slots, dtype=torch.bool)
         """Rows whose sample has not ended, (B, K)."""
         self.tokens = torch.full_like(self.uniform, self.eos_id, dtype=torch.long)
-        """Words of all samples, (B K, T)."""
+        """Words of all samples, or their places in the subsets, (B K, T)."""
         self.log_probs = torch.zeros(samples, device=limits.device)
         """Log-probabilities of all samples, (B K,)."""
 
@@ -84,7 +86,11 @@ class SamplingSelection(Selection[S]):
     def results(self) -> list[list[Hypothesis]]:
         lengths = (self.tokens == self.eos_id).int().argmax(dim=1)
         scores = self.log_probs / length_norm(lengths + 1, self.config).to(self.log_probs.device)
-        columns = self.tokens.tolist(), lengths.tolist(), self.log_probs.tolist(), scores.tolist()
+        tokens = self.tokens
+        if self.request.subsets is not None and self.request.selects_places:
+            sentences = torch.arange(len(tokens), device=tokens.device) // self.hypotheses
+            tokens = self.request.subsets.full_ids(tokens, sentences)
+        columns = tokens.tolist(), lengths.tolist(), self.log_probs.tolist(), scores.tolist()
         samples = [
             Hypothesis(tokens[:end], log_prob, score) for tokens, end, log_prob, score in zip(*columns, strict=True)
         ]

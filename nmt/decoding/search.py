@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import LengthPenalty, SearchConfig
-from nmt.models import StepOutput
+from nmt.models import StepOutput, WordSubsets
 
 LEAVE_TOGETHER = 0.1
 """Share of a batch that must be finished before its rows are removed; each removal copies the rows that stay."""
@@ -85,6 +85,13 @@ class SearchRequest(Generic[S]):
     """Rules that forbid words."""
     bonus: Callable[[S], Tensor] | None = None
     """Bonus (B K,), at most 0, added to the scores of hypotheses that end, from the state after the step."""
+    subsets: WordSubsets | None = None
+    """Words that the sentences may use; `step` then returns the log-probabilities of these, (B K, N). None: all."""
+
+    @property
+    def selects_places(self) -> bool:
+        """True if strategies that can select places in the subsets do so; rules need word ids."""
+        return self.subsets is not None and not self.processors
 
     def scores(self, log_probs: Tensor, parents: Tensor, length: int, bonus: Tensor | None) -> Tensor:
         """Return the ranking scores of C hypotheses per sentence that end with `length` tokens, eos counted, (B, C).
@@ -166,6 +173,8 @@ class Selection(ABC, Generic[S]):
 
     hypotheses = 1
     """Number of hypotheses per sentence at the first step."""
+    selects_places = False
+    """True for a strategy that reads no words except eos: it can select places in the subsets of the vocabulary."""
 
     def __init__(self, request: SearchRequest[S]) -> None:
         self.request = request
@@ -200,6 +209,9 @@ def decode(request: SearchRequest[S], selection: Selection[S]) -> list[list[Hypo
     At each step the model scores the next words of all hypotheses, forbidden words are removed, and the selection
     chooses the continuations. A sentence that has reached its maximum length can only end.
 
+    With subsets of the vocabulary, a strategy sees the words of the subsets at their places, which are the ids for
+    special tokens. If a rule or the strategy needs word ids, it sees all words instead.
+
     Returns:
         The hypotheses of each sentence.
     """
@@ -213,17 +225,24 @@ def decode(request: SearchRequest[S], selection: Selection[S]) -> list[list[Hypo
         open=torch.ones(len(limits), dtype=torch.bool, device=device),
         history=torch.full((len(limits), selection.hypotheses, 1), symbols.bos_id, device=device),
     )
+    subsets = request.subsets
+    places = selection.selects_places and request.selects_places
     if selection.hypotheses > 1:
         state = state.select(beams.sentences.unsqueeze(1).expand(-1, selection.hypotheses))
     while len(beams.sentences):
         log_probs, state, _ = request.step(beams.history[:, :, -1].flatten(), state)
         log_probs = log_probs.view(*beams.history.shape[:2], -1)  # (B, K, V)
         log_probs.index_fill_(2, banned, float("-inf"))
+        if subsets is not None and not places:
+            log_probs = subsets.spread(log_probs, beams.sentences)
         if beams.length > shortest:
             force_eos(log_probs, (beams.limits < beams.length) & beams.open, symbols.eos_id)
         for process in request.processors:
             process(log_probs, beams.history, beams.sentences)
         chosen = selection.select(beams, log_probs, state)
+        if subsets is not None and places:
+            sentences = beams.sentences if chosen.stay is None else beams.sentences[chosen.stay]
+            chosen = chosen._replace(words=subsets.full_ids(chosen.words, sentences))
         beams = beams.extend(chosen)
         if chosen.rows is not None and len(beams.sentences):
             state = state.select(chosen.rows)

@@ -13,7 +13,7 @@ from nmt.decoding.beam import beam_search
 from nmt.decoding.constrained import constrained_search
 from nmt.decoding.coverage import Covered, coverage_bonus, covered_step
 from nmt.decoding.diverse import diverse_search
-from nmt.decoding.ensemble import TranslationModel
+from nmt.decoding.ensemble import TranslationModel, restricted
 from nmt.decoding.forbidden import ForbidPhrases
 from nmt.decoding.mbr import TextUtility, minimum_risk
 from nmt.decoding.phrases import Phrases, PhraseTracker
@@ -22,6 +22,7 @@ from nmt.decoding.sampling import sample
 from nmt.decoding.search import Hypothesis, LogitsProcessor, SearchRequest, Symbols
 from nmt.decoding.target_constraints import TargetConstraints
 from nmt.errors import UserError
+from nmt.models import WordSubsets
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +43,17 @@ class SearchBatch:
     """Constraints of each sentence."""
     spellings: Sequence[str] = ()
     """Text of each target piece, as `Tokenizer.spellings`; needed for forbidden phrases only."""
+    subsets: WordSubsets | None = None
+    """Words that the hypotheses of each sentence may use; None: all."""
 
     def without_phrases(self, indices: Sequence[int]) -> "SearchBatch":
         """Return some of the sentences, without the phrases that they must contain."""
         free = [replace(self.constraints[i], phrases=Phrases([])) for i in indices]
         sources = [self.sources[i] for i in indices]
         columns = list(indices)
-        return SearchBatch(
-            sources, self.src[:, columns], self.mask[:, columns], self.max_lengths[columns], free, self.spellings
-        )
+        src, mask, max_lengths = self.src[:, columns], self.mask[:, columns], self.max_lengths[columns]
+        subsets = None if self.subsets is None else self.subsets.of_sentences(columns)
+        return SearchBatch(sources, src, mask, max_lengths, free, self.spellings, subsets)
 
 
 def run_search(
@@ -118,12 +121,15 @@ def build_request(
         processors.append(ForbidPhrases(forbidden, batch.spellings))
     if any(prefixes):
         processors = [ForcedPrefix(prefixes, processors)]
-    state = model.encode(batch.src, batch.mask)
+    state, step, subsets = model.encode(batch.src, batch.mask), model.step, batch.subsets
+    if subsets is not None:
+        part = restricted(model)
+        state, step = part.restrict(state, subsets), part.step_restricted
     if not config.coverage_penalty:
-        return SearchRequest(model.step, state, max_lengths, symbols, config, processors)
+        return SearchRequest(step, state, max_lengths, symbols, config, processors, subsets=subsets)
     covered = Covered(state, (~batch.mask).t().float())
     bonus = coverage_bonus(config.coverage_penalty)
-    return SearchRequest(covered_step(model), covered, max_lengths, symbols, config, processors, bonus)
+    return SearchRequest(covered_step(step), covered, max_lengths, symbols, config, processors, bonus, subsets)
 
 
 def fitting_phrases(constraint: TargetConstraints, limit: int) -> PhraseTracker:

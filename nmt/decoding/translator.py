@@ -17,10 +17,12 @@ from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.mbr import PairwiseUtility, TextUtility
 from nmt.decoding.parts import SPACE, Part, cut_lines
 from nmt.decoding.search import Hypothesis, Symbols
+from nmt.decoding.shortlist import Shortlist
 from nmt.decoding.strategies import SearchBatch, run_search
 from nmt.decoding.target_constraints import UNCONSTRAINED, TargetConstraints
 from nmt.decoding.unknown import UnknownReplacement
 from nmt.metrics import pairwise
+from nmt.models import WordSubsets
 
 SYMBOLS = Symbols(BOS_ID, EOS_ID, banned=(PAD_ID, UNK_ID, BOS_ID))
 SYMBOLS_WITH_UNKNOWN = Symbols(BOS_ID, EOS_ID, banned=(PAD_ID, BOS_ID))
@@ -70,6 +72,7 @@ class Translator:
         config: SearchConfig,
         utility: PairwiseUtility | None = None,
         src_lang: str = DataConfig.src_lang,
+        shortlist: Shortlist | None = None,
     ) -> None:
         """
         Args:
@@ -79,11 +82,13 @@ class Translator:
             config: search configuration.
             utility: utility for minimum Bayes risk; None: `search.mbr_utility` with the default BLEU tokenizer.
             src_lang: language code of the source, by which long lines are split into sentences.
+            shortlist: tables for `search.shortlist`; without them search uses all pieces.
         """
         self.model = model
         self.src = src
         self.tgt = tgt
-        self.config = config
+        self.config = config if shortlist is not None else replace(config, shortlist=None)
+        self.shortlist = shortlist
         pairwise_utility = utility or partial(pairwise, metric=config.mbr_utility, tokenize=DataConfig.bleu_tokenize)
         self.utility = TextUtility(self.text_of, pairwise_utility)
         self.src_lang = src_lang
@@ -212,13 +217,25 @@ class Translator:
         if self.config.min_length:
             symbols = replace(symbols, blank=self.blank_pieces())
         spellings = self.tgt.spellings if any(constraint.forbidden for constraint in constraints) else ()
-        batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints, spellings)
+        subsets = self.subsets(sources, constraints)
+        batch = SearchBatch(sources, src, mask, self.max_lengths(sources, mask), constraints, spellings, subsets)
         config = self.config
         if config.n_best == 1 or config.kind not in (SearchKind.beam, SearchKind.diverse):
             return run_search(self.model, batch, symbols, config, self.utility)
         whole_beam = replace(config, n_best=config.max_n_best)  # replacements for hypotheses with the same text
         found = run_search(self.model, batch, symbols, whole_beam, self.utility)
         return [self.distinct_texts(hypotheses)[: config.n_best] for hypotheses in found]
+
+    def subsets(self, sources: list[list[int]], constraints: Sequence[TargetConstraints]) -> WordSubsets | None:
+        """Return the pieces that the hypotheses of each source may use, with those that constraints need; None: all."""
+        shortlist, size = self.shortlist, self.config.shortlist
+        if shortlist is None or size is None:
+            return None
+        pieces = [
+            shortlist.pieces(source, size, shortlist.required(constraint, size))
+            for source, constraint in zip(sources, constraints, strict=True)
+        ]
+        return WordSubsets.of(pieces, self.tgt.size, self.device)
 
     def distinct_texts(self, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
         """Return the hypotheses without those whose text, written with other pieces, has occurred before."""

@@ -11,6 +11,7 @@ from nmt.config import Config
 from nmt.console import progress_bar
 from nmt.data import tokenizer_advice
 from nmt.decoding import Candidate, Translator
+from nmt.decoding.shortlist_files import coverage_of_texts
 from nmt.evaluation.perplexity import perplexities
 from nmt.evaluation.sets import EvaluationSet
 from nmt.metrics import RESAMPLES, SEED, Comet, Score, all_scores
@@ -107,9 +108,20 @@ def score_translations(
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED},
         "seconds": seconds,
         "sentences_per_second": len(test.src) / seconds,
+        **shortlist_coverage(translator, test),
         **(chosen or {}),
     }
     return ScoredTranslations(scores, hypotheses, record)
+
+
+def shortlist_coverage(translator: Translator, test: EvaluationSet) -> dict[str, object]:
+    """Return for the record, and log, how much of the first reference the shortlists cover; nothing without them."""
+    shortlist, size = translator.shortlist, translator.config.shortlist
+    if shortlist is None or size is None:
+        return {}
+    covered = coverage_of_texts(shortlist, translator.src, translator.tgt, (test.src, test.references[0]), size)
+    log.info("%s: search.shortlist=%d covers %s", test.name, size, covered)
+    return {"shortlist_coverage": asdict(covered)}
 
 
 def comet_score(comet: Comet, test: EvaluationSet, hypotheses: Sequence[str]) -> Score:

@@ -1,7 +1,9 @@
 """Encoder-decoder model and its factory."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from nmt.models.encoders import ENCODERS
 from nmt.models.int8 import Int8Linear
 from nmt.models.interface import AnyDecoder, AnyEncoder, AnyState, StepOutput
 from nmt.models.layers.recurrent import recurrent_dropout, shared_masks, with_weight_drop
+from nmt.models.shortlist import RestrictedState, WordSubsets
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,25 @@ class Seq2Seq(nn.Module):
         vectors, state, attention = self.decoder.step(tokens, state)
         logits = self.project(vectors) if self.int8_output is None else self.int8_output(vectors)
         return StepOutput(logits.float().log_softmax(dim=-1), state, attention)
+
+    def restrict(self, state: AnyState, subsets: WordSubsets) -> RestrictedState[AnyState]:
+        """Return the state before the first target token for search over a part of the vocabulary.
+
+        The rows of the output layer are copied once per batch. In int8 they are rounded as in the whole layer, which
+        has one scale per row.
+        """
+        weight, bias = self.output_weight[subsets.union], self.output_bias[subsets.union]
+        project: Callable[[Tensor], Tensor] = partial(linear, weight=weight, bias=bias)
+        if self.int8_output is not None:
+            project = Int8Linear(weight, bias, self.decoder.vector_bound)
+        return RestrictedState(state, project, subsets.columns, subsets.penalty, len(subsets.columns))
+
+    def step_restricted(
+        self, tokens: Tensor, state: RestrictedState[AnyState]
+    ) -> StepOutput[RestrictedState[AnyState]]:
+        """Decode one token per hypothesis, (B K,), with log-probabilities of the sentences' words, (B K, N)."""
+        vectors, following, attention = self.decoder.step(tokens, state.state)
+        return StepOutput(state.log_probs(vectors), replace(state, state=following), attention)
 
     def project(self, vectors: Tensor) -> Tensor:
         """Map decoder outputs (..., E) to logits (..., V)."""

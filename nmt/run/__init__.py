@@ -7,10 +7,12 @@ from nmt.run.checkpoint import (
     load_average,
     load_checkpoint,
     load_state,
+    load_tensors,
     load_weights,
     newest_intact,
     not_finite,
     save_checkpoint,
+    save_tensors,
     steps,
 )
 from nmt.run.directory import (
@@ -21,7 +23,8 @@ from nmt.run.directory import (
     identity,
     newest_unfinished,
 )
-from nmt.run.provenance import forget_peak_memory, installed, peak_memory, provenance
+from nmt.run.prepared_corpus import base_vocabulary, prepare_corpus
+from nmt.run.provenance import forget_peak_memory, installed, peak_memory, processor, provenance
 from nmt.run.records import CHANGEABLE, is_number, read_metrics, refuse_links_out
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "CORPUS_PREPARATION",
     "Checkpoint",
     "RunDirectory",
+    "base_vocabulary",
     "corpus_settings",
     "folder_name",
     "forget_peak_memory",
@@ -40,14 +44,18 @@ __all__ = [
     "load_average",
     "load_checkpoint",
     "load_state",
+    "load_tensors",
     "load_weights",
     "newest_intact",
     "newest_unfinished",
     "not_finite",
     "peak_memory",
+    "prepare_corpus",
+    "processor",
     "provenance",
     "read_metrics",
     "refuse_links_out",
     "save_checkpoint",
+    "save_tensors",
     "steps",
 ]

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from nmt.data import read_json, sha256_of
+from nmt.data import read_json, sha256_of, write_json
 from nmt.errors import UserError, first_line
 
 FORMAT = 1
@@ -197,6 +197,47 @@ def load_average(folder: Path, count: int, run: str = "") -> tuple[int, dict[str
         except RuntimeError as error:  # forged shapes that cannot be allocated
             raise UserError(f"{folder / folder_name(step)}: cannot be averaged: {first_line(error)}") from None
     return newest[0], mean
+
+
+def save_tensors(folder: Path, name: str, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+    """Write tensors and a record of them, with checksums, as NAME.safetensors and NAME.json.
+
+    The record is written last, atomically, and has the checksum of the tensors. A process killed in between leaves
+    files that do not belong together, which `load_tensors` refuses.
+
+    Raises:
+        OSError: the files cannot be written.
+    """
+    path, temporary = folder / f"{name}.safetensors", folder / f"{name}.{os.getpid()}.tmp"
+    try:
+        save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary)
+        record = record | {"format": FORMAT, "sha256": sha256_of(temporary)}
+        os.replace(temporary, path)
+    except SafetensorError as error:  # for example, the disk is full
+        raise OSError(0, first_line(error)) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    write_json(folder / f"{name}.json", record | {"checksum": checksum(record)})
+
+
+def load_tensors(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and the record that `save_tensors` wrote.
+
+    Raises:
+        ValueError: the files are damaged, of another format, or do not belong together.
+        OSError: a file cannot be read.
+    """
+    path = folder / f"{name}.safetensors"
+    try:
+        record: dict[str, Any] = read_json(folder / f"{name}.json")
+        given = record.pop("checksum")
+        if given != checksum(record) or record["format"] != FORMAT or sha256_of(path) != record["sha256"]:
+            raise ValueError(f"{path} does not have the checksum of its record")
+        return load_file(path), record
+    except OSError:
+        raise
+    except UNREADABLE as error:
+        raise ValueError(first_line(error)) from None
 
 
 def verified_manifest(folder: Path, link: str, names: Collection[str], run: str) -> tuple[Path, dict[str, Any]]:

@@ -4,6 +4,7 @@ config.yaml  run.json       composed configuration; record of every start
 tokenizer/   data/          both tokenizers in their formats; validation and test text, and counts of their words
 checkpoints/ metrics.jsonl  last and best checkpoint; one line per set of metrics
 scores/ plots/ wandb/ train.log
+shortlist/                 tables of `search.shortlist`, built at its first use
 report.html   model_card.md  appendix.md  appendix.tex  written by `report`, which overwrites them
 """
 

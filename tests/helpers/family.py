@@ -24,6 +24,27 @@ DIFFERENT_STATES = (CellKind.lstm, CellKind.gru, CellKind.ssru, CellKind.mlstm)
 MORE_TENSORS = (CellKind.rg_lru, CellKind.slstm)
 """Cells whose state has more tensors than h and c."""
 GNMT = {"encoder_layers": 3, "bidirectional_layers": 1, "residual_from": 3, "decoder_layers": 3}
+BLOCKS: list[dict[str, Any]] = [
+    *({"pre_norm": True, "cell": cell} for cell in CellKind),
+    *(
+        {
+            "pre_norm": True,
+            "convolution": 3,
+            "decoder": decoder,
+            "feed_forward": 8,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+        }
+        for decoder in ("gnmt", "luong", "bahdanau")
+    ),
+    *({"convolution": 4, "cell": cell} for cell in (CellKind.gru, CellKind.slstm, CellKind.gated_delta)),
+    {"pre_norm": True, "decoder": "conditional", "feed_forward": 8, "decoder_layers": 2},
+    {"pre_norm": True, "convolution": 4, "cell": CellKind.mlstm, "input_feeding": True, "decoder": "luong"},
+    {"pre_norm": True, "convolution": 2, "attention": None, "decoder_layers": 2, "decoder_feed_forward": 8},
+    {"pre_norm": True, "encoder_transitions": 2, "weight_drop": 0.3, "zoneout_h": 0.1},
+    {"pre_norm": True, "convolution": 3, "recurrent_dropout": 0.3, "input_feeding": True, "direction_size": 8},
+]
+"""Layers with parts of a block around their cell."""
 MEMBERS: list[dict[str, Any]] = [
     *({"attention": attention} for attention in (None, *AttentionKind)),
     *({"cell": cell} for cell in CellKind),
@@ -43,6 +64,7 @@ MEMBERS: list[dict[str, Any]] = [
     {"cell": CellKind.gated_delta, "attention": AttentionKind.coverage, "bridge": BridgeKind.zero},
     {"cell": CellKind.mlstm, "input_feeding": True, "decoder": "luong"},
     {"encoder_feed_forward": 8},
+    *BLOCKS,
     *({"lexicon": True, "decoder": decoder} for decoder in RECURRENT_DECODERS),
     {"lexicon": True, "input_feeding": True, "reverse_source": True, "attention": AttentionKind.multi_head_additive},
     {"lexicon": True, "attention": AttentionKind.local_p, "encoder_feed_forward": 8},

@@ -35,14 +35,15 @@ from nmt.config import (
     HumanEvalConfig,
     PrepareConfig,
     QuestionsConfig,
-    RecurrentEncoderConfig,
     ReportConfig,
     ScoreConfig,
     ServeConfig,
+    ShortlistConfig,
     SweepCommandConfig,
     TableConfig,
     TranslateConfig,
     conf_dir,
+    encoder_of_cell,
     side_paths,
     user_path,
 )
@@ -62,6 +63,7 @@ SCHEMAS = {
     "score": ScoreConfig,
     "human_eval": HumanEvalConfig,
     "report": ReportConfig,
+    "shortlist": ShortlistConfig,
     "benchmark": BenchmarkConfig,
     "sweep": SweepCommandConfig,
     "diagnose": DiagnoseConfig,
@@ -116,7 +118,7 @@ def register_schemas() -> None:
         for kind, side in kinds.items():
             store.store(group=path.replace(".", "/"), name=kind, node=side)
     for cell in CELLS.names:
-        store.store(group="model/encoder", name=cell, node=RecurrentEncoderConfig(cell=cell))
+        store.store(group="model/encoder", name=cell, node=encoder_of_cell(cell))
 
 
 class MultirunJobs:

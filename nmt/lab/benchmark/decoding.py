@@ -1,8 +1,8 @@
 """Decoding throughput in batches (sentences/s) and latency of a single sentence (ms)."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from statistics import median
 
 import torch
@@ -11,7 +11,9 @@ from torch import Tensor
 from nmt.config import Config, SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, normalise, prepare, read_lines
 from nmt.decoding import Translator, load_translator
-from nmt.lab.benchmark.figures import Figures, timed
+from nmt.decoding.shortlist import Shortlist
+from nmt.decoding.shortlist_files import make_tables
+from nmt.lab.benchmark.figures import Figures
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import RunDirectory, peak_memory
 
@@ -27,8 +29,10 @@ class ReferenceLengthTranslator(Translator):
     It thereby does the same amount of work as with a trained model.
     """
 
-    def __init__(self, model: Seq2Seq, src: Tokenizer, tgt: Tokenizer, config: SearchConfig) -> None:
-        super().__init__(model, src, tgt, config)
+    def __init__(
+        self, model: Seq2Seq, src: Tokenizer, tgt: Tokenizer, config: SearchConfig, shortlist: Shortlist | None = None
+    ) -> None:
+        super().__init__(model, src, tgt, config, shortlist=shortlist)
         self.lengths: dict[tuple[int, ...], int] = {}
         with torch.no_grad():
             model.output_bias[EOS_ID] = NEVER
@@ -67,18 +71,28 @@ class DecodingBenchmark:
             .to(device)
             .eval()
         )
-        translator = ReferenceLengthTranslator(model, src, tgt, replace(search, n_best=1))
+        shortlist = None if search.shortlist is None else make_tables(prepared, src, tgt)[0]
+        translator = ReferenceLengthTranslator(model, src, tgt, replace(search, n_best=1), shortlist)
         lines, references = (list(read_lines(prepared.text("test").with_suffix(f".{side}"))) for side in ("src", "tgt"))
         translator.set_lengths(lines, references)
         return cls(translator, lines)
 
+    def translate(self, lines: Sequence[str]) -> tuple[float, int]:
+        """Translate lines; return the seconds, and the number of pieces of the translations, eos not counted."""
+        begin = time.perf_counter()
+        candidates = self.translator.translate(lines)
+        seconds = time.perf_counter() - begin
+        return seconds, sum(len(part) for best, *_ in candidates for part in best.pieces)
+
     def repeat(self) -> Figures:
         """Translate all lines in batches and some of them one at a time."""
-        seconds = timed(lambda: self.translator.translate(self.lines))
+        seconds, pieces = self.translate(self.lines)
         stride = max(1, len(self.lines) // SINGLE_SENTENCES)
-        latencies = [timed(partial(self.translator.translate, [line])) for line in self.lines[::stride]]
+        latencies, lengths = zip(*(self.translate([line]) for line in self.lines[::stride]), strict=True)
         return {
             "sentences_per_second": len(self.lines) / seconds,
             "milliseconds_per_sentence": 1000 * median(latencies),
+            "pieces_per_second": pieces / seconds,
+            "milliseconds_per_piece": 1000 * sum(latencies) / max(1, sum(lengths)),
             "peak_rss_bytes": peak_memory(),
         }

@@ -145,8 +145,8 @@ def memory_flops(cell: str, width: int, tokens: int, squared: int, started: bool
 def recurrent_encoder_flops(config: RecurrentEncoderConfig, e: int, h: int, work: Work) -> int:
     """Return the operations of a recurrent encoder, all per source token but those of a matrix memory.
 
-    Layers in each direction (a fused layer has one more input, a 1 that carries the mask as its bias); further
-    transitions, whose input is a 1; feed-forward blocks; the projection to H.
+    Layers in each direction (a fused layer has one more input, a 1 that carries the mask as its bias; with `pre_norm` a
+    matrix after it); further transitions, whose input is a 1; feed-forward blocks; the projection to H.
     """
     both, widths = config.layer_widths(h)
     more, block = config.transitions - 1, config.feed_forward or 0
@@ -155,6 +155,7 @@ def recurrent_encoder_flops(config: RecurrentEncoderConfig, e: int, h: int, work
     for two, width, reads in zip(both, widths, [e, *widths[:-1]], strict=True):
         direction = width // 2 if two else width
         step = layer_flops(config.cell, reads + masked, direction) + more * layer_flops(config.cell, 1, direction)
+        step += 2 * direction**2 * config.pre_norm
         source += (1 + two) * step + 2 * 2 * width * block
         once = memory_flops(config.cell, direction, work.src_tokens, work.src_squared, started=False, stepwise=False)
         memory += (1 + two) * once
@@ -166,15 +167,16 @@ def recurrent_decoder_flops(config: RecurrentDecoderConfig, e: int, h: int, stat
 
     source token    the keys and values of the attention
     sentence        a learned bridge: 2 H times the width of the encoder's state per tensor of each layer's state
-    target token    layers and readout (see `decoder_sizes`); the queries and outputs of the attention; the layers
-                    of a lexicon: 2 . 2 E E
+    target token    layers and readout (see `decoder_sizes`), with `pre_norm` a matrix after each layer; feed-forward
+                    blocks; the queries and outputs of the attention; the layers of a lexicon: 2 . 2 E E
     pair of tokens  the score and context of the attention; the sum of a lexicon: 2 E
     """
     kind, (key, query, pair) = cell_type(config.cell), attention_flops(config, h)
     bridged = kind.bridged() if kind.reads_output else kind.bridged() - 1
     sentence = 2 * bridged * state * h * config.layers * (config.bridge == BridgeKind.learned)
     inputs, readout = decoder_sizes(config, e, h)
-    target = sum(layer_flops(config.cell, reads, h) for reads in inputs) + 2 * readout + query
+    target = sum(layer_flops(config.cell, reads, h) + 2 * h**2 * config.pre_norm for reads in inputs)
+    target += 2 * readout + query + 2 * 2 * h * (config.feed_forward or 0) * (config.layers - 1)
     if config.lexicon:
         target += 2 * 2 * e**2
         pair += 2 * e

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.word_translation import ROUNDS, WordPair, Words, cells, expected_counts
 from nmt.data.words import split_words, unspaced
 
 SHIFTS = (0, 1, -1, 2, -2, 3, -3)
@@ -16,14 +17,11 @@ WINDOW = 64  # consecutive lines, so that each line can be compared with its nei
 WINDOWS = 64
 VOCABULARY = 3000  # most frequent words of a side; the translation table takes at most 72 MB
 WORDS = 30  # words per sentence that are used
-ROUNDS = 5  # iterations of expectation maximisation
 TRUST = 0.9  # weight of the translation table in the interpolation with the word's frequency
 FARTHEST = 20_000  # maximum number of lines that are searched for a border
 CLEAR = 0.75  # agreement from which the sides count as aligned
 SURE = 0.9  # agreement from which no other shift is tried, because similar neighbours can fit too
 BY_CHANCE = 4.5  # standard errors by which a shift must win: p = 1/300,000, for about 400 comparisons
-
-Words = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -95,38 +93,22 @@ class Dictionary:
 
 
 class WordTranslation:
-    """IBM Model 1 (Brown et al. 1993) without the empty word: t(f|e) by expectation maximisation."""
+    """IBM Model 1 of the frequent words, with a dense table."""
 
-    def __init__(self, pairs: Sequence[tuple[Words, Words]], src_size: int, tgt_size: int) -> None:
+    def __init__(self, pairs: Sequence[WordPair], src_size: int, tgt_size: int) -> None:
         self.tgt_size = tgt_size
-        keys, slots, _ = self.cells(pairs)
-        size = src_size * tgt_size
-        table: NDArray[np.float64] = np.ones(size)
+        keys, slots, _ = cells(pairs, tgt_size)
+        table: NDArray[np.float64] = np.ones(src_size * tgt_size)
         for _ in range(ROUNDS):
-            weight = table[keys]
-            weight /= np.bincount(slots, weight)[slots]  # posterior of each source word, given a target word
-            by_source = np.bincount(keys, weight, size).reshape(src_size, tgt_size)
+            by_source = expected_counts(table, keys, slots).reshape(src_size, tgt_size)
             table = (by_source / np.maximum(by_source.sum(axis=1, keepdims=True), 1e-9)).ravel()
         self.table = table
         seen = np.bincount(np.concatenate([tgt for _, tgt in pairs]), minlength=tgt_size)
         self.frequency = seen / max(1, seen.sum())
 
-    def cells(self, pairs: Sequence[tuple[Words, Words]]) -> tuple[Words, Words, Words]:
-        """Enumerate every source word with every target word of its pair.
-
-        Returns:
-            For each combination, the index into the table and the index of the target word among those of all pairs;
-            and for each target word, the index of its pair.
-        """
-        keys = [(tgt[:, None] + src * self.tgt_size).ravel() for src, tgt in pairs]
-        src_sizes = np.array([len(src) for src, _ in pairs])
-        tgt_sizes = np.array([len(tgt) for _, tgt in pairs])
-        slots = np.repeat(np.arange(tgt_sizes.sum()), np.repeat(src_sizes, tgt_sizes))
-        return np.concatenate(keys), slots, np.repeat(np.arange(len(pairs)), tgt_sizes)
-
-    def scores(self, pairs: Sequence[tuple[Words, Words]]) -> NDArray[np.float64]:
+    def scores(self, pairs: Sequence[WordPair]) -> NDArray[np.float64]:
         """Return for each pair the mean of log p(f|source) / p(f) over the target words f, in nats; 0 is neutral."""
-        keys, slots, owners = self.cells(pairs)
+        keys, slots, owners = cells(pairs, self.tgt_size)
         words = np.concatenate([tgt for _, tgt in pairs])
         sizes = np.maximum(np.bincount(slots, minlength=len(words)), 1)
         likely = np.bincount(slots, self.table[keys], len(words)) / sizes
@@ -174,7 +156,7 @@ class WindowComparison:
         """Return the scores of a window's pairs (i, i + shift)."""
         return self.model(number).scores(self.pairs([number], shift))
 
-    def pairs(self, numbers: Iterable[int], shift: int) -> list[tuple[Words, Words]]:
+    def pairs(self, numbers: Iterable[int], shift: int) -> list[WordPair]:
         """Return the pairs (i, i + shift) of some windows; the lines i do not depend on the shift."""
         return [
             (self.words[number][0][i], self.words[number][1][i + shift])
@@ -182,7 +164,7 @@ class WindowComparison:
             for i in range(REACH, len(self.words[number][0]) - REACH)
         ]
 
-    def far_pairs(self, number: int) -> list[tuple[Words, Words]]:
+    def far_pairs(self, number: int) -> list[WordPair]:
         """Pair the window's sources with targets of a distant window, or of distant lines in a single window."""
         src = self.words[number][0]
         tgt = self.words[(number + len(self.windows) // 2) % len(self.windows)][1]

@@ -73,5 +73,7 @@ def decoding_facts(made_by: dict[str, Any]) -> Iterator[Fact]:
         yield "speed", f"{float(made_by['sentences_per_second']):,.0f} sentences/s"
     if made_by.get("unknown_reference_pieces"):
         yield "unknown pieces in the references", str(made_by["unknown_reference_pieces"])
+    if "shortlist_coverage" in made_by:
+        yield "reference pieces in the shortlists", f"{float(made_by['shortlist_coverage']['tokens']):.2%}"
     if "test_set" in made_by:
         yield "source lines, SHA-256", str(made_by["test_set"]["src_sha256"])

@@ -5,7 +5,7 @@ H of the layers, L layers, A width of the attention's keys.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from nmt.models.attention import AttentionHistory, build_attention
 from nmt.models.bridge import build_bridge
 from nmt.models.embedding import Embedding
 from nmt.models.interface import DecoderOutput, Encoded, fold_hypotheses, selected_sentences, unfold_hypotheses
+from nmt.models.layers.block import PreNormFeedForward
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.fused import FusedLayer
 from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout
@@ -81,13 +82,16 @@ class DropoutMasks:
     """Masks on the output of each layer, F = H."""
     context: Tensor | None = None
     """Mask on the context, F = H."""
+    blocks: list[Tensor | None] = field(default_factory=list)
+    """Masks on the output of each feed-forward block, F = H; empty without blocks."""
     vector: Tensor | None = None
     """Mask on the vector that the output projection reads, F = E."""
 
     def at_step(self, t: int) -> "DropoutMasks":
         """Return the masks of step t, each (1, B, F)."""
         layers = [mask_at_step(mask, t) for mask in self.layers]
-        return DropoutMasks(layers, mask_at_step(self.context, t), mask_at_step(self.vector, t))
+        blocks = [mask_at_step(mask, t) for mask in self.blocks]
+        return DropoutMasks(layers, mask_at_step(self.context, t), blocks, mask_at_step(self.vector, t))
 
 
 Decoded = tuple[Tensor, DecoderState, Tensor | None]
@@ -120,6 +124,7 @@ class RecurrentDecoder(nn.Module, ABC):
         self.embedding = embedding
         self.input_feeding = config.feeds
         self.residual_from = config.residual_from or config.layers + 1
+        self.has_blocks = config.has_block or config.feed_forward is not None
         self.attention = build_attention(config, hidden)
         self.lexicon = Lexicon(embed) if config.lexicon else None
         self.stepwise = config.feeds or (self.attention is not None and self.attention.stepwise)
@@ -128,6 +133,8 @@ class RecurrentDecoder(nn.Module, ABC):
         self.context_size = hidden if config.attends else 0
         sizes = self.input_sizes(config.layers)
         self.layers = nn.ModuleList(build_layer(config, size, hidden) for size in sizes)
+        inner = config.feed_forward
+        self.blocks = nn.ModuleList(PreNormFeedForward(hidden, inner) for _ in sizes[1:] if inner)
         self.readout = self.build_readout()
         self.dropout = Dropout(model.dropout, model.fixed_masks)
         self.word_dropout = WordDropout(model.word_dropout)
@@ -166,9 +173,10 @@ class RecurrentDecoder(nn.Module, ABC):
         """Quantise the products of the fused layers to int8; the memory lies in [-memory_bound, memory_bound].
 
         The inputs of a layer are bounded by the embeddings, the memory, and the residual sum of the layers' outputs.
-        The readout stays in float: it is small, and search is most sensitive to its rounding.
+        With blocks they have no bound. The readout stays in float: it is small, and search is most sensitive to its
+        rounding.
         """
-        if self.attention is not None and not self.attention.bounded:
+        if self.has_blocks or (self.attention is not None and not self.attention.bounded):
             return
         embedded = float(self.embedding.weight.detach().abs().max()) * self.embedding.scale
         bound = max(embedded, memory_bound, len(self.layers))
@@ -207,7 +215,8 @@ class RecurrentDecoder(nn.Module, ABC):
     def step(self, tokens: Tensor, state: DecoderState) -> DecoderOutput[DecoderState]:
         """Decode one token per hypothesis, (B K,)."""
         x = self.embedding(tokens).unsqueeze(0)  # (1, B K, E)
-        vectors, state, weights = self.decode(x, state, DropoutMasks([None] * len(self.layers)))
+        masks = DropoutMasks([None] * len(self.layers), blocks=[None] * len(self.blocks))
+        vectors, state, weights = self.decode(x, state, masks)
         return DecoderOutput(self.add_lexicon(vectors, state, weights).squeeze(0), state, weights)
 
     def add_lexicon(self, vectors: Tensor, state: DecoderState, weights: Tensor | None) -> Tensor:
@@ -233,6 +242,8 @@ class RecurrentDecoder(nn.Module, ABC):
             output, last = run_layer(self.layers[depth], torch.cat([top, *context], dim=-1), state.hidden[depth])
             output = drop(output, masks.layers[depth])
             top = top + output if depth + 1 >= self.residual_from else output
+            if self.blocks:
+                top = top + drop(self.blocks[depth - 1](top), masks.blocks[depth - 1])
             hidden.append(last)
         return top, hidden
 
@@ -254,7 +265,8 @@ class RecurrentDecoder(nn.Module, ABC):
         """Draw the dropout masks of one sequence of embeddings, (T, B, E)."""
         wide = x.new_empty(*x.shape[:2], self.hidden_size)
         layers = [self.dropout.mask(wide) for _ in self.layers]
-        return DropoutMasks(layers, context=self.dropout.mask(wide), vector=self.dropout.mask(x))
+        context, vector = self.dropout.mask(wide), self.dropout.mask(x)
+        return DropoutMasks(layers, context, [self.dropout.mask(wide) for _ in self.blocks], vector)
 
 
 def first_state(layer: nn.Module, vectors: LayerState) -> LayerState:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig, RecurrentEncoderConfig
 from nmt.models.embedding import SourceEmbedding
 from nmt.models.interface import Encoded
+from nmt.models.layers.block import PreNormFeedForward
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout, reverse_within_length
 
@@ -101,21 +102,6 @@ def run_direction(layer: nn.Module, x: Tensor, mask: Tensor) -> tuple[Tensor, La
     assert isinstance(layer, RecurrentLayer)
     outputs, state = layer(x, mask=mask)
     return outputs, layer.summary(state)
-
-
-class PreNormFeedForward(nn.Module):
-    """Feed-forward block W' relu(W LN(x)), whose output is added to x after a recurrent layer (Domhan 2018)."""
-
-    def __init__(self, width: int, inner: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.inner = nn.Linear(width, inner)
-        self.outer = nn.Linear(inner, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the block, (..., H) -> (..., H)."""
-        result: Tensor = self.outer(self.inner(self.norm(x)).relu())
-        return result
 
 
 def words_reversed(mask: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, linear
 
 from nmt.config import CELLS, CellKind, RecurrentSide
+from nmt.models.layers.block import BlockLayer
 from nmt.models.layers.elementwise import SRU, SSRU, ElementwiseLayer, MinGRU, MinLSTM
 from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
 from nmt.models.layers.gated_delta import GLA, DeltaNet, GatedDelta, Mamba2
@@ -253,7 +254,7 @@ def cell_type(cell: str) -> CellType:
 def build_layer(
     config: RecurrentSide, input_size: int, hidden_size: int, masked: bool = False, transitions: int = 1
 ) -> RecurrentLayer:
-    """Build a layer of the configured cell.
+    """Build a layer of the configured cell, with the configured parts of a block around it.
 
     Args:
         config: configuration of the encoder or decoder.
@@ -262,6 +263,16 @@ def build_layer(
         masked: True if the layer will be called with a mask, on left-padded sequences.
         transitions: number of cells per time step.
     """
+    layer = build_bare_layer(config, input_size, hidden_size, masked, transitions)
+    if not config.has_block:
+        return layer
+    return BlockLayer(layer, input_size, hidden_size, config.pre_norm, config.convolution)
+
+
+def build_bare_layer(
+    config: RecurrentSide, input_size: int, hidden_size: int, masked: bool, transitions: int
+) -> RecurrentLayer:
+    """Build a layer without the parts of a block; the arguments are those of `build_layer`."""
     kind, zoneout = cell_type(config.cell), (config.zoneout_h, config.zoneout_c)
     if transitions > 1:
         cells = [

@@ -64,7 +64,7 @@ def loaded(folder: Path, **changes: Any) -> Config:
         ),
         (
             {"decoder": "bahdanau", "direction_size": 8, "encoder_transitions": 2, "encoder_feed_forward": 16},
-            {"decoder": "bahdanau", "direction_size": 8, "transitions": 2, "feed_forward": 16},
+            {"decoder": "bahdanau", "direction_size": 8, "transitions": 2, "encoder_feed_forward": 16},
         ),
         ({"attention": None, "tying": "none"}, {"attention": None, "tying": Tying.none}),
         (

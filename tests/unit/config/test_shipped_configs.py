@@ -45,7 +45,7 @@ def composed(command: str, *overrides: str) -> DictConfig:
     cfg = compose(command, overrides=list(overrides))
     if "data" in cfg and not any(cfg.data.get(source) for source in ("root", "download", "phrasebook")):
         cfg.data.root = "corpus"
-    if command in (*OF_A_RUN, "report"):
+    if command in (*OF_A_RUN, "report", "shortlist"):
         cfg.run = "runs/one"
     if command == "distil":
         cfg.output = "corpus"

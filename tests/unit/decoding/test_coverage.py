@@ -68,7 +68,7 @@ def test_a_wide_beam_ranks_by_equation_14(name: str, penalty: LengthPenalty, bet
     batch = make_batch(SOURCES, SOURCES, range(3))
     state = Covered(model.encode(batch.src, batch.src_mask), (~batch.src_mask).t().float())
     most = torch.tensor([MOST, MOST - 1, MOST])
-    found = beam_search(SearchRequest(covered_step(model), state, most, SYMBOLS, wide, bonus=coverage_bonus(beta)))
+    found = beam_search(SearchRequest(covered_step(model.step), state, most, SYMBOLS, wide, bonus=coverage_bonus(beta)))
     for src, longest, hypotheses in zip(SOURCES, most.tolist(), found, strict=True):
         expected = equation_14(model, src, sequences(longest), wide)
         assert {tuple(hypothesis.tokens) for hypothesis in hypotheses} == set(expected)
@@ -87,4 +87,4 @@ def test_a_model_without_attention_is_refused_by_name_of_the_key() -> None:
     batch = make_batch(SOURCES, SOURCES, range(3))
     state = Covered(model.encode(batch.src, batch.src_mask), (~batch.src_mask).t().float())
     with pytest.raises(UserError, match=r"^search\.coverage_penalty is on, and this model has no attention"):
-        covered_step(model)(torch.tensor([2, 2, 2]), state)
+        covered_step(model.step)(torch.tensor([2, 2, 2]), state)

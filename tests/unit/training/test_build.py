@@ -30,8 +30,8 @@ from nmt.data.subword_sampling import BPEDropout, UnigramSampler
 from nmt.errors import UserError
 from nmt.metrics import sentence_scores
 from nmt.pipeline import create_run
-from nmt.run import Checkpoint, RunDirectory, identity, save_checkpoint
-from nmt.run_corpus import prepare_corpus, with_base_tokenizer
+from nmt.run import Checkpoint, RunDirectory, identity, prepare_corpus, save_checkpoint
+from nmt.run_corpus import with_base_tokenizer
 from nmt.training import Tracker, Trainer, build_trainer
 from nmt.training.build import build_objective
 from nmt.training.objectives import risk

@@ -29,8 +29,8 @@ from nmt.data import BOS_ID, PAD_ID, Tokenizer
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
 from nmt.pipeline import create_run, reopen_run
-from nmt.run import Checkpoint, RunDirectory, load_weights, save_checkpoint
-from nmt.run_corpus import prepare_corpus, with_base_tokenizer
+from nmt.run import Checkpoint, RunDirectory, load_weights, prepare_corpus, save_checkpoint
+from nmt.run_corpus import with_base_tokenizer
 from nmt.training import Tracker, Trainer, build_trainer
 
 TABLES = {

@@ -1,0 +1,5 @@
+"""Run nmt-shortlist from a checkout."""
+
+from nmt.cli.shortlist import main
+
+main()
