@@ -9,7 +9,8 @@ READY := .venv/complete
 NEXT := .venv-next
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo questions table test test-commands test-browser pictures test-next test-processors test-kernels test-slow fuzz test-all check \
+.PHONY: help install demo questions table amx-check gpu-check test test-commands test-browser pictures test-next test-processors \
+	test-kernels test-slow fuzz test-all check \
 	format commands docs clean
 
 help:  ## list the targets
@@ -40,6 +41,14 @@ table: $(READY)  ## score RUNS="RUN RUN RUN" on every test set; write the table 
 	@test ! -e "$(TABLE)" || { echo "nmt: $(TABLE) exists; choose another folder with TABLE=FOLDER" >&2; exit 2; }
 	for run in $(RUNS); do $(BIN)/python scripts/evaluate.py "run='$$run'" splits=all || exit 2; done
 	$(BIN)/python scripts/table.py $(RUNS) output=$(TABLE)
+
+# CHECK="data.mirror=FOLDER threads=2" sets further keys; OUTPUT=FOLDER is the folder of the results, which must not exist.
+OUTPUT ?= $@
+amx-check: $(READY)  ## compare losses and speeds of float32, bfloat16 and int8 on this CPU (at most eight minutes)
+	$(BIN)/python scripts/device_check.py device=cpu output=$(OUTPUT) $(CHECK)
+
+gpu-check: $(READY)  ## compare losses and speeds of float32 and bfloat16 on CUDA, and losses with the CPU's (eight minutes)
+	$(BIN)/python scripts/device_check.py device=cuda output=$(OUTPUT) $(CHECK)
 
 test: $(READY)  ## run the unit tests, one process per core (4 minutes on two cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile

@@ -1,4 +1,4 @@
-"""scripts/diagnose.py: plots of gradients, memory, gates and attention, with their numbers."""
+"""scripts/diagnose.py: plots of gradients, memory, gates, attention and calibration, with their numbers."""
 
 import sys
 from dataclasses import asdict
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from nmt.cli import app
 from nmt.cli.app.prompt import attention_table
+from nmt.cli.diagnosis.calibration import calibrate
 from nmt.cli.diagnosis.gradients import gradients
 from nmt.cli.diagnosis.memory import memory
 from nmt.cli.diagnosis.output import output_folder, save_numbers
@@ -43,6 +44,9 @@ def command(cfg: DictConfig) -> None:
         case Diagnosis.attention:
             assert run is not None
             attention(config, run, search, runtime, folder)
+        case Diagnosis.calibration:
+            assert run is not None
+            calibrate(config, run, search, runtime, folder)
     print(folder)
 
 

@@ -1,6 +1,8 @@
 """scripts/questions.py: run the trainings that the questions need, compare them, and write the page of answers."""
 
 import logging
+import math
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -10,28 +12,20 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.launch.local_jobs import LocalJob, run_jobs
-from nmt.cli.questioning.runs import (
-    SPEED_SECONDS,
-    SPLITS,
-    TRANSLATION_SECONDS,
-    Runs,
-    Table,
-    Training,
-    rows_of,
-    tables_of,
-    training_job,
-    trainings_of,
-    translation_job,
-)
+from nmt.cli.questioning.measurements import Measurements
+from nmt.cli.questioning.runs import Runs, Table, Training, rows_of, tables_of, training_job, translation_job
 from nmt.cli.questioning.speed import measure_speeds
+from nmt.cli.questioning.work import QuestionWork
 from nmt.config import Question, QuestionPart, QuestionsConfig, conf_dir, from_hydra, load_config, user_path
 from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
-from nmt.lab.comparison.systems import ScoredRun, mean_cost, training_cost
 from nmt.lab.plots.questions import draw_question
 from nmt.lab.questions.measure import MeasuredTable, measure
 from nmt.lab.questions.page import AnsweredQuestion, WorkTotals, claims_to_paste, questions_page
 from nmt.processor import available_cores
+
+SHOWN_FILES = 3
+"""Number of stale files that are named."""
 
 log = logging.getLogger(__name__)
 
@@ -43,24 +37,27 @@ def command(cfg: DictConfig) -> None:
     if config.question is not None and config.question not in questions:
         raise UserError(f"question={config.question} is not in {folder}; there are: {', '.join(questions)}")
     tables = {name: tables_of(question, f"{folder / name}.yaml") for name, question in questions.items()}
-    selected = [table for name, parts in tables.items() if config.question in (None, name) for table in parts]
-    runs = Runs(user_path(config.runs))
+    selected = {name: parts for name, parts in tables.items() if config.question in (None, name)}
+    runs, measurements = Runs(user_path(config.runs)), Measurements(user_path(config.measurements))
+    everything = rows_of(table for parts in tables.values() for table in parts)
+    report_stale(measurements, everything)
     if config.dry:
-        show_missing(selected, runs)
+        show_missing(QuestionWork(selected, runs, measurements))
         return
+    store_finished(everything, runs, measurements)
     failures: dict[str, str] = {}
-    if config.measure:
+    if config.measure or config.jobs > 0:
         with runs.locked():
-            measure_speeds(selected, runs)
-    elif config.jobs > 0:
-        with runs.locked():
-            failures = run_missing(selected, runs, config)
-            if config.then_measure:
-                measure_speeds(selected, Runs(runs.folder))
-    runs = Runs(runs.folder)
+            if not config.measure:
+                failures = run_missing(QuestionWork(selected, runs, measurements), config)
+            runs = Runs(runs.folder)
+            if config.measure or config.then_measure:
+                measure_speeds([table for parts in selected.values() for table in parts], runs)
+        store_finished(everything, runs, measurements)
     page = user_path(config.page)
-    entries = [answer(name, question, tables[name], runs, page.parent) for name, question in questions.items()]
-    write_page(page, entries, [table for parts in tables.values() for table in parts], runs)
+    cache = runs.folder / "measured"
+    entries = [answer(name, one, tables[name], measurements, page.parent, cache) for name, one in questions.items()]
+    write_page(page, entries, QuestionWork(tables, runs, measurements))
     print(page)
     for entry in entries:
         if entry.complete and (entry.stale or entry.question.answer is None):
@@ -68,12 +65,29 @@ def command(cfg: DictConfig) -> None:
     report_problems(failures, entries, runs)
 
 
-def write_page(page: Path, entries: Sequence[AnsweredQuestion], tables: Sequence[Table], runs: Runs) -> None:
+def report_stale(measurements: Measurements, rows: Sequence[Training]) -> None:
+    """Log the measurement files that belong to no present row; they are ignored."""
+    if stale := measurements.stale(rows):
+        shown = ", ".join(stale[:SHOWN_FILES]) + (", ..." if len(stale) > SHOWN_FILES else "")
+        log.warning(
+            "%d files in %s belong to no present row, because a setting or a question changed, and are ignored: %s",
+            len(stale),
+            measurements.folder,
+            shown,
+        )
+
+
+def store_finished(rows: Sequence[Training], runs: Runs, measurements: Measurements) -> None:
+    """Write the measurement files of all rows whose runs are finished."""
+    if stored := measurements.store_finished(rows, runs):
+        log.info("%d measurements of finished runs are written to %s", stored, measurements.folder)
+
+
+def write_page(page: Path, entries: Sequence[AnsweredQuestion], work: QuestionWork) -> None:
     """Write the page of all questions, with the totals of their trainings."""
-    trainings = trainings_of(tables)
-    seconds = [runs.spent(training) for training in trainings if runs.trained(training)]
-    longer = runs.longer(trainings)
-    totals = WorkTotals(len(trainings), len(seconds), sum(seconds) / 3600, longer, describe_missing(tables, runs))
+    seconds = [one.spent for row in work.trainings if (one := work.measurements.any_of(row)) is not None]
+    longer = work.measurements.longer(work.trainings)
+    totals = WorkTotals(len(work.trainings), len(seconds), sum(seconds) / 3600, longer, work.describe())
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(questions_page(entries, totals), encoding="utf-8")
 
@@ -90,67 +104,72 @@ def load_questions(folder: Path) -> dict[str, Question]:
     return questions
 
 
-def show_missing(tables: Sequence[Table], runs: Runs) -> None:
-    """Print the missing trainings with their estimated time, and the missing translations."""
-    trainings = trainings_of(tables)
-    seconds = runs.seconds(trainings)
-    for training in trainings:
-        if training.key in seconds:
-            minutes = f"{seconds[training.key] / 60:.1f} min"
-            print(f"{training.key}  {minutes}  {' '.join(training.overrides)} seed={training.config.seed}")
-    for training, split in translations_of(tables):
-        if not runs.scored(training, split):
-            print(f"{training.key}  {' '.join([*training.search, f'split={split}'])}")
-    print(describe_missing(tables, runs))
+def show_missing(work: QuestionWork) -> None:
+    """Print the missing trainings with their estimated time, and the missing translations, in the order of the work."""
+    rows = work.in_order()
+    for training in trainings_in(rows, work):
+        minutes = f"{work.seconds[training.key] / 60:.1f} min"
+        print(f"{training.key}  {minutes}  {' '.join(training.overrides)} seed={training.config.seed}")
+    for row, split in work.missing_translations(rows):
+        print(f"{row.key}  {' '.join([*row.search, f'split={split}'])}")
+    if unwritten := [row for row in rows if work.runs.translated(row)]:
+        print(f"{len(unwritten)} rows have a finished run in {work.runs.folder}; the command writes their measurements")
+    print(work.describe())
 
 
-def translations_of(tables: Sequence[Table]) -> list[tuple[Training, str]]:
-    """Return the translations that trainings do not make: the validation sets, and the test sets of other searches."""
-    return [(row, split) for row in rows_of(tables) for split in SPLITS if row.search or split != "test"]
+def trainings_in(rows: Sequence[Training], work: QuestionWork) -> list[Training]:
+    """Return the missing trainings of the rows, in their order."""
+    return [row for row in {row.key: row for row in rows}.values() if row.key in work.seconds]
 
 
-def describe_missing(tables: Sequence[Table], runs: Runs) -> str:
-    """Return a line with the numbers of missing trainings, translations and measurements, and the estimated time."""
-    trainings, rows = trainings_of(tables), rows_of(tables)
-    seconds, searches = runs.seconds(trainings), translations_of(tables)
-    untranslated = [(row, split) for row, split in searches if not runs.scored(row, split)]
-    unmeasured = [row for row in rows if not runs.speed(row)]
-    if not seconds and not untranslated and not unmeasured:
-        return "nothing is missing"
-    cores = available_cores()
-    of_a_core = sum(seconds.values()) + TRANSLATION_SECONDS * len(untranslated)
-    hours = (of_a_core / cores + SPEED_SECONDS * len(unmeasured)) / 3600
-    rough = f", translations estimated at {TRANSLATION_SECONDS:.0f} s of one core each" if untranslated else ""
-    return (
-        f"{len(seconds)} of {len(trainings)} trainings, {len(untranslated)} of {len(searches)} translations and "
-        f"{len(unmeasured)} of {len(rows)} measurements of speed are missing: about {hours:.1f} hours on "
-        f"{cores} core{'s' * (cores > 1)}{rough}"
-    )
+def run_missing(work: QuestionWork, config: QuestionsConfig) -> dict[str, str]:
+    """Run the missing trainings and translations, and return the reason of each failure by the name of the job.
 
-
-def run_missing(tables: Sequence[Table], runs: Runs, config: QuestionsConfig) -> dict[str, str]:
-    """Run the missing trainings and translations, and return the reason of each failure by the name of the job."""
-    log.info(describe_missing(tables, runs))
+    The translations of a training follow it, and the measurement of a row is written when it is translated.
+    """
+    log.info(work.describe())
     threads = max(1, available_cores() // config.jobs)
-    seconds = runs.seconds(trainings_of(tables))
-    missing = [training for training in trainings_of(tables) if training.key in seconds]
-    prepare_corpora(missing, config.mirror)
+    until = math.inf if config.max_minutes is None else time.monotonic() + 60 * config.max_minutes
+    rows, runs, seconds = work.in_order(), work.runs, dict(work.seconds)
+    missing = {training.key: training for training in trainings_in(rows, work)}
+    prepare_corpora(list(missing.values()), config.mirror)
+    row_of, unstored = dict[str, Training](), dict[str, str]()
 
-    def log_remaining(job: LocalJob) -> None:
-        if seconds.pop(job.name, None) is not None:
+    def translations(row: Training) -> list[LocalJob]:
+        jobs = [translation_job(row, split, runs, threads, not row.search) for split in runs.missing_splits(row)]
+        row_of.update({job.name: row for job in jobs})
+        return jobs
+
+    def after(job: LocalJob) -> list[LocalJob]:
+        ended = [row for row in rows if row.key == job.name] or [row_of[job.name]]
+        further: list[LocalJob] = []
+        if job.name in missing:
+            runs.read_again(missing[job.name])
+            further = [job for row in ended for job in translations(row)]
+            seconds.pop(job.name, None)
             hours = sum(seconds.values()) / available_cores() / 3600
             log.info("%s is trained; %d trainings left, about %.1f hours", job.name, len(seconds), hours)
+        for row in ended:
+            if runs.translated(row):
+                try:
+                    work.measurements.store(row, runs)
+                except UserError as error:
+                    unstored[f"{row.key}.{row.scores}"] = str(error)
+        return further
 
+    jobs: list[LocalJob] = []
+    for row in rows:
+        jobs += translations(row) if runs.trained(row) else []
+        if row.key in missing and all(job.name != row.key for job in jobs):
+            jobs.append(training_job(row, runs, threads, config.mirror))
     try:
-        jobs = [training_job(training, runs, threads, config.mirror) for training in missing]
-        failures = run_jobs(jobs, config.jobs, runs.folder / "logs", log_remaining)
-        runs = Runs(runs.folder)
-        rows = [row for row in rows_of(tables) if runs.trained(row)]
-        jobs = [translation_job(row, split, runs, threads) for row in rows for split in runs.missing_splits(row)]
-        return failures | run_jobs(jobs, config.jobs, runs.folder / "logs")
+        failures = run_jobs(jobs, config.jobs, runs.folder / "logs", after, until)
     except Interrupted as error:
         error.remedy = "the same command continues"
         raise
+    if time.monotonic() >= until and seconds:
+        log.info("max_minutes=%g: no further training was started; the same command continues", config.max_minutes)
+    return failures | unstored
 
 
 def prepare_corpora(trainings: Sequence[Training], mirror: str | None) -> None:
@@ -160,45 +179,29 @@ def prepare_corpora(trainings: Sequence[Training], mirror: str | None) -> None:
             prepare(data if mirror is None or data.download is None else replace(data, mirror=mirror))
 
 
-def answer(name: str, question: Question, tables: Sequence[Table], runs: Runs, folder: Path) -> AnsweredQuestion:
+def answer(
+    name: str, question: Question, tables: Sequence[Table], measurements: Measurements, folder: Path, cache: Path
+) -> AnsweredQuestion:
     """Collect the measurements of a question, and draw its picture below the folder of the page."""
-    done = [{row.label: sum(map(runs.translated, trainings)) for row, trainings in table} for table in tables]
-    measured = [measure_part(part, table, runs) for part, table in zip(question.parts, tables, strict=True)]
-    trained = [runs.run(training) for training in trainings_of(tables) if runs.trained(training)]
-    speeds = [speed for row in rows_of(tables) if (speed := runs.speed(row))]
+    done = [{row.label: sum(map(measurements.measured, trainings)) for row, trainings in table} for table in tables]
+    measured = [
+        measure_part(part, table, measurements, cache) for part, table in zip(question.parts, tables, strict=True)
+    ]
+    existing = [one for row in rows_of(tables) if (one := measurements.of(row)) is not None]
     picture = Path("pictures") / "questions" / f"{name}.png"
     shown = [(part, table) for part, table in zip(question.parts, measured, strict=True) if table is not None]
     if shown:
         draw_question(shown, folder / picture)
-    return AnsweredQuestion(name, question, measured, done, trained, speeds, picture.as_posix() if shown else None)
+    return AnsweredQuestion(name, question, measured, done, existing, picture.as_posix() if shown else None)
 
 
-def measure_part(part: QuestionPart, table: Table, runs: Runs) -> MeasuredTable | None:
-    """Measure the rows of a part for which all seeds are translated; None if the first row, the baseline, is not."""
-    if not all(map(runs.translated, table[0][1])):
+def measure_part(part: QuestionPart, table: Table, measurements: Measurements, cache: Path) -> MeasuredTable | None:
+    """Compare the rows of a part whose seeds are all measured; None if the first row, the baseline, is not."""
+    rows = {row.label: [measurements.of(training) for training in trainings] for row, trainings in table}
+    complete = {label: found for label, ones in rows.items() if len(found := [one for one in ones if one]) == len(ones)}
+    if table[0][0].label not in complete:
         return None
-    complete = {row.label: trainings for row, trainings in table if all(map(runs.translated, trainings))}
-    rows = {
-        label: [ScoredRun.open(runs.run(training), "test", name=training.scores) for training in trainings]
-        for label, trainings in complete.items()
-    }
-    costs = {
-        label: mean_cost([cost(training, runs) for training in trainings]) for label, trainings in complete.items()
-    }
-    valid = {
-        label: [
-            float(ScoredRun.open(runs.run(row), "valid", "bleu", row.scores_of("valid")).scores["bleu"]["score"])
-            for row in trainings
-        ]
-        for label, trainings in complete.items()
-    }
-    return measure(rows, costs, part.by_length, runs.folder / "measured", valid)
-
-
-def cost(training: Training, runs: Runs) -> dict[str, float]:
-    """Return the cost of a training and the speed of its row's search."""
-    speed = runs.speed(training)
-    return training_cost(runs.run(training)) | {key: speed[key] for key in ("sentences_per_second",) if key in speed}
+    return measure(complete, part.by_length, cache)
 
 
 def report_problems(failures: dict[str, str], entries: Sequence[AnsweredQuestion], runs: Runs) -> None:

@@ -1,6 +1,7 @@
 """nmt-serve: translate over HTTP with the protocol of LibreTranslate, and serve a page for people."""
 
 import copy
+import logging
 
 from omegaconf import DictConfig
 
@@ -8,8 +9,11 @@ from nmt.cli import app
 from nmt.config import ServeConfig, with_search
 from nmt.decoding import load_translator
 from nmt.errors import UserError
+from nmt.evaluation.calibration import calibration_for
 from nmt.run import RunDirectory
 from nmt.runtime import setup_runtime
+
+log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
@@ -32,12 +36,15 @@ def command(cfg: DictConfig) -> None:
             raise UserError(
                 f"{run.path} needs factors of each source word, which clients do not send; serve another run"
             )
+        calibration, unused = (None, "") if members else calibration_for(run, step)
+        if unused:
+            log.warning(unused)
         data = run.config().data
         directions = [(data.src_lang, data.tgt_lang), *((each.src_lang, each.tgt_lang) for each in data.directions)]
         for src, tgt in dict.fromkeys(directions):
             own = copy.copy(translator)
             own.set_languages(src, tgt if data.directions else None)
-            models.append(Model.of(own, f"{number}: {run.path.name}, step {step}", src, tgt))
+            models.append(Model.of(own, f"{number}: {run.path.name}, step {step}", src, tgt, calibration))
     serve(models, config, keys)
 
 

@@ -1,26 +1,37 @@
 """nmt-translate: translate interactively on a terminal, as a filter in a pipe, or from file to file."""
 
+import logging
 import sys
 
 from omegaconf import DictConfig
 
 from nmt.cli import app
+from nmt.cli.app.document_translation import translate_as_document
 from nmt.cli.app.file_translation import translate_file
+from nmt.cli.app.output_columns import ColumnWriter
 from nmt.cli.app.prompt import Prompt
-from nmt.config import TranslateConfig, user_path, with_search
+from nmt.cli.app.terms_and_tags import TermsAndTags
+from nmt.config import OutputFormat, TranslateConfig, user_path, with_search
 from nmt.data import STANDARD, check_new_text_file
 from nmt.decoding import load_translator
 from nmt.decoding.constraint_files import read_constraints
+from nmt.documents.journal import digest_weights
+from nmt.documents.plain import has_attention
 from nmt.errors import UserError
+from nmt.evaluation.calibration import calibration_for
 from nmt.run import RunDirectory
 from nmt.runtime import setup_runtime
+
+log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
     run = RunDirectory.open(app.required(cfg, "run"))
     config, search = with_search(TranslateConfig, cfg, run.config().search)
+    if config.document is not None and search.n_best > 1:
+        raise UserError(f"search.n_best={search.n_best}: a document has one translation; give search.n_best=1")
     for key, path in (("output", config.output), ("alignments", config.alignments)):
-        if path is not None:
+        if path is not None and not config.overwrite:
             check_new_text_file(path, key)
     interactive = config.input is None and sys.stdin is not None and sys.stdin.isatty()
     if config.alignments is not None and interactive:
@@ -29,18 +40,47 @@ def command(cfg: DictConfig) -> None:
         raise UserError(
             "prefixes and constraints need a text; give input=FILE, or type :prefix and :hold at the prompt"
         )
+    if interactive:
+        refuse_at_prompt(config)
     runtime = setup_runtime(config.machine)
     others = [RunDirectory.open(path) for path in config.ensemble]
-    translator, _ = load_translator(run, config.checkpoint, search, runtime.device, others)
+    translator, step = load_translator(run, config.checkpoint, search, runtime.device, others)
     translator.set_languages(config.src_lang, config.tgt_lang)
+    weights = digest_weights(translator.model) if config.document is not None else ""
     runtime.lower_precision(translator)
     if config.alignments is not None and translator.attention("", "") is None:
         raise UserError(f"alignments={config.alignments}: {run.path} has no attention; leave alignments out")
     if interactive:
         Prompt(translator, config.prefix or "").loop()
         return
-    constraints = read_constraints(config, translator.tgt)
-    translate_file(translator, user_path(config.input or STANDARD), config.output, config.alignments, constraints)
+    if config.document is not None:
+        translate_as_document(translator, config, config.document, run.config().data, weights)
+        return
+    handling = TermsAndTags(translator, config, run.config().data)
+    columns = None
+    if config.output_format != OutputFormat.text:
+        calibration, unused = (None, "") if others else calibration_for(run, step)
+        if unused:
+            log.warning(unused)
+        columns = ColumnWriter(translator, config.output_format, has_attention(translator), calibration)
+    translate_file(
+        translator,
+        user_path(config.input or STANDARD),
+        config.output,
+        config.alignments,
+        read_constraints(config, translator.tgt),
+        handling if handling.needed else None,
+        columns,
+    )
+    handling.finish()
+
+
+def refuse_at_prompt(config: TranslateConfig) -> None:
+    """Raise a UserError if a key is given that needs a text and not a prompt."""
+    given = {"protect": config.protect, "glossary": config.glossary}
+    columns = config.output_format != OutputFormat.text
+    for key in [key for key, value in given.items() if value] + ["output_format"] * columns:
+        raise UserError(f"{key} needs a text; give input=FILE or a pipe")
 
 
 def main() -> None:

@@ -30,9 +30,11 @@ from nmt.config.decoder import (
     TransformerDecoderConfig,
 )
 from nmt.config.described import with_described_tests, with_location
+from nmt.config.device_check import DeviceCheckConfig
 from nmt.config.diagnose import DiagnoseConfig, Diagnosis, ModelSide
 from nmt.config.distil import DistilConfig
 from nmt.config.doctor import DoctorConfig
+from nmt.config.documents import SUFFIXES, DocumentFormat, InputFormat, document_format
 from nmt.config.encoder import (
     ENCODERS,
     ConvolutionalEncoderConfig,
@@ -42,6 +44,7 @@ from nmt.config.encoder import (
     encoder_of_cell,
 )
 from nmt.config.human_eval import ACTIONS, JUDGEMENT_KINDS, HumanEvalConfig
+from nmt.config.inline import OutputFormat, Protection
 from nmt.config.languages import CASE, DirectionConfig, language_problems
 from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying, side_paths
@@ -100,6 +103,7 @@ __all__ = [
     "MAX_MINUTES",
     "OBJECTIVES",
     "SPLITS",
+    "SUFFIXES",
     "TEST_SET_NAME",
     "AttentionKind",
     "BahdanauDecoderConfig",
@@ -119,11 +123,13 @@ __all__ = [
     "CorpusLocation",
     "DataConfig",
     "DecoderConfig",
+    "DeviceCheckConfig",
     "DiagnoseConfig",
     "Diagnosis",
     "DirectionConfig",
     "DistilConfig",
     "DoctorConfig",
+    "DocumentFormat",
     "EmbeddingFileConfig",
     "EmbeddingLookup",
     "EncoderConfig",
@@ -132,6 +138,7 @@ __all__ = [
     "GnmtDecoderConfig",
     "HumanEvalConfig",
     "InitVocabulary",
+    "InputFormat",
     "IntervalUnit",
     "LengthPenalty",
     "Literature",
@@ -145,12 +152,14 @@ __all__ = [
     "ObjectiveKind",
     "OptimConfig",
     "OptimizerKind",
+    "OutputFormat",
     "ParameterConfig",
     "PhrasebookConfig",
     "PositionKind",
     "Precision",
     "PrepareConfig",
     "PretrainedEmbeddingsConfig",
+    "Protection",
     "PrunerKind",
     "Question",
     "QuestionPart",
@@ -191,6 +200,7 @@ __all__ = [
     "child",
     "conf_dir",
     "corpus_description",
+    "document_format",
     "encoder_of_cell",
     "flatten",
     "from_hydra",

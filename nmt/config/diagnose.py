@@ -21,6 +21,7 @@ class Diagnosis(StrEnum):
     memory = "memory"
     gates = "gates"
     attention = "attention"
+    calibration = "calibration"
 
 
 class ModelSide(StrEnum):
@@ -40,7 +41,8 @@ class DiagnoseConfig:
     output: str | None = None
     """Folder for plots and numbers, which must not exist; null: runs/TASK_TIME."""
     run: str | None = None
-    """gates, attention: run to inspect. gradients: run whose decoder is shown in addition to the new models."""
+    """gates, attention, calibration: run to inspect. gradients: run whose decoder is shown in addition to the new
+    models."""
     ensemble: list[str] = field(default_factory=list)
     """attention: further runs with the same tokenizers, which form an ensemble with `run`."""
     checkpoint: str = "best"
@@ -88,6 +90,8 @@ class DiagnoseConfig:
             for name in ("run", "sentence"):
                 if not getattr(self, name):
                     yield name, f"is missing; {self.task} needs one: {name}=..."
+        if self.task == Diagnosis.calibration and not self.run:
+            yield "run", f"is missing; {self.task} needs one: run=..."
         if self.task == Diagnosis.memory and self.run is not None:
             yield "run", f"is {self.run!r}; memory takes a list of runs: runs=[{self.run}]"
         if not self.scales or any(not 0 < scale <= 100 for scale in self.scales):

@@ -133,8 +133,12 @@ class QuestionsConfig:
     dry: bool = False
     """List the missing trainings and translations with their estimated time, without running them."""
     jobs: int = 1
-    """Number of trainings at a time, which share the cores evenly; 0: none, only write the page. On two cores, two
+    """Number of trainings at a time, which share the cores evenly; 0: none, only write the page and the measurements of
+    finished runs. On two cores, two
     trainings with one thread each have a higher total throughput than one training with two threads."""
+    max_minutes: float | None = None
+    """Start no training after this number of minutes, and no translation with another search. Trainings that run are
+    finished and translated. null: no limit."""
     measure: bool = False
     """Instead of training, measure the translation speed of the trained models, one after the other, each on all cores.
     The machine should be idle otherwise during this measurement."""
@@ -143,7 +147,11 @@ class QuestionsConfig:
     folder: str | None = None
     """Folder with the question files; null: conf/questions."""
     runs: str = "runs/questions"
-    """Folder for the runs. Rows with the same configuration share a run, across questions."""
+    """Folder for the runs. Rows with the same configuration share a run, across questions. A run can be deleted
+    when the measurements of its rows are written."""
+    measurements: str = "docs/measurements/questions"
+    """Folder of the measurements, one file per row and seed, from which the page is computed. A row whose file is there
+    is not trained again, unless a setting changed."""
     page: str = "docs/questions.md"
     """Page to write; its plots go to `pictures/questions` beside it."""
     mirror: str | None = None
@@ -151,3 +159,4 @@ class QuestionsConfig:
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from number(self, "jobs", 0, 64)
+        yield from number(self, "max_minutes", 0)

@@ -7,6 +7,8 @@ from typing import Any
 
 from nmt.config.checks import number, one_standard_input
 from nmt.config.data import TEST_SET_NAME, CorpusLocation, DataConfig, TokenizerType
+from nmt.config.documents import DocumentFormat, InputFormat, document_format
+from nmt.config.inline import OutputFormat, Protection
 from nmt.config.languages import language_problems
 from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying
@@ -182,10 +184,17 @@ class TranslateConfig:
     ensemble: list[str] = field(default_factory=list)
     """Further runs with the same tokenizers, which form an ensemble with `run`."""
     input: str | None = None
-    """Text to translate, one sentence per line: a file, a pipe, or - for standard input; null: standard input, with a
-    prompt on a terminal."""
+    """Text to translate, one sentence per line, or a document: a file, a pipe, or - for standard input; null: standard
+    input, with a prompt on a terminal."""
+    format: InputFormat = InputFormat.auto
+    """Format of the input: lines (one sentence per line), text (paragraphs), markdown, html, srt, vtt, tmx or xliff;
+    auto: by the suffix of its name, lines for .txt and others. Everything but lines is a document, which keeps its
+    structure."""
     output: str | None = None
-    """File for the translations, which must not exist, or a pipe; null or -: standard output."""
+    """File for the translations, which must not exist, or a pipe; null or -: standard output. A document that is
+    stopped continues from OUTPUT.part."""
+    overwrite: bool = False
+    """Replace `output` and `alignments` if they exist."""
     src_lang: str | None = None
     """Source language of the text, by whose rules long lines are split into sentences; null: data.src_lang."""
     tgt_lang: str | None = None
@@ -201,6 +210,16 @@ class TranslateConfig:
     constraints: str | None = None
     """File with the words and phrases that each translation must contain, one line per input line, separated by
     tabs."""
+    protect: list[Protection] | None = None
+    """Kinds of text that translations keep unchanged: placeholders, tags, urls, numbers. null: placeholders, tags and
+    urls in documents, nothing in lines."""
+    glossary: str | None = None
+    """File with terms that translations use: TSV with source term, target term, case, source forms and target forms; or
+    TBX."""
+    glossary_report: str | None = None
+    """File for the terms kept and missed in each sentence, as TSV."""
+    output_format: OutputFormat = OutputFormat.text
+    """Form of the output for lines: text, or tsv or jsonl with scores, probabilities of words and word alignment."""
     checkpoint: str = "best"
     """Checkpoint: best, last, or average:N, the mean weights of the N latest (see train.keep_checkpoints)."""
     search: dict[str, Any] = field(default_factory=dict)
@@ -223,7 +242,39 @@ class TranslateConfig:
                 "prefix",
                 "and prefixes exclude each other; give one prefix for all lines, or a file with one per line",
             )
+        if self.format not in (InputFormat.auto, InputFormat.lines) and self.input is None:
+            yield "format", f"is {self.format}, but input is not given; give input=FILE, or input=- for standard input"
+        yield from self.term_problems()
+        if self.document is not None:
+            for key in ("alignments", "prefix", "prefixes", "constraints"):
+                if getattr(self, key) is not None:
+                    wrong = f"is for one sentence per line, but the input is {self.document}"
+                    yield key, f"{wrong}; leave {key} out, or give format=lines"
         yield from checkpoint_problems(self.checkpoint)
+
+    def term_problems(self) -> Iterator[tuple[str, str]]:
+        """Yield the problems of protected text, the glossary and the form of the output."""
+        if self.glossary_report is not None and self.glossary is None:
+            yield "glossary_report", "is given but glossary is not; give glossary=FILE"
+        for key in ("prefix", "prefixes", "constraints"):
+            for other in ("glossary", "protect"):
+                if getattr(self, key) is not None and getattr(self, other):
+                    yield other, f"and {key} exclude each other; leave one of them out"
+        if self.protect:
+            if self.alignments is not None:
+                yield "alignments", "cannot be given with protect, which changes the words; leave one of them out"
+            if self.output_format != OutputFormat.text:
+                yield "output_format", "cannot be given with protect, which changes the words; leave one of them out"
+        if self.document is not None and self.output_format != OutputFormat.text:
+            yield (
+                "output_format",
+                f"is {self.output_format}, but the input is {self.document}; give format=lines, or leave it out",
+            )
+
+    @property
+    def document(self) -> DocumentFormat | None:
+        """Format of a document; None for text with one sentence per line."""
+        return document_format(self.input or "-", self.format)
 
 
 def test_set_name(config: Any) -> Iterator[tuple[str, str]]:

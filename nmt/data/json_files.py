@@ -25,12 +25,15 @@ def read_json(path: Path) -> Any:
         raise ValueError("nested too deeply") from None
 
 
-def write_json(path: Path, content: object) -> None:
+def write_json(path: Path, content: object, compact: bool = False) -> None:
     """Write a JSON file atomically: a process killed meanwhile leaves the old file or the new one.
+
+    `compact` leaves out line breaks and spaces.
 
     Raises:
         OSError: the file cannot be written.
     """
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    layout: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
+    temporary.write_text(json.dumps(content, ensure_ascii=False, **layout), encoding="utf-8")
     temporary.replace(path)

@@ -120,6 +120,24 @@ def in_scored_form(lines: Sequence[str], name: str) -> list[str]:
     return normal
 
 
+def decode_whole(data: bytes, path: Path) -> str:
+    """Return a file that was read as a whole as text, with its byte order mark and line ends.
+
+    Raises:
+        UserError: it is not UTF-8, or is compressed.
+    """
+    if data.startswith(_GZIP_MAGIC):
+        raise UserError(f"{named(path)}: is gzip data; convert it first with gzip -dc")
+    _refuse_other_formats(data, path)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        begin = data.rfind(b"\n", 0, error.start) + 1
+        number = data.count(b"\n", 0, begin) + 1
+        place = UnicodeDecodeError("utf-8", data[begin:], error.start - begin, error.end - begin, error.reason)
+        raise _read_error(place, path, number) from None
+
+
 def read_line_range(part: LineRange) -> Iterator[str]:
     """Yield the lines of a range; raise what `read_lines` raises, and UserError if lines are missing."""
     path, count = Path(part.file), 0

@@ -52,7 +52,10 @@ def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Seq
 
 
 def align_words(
-    translator: Translator, lines: Sequence[str], candidates: Sequence[Sequence[Candidate]]
+    translator: Translator,
+    lines: Sequence[str],
+    candidates: Sequence[Sequence[Candidate]],
+    punctuation: bool = True,
 ) -> list[list[list[Link]]]:
     """Return the links of each candidate of each line; an empty candidate has none.
 
@@ -65,6 +68,8 @@ def align_words(
         translator: translator whose model has attention.
         lines: source lines.
         candidates: the result of `translate` for each line.
+        punctuation: count the attention of all pieces of a word. False: leave out pieces of punctuation in words with
+            letters, so that the last words of two sentences are not linked by their full stops.
     """
     pairs: list[AlignedPart] = []
     spans: list[list[range]] = []  # for each line and candidate
@@ -76,8 +81,12 @@ def align_words(
             read_pieces = words = 0
             widths = candidate.widths or [{}] * len(parts)
             for part, tgt, replaced in zip(parts, candidate.pieces, widths, strict=True):
-                numbers, count = target_words(written_pieces(translator.tgt, tgt), replaced)
+                written = written_pieces(translator.tgt, tgt)
+                numbers, count = target_words(written, replaced)
                 part_words = src_words[read_pieces : read_pieces + len(part.ids)]
+                if not punctuation:
+                    part_words = without_punctuation(part_words, part.pieces)
+                    numbers = without_punctuation(numbers, written)
                 if part_words and count:
                     shifted = [[words + number for number in of_piece] for of_piece in numbers]
                     pairs.append(AlignedPart(part.ids, part_words, tgt, shifted))
@@ -86,6 +95,15 @@ def align_words(
             spans[-1].append(range(first, len(pairs)))
     links = align_parts(translator.model, pairs, translator.device)
     return [[[link for i in span for link in links[i]] for span in of_line] for of_line in spans]
+
+
+def without_punctuation(words: Sequence[list[int]], pieces: Sequence[str]) -> list[list[int]]:
+    """Return the words of each piece, none for a piece without letters or digits whose words have others with them."""
+    lettered = {word for own, piece in zip(words, pieces, strict=False) if any(map(str.isalnum, piece)) for word in own}
+    return [
+        own if any(map(str.isalnum, piece)) or not lettered.issuperset(own) else []
+        for own, piece in zip(words, pieces, strict=False)
+    ]
 
 
 def tagged_source_words(tokenizer: Tokenizer, line: str, parts: Sequence[Part]) -> list[list[int]]:

@@ -5,6 +5,7 @@ from nmt.metrics.bootstrap import RESAMPLES, SEED, Score, score_with_interval
 from nmt.metrics.comet import Comet
 from nmt.metrics.pairwise import pairwise
 from nmt.metrics.scores import UNITS, all_scores, bleu, bleu_words, check_tokenizer, sentence_scores
+from nmt.metrics.sentence_counts import Counts, restore, shorten
 from nmt.metrics.significance import (
     LEVEL,
     POWER,
@@ -30,6 +31,7 @@ __all__ = [
     "TRIALS",
     "UNITS",
     "Comet",
+    "Counts",
     "IntervalAlpha",
     "MeanScorer",
     "NominalAlpha",
@@ -50,6 +52,8 @@ __all__ = [
     "paired_bootstrap",
     "pairwise",
     "resample",
+    "restore",
     "score_with_interval",
     "sentence_scores",
+    "shorten",
 ]

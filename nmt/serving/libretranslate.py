@@ -1,22 +1,30 @@
 """Endpoints of LibreTranslate's protocol."""
 
+import asyncio
 from pathlib import PurePath
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from nmt.config import SUFFIXES, DocumentFormat
 from nmt.serving.context import Context
 from nmt.serving.languages import language_name
 from nmt.serving.model import Model
 from nmt.serving.requests import RequestError, clean, file_of, number_of, text_of
 
-SUFFIXES = {
-    ".txt": "text/plain; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".htm": "text/html; charset=utf-8",
+FORMATS = {".txt": DocumentFormat.text} | SUFFIXES
+"""Formats of the files that can be translated, by suffix."""
+MEDIA_TYPES = {
+    DocumentFormat.text: "text/plain; charset=utf-8",
+    DocumentFormat.markdown: "text/markdown; charset=utf-8",
+    DocumentFormat.html: "text/html; charset=utf-8",
+    DocumentFormat.srt: "application/x-subrip; charset=utf-8",
+    DocumentFormat.vtt: "text/vtt; charset=utf-8",
+    DocumentFormat.tmx: "application/x-tmx+xml; charset=utf-8",
+    DocumentFormat.xliff: "application/xliff+xml; charset=utf-8",
 }
-"""Kinds of files that can be translated."""
+"""Media type of each format."""
 
 
 def languages(context: Context) -> Response:
@@ -34,7 +42,7 @@ def settings(context: Context) -> Response:
             "keyRequired": bool(context.keys),
             "charLimit": context.config.max_characters,
             "filesTranslation": True,
-            "supportedFilesFormat": list(SUFFIXES),
+            "supportedFilesFormat": list(FORMATS),
             "frontendTimeout": 500,
             "suggestions": False,
             "language": {
@@ -79,8 +87,8 @@ def check_length(context: Context, texts: list[str]) -> None:
         raise RequestError(400, f"Invalid request: request ({count}) exceeds text limit ({most})")
 
 
-def html_format(fields: dict[str, Any]) -> bool:
-    """Return whether the texts of a request are HTML.
+def text_format(fields: dict[str, Any]) -> DocumentFormat:
+    """Return the format of the texts of a request.
 
     Raises:
         RequestError: the format is neither text nor html.
@@ -88,7 +96,7 @@ def html_format(fields: dict[str, Any]) -> bool:
     kind = text_of(fields, "format", "text")
     if kind not in ("text", "html"):
         raise RequestError(400, f"{kind} format is not supported; use text or html")
-    return kind == "html"
+    return DocumentFormat(kind)
 
 
 async def translate(context: Context, request: Request, fields: dict[str, Any]) -> Response:
@@ -100,7 +108,7 @@ async def translate(context: Context, request: Request, fields: dict[str, Any]) 
     if not all(isinstance(text, str) for text in texts):
         raise RequestError(400, "Invalid request: q must be a text or a list of texts")
     texts = [clean(text) for text in texts]
-    html = html_format(fields)
+    kind = text_format(fields)
     check_length(context, texts)
     model, detected = choose_model(context, fields, " ".join(texts))
     service = context.service
@@ -108,13 +116,17 @@ async def translate(context: Context, request: Request, fields: dict[str, Any]) 
     search = model.translator.config
     if count > 1:
         search = model.search({"n_best": count, "beam_size": max(count, search.beam_size)})
-    divided = [service.divide(model, text, html) for text in texts]
-    found = iter(await service.translate(model, search, [line for text in divided for line in text.sentences]))
+    divided = [service.divide(model, text, kind) for text in texts]
+    segments = [segment for document in divided for segment in document.segments]
+    escapes = [escape for document in divided for escape in document.escapes]
+    found = iter(
+        [of_line async for window in service.translate_markup(model, search, segments, escapes) for of_line in window]
+    )
     results: list[list[str]] = []
-    for text in divided:
-        candidates = [next(found) for _ in text.sentences]
+    for document in divided:
+        candidates = [next(found) for _ in document.segments]
         ranks = min(map(len, candidates), default=1)
-        results.append(list(dict.fromkeys(text.join([of[rank].text for of in candidates]) for rank in range(ranks))))
+        results.append(list(dict.fromkeys(document.join([of[rank] for of in candidates]) for rank in range(ranks))))
     answer: dict[str, Any] = {"translatedText": [ranked[0] for ranked in results]}
     if count > 1:
         answer["alternatives"] = [ranked[1:] for ranked in results]
@@ -127,16 +139,18 @@ async def translate_file(context: Context, request: Request, fields: dict[str, A
     """Translate an uploaded file, and return the address of the result."""
     file = file_of(fields, "file")
     suffix = PurePath(file.filename or "").suffix.lower()
-    if suffix not in SUFFIXES:
-        raise RequestError(400, f"Invalid request: file format not supported; use {', '.join(SUFFIXES)}")
+    if suffix not in FORMATS:
+        raise RequestError(400, f"Invalid request: file format not supported; use {', '.join(FORMATS)}")
     try:
         text = (await file.read()).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise RequestError(400, "Invalid request: the file is not UTF-8") from None
     model, _ = choose_model(context, fields, text[:5000])
-    divided = context.service.divide(model, text, suffix != ".txt")
-    found = await context.service.translate(model, model.translator.config, divided.sentences)
-    name = context.files.add(divided.join([of_line[0].text for of_line in found]).encode(), suffix)
+    service, search = context.service, model.search({"n_best": 1})
+    divided = await asyncio.to_thread(service.divide, model, text, FORMATS[suffix], PurePath(file.filename or "").name)
+    windows = service.translate_markup(model, search, divided.segments, divided.escapes)
+    found = [of_line[0] async for window in windows for of_line in window]
+    name = context.files.add(divided.join(found).encode(), suffix)
     return JSONResponse({"translatedFileUrl": f"{request.base_url}download_file/{name}"})
 
 
@@ -146,4 +160,6 @@ def download(context: Context, request: Request) -> Response:
     if file is None:
         raise RequestError(404, "there is no such file, or it has expired")
     disposition = f'attachment; filename="translation{file.suffix}"'
-    return Response(file.data, media_type=SUFFIXES[file.suffix], headers={"content-disposition": disposition})
+    return Response(
+        file.data, media_type=MEDIA_TYPES[FORMATS[file.suffix]], headers={"content-disposition": disposition}
+    )

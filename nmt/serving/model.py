@@ -1,11 +1,14 @@
 """Model that the server translates with."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from nmt.config import SearchConfig, from_hydra
 from nmt.decoding import ConstraintBuilder, Translator
+from nmt.documents.plain import writes_text
+from nmt.evaluation.calibration import Calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,9 +24,15 @@ class Model:
     """Language code of the target."""
     attends: bool
     """True if the model has attention."""
+    writes: Callable[[str], bool]
+    """Function that checks if the vocabularies can read and write a text."""
+    calibration: Calibration | None = None
+    """Calibration of the confidence of words, if the run has one."""
 
     @classmethod
-    def of(cls, translator: Translator, name: str, src: str, tgt: str) -> "Model":
+    def of(
+        cls, translator: Translator, name: str, src: str, tgt: str, calibration: Calibration | None = None
+    ) -> "Model":
         """Return a model for the server.
 
         Args:
@@ -31,11 +40,13 @@ class Model:
             name: name for people.
             src: language code of the source, as `en` or `pt_BR`.
             tgt: language code of the target.
+            calibration: calibration of the confidence of words.
         """
         translator.model.eval()
         builder = ConstraintBuilder(translator.tgt)
         attends = translator.attention("", "") is not None
-        return cls(translator, builder, name, src.replace("_", "-"), tgt.replace("_", "-"), attends)
+        codes = src.replace("_", "-"), tgt.replace("_", "-")
+        return cls(translator, builder, name, *codes, attends, writes_text(translator), calibration)
 
     def with_search(self, search: SearchConfig) -> Translator:
         """Return a translator with these search settings; the model is shared."""

@@ -44,7 +44,7 @@ def document(config: ServeConfig) -> dict[str, Any]:
             "/translate": post("Translate a text or a list of texts", translation, ["q", "source", "target"], result),
             "/detect": post("Detect the language of a text", {"q": TEXT, "api_key": TEXT}, ["q"], detected),
             "/translate_file": post(
-                "Translate a .txt or .html file",
+                "Translate a file: text, Markdown, HTML, SRT, WebVTT, TMX or XLIFF",
                 file,
                 ["file", "source", "target"],
                 {"translatedFileUrl": TEXT},

@@ -1,16 +1,19 @@
 """Endpoints of the page: models, translation with details, alternatives for a word, and progress of long texts."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from nmt.config import SUFFIXES, DocumentFormat
 from nmt.serving.context import Context
 from nmt.serving.guard import error_response
 from nmt.serving.languages import direction, language_name
-from nmt.serving.libretranslate import check_length, html_format
+from nmt.serving.libretranslate import check_length
 from nmt.serving.model import Model
 from nmt.serving.requests import RequestError, mapping_of, number_of, text_of, texts_of
 from nmt.serving.service import Wish
@@ -25,6 +28,7 @@ def models(context: Context) -> Response:
             "keyRequired": bool(context.keys),
             "charLimit": context.config.max_characters,
             "byteLimit": context.config.max_bytes,
+            "formats": {".txt": DocumentFormat.text} | SUFFIXES,
             "maxBeamSize": context.config.max_beam_size,
             "models": [
                 {
@@ -32,6 +36,7 @@ def models(context: Context) -> Response:
                     "source": {"code": model.src, "name": language_name(model.src), "dir": direction(model.src)},
                     "target": {"code": model.tgt, "name": language_name(model.tgt), "dir": direction(model.tgt)},
                     "attention": model.attends,
+                    "calibration": calibration_summary(model),
                     "search": {
                         "kind": model.translator.config.kind,
                         "beam_size": model.translator.config.beam_size,
@@ -43,6 +48,18 @@ def models(context: Context) -> Response:
             ],
         }
     )
+
+
+def calibration_summary(model: Model) -> dict[str, Any] | None:
+    """Return the errors of a model's calibration; None if it has none."""
+    calibration = model.calibration
+    if calibration is None:
+        return None
+    return {
+        "before": round(calibration.before.value, 4),
+        "after": round(calibration.after.value, 4),
+        "words": calibration.tested_words,
+    }
 
 
 def read_wish(fields: dict[str, Any]) -> Wish:
@@ -84,22 +101,34 @@ async def alternatives(context: Context, request: Request, fields: dict[str, Any
     return JSONResponse({"alternatives": found})
 
 
+def document_format_of(fields: dict[str, Any]) -> DocumentFormat:
+    """Return the format of a document.
+
+    Raises:
+        RequestError: there is none of this name.
+    """
+    kind = text_of(fields, "format", "text")
+    if kind not in list(DocumentFormat):
+        raise RequestError(400, f"{kind} format is not supported; use {', '.join(DocumentFormat)}")
+    return DocumentFormat(kind)
+
+
 async def stream(context: Context, request: Request, fields: dict[str, Any]) -> Response:
     """Translate a long text, and send its progress as server-sent events: `progress`, then `done` or `failed`."""
-    text, html = text_of(fields, "q"), html_format(fields)
+    text, kind = text_of(fields, "q"), document_format_of(fields)
     model, wish = chosen_model(context, fields), read_wish(fields)
     service = context.service
-    search = service.search_of(model, wish.search)
-    divided = service.divide(model, text, html)
-    total = len(divided.sentences)
-    constraints = service.constraints_of(model, Wish(forbid=wish.forbid), divided.sentences)
+    search = replace(service.search_of(model, wish.search), n_best=1)
+    divided = await asyncio.to_thread(service.divide, model, text, kind, "the document")
+    total = len(divided.segments)
+    windows = service.translate_markup(model, search, divided.segments, divided.escapes, wish.forbid)
 
     async def events() -> AsyncIterator[bytes]:
         found: list[str] = []
         yield event("progress", {"done": 0, "total": total})
         try:
-            async for window in service.translate_windows(model, search, divided.sentences, constraints):
-                found += [candidates[0].text for candidates in window]
+            async for window in windows:
+                found += [of_line[0] for of_line in window]
                 yield event("progress", {"done": len(found), "total": total})
         except Exception as error:  # the status is sent already
             yield b"event: failed\ndata: " + bytes(error_response(error).body) + b"\n\n"

@@ -37,8 +37,9 @@ def word_details(model: Model, line: str, candidate: Candidate) -> dict[str, Any
     """Return source words, target words, their confidence, and attention with one row per target word.
 
     Words are separated by spaces. The confidence of a word is the product of the probabilities of its pieces, given the
-    words before it. The attention of a word is that of its pieces, without the attention to the end of the source; each
-    row is divided by its sum. A line that was translated in parts has words alone.
+    words before it, mapped by the calibration of the run if it has one. The attention of a word is that of its pieces,
+    without the attention to the end of the source; each row is divided by its sum. A line that was translated in parts
+    has words alone.
 
     Args:
         model: the model.
@@ -58,7 +59,9 @@ def word_details(model: Model, line: str, candidate: Candidate) -> dict[str, Any
     confidence = [0.0] * count
     for number, log_prob in zip(numbers, log_probs, strict=False):
         confidence[number[-1]] += log_prob
-    words["confidence"] = [round(math.exp(value), 4) for value in confidence]
+    probabilities = [math.exp(value) for value in confidence]
+    calibrated = probabilities if model.calibration is None else model.calibration(probabilities)
+    words["confidence"] = [round(value, 4) for value in calibrated]
     untagged = replace(parts[0], pieces=parts[0].pieces[parts[0].tagged :])
     src_words: list[list[int]] = [[]] * parts[0].tagged + source_words(line, [untagged], characters=False)
     part = AlignedPart(parts[0].ids, src_words, pieces, numbers)

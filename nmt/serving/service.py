@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from nmt.config import SearchConfig, SearchKind, ServeConfig
+from nmt.config import DocumentFormat, SearchConfig, SearchKind, ServeConfig
 from nmt.decoding import Candidate, TargetConstraints
+from nmt.documents.document import Escape, parse_document
+from nmt.documents.inline import Segment
+from nmt.documents.parsed import DividedDocument, LanguagePair
 from nmt.lab.doctor.language import language_scores
 from nmt.serving.batching import BatchQueue, Job
+from nmt.serving.markup import MarkupTranslation
 from nmt.serving.metrics import Metrics
 from nmt.serving.model import Model
 from nmt.serving.page_results import (
@@ -20,7 +24,6 @@ from nmt.serving.page_results import (
     word_details,
 )
 from nmt.serving.requests import RequestError
-from nmt.serving.texts import DividedText, divide, divide_html
 
 WINDOW = 64
 """Number of sentences of one request that are in the queue at a time."""
@@ -74,10 +77,14 @@ class Service:
         scores = language_scores(text, list(self.languages()))
         return [{"language": code, "confidence": round(100 * score, 1)} for code, score in scores]
 
-    def divide(self, model: Model, text: str, html: bool) -> DividedText:
-        """Divide a text of the source language of a model."""
+    def divide(self, model: Model, text: str, kind: DocumentFormat, name: str = "the text") -> DividedDocument:
+        """Divide a document in the source language of a model into sentences.
+
+        Raises:
+            UserError: the document is not of this format.
+        """
         self.metrics.add_characters(len(text))
-        return (divide_html if html else divide)(text, model.src)
+        return parse_document(text, kind, LanguagePair(model.src, model.tgt), name)
 
     async def translate(
         self,
@@ -105,6 +112,28 @@ class Service:
             span = slice(start, start + WINDOW)
             pairs = zip(sentences[span], constraints[span], strict=True)
             yield await self.run([Job(model, search, line, constraint) for line, constraint in pairs])
+
+    async def translate_markup(
+        self,
+        model: Model,
+        search: SearchConfig,
+        segments: Sequence[Segment],
+        escapes: Sequence[Escape],
+        forbid: Sequence[str] = (),
+    ) -> AsyncIterator[list[list[str]]]:
+        """Yield the n best translations of sentences with their markup, in windows.
+
+        Args:
+            model: the model.
+            search: search settings.
+            segments: the sentences.
+            escapes: function for each sentence that escapes the text of its translation.
+            forbid: words and phrases that no translation contains.
+        """
+        limits = TargetConstraints(forbidden=model.builder.forbid(forbid))
+        for start in range(0, len(segments), WINDOW):
+            span = slice(start, start + WINDOW)
+            yield await MarkupTranslation(self.run, model, search, limits).translate(segments[span], escapes[span])
 
     async def run(self, jobs: Sequence[Job]) -> list[Any]:
         """Submit jobs and return their results. A cancelled request takes its waiting jobs out of the queue."""
@@ -148,18 +177,19 @@ class Service:
     async def details(self, model: Model, text: str, wish: Wish) -> dict[str, Any]:
         """Return the translations of a text with words, attention and confidence of each sentence."""
         search = self.search_of(model, wish.search)
-        divided = self.divide(model, text, html=False)
-        constraints = self.constraints_of(model, wish, divided.sentences)
-        translations = await self.translate(model, search, divided.sentences, constraints)
+        divided = self.divide(model, text, DocumentFormat.text)
+        sentences = [segment.text for segment in divided.segments]
+        constraints = self.constraints_of(model, wish, sentences)
+        translations = await self.translate(model, search, sentences, constraints)
         idle = [candidates[0] if candidates else Candidate("", 0.0, 0.0) for candidates in translations]
         calls = [
             Job(model, search, "", TargetConstraints(), partial(word_details, model, line, candidate))
-            for line, candidate in zip(divided.sentences, idle, strict=True)
+            for line, candidate in zip(sentences, idle, strict=True)
         ]
         words = await self.run(calls)
         segments = [
             {"source": line, "candidates": [candidate_result(candidate) for candidate in candidates], "words": of_line}
-            for line, candidates, of_line in zip(divided.sentences, translations, words, strict=True)
+            for line, candidates, of_line in zip(sentences, translations, words, strict=True)
         ]
         best = [candidate.text for candidate in idle]
         return {"translatedText": divided.join(best), "between": divided.between, "segments": segments}

@@ -1,6 +1,7 @@
 """Questions with fake trainings: runs and scores are written without training or decoding."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -91,12 +92,21 @@ class Trainer:
         self.folder = folder
         self.made: list[str] = []
         self.failing: list[str] = []
+        self.late = False
+        """True if the time limit is over."""
 
     def __call__(
-        self, jobs: Sequence[LocalJob], at_once: int, logs: Path, ended: Callable[[LocalJob], None] = print
+        self,
+        jobs: Sequence[LocalJob],
+        at_once: int,
+        logs: Path,
+        ended: Callable[[LocalJob], Sequence[LocalJob] | None] = lambda job: None,
+        until: float = math.inf,
     ) -> Any:
-        for job in jobs:
-            if job.name in self.failing:
+        waiting = list(jobs)
+        while waiting:
+            job = waiting.pop(0)
+            if job.name in self.failing or (self.late and not job.always):
                 continue
             self.made.append(job.name)
             overrides = parse_overrides(job.command[3:])
@@ -105,7 +115,7 @@ class Trainer:
                 self.translate(RunDirectory.open(overrides["run"]), overrides["split"], overrides["name"], search)
             else:
                 self.train(RunDirectory(Path(overrides["hydra.run.dir"])), int(overrides["seed"]))
-            ended(job)
+            waiting = [*(ended(job) or ()), *waiting]
         return dict.fromkeys(self.failing, "out of memory")
 
     def translate(self, run: RunDirectory, split: str, name: str, words: list[str]) -> None:
@@ -122,6 +132,7 @@ class Trainer:
         run.add_start(origin())
         run.add_facts(parameters=1_000_000, seconds=60.0 * seed, cpu_seconds=60.0 * seed, peak_memory_bytes=2**30)
         run.finish()
+        (run.path / "train.log").write_text("12:00  1.00 million parameters on cpu in float32\n", encoding="utf-8")
         write_scores(run, translations(run, config), config.seed)
 
 
@@ -143,11 +154,17 @@ def answer_questions(folder: Path, **settings: Any) -> str:
     places = {
         "folder": str(folder / "questions"),
         "runs": str(folder / "runs"),
+        "measurements": str(folder / "measurements"),
         "page": str(folder / "docs" / "page.md"),
     }
     questions.command(OmegaConf.structured(QuestionsConfig(**places, **settings)))
     page = folder / "docs" / "page.md"
     return page.read_text(encoding="utf-8") if page.is_file() else ""
+
+
+def forget_measurements(folder: Path) -> None:
+    for path in (folder / "measurements").glob("*.json"):
+        path.unlink()
 
 
 def line_of(page: str, label: str, table: str = "row") -> list[str]:

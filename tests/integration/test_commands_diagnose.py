@@ -1,6 +1,7 @@
 """Integration tests of the diagnose command on barely trained models."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,20 @@ def test_gates(run: Path, tmp_path: Path, side: str) -> None:
     record = json.loads((folder / "gates.json").read_text())
     assert {len(values) for values in record["gates"].values()} == {len(record["pieces"])}
     assert record["largest_difference_of_logits"] < 1e-5
+
+
+def test_calibration_is_stored_with_the_run_and_used(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    output, _ = call("diagnose", "calibration", f"run={copy}", "output=shown", cwd=tmp_path)
+    assert "expected calibration error" in output
+    assert files(tmp_path / "shown") == ["calibration.json", "calibration.png"]
+    assert (copy / "calibration.json").is_file()
+    line, _ = call("translate", f"run={copy}", "output_format=jsonl", cwd=tmp_path, given="The bread is fresh.\n")
+    row = json.loads(line)
+    assert len(row["word_confidence"]) == len(row["word_probability"]) == len(row["words"])
+    _, error = call("diagnose", "calibration", f"run={copy}", "output=again", cwd=tmp_path, code=2)
+    assert "calibration.json exists already; delete it" in error
 
 
 def test_gradients(run: Path, tmp_path: Path) -> None:

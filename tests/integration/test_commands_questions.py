@@ -30,7 +30,7 @@ def test_two_trainings_become_a_page(tmp_path: Path) -> None:
     page = (tmp_path / "docs" / "page.md").read_text()
     assert "2 of 3 trainings are done" in page
     assert "| too many pieces | " in page
-    assert page.count("not run yet") == 1
+    assert page.count("not measured yet") == 1
     runs = sorted((tmp_path / "runs").glob("*/run.json"))
     before = [path.read_bytes() for path in runs]
     assert len(before) == 2
@@ -38,9 +38,13 @@ def test_two_trainings_become_a_page(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in runs] == before
     assert (tmp_path / "docs" / "page.md").read_text() == page
     assert (tmp_path / "docs" / "pictures" / "questions" / "cells.png").is_file()
+    files = sorted((tmp_path / "docs" / "measurements" / "questions").glob("*.json"))
+    assert len(files) == 3
+    assert not any(json.loads(path.read_text())["speed"] for path in files)
     call("questions", *command, "measure=true", cwd=tmp_path)
     assert [len(list(path.parent.glob("speed/*.json"))) for path in runs] in ([1, 2], [2, 1])
     measured = (tmp_path / "docs" / "page.md").read_text()
     assert measured != page
+    assert all(json.loads(path.read_text())["speed"]["sentences_per_second"] > 0 for path in files)
     call("questions", *command, "measure=true", cwd=tmp_path)
     assert (tmp_path / "docs" / "page.md").read_text() == measured

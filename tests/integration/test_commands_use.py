@@ -238,3 +238,21 @@ def test_an_installed_wheel_has_the_configuration_and_the_commands(tmp_path: Pat
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).is_dir()
+
+
+def test_terms_tags_and_columns_of_a_file(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("Where is <b>the station</b>, {name}?\nThe bread is fresh.\n")
+    (tmp_path / "terms.tsv").write_text("station\tBahnhof\texact\n")
+    terms = ("glossary=terms.tsv", "glossary_report=report.tsv")
+    output, error = call("translate", f"run={run}", "input=in.txt", "protect=[placeholders,tags]", *terms, cwd=tmp_path)
+    first, second = output.rstrip("\n").split("\n")
+    assert all(first.count(piece) == 1 for piece in ("<b>", "</b>", "{name}"))
+    assert second == call("translate", f"run={run}", cwd=tmp_path, given="The bread is fresh.\n")[0].rstrip("\n")
+    assert "glossary=terms.tsv: 1 terms in 1 of 2 sentences" in error
+    assert (tmp_path / "report.tsv").read_text().split("\n")[1].startswith("1\tstation\tBahnhof\t")
+    output, _ = call("translate", f"run={run}", "output_format=tsv", cwd=tmp_path, given="The bread is fresh.\n")
+    header, row = output.rstrip("\n").split("\n")
+    assert dict(zip(header.split("\t"), row.split("\t"), strict=True))["text"] == second
+    (tmp_path / "terms.tsv").write_text("station Bahnhof\n")
+    message = refused("translate", f"run={run}", "input=in.txt", "glossary=terms.tsv", cwd=tmp_path)
+    assert "glossary=terms.tsv, line 1 is not source term, tab, target term" in message

@@ -28,6 +28,7 @@ from nmt.config import (
     BenchmarkConfig,
     CompareConfig,
     Config,
+    DeviceCheckConfig,
     DiagnoseConfig,
     DistilConfig,
     DoctorConfig,
@@ -67,6 +68,7 @@ SCHEMAS = {
     "benchmark": BenchmarkConfig,
     "sweep": SweepCommandConfig,
     "diagnose": DiagnoseConfig,
+    "device_check": DeviceCheckConfig,
     "questions": QuestionsConfig,
 }
 

@@ -1,13 +1,15 @@
 """Translation of a file or pipe: one line out for each line in."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
 
+from nmt.cli.app.output_columns import ColumnWriter
+from nmt.cli.app.terms_and_tags import TermsAndTags
 from nmt.console import progress_bar
 from nmt.data import STANDARD, is_regular, named, read_all, read_available, written
-from nmt.decoding import Translator, align
+from nmt.decoding import Candidate, Translator, align
 from nmt.decoding.constraint_files import LineConstraints
 
 BLOCK = 1024
@@ -22,6 +24,8 @@ def translate_file(
     output: str | None,
     alignments: str | None = None,
     constraints: LineConstraints | None = None,
+    handling: TermsAndTags | None = None,
+    columns: ColumnWriter | None = None,
 ) -> None:
     """Translate a text, and write word alignments if `alignments` is given.
 
@@ -42,7 +46,7 @@ def translate_file(
     with ExitStack() as files:
         links = None if alignments is None else files.enter_context(written(alignments))
         result = files.enter_context(written(output or STANDARD))
-        translate_batches(translator, batches, result, size, links, constraints, named(source))
+        translate_batches(translator, batches, result, size, links, constraints, named(source), handling, columns)
 
 
 def translate_batches(
@@ -53,25 +57,28 @@ def translate_batches(
     alignments: TextIO | None = None,
     constraints: LineConstraints | None = None,
     name: str = "the input",
+    handling: TermsAndTags | None = None,
+    columns: ColumnWriter | None = None,
 ) -> None:
     """Write the best translation of each line in order, or the n best with their scores, separated by tabs.
 
     `size` is the number of bytes of the text, for the progress bar; None: not known. `name` is the name of the text in
-    messages.
+    messages. `handling` translates lines with terms and protected text. `columns` writes all columns of a translation.
     """
     done = 0
+    if columns is not None:
+        output.writelines(f"{row}\n" for row in columns.header())
     with progress_bar() as bar:
         task = bar.add_task("translating, in bytes", total=size)
         for lines in batches:
             line_constraints = None if constraints is None else constraints.take(done, len(lines), name)
             places = [f"{name}, line {done + number}" for number in range(1, len(lines) + 1)]
-            translations = translator.translate(lines, constraints=line_constraints, places=places)
-            for number, candidates in enumerate(translations, start=done):
-                if translator.config.n_best == 1:
-                    output.write(candidates[0].text + "\n")
-                else:
-                    for candidate in candidates:
-                        output.write(f"{number}\t{candidate.score:.4f}\t{candidate.text}\n")
+            translate = translator.translate if handling is None else handling.translate_lines
+            translations = translate(lines, constraints=line_constraints, places=places)
+            rows = text_rows(done, translations, translator.config.n_best)
+            if columns is not None:
+                rows = columns.rows(done, lines, translations)
+            output.writelines(f"{row}\n" for row in rows)
             output.flush()
             done += len(lines)
             if alignments is not None:
@@ -80,6 +87,15 @@ def translate_batches(
             bar.advance(task, sum(len(line.encode(errors="replace")) + 1 for line in lines))
     if constraints is not None and constraints.count is not None:
         constraints.check_count(done, name)
+
+
+def text_rows(first: int, translations: Sequence[Sequence[Candidate]], n_best: int) -> Iterator[str]:
+    """Yield the best translation of each line; or number of the line, counted from `first`, score and text of each."""
+    for number, candidates in enumerate(translations, start=first):
+        if n_best == 1:
+            yield candidates[0].text
+        else:
+            yield from (f"{number}\t{candidate.score:.4f}\t{candidate.text}" for candidate in candidates)
 
 
 def split_blocks(batches: Iterable[list[str]]) -> Iterator[list[str]]:

@@ -1,6 +1,7 @@
 """Commands in separate processes, several at a time. A failed command does not affect the others."""
 
 import logging
+import math
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -24,15 +25,22 @@ class LocalJob:
     name: str
     """Name of the job and of its log."""
     command: list[str]
+    always: bool = False
+    """Start the job after the time limit too."""
 
 
 def run_jobs(
-    jobs: Sequence[LocalJob], at_once: int, logs: Path, on_success: Callable[[LocalJob], None] = lambda job: None
+    jobs: Sequence[LocalJob],
+    at_once: int,
+    logs: Path,
+    on_success: Callable[[LocalJob], Sequence[LocalJob] | None] = lambda job: None,
+    until: float = math.inf,
 ) -> dict[str, str]:
     """Run the jobs in order.
 
     At most `at_once` jobs run at a time. The standard error of a job is written to NAME.log in `logs`. `on_success` is
-    called with each job that exits with 0.
+    called with each job that exits with 0, and may return jobs, which are started before the waiting ones. After the
+    time `until` of `time.monotonic`, only jobs marked `always` are started; jobs that run are not stopped.
 
     Returns:
         The last line of the log of each failed job, by its name.
@@ -45,6 +53,8 @@ def run_jobs(
     with StopSignals(hangup=True) as signals:
         try:
             while (waiting or running) and not signals.received:
+                if time.monotonic() >= until:
+                    waiting = [job for job in waiting if job.always]
                 while waiting and len(running) < at_once and not signals.received:
                     job = waiting.pop(0)
                     running[start_process(job, logs)] = job
@@ -54,7 +64,7 @@ def run_jobs(
                         failed[job.name] = last_line(logs / f"{job.name}.log") or f"exit code {process.returncode}"
                         log.warning("%s failed: %s", job.name, failed[job.name])
                     else:
-                        on_success(job)
+                        waiting = [*(on_success(job) or ()), *waiting]
                 time.sleep(PAUSE)
         finally:
             for process in running:

@@ -3,12 +3,11 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from statistics import mean, median
 from typing import Any
 
 from hydra import compose
@@ -17,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.app.hydra_errors import explain
 from nmt.cli.launch.local_jobs import LocalJob, path_override
-from nmt.config import MAX_MINUTES, Config, Question, Row, TrackingConfig, from_hydra
+from nmt.config import Config, Question, Row, TrackingConfig, from_hydra
 from nmt.data import locked, read_json
 from nmt.errors import UserError
 from nmt.run import RunDirectory, corpus_settings
@@ -135,6 +134,11 @@ class Runs:
                     by_key[key] = run
         return by_key
 
+    def read_again(self, training: Training) -> None:
+        """Read the run of a training that has just ended."""
+        with suppress(UserError):
+            self.by_key[training.key] = RunDirectory.open(str(self.run(training).path))
+
     def run(self, training: Training) -> RunDirectory:
         """Return the run of a training, which does not have to exist."""
         return self.by_key.get(training.key) or RunDirectory(self.folder / training.key)
@@ -187,27 +191,6 @@ class Runs:
         threads: int = run.record()["starts"][-1]["threads"]
         return run.facts.get("cpu_seconds", run.facts.get("seconds", 0.0) * threads)
 
-    def longer(self, trainings: Sequence[Training]) -> dict[str, float]:
-        """Return the core minutes, by command, of the trainings over the limit that the page states."""
-        minutes = {f"{' '.join(row.overrides)} seed={row.config.seed}": self.spent(row) / 60 for row in trainings}
-        return {command: spent for command, spent in minutes.items() if spent > MAX_MINUTES}
-
-    def seconds(self, trainings: Sequence[Training]) -> dict[str, float]:
-        """Return the estimated remaining core seconds of each missing training by key.
-
-        The estimate is the mean over the finished seeds of the same row. If there are none, it is the estimate of the
-        question's file, scaled by the median ratio of measured to estimated time over the finished trainings.
-        """
-        finished = [training for training in trainings if self.trained(training)]
-        scale = median([self.spent(training) / (60 * training.minutes) for training in finished] or [1.0])
-        seconds = {}
-        for training in trainings:
-            if not self.trained(training):
-                seeds = [self.spent(other) for other in finished if other.overrides == training.overrides]
-                expected = mean(seeds) if seeds else 60 * training.minutes * scale
-                seconds[training.key] = max(expected - self.spent(training), 0.0) + START_SECONDS
-        return seconds
-
 
 def trainings_of(tables: Iterable[Table]) -> list[Training]:
     """Return all trainings in order, without duplicates."""
@@ -229,8 +212,8 @@ def training_job(training: Training, runs: Runs, threads: int, mirror: str | Non
     return LocalJob(training.key, [sys.executable, "-m", "nmt.cli.train", *words])
 
 
-def translation_job(training: Training, split: str, runs: Runs, threads: int) -> LocalJob:
-    """Return the job that translates and scores a split with the row's search."""
+def translation_job(training: Training, split: str, runs: Runs, threads: int, always: bool = False) -> LocalJob:
+    """Return the job that translates and scores a split with the row's search, `always`: after the time limit too."""
     name = training.scores_of(split)
     words = [
         path_override("run", runs.run(training).path),
@@ -239,4 +222,4 @@ def translation_job(training: Training, split: str, runs: Runs, threads: int) ->
         f"name={name}",
         f"machine.threads={threads}",
     ]
-    return LocalJob(f"{training.key}.{name}", [sys.executable, "-m", "nmt.cli.evaluate", *words])
+    return LocalJob(f"{training.key}.{name}", [sys.executable, "-m", "nmt.cli.evaluate", *words], always)

@@ -42,30 +42,36 @@ def spread(values: list[float]) -> float:
     return (high - low) / 2
 
 
-def matmul_peak(dtype: torch.dtype, repeats: int = 7, clock: Callable[[Callable[[], object]], float] = timed) -> float:
+def matmul_peak(
+    dtype: torch.dtype,
+    repeats: int = 7,
+    clock: Callable[[Callable[[], object]], float] = timed,
+    device: str = "cpu",
+    largest: int = PEAK_SIZE,
+) -> float:
     """Return the highest floating-point operations per second of several large matrix products; 0 if unsupported.
 
-    The size doubles from `SMALLEST_SIZE` up to `PEAK_SIZE` and stops before a product that would take longer than
+    The size doubles from `SMALLEST_SIZE` up to `largest` and stops before a product that would take longer than
     `PRODUCT_SECONDS`. Where a type is emulated, the result is the low figure of a smaller product.
 
     `clock` times an action, in seconds. The product of the final size is timed `repeats` times.
     """
     size = SMALLEST_SIZE
     try:
-        seconds = clock(product(size, dtype))
-        while size < PEAK_SIZE and 8 * seconds <= PRODUCT_SECONDS:
+        seconds = clock(product(size, dtype, device))
+        while size < largest and 8 * seconds <= PRODUCT_SECONDS:
             size *= 2
-            seconds = clock(product(size, dtype))
-        action = product(size, dtype)
+            seconds = clock(product(size, dtype, device))
+        action = product(size, dtype, device)
         best = min(seconds, *(clock(action) for _ in range(repeats if seconds <= PRODUCT_SECONDS else 1)))
     except RuntimeError:  # PyTorch has no matrix product of this type on this processor
         return 0.0
     return 2 * size**3 / best
 
 
-def product(size: int, dtype: torch.dtype) -> Callable[[], object]:
+def product(size: int, dtype: torch.dtype, device: str = "cpu") -> Callable[[], object]:
     """Return an action that multiplies two square matrices."""
-    a, b = (torch.randn(size, size, dtype=torch.float32).to(dtype) for _ in range(2))
+    a, b = (torch.randn(size, size, dtype=torch.float32).to(dtype).to(device) for _ in range(2))
     out = torch.empty_like(a)
     return lambda: torch.mm(a, b, out=out)
 

@@ -8,8 +8,8 @@ from nmt.config import DataConfig, with_described_tests
 from nmt.errors import UserError
 from nmt.evaluation.sets import EvaluationSet
 from nmt.evaluation.table import SHOWN, title_of
-from nmt.lab.comparison.compare import recorded_cell
 from nmt.lab.comparison.report import UNKNOWN, TitledTable, cost_text, mean_text
+from nmt.lab.comparison.statistics import recorded_cell
 from nmt.lab.comparison.systems import (
     ScoredRun,
     System,
@@ -118,7 +118,7 @@ def metric_table(
         for name in names:
             scored = [run.scored[name] for run in row if name in run.scored]
             missing += [str(run.run.path) for run in row if name not in run.scored and name in run.data.test_names]
-            cell = recorded_cell(metric, System(scored)) if len(scored) == len(row) else None
+            cell = recorded_cell(metric, [run.scores for run in scored]) if len(scored) == len(row) else None
             if scored and cell is None and len(scored) == len(row):
                 raise UserError(
                     f"metrics={metric}: {scored[0].stem}.json lacks it; compute it with: {scored[0].command}"

@@ -16,7 +16,8 @@ from rich.text import Text
 from nmt.console import escape_control_characters
 from nmt.evaluation.table import SHOWN, title_of
 from nmt.lab.comparison.cells import ScoreCell
-from nmt.lab.comparison.compare import Breakdown, Comparison, Difference
+from nmt.lab.comparison.compare import Comparison, Difference
+from nmt.lab.comparison.statistics import Breakdown
 from nmt.lab.comparison.systems import sha256_of_set
 from nmt.metrics import LEVEL, POWER, RESAMPLES, SEED, TRIALS
 

@@ -8,7 +8,7 @@ from nmt.config import HumanEvalConfig, user_path
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet
 from nmt.lab.comparison.cells import ScoreCell, interval_cell
-from nmt.lab.comparison.compare import ExtraScore
+from nmt.lab.comparison.statistics import ExtraScore
 from nmt.lab.comparison.systems import System
 from nmt.lab.judgements.answers import read_ratings
 from nmt.lab.judgements.checks import CheckLimits

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from nmt.evaluation.plots import new_figure, save
 from nmt.evaluation.table import LOWER_IS_BETTER, title_of
 from nmt.lab.comparison.cells import ScoreCell
-from nmt.lab.comparison.compare import Breakdown, Comparison
+from nmt.lab.comparison.compare import Comparison
+from nmt.lab.comparison.statistics import Breakdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

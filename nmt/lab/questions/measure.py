@@ -3,21 +3,24 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
+
 from nmt.config import Claim, Literature
 from nmt.data import read_json, write_json
+from nmt.errors import UserError
 from nmt.lab.comparison.cells import ComparisonVerdict, ScoreCell
-from nmt.lab.comparison.compare import Comparison, source_lengths
-from nmt.lab.comparison.systems import ScoredRun, System, common_test_set
+from nmt.lab.comparison.statistics import StatisticsComparison
+from nmt.lab.comparison.systems import mean_cost
+from nmt.lab.questions.measurement import METRICS, Measurement
 from nmt.metrics import RESAMPLES, TRIALS
 
-METRICS = ("bleu", "chrf")
 LENGTHS = 4  # number of groups of sentences by length
-FORMAT = 4  # version of the cached records and of the tests
+FORMAT = 5  # version of the cached records and of the tests
 ROUNDING = 0.005 + 1e-6  # rounding error of figures with two decimal places
 
 
@@ -32,6 +35,10 @@ class MeasuredRow:
     """BLEU of each group of sentences by length."""
     valid: ScoreCell | None = None
     """BLEU on the validation set with the search of the row; None until it is measured."""
+    trained_on: list[str] = field(default_factory=list)
+    """Processors and precisions of the trainings."""
+    translated_on: list[str] = field(default_factory=list)
+    """Processors on which the speed of translation was measured."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +62,23 @@ class MeasuredTable:
         means = {label: row.valid.mean for label, row in self.rows.items() if row.valid is not None}
         return max(means, key=means.__getitem__) if means else None
 
+    @property
+    def same_machine(self) -> bool:
+        """True if all rows were trained on one processor in one precision, and their speeds measured on one."""
+        trained = {name for row in self.rows.values() for name in row.trained_on}
+        translated = {name for row in self.rows.values() for name in row.translated_on}
+        return max(len(trained), len(translated)) <= 1
 
-def measure(
-    rows: Mapping[str, Sequence[ScoredRun]],
-    costs: Mapping[str, dict[str, float]],
-    by_length: bool,
-    cache: Path,
-    valid: Mapping[str, Sequence[float]],
-) -> MeasuredTable:
+
+def measure(rows: Mapping[str, Sequence[Measurement]], by_length: bool, cache: Path) -> MeasuredTable:
     """Compare the rows with the first of them.
 
-    `valid` has the validation BLEU of the runs of each row. The measurements are stored in the folder `cache`, because
-    the tests take seconds per row.
+    The results of the tests are stored in the folder `cache`, because the tests take seconds per row.
 
     Raises:
-        UserError: the runs cannot be compared.
+        UserError: the measurements cannot be compared.
     """
-    inputs = {label: [cache_key(run) for run in runs] for label, runs in rows.items()}
+    inputs = {label: [cache_key(one) for one in measurements] for label, measurements in rows.items()}
     key = [FORMAT, list(inputs), inputs, by_length, LENGTHS, METRICS, RESAMPLES, TRIALS]
     cached = cache / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}.json"
     try:
@@ -80,44 +87,63 @@ def measure(
         measured = compare(rows, by_length)
         cache.mkdir(parents=True, exist_ok=True)
         write_json(cached, asdict(measured))
-    complete = {
-        label: replace(row, cost=costs[label], valid=ScoreCell(mean(valid[label]), deviation(valid[label])))
-        for label, row in measured.rows.items()
-    }
-    return replace(measured, rows=complete)
+    return replace(measured, rows={label: with_cost(row, rows[label]) for label, row in measured.rows.items()})
+
+
+def with_cost(row: MeasuredRow, measurements: Sequence[Measurement]) -> MeasuredRow:
+    """Return the row with its costs, the machines they were measured on, and its validation scores."""
+    speeds = [{key: one.speed[key] for key in ("sentences_per_second",) if key in one.speed} for one in measurements]
+    valid = [float(one.valid["bleu"]["score"]) for one in measurements]
+    return replace(
+        row,
+        cost=mean_cost([one.cost | speed for one, speed in zip(measurements, speeds, strict=True)]),
+        trained_on=sorted(set[str]().union(*(one.trained_on for one in measurements))),
+        translated_on=sorted(set[str]().union(*(one.translated_on for one in measurements))),
+        valid=ScoreCell(mean(valid), deviation(valid)),
+    )
 
 
 def deviation(scores: Sequence[float]) -> float | None:
     return stdev(scores) if len(scores) > 1 else None
 
 
-def cache_key(scored: ScoredRun) -> list[Any]:
-    """Return everything of a run that the tests depend on; it is part of the cache key."""
-    texts = scored.run.text("test")  # source and references
-    return [scored.seed, {name: scored.scores[name] for name in METRICS}, scored.hypotheses, texts]
+def cache_key(measurement: Measurement) -> list[Any]:
+    """Return everything of a measurement that the tests depend on; it is part of the cache key."""
+    digests = [hashlib.sha256(measurement.tables[name].tobytes()).hexdigest() for name in METRICS]
+    scores = {name: measurement.test[name] for name in METRICS}
+    return [measurement.seed, measurement.key, scores, digests, measurement.lengths.name]
 
 
-def compare(rows: Mapping[str, Sequence[ScoredRun]], by_length: bool) -> MeasuredTable:
-    """Compare the rows with the first one, without costs and validation scores."""
-    runs = {
-        label: [replace(run, scores={name: run.scores[name] for name in METRICS}) for run in scored]
-        for label, scored in rows.items()
-    }
-    test = common_test_set([run for scored in runs.values() for run in scored], "test")
-    systems = [System(scored, label) for label, scored in runs.items()]
-    comparison = Comparison(systems, test)
-    lengths: list[list[ScoreCell]] = [[] for _ in systems]
+def compare(rows: Mapping[str, Sequence[Measurement]], by_length: bool) -> MeasuredTable:
+    """Compare the rows with the first one, without costs and validation scores.
+
+    Raises:
+        UserError: the measurements are of different test sets or have scores with different signatures.
+    """
+    everything = [one for measurements in rows.values() for one in measurements]
+    first, lengths = everything[0], everything[0].lengths
+    for one in everything[1:]:
+        if one.lengths != lengths:
+            raise UserError(f"{one.name} and {first.name} are measurements on different test sets; measure both again")
+        for name in METRICS:
+            texts = [measurement.test[name]["signature"] for measurement in (one, first)]
+            if texts[0] != texts[1]:
+                raise UserError(
+                    f"{name} has the signature {texts[0]} in {one.name} and {texts[1]} in {first.name}; measure both "
+                    "again with the same version"
+                )
+    comparison = StatisticsComparison([[one.statistics() for one in measurements] for measurements in rows.values()])
+    cells: list[list[ScoreCell]] = [[] for _ in rows]
     groups: list[str] = []
     sizes: list[int] = []
-    unit, values = source_lengths(test.src)
     if by_length:
-        breakdown = comparison.breakdown(f"{unit}s of the source", values, LENGTHS)
-        lengths, groups, sizes = breakdown.cells, breakdown.groups, breakdown.sizes
+        breakdown = comparison.breakdown(f"{lengths.unit}s of the source", np.array(lengths.src), LENGTHS)
+        cells, groups, sizes = breakdown.cells, breakdown.groups, breakdown.sizes
     measured = {}
-    for at, system in enumerate(systems):
-        cells = {name: cell for name, column in comparison.cells.items() if (cell := column[at]) is not None}
-        measured[system.label] = MeasuredRow(system.seeds, cells, {}, lengths[at])
-    return MeasuredTable(measured, comparison.signatures, len(test.src), groups, sizes, unit)
+    for at, (label, measurements) in enumerate(rows.items()):
+        scores = {name: cell for name, column in comparison.cells.items() if (cell := column[at]) is not None}
+        measured[label] = MeasuredRow([one.seed for one in measurements], scores, {}, cells[at])
+    return MeasuredTable(measured, comparison.signatures, len(lengths.src), groups, sizes, lengths.unit)
 
 
 def from_record(record: dict[str, Any]) -> MeasuredTable:
@@ -161,10 +187,10 @@ def contradictions(claim: Claim, measured: MeasuredTable) -> list[str]:
 
 
 def changed_figures(claim: Claim, measured: MeasuredTable) -> list[str]:
-    """Return the mean BLEU scores that differ from those of the claim, as text."""
+    """Return the rows whose mean BLEU differs from that of the claim; empty if there are none."""
     means = {label: row.scores["bleu"].mean for label, row in measured.rows.items()}
     return [
-        f"{label} {claim.bleu[label]:.2f}, now {mean:.2f}"
+        f"BLEU of {label} was {claim.bleu[label]:.2f} and is now {mean:.2f}"
         for label, mean in means.items()
         if abs(mean - claim.bleu[label]) > ROUNDING
     ]

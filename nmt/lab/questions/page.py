@@ -18,28 +18,37 @@ from nmt.lab.comparison.report import (
     table_lines,
 )
 from nmt.lab.questions.measure import (
-    METRICS,
     MeasuredTable,
     changed_figures,
     claim_of,
     contradictions,
     literature_verdict,
 )
-from nmt.run import RunDirectory
+from nmt.lab.questions.measurement import METRICS, Measurement
 
-ROW_HEADINGS = ["row", "validation BLEU", "parameters", "core minutes", "sentences/s", "memory"]
-COSTS = ("parameters", "cpu_seconds", "sentences_per_second", "peak_memory_bytes")
+COSTS = {
+    "parameters": "parameters",
+    "cpu_seconds": "core minutes",
+    "sentences_per_second": "sentences/s",
+    "peak_memory_bytes": "memory",
+}
+"""Quantities of a row's cost with their headings."""
 
 INTRODUCTION = """`make questions` trains the missing systems, compares all of them and writes this page. Only the
 questions and one sentence of answer for each are written by hand (`conf/questions`, one file per question). An answer
-is shown while the best row on the validation set and the verdict on every row are those that it was written from.
-Otherwise it is withheld.
+is shown while the best row on the validation set, the verdict on every row and the mean BLEU of every row are those
+that it was written from. Otherwise it is withheld.
 
     make questions                                     # all questions; continues, and trains nothing twice
     python scripts/questions.py question=NAME jobs=2   # one question, two trainings at a time
+    python scripts/questions.py max_minutes=60         # starts no training after an hour
     python scripts/questions.py measure=true           # decoding speed, on an otherwise idle machine
     python scripts/questions.py dry=true               # the missing work and the hours that it will take
-    python scripts/questions.py jobs=0                 # only this page, from the existing runs
+    python scripts/questions.py jobs=0                 # only this page, from the measurements
+
+Every row and seed has a file in `docs/measurements/questions`: settings, commit, processor, cost, scores, and the
+n-gram counts of each test sentence, without any text. This page is computed from these files alone, so that the runs
+need not be kept. A row whose settings changed counts as not measured.
 
 **All answers hold for short trainings of small models on few sentences**: at most four minutes of one core each (longer
 ones are listed below). Regularisation and methods that learn slowly may help only in longer trainings.
@@ -59,7 +68,8 @@ checkpoint with the best validation score. The other rows are tested against the
 - Detectable: the smallest true difference that the comparison finds with a probability of 80 % (Bloom 1995), at the
   level .05 divided by the number of tested rows. A smaller difference is likely to be missed.
 - Core minutes: processor time of training with validation. Two trainings run side by side and slow each other down a
-  little, so the minutes compare rows only.
+  little, so the minutes compare rows only. Costs are compared between rows that were trained on one processor in one
+  precision; otherwise each row's cost stands below the table with its processor.
 - Sentences/s: translation of the test set, measured separately for each model on all cores.
 - Memory: peak resident memory of the training process. Python, torch and the corpus take 0.3 GiB of it."""
 
@@ -74,23 +84,32 @@ class AnsweredQuestion:
     tables: list[MeasuredTable | None]
     """Measurements of each part; None until its first row is measured."""
     done: list[dict[str, int]]
-    """Number of finished seeds of each part, by row."""
-    runs: list[RunDirectory]
-    """Existing runs of the question."""
-    speeds: list[dict[str, Any]]
-    """Provenance of each measurement of decoding speed."""
+    """Number of measured seeds of each part, by row."""
+    measurements: list[Measurement]
+    """Existing measurements of the question."""
     picture: str | None = None
     """Path of the picture, relative to the page."""
 
     @property
     def complete(self) -> bool:
-        rows = [(table, row) for part, table in zip(self.question.parts, self.tables, strict=True) for row in part.rows]
-        return all(table is not None and row.label in table.rows for table, row in rows)
+        return not self.missing
+
+    @property
+    def missing(self) -> list[str]:
+        """Rows that are not measured with all seeds, with the name of their table."""
+        texts = []
+        for part, done in zip(self.question.parts, self.done, strict=True):
+            rows = [row.label for row in part.rows if done[row.label] < len(self.question.seeds)]
+            if rows:
+                names = f"all {len(rows)} rows" if len(rows) == len(part.rows) else ", ".join(rows)
+                texts.append(f"{names} ({part.name})")
+        return texts
 
     @property
     def stale(self) -> list[str]:
         """Contradictions between the written answer and the measurements; empty while rows are missing."""
-        return [text for claim, table in self.claims for text in contradictions(claim, table)]
+        checks = (contradictions, changed_figures)
+        return [text for claim, table in self.claims for check in checks for text in check(claim, table)]
 
     @property
     def claims(self) -> list[tuple[Claim, MeasuredTable]]:
@@ -134,15 +153,14 @@ def anchor(title: str) -> str:
 
 def answer(entry: AnsweredQuestion) -> str:
     """Return the written answer, or the reason why it is not shown."""
+    missing = f"not measured with all seeds: {'; '.join(entry.missing)}"
     if entry.question.answer is None:
-        return "no answer is written yet." if entry.complete else "some rows are not measured yet."
+        return "no answer is written yet." if entry.complete else f"no answer is written yet; {missing}."
     if not entry.complete:
-        return "withheld, because some rows are not measured yet."
+        return f"withheld, because some rows are {missing}."
     if entry.stale:
         return f"**withheld, because the written answer no longer holds**: {'; '.join(entry.stale)}."
-    figures = [text for claim, table in entry.claims for text in changed_figures(claim, table)]
-    note = f" (Some figures changed since the answer was written: {'; '.join(figures)}.)" if figures else ""
-    return f"**{entry.question.answer}**{note}"
+    return f"**{entry.question.answer}**"
 
 
 def section(entry: AnsweredQuestion) -> str:
@@ -159,7 +177,7 @@ def section(entry: AnsweredQuestion) -> str:
     }
     seeds = f"Seeds {', '.join(map(str, question.seeds))}."
     lines += [" ".join([seeds, *(f"{signature}." for signature in sorted(signatures))])]
-    lines += [f"`python scripts/questions.py question={entry.name}`. {origin(entry.runs, entry.speeds)}".rstrip(), ""]
+    lines += [f"`python scripts/questions.py question={entry.name}`. {origin(entry.measurements)}".rstrip(), ""]
     return "\n".join(lines)
 
 
@@ -169,16 +187,19 @@ def part_lines(
     """Return the lines of one part: rows with their cost, scores, lengths, settings and published findings."""
     sentences = f", {table.sentences:,} test sentences" if table else ""
     lines = [f"### {part.name}", "", f"`{' '.join(part.overrides)}`{sentences}", ""]
+    costs = list(COSTS) if table is None or table.same_machine else ["parameters"]
     rows = []
     for row in part.rows:
         if table is not None and (measured := table.rows.get(row.label)) is not None:
             cells = [valid_text(measured.valid, row.label == table.best)]
-            cells += [cost_text(measured.cost, name) for name in COSTS]
+            cells += [cost_text(measured.cost, name) for name in costs]
         else:
             seeds_done = f" ({done[row.label]} of {len(seeds)} seeds)" if done[row.label] else ""
-            cells = [f"not run yet{seeds_done}", *[""] * len(COSTS)]
+            cells = [f"not measured yet{seeds_done}", *[""] * len(costs)]
         rows.append([row.label, *cells])
-    lines += table_lines(ROW_HEADINGS, rows)
+    lines += table_lines(["row", "validation BLEU", *(COSTS[name] for name in costs)], rows)
+    if table is not None and not table.same_machine:
+        lines += costs_in_words(table)
     if table is not None:
         for name in METRICS:
             rows = [[label, *score_columns(measured.scores[name])] for label, measured in table.rows.items()]
@@ -196,6 +217,22 @@ def part_lines(
     return lines
 
 
+def costs_in_words(table: MeasuredTable) -> list[str]:
+    """Return the cost of each row with the processors that it was measured on, where costs cannot be compared."""
+    lines = ["Costs are not compared, because the rows were measured on different processors or precisions:", ""]
+    for label, row in table.rows.items():
+        texts = [
+            f"{cost_text(row.cost, name)} {heading} on {' and '.join(machines) or 'an unknown processor'}"
+            for name, heading, machines in (
+                ("cpu_seconds", "core minutes", row.trained_on),
+                ("sentences_per_second", "sentences/s", row.translated_on),
+            )
+            if name in row.cost
+        ]
+        lines.append(f"- {label}: {'; '.join(texts) or 'not recorded'}")
+    return [*lines, ""]
+
+
 def valid_text(cell: ScoreCell | None, best: bool) -> str:
     """Return the validation score of a row, marked if it is the highest of the table."""
     return UNKNOWN if cell is None else mean_text(cell) + ", best" * best
@@ -206,9 +243,9 @@ def group_text(cell: ScoreCell) -> str:
     return f"{cell.mean:.1f}" + (f"\n{interval_text(cell.interval)}" if cell.interval else "")
 
 
-def origin(runs: Sequence[RunDirectory], speeds: Sequence[Mapping[str, Any]]) -> str:
-    """Return machine, commit and date of the runs, and a warning if they differ between runs."""
-    starts = [start for run in runs for start in run.record()["starts"]]
+def origin(measurements: Sequence[Measurement]) -> str:
+    """Return machine, commit and date of the measurements, and a warning if they differ between them."""
+    starts = [start for one in measurements for start in one.starts]
     if not starts:
         return ""
 
@@ -218,14 +255,15 @@ def origin(runs: Sequence[RunDirectory], speeds: Sequence[Mapping[str, Any]]) ->
     days = sorted(day.partition("T")[0] for day in distinct(starts, "time"))
     when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
     commits = sorted({short_commit(start["commit"]) for start in starts})
-    libraries = sorted({str(start["libraries"]["torch"]) for start in starts})
+    libraries, precisions = distinct(starts, "torch"), sorted({one.precision for one in measurements})
     threads, machines = distinct(starts, "threads"), distinct(starts, "cores", "processor")
+    speeds = distinct([one.speed for one in measurements if one.speed], "threads")
     text = (
-        f"{', '.join(machines)}; threads per training: {', '.join(threads)}"
-        + (f", per translation: {', '.join(distinct(speeds, 'threads'))}" if speeds else "")
+        f"{', '.join(machines)}; trained in {', '.join(precisions)}; threads per training: {', '.join(threads)}"
+        + (f", per translation: {', '.join(speeds)}" if speeds else "")
         + f"; torch {', '.join(libraries)}; commit {', '.join(commits)}; {when}."
     )
-    mixed = {"commits": commits, "torch": libraries, "threads": threads, "machines": machines}
+    mixed = {"commits": commits, "torch": libraries, "threads": threads, "machines": machines, "precision": precisions}
     if differing := [name for name, values in mixed.items() if len(values) > 1]:
         text += f" **The runs differ in {' and '.join(differing)}, which may explain a difference.**"
     return text

@@ -18,7 +18,8 @@ from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
 from nmt.evaluation.sets import EvaluationSet
 from nmt.evaluation.table import title_of
-from nmt.lab.comparison.compare import Breakdown, Comparison
+from nmt.lab.comparison.compare import Comparison
+from nmt.lab.comparison.statistics import Breakdown
 from nmt.lab.comparison.systems import ScoredRun, System, format_setting, training_cost
 from nmt.lab.report.recorded import NOT_RECORDED, EvaluationRecord, Fact
 from nmt.lab.report.sentences import (

@@ -52,3 +52,22 @@ def test_a_signal_is_handed_on_and_all_have_ended(tmp_path: Path) -> None:
     assert caught.value.exit_code == 128 + signal.SIGTERM
     assert (tmp_path / "signal").read_text() == "stopped\n"
     assert not (tmp_path / "never").exists()
+
+
+def test_jobs_that_a_job_returns_run_before_the_waiting_ones(tmp_path: Path) -> None:
+    ended: list[str] = []
+
+    def after(job: LocalJob) -> list[LocalJob]:
+        ended.append(job.name)
+        return [shell("next", "true")] if job.name == "first" else []
+
+    assert run_jobs([shell("first", "true"), shell("last", "true")], 1, tmp_path / "logs", after) == {}
+    assert ended == ["first", "next", "last"]
+
+
+def test_after_the_time_limit_only_marked_jobs_start(tmp_path: Path) -> None:
+    ended: list[str] = []
+    marked = LocalJob("marked", ["true"], always=True)
+    jobs = [shell("other", "true"), marked]
+    assert run_jobs(jobs, 1, tmp_path / "logs", lambda job: ended.append(job.name), time.monotonic()) == {}
+    assert ended == ["marked"]

@@ -47,7 +47,7 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.data.root = "corpus"
     if command in (*OF_A_RUN, "report", "shortlist"):
         cfg.run = "runs/one"
-    if command == "distil":
+    if command in ("distil", "device_check"):
         cfg.output = "corpus"
     if command in ("compare", "table"):
         cfg.runs = ["runs/one"]

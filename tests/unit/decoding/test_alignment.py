@@ -18,7 +18,7 @@ from nmt.cli.app.file_translation import translate_file
 from nmt.config import AttentionKind, SearchConfig, SearchKind
 from nmt.data import BOS_ID, PAD_ID, Tokenizer, make_batch, normalise
 from nmt.decoding import Candidate, Translator, align, alignment
-from nmt.decoding.alignment import links, pharaoh, source_words, word_numbers
+from nmt.decoding.alignment import links, pharaoh, source_words, without_punctuation, word_numbers
 from nmt.decoding.parts import cut_lines
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
@@ -211,3 +211,9 @@ def test_a_model_that_copies_aligns_each_word_with_itself(tokenizer: Tokenizer, 
     diagonal = {f"{i}-{i}" for i in range(6)}
     right = sum(len(diagonal & set(text.split())) for [text] in align(ready, lines, copies))
     assert right > 0.95 * 6 * len(lines)
+
+
+def test_pieces_of_punctuation_are_left_out_of_words_with_letters() -> None:
+    pieces = ["▁Haus", ".", "▁", "…", "▁(", "rot", ")"]
+    words = [[0], [0], [1], [1], [2], [2], [2]]
+    assert without_punctuation(words, pieces) == [[0], [], [1], [1], [], [2], []]

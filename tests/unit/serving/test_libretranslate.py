@@ -1,5 +1,6 @@
 """The protocol of LibreTranslate: answers, errors, limits and keys."""
 
+import html
 import json
 import logging
 import re
@@ -9,6 +10,7 @@ import pytest
 from serving_client import KEY, client_of
 from starlette.testclient import TestClient
 
+from nmt.documents.formats import markdown
 from nmt.phrasebook import Pair
 from nmt.serving import Model, read_keys
 from nmt.serving.keys import RateLimit
@@ -96,6 +98,29 @@ def test_a_file_is_translated_and_fetched(client: TestClient, models: list[Model
     assert (refused.status_code, "not supported" in refused.json()["error"]) == (400, True)
     latin = client.post("/translate_file", data=ENGLISH, files={"file": ("a.txt", b"\xe4\xff")})
     assert (latin.status_code, "UTF-8" in latin.json()["error"]) == (400, True)
+
+
+def test_files_of_every_format_are_translated(client: TestClient, models: list[Model], phrases: list[Pair]) -> None:
+    assert client.get("/frontend/settings").json()["supportedFilesFormat"] == [
+        *(".txt", ".md", ".markdown", ".html", ".htm", ".xhtml", ".srt", ".vtt", ".tmx", ".xlf", ".xliff")
+    ]
+    line = phrases[0].en
+    expected = single(models, line)
+    for name, text in {
+        "a.md": f"# {line}\n\n```\n{line}\n```\n",
+        "a.srt": f"1\n00:00:01,000 --> 00:00:02,000\n{line}\n",
+        "a.vtt": f"WEBVTT\n\n00:01.000 --> 00:02.000\n{line}\n",
+        "a.tmx": f'<tmx><body><tu><tuv xml:lang="en"><seg>{line}</seg></tuv></tu></body></tmx>',
+        "a.xlf": f'<xliff version="2.0" srcLang="en"><unit><segment><source>{line}</source></segment></unit></xliff>',
+    }.items():
+        answer = client.post("/translate_file", data=ENGLISH, files={"file": (name, text.encode())})
+        assert answer.status_code == 200, answer.text
+        fetched = client.get(answer.json()["translatedFileUrl"])
+        written = {"a.md": markdown.escape(expected), "a.srt": expected}.get(name, html.escape(expected, quote=False))
+        assert written in fetched.text
+    bomb = b'<!DOCTYPE tmx [<!ENTITY a "aaaa">]><tmx>&a;</tmx>'
+    refused = client.post("/translate_file", data=ENGLISH, files={"file": ("a.tmx", bomb)})
+    assert (refused.status_code, "a.tmx: line 1 declares" in refused.json()["error"]) == (400, True)
 
 
 @pytest.mark.parametrize(

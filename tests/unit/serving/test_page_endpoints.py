@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 
 from nmt.data import make_batch
 from nmt.decoding import align_words
+from nmt.evaluation.calibration import Calibration, CalibrationError
 from nmt.evaluation.perplexity import forced_log_probs
 from nmt.phrasebook import Pair
 from nmt.serving import Model
@@ -56,6 +58,18 @@ def test_words_confidence_and_attention_agree_with_the_model(
         for number, row in enumerate(words["attention"]):
             assert sum(row) == pytest.approx(1, abs=1e-2)
             assert row[links[number]] == pytest.approx(max(row), abs=1e-3)
+
+
+def test_a_calibration_maps_the_confidence_of_words(models: list[Model], phrases: list[Pair]) -> None:
+    errors = CalibrationError(0.2, 0.1, 0.3), CalibrationError(0.02, 0.01, 0.03)
+    calibration = Calibration(1, (0.0, 1.0), (0.5, 1.0), 100, 50, *errors)
+    line = phrases[0].en
+    with client_of([models[0], replace(models[0], calibration=calibration)]) as client:
+        listed = client.get("/page/models").json()["models"]
+        assert [model["calibration"] for model in listed] == [None, {"before": 0.2, "after": 0.02, "words": 50}]
+        found = [post(client, "translate", q=line, model=number)["segments"][0]["words"] for number in (0, 1)]
+    plain, mapped = (words["confidence"] for words in found)
+    assert mapped == pytest.approx([0.5 + value / 2 for value in plain], abs=1e-3)
 
 
 def test_a_prefix_is_forced_in_its_sentence(client: TestClient, models: list[Model], phrases: list[Pair]) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from nmt.evaluation.table import title_of
 from nmt.lab.comparison.cells import verdict_of
-from nmt.lab.comparison.compare import group_ranges
+from nmt.lab.comparison.statistics import group_ranges
 
 
 @pytest.mark.parametrize(

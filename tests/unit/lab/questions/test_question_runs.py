@@ -20,12 +20,20 @@ from fake_trainings import (  # noqa: F401
 )
 
 from nmt.cli import questions
-from nmt.cli.questioning.runs import Runs, rows_of, tables_of, training_job, trainings_of
-from nmt.cli.questions import describe_missing, load_questions
+from nmt.cli.questioning.measurements import Measurements
+from nmt.cli.questioning.runs import Runs, tables_of, training_job
+from nmt.cli.questioning.work import QuestionWork
+from nmt.cli.questions import load_questions
 from nmt.config import Question, conf_dir, load_config
 from nmt.data import prepare, sha256_of
 from nmt.errors import UserError
 from nmt.run import RunDirectory
+
+
+def work_in(folder: Path) -> QuestionWork:
+    questions = load_questions(folder / "questions")
+    tables = {name: tables_of(question, name) for name, question in questions.items()}
+    return QuestionWork(tables, Runs(folder / "runs"), Measurements(folder / "measurements"))
 
 
 @pytest.mark.parametrize(
@@ -55,12 +63,12 @@ def test_the_time_of_missing_trainings_is_estimated_from_finished_ones(trainer: 
     """The estimate is two core minutes; the LSTM's first seed took one."""
     write_question(tmp_path / "questions", "cells", GOOD, BAD)
     made, runs = trainings(tmp_path), Runs(tmp_path / "runs")
-    assert list(runs.seconds(made).values()) == [140] * 4
+    assert list(work_in(tmp_path).seconds.values()) == [140] * 4
     trainer([training_job(made[0], runs, 1, None)], 1, tmp_path)
-    seconds = Runs(tmp_path / "runs").seconds(made)
+    seconds = work_in(tmp_path).seconds
     assert [seconds[training.key] for training in made[1:]] == [80, 80, 80]
     trainer([training_job(made[3], runs, 1, None)], 1, tmp_path)
-    seconds = Runs(tmp_path / "runs").seconds(made)  # 60 s for the LSTM, 120 s for the GRU
+    seconds = work_in(tmp_path).seconds  # 60 s for the LSTM, 120 s for the GRU
     assert [seconds[training.key] for training in made[1:3]] == [80, 140]
 
 
@@ -127,15 +135,15 @@ def test_each_finding_of_the_literature_names_its_paper() -> None:
 @pytest.mark.commands
 def test_the_shipped_questions_compose_and_fit_into_an_afternoon(tmp_path: Path) -> None:
     shipped = load_questions(Path(conf_dir()) / "questions")
-    tables = [table for name, question in shipped.items() for table in tables_of(question, name)]
-    everything = trainings_of(tables)
+    tables = {name: tables_of(question, name) for name, question in shipped.items()}
+    work = QuestionWork(tables, Runs(tmp_path), Measurements(tmp_path))
+    everything = work.trainings
     assert len(everything) <= 180
-    seconds = sum(Runs(tmp_path).seconds(everything).values())
-    assert seconds <= 2 * 4 * 3600  # two cores
+    assert sum(work.seconds.values()) <= 2 * 4 * 3600  # two cores
     assert all(question.seeds == [1, 2, 3] for question in shipped.values())
     assert {training.config.data.name for training in everything} == {"phrasebook", "multi30k"}
-    assert "are missing: about" in describe_missing(tables, Runs(tmp_path))
-    searched = [row for row in rows_of(tables) if row.search]
+    assert "are missing: about" in work.describe()
+    searched = [row for row in work.rows if row.search]
     assert len({(row.overrides, row.search) for row in searched}) == len(searched) / 3
 
 

@@ -18,6 +18,7 @@ from fake_trainings import (  # noqa: F401
     Trainer,
     answer_questions,
     few_trials,
+    forget_measurements,
     line_of,
     make_trainer,
     origin,
@@ -30,6 +31,7 @@ from scored_run import SENTENCES, write_scores
 
 from nmt.cli import questions
 from nmt.cli.questioning import speed as question_speed
+from nmt.cli.questioning import work as question_work
 from nmt.cli.questioning.runs import Runs, training_job
 from nmt.config import Claim, Literature, SearchConfig
 from nmt.config.data import DownloadConfig
@@ -43,7 +45,7 @@ from nmt.run import RunDirectory
 def test_rows_of_one_configuration_are_trained_once(
     trainer: Trainer, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(questions, "available_cores", lambda: 2)
+    monkeypatch.setattr(question_work, "available_cores", lambda: 2)
     write_question(tmp_path / "questions", "cells", GOOD, BAD)
     write_question(
         tmp_path / "questions", "spelt", {"label": "first", "overrides": ["model/encoder=lstm"]}, BAD | GREEDY
@@ -127,7 +129,7 @@ def test_speed_is_measured_apart_for_each_row_by_its_search(
     monkeypatch.setattr(question_speed, "provenance", lambda overrides: origin())
     before = answer_questions(tmp_path, measure=True)
     assert made == []
-    assert "not run yet" in before
+    assert "not measured yet" in before
     answer_questions(tmp_path)
     page = answer_questions(tmp_path, measure=True)
     assert len(trainer.made) == 12
@@ -144,6 +146,7 @@ def test_a_table_of_runs_from_different_commits_has_a_warning(trainer: Trainer, 
     assert "The runs differ" not in answer_questions(tmp_path)
     run = Runs(tmp_path / "runs").run(trainings(tmp_path)[2])
     run.add_start(origin() | {"commit": "0123456789+", "threads": 2})
+    forget_measurements(tmp_path)
     page = answer_questions(tmp_path)
     assert "commit 0123456+, " in page
     assert "**The runs differ in commits and threads, which may explain a difference.**" in page
@@ -155,8 +158,10 @@ def test_a_training_of_more_than_four_core_minutes_is_listed(trainer: Trainer, t
     run = Runs(tmp_path / "runs").run(trainings(tmp_path)[3])
     run.add_start(origin() | {"threads": 2})
     run.add_facts(parameters=1, seconds=120, cpu_seconds=240, peak_memory_bytes=1)
+    forget_measurements(tmp_path)
     assert "core minutes**" not in answer_questions(tmp_path)
     run.add_facts(parameters=1, seconds=123, cpu_seconds=246, peak_memory_bytes=1)
+    forget_measurements(tmp_path)
     named = (
         answer_questions(tmp_path)
         .partition("**Trainings of more than 4 core minutes** (core minutes: settings):\n\n")[2]
@@ -172,18 +177,19 @@ def test_missing_rows_are_marked_and_the_answer_is_withheld(trainer: Trainer, tm
     with pytest.raises(UserError, match=r"^1 of the runs failed, first \S*_seed2: out of memory; .*the logs are in "):
         answer_questions(tmp_path)
     page = (tmp_path / "docs" / "page.md").read_text()
-    assert line_of(page, "GRU")[0] == "not run yet (1 of 2 seeds)"
-    assert line_of(page, "LSTM")[0] != "not run yet"
+    assert line_of(page, "GRU")[0] == "not measured yet (1 of 2 seeds)"
+    assert line_of(page, "LSTM")[0] != "not measured yet"
     assert "3 of 4 trainings are done" in page
     assert "The LSTM." not in page
-    assert "withheld, because some rows are not measured yet." in page
+    assert "withheld, because some rows are not measured with all seeds: GRU (Words)." in page
     trainer.failing = [training.key for training in trainings(tmp_path)[:2]]
     for training in trainings(tmp_path)[:2]:
         Runs(tmp_path / "runs").run(training).record_path.unlink()
+    forget_measurements(tmp_path)
     with pytest.raises(UserError, match=r"^2 of the runs failed"):
         answer_questions(tmp_path)
     page = (tmp_path / "docs" / "page.md").read_text()
-    assert line_of(page, "GRU")[0].startswith("not run yet")  # the first row, against which it is tested, is missing
+    assert line_of(page, "GRU")[0].startswith("not measured yet")  # the first row is missing
 
 
 @pytest.mark.parametrize(
@@ -219,9 +225,11 @@ def test_an_answer_is_shown_as_long_as_it_holds(
     other = {"bleu": {"LSTM": measured["bleu"]["LSTM"], "GRU": 99.0}}
     write_question(tmp_path / "questions", "cells", GOOD, BAD, answer="The LSTM.", claim=claim | other)
     gru = measured["bleu"]["GRU"]
+    with pytest.raises(UserError, match=r"^the answers of cells contradict the measurements"):
+        answer_questions(tmp_path)
+    page = (tmp_path / "docs" / "page.md").read_text()
     assert (
-        f"**The LSTM.** (Some figures changed since the answer was written: GRU 99.00, now {gru:.2f}.)\n"
-        in answer_questions(tmp_path)
+        f"withheld, because the written answer no longer holds**: BLEU of GRU was 99.00 and is now {gru:.2f}." in page
     )
 
 
@@ -262,6 +270,8 @@ def test_changed_scores_are_compared_again(trainer: Trainer, tmp_path: Path) -> 
     before = line_of(answer_questions(tmp_path), "GRU", "BLEU")
     run = Runs(tmp_path / "runs").run(trainings(tmp_path)[2])
     write_scores(run, run.text("test")[1], 1)
+    assert line_of(answer_questions(tmp_path), "GRU", "BLEU") == before
+    forget_measurements(tmp_path)
     assert line_of(answer_questions(tmp_path), "GRU", "BLEU") != before
 
 
@@ -273,7 +283,8 @@ def test_a_test_set_that_was_translated_by_another_search_is_translated_again(tr
     record = json.loads(path.read_text())
     record["made_by"]["search"]["beam_size"] = 50
     path.write_text(json.dumps(record))
-    assert line_of(answer_questions(tmp_path, jobs=0), "GRU")[0] == "not run yet (1 of 2 seeds)"
+    forget_measurements(tmp_path)
+    assert line_of(answer_questions(tmp_path, jobs=0), "GRU")[0] == "not measured yet (1 of 2 seeds)"
     assert line_of(answer_questions(tmp_path), "GRU") == line_of(page, "GRU")
     assert trainer.made[8:] == [f"{trainings(tmp_path)[2].key}.test"]
 
@@ -319,6 +330,7 @@ def test_damaged_translations_of_another_search_are_named(
     answer_questions(tmp_path)
     (greedy, *_) = sorted((tmp_path / "runs").glob("*/scores/test.*.hyp"))
     greedy.write_text("x\n" * lines, encoding="utf-8")
+    forget_measurements(tmp_path)
     with pytest.raises(
         UserError, match=f"^{re.escape(str(greedy))} {message}.* name={greedy.stem}, with the same search$"
     ):
@@ -330,7 +342,7 @@ def test_only_the_chosen_question_is_trained(trainer: Trainer, tmp_path: Path) -
     write_question(tmp_path / "questions", "other", BAD, {"label": "RNN", "overrides": ["model/encoder=rnn"]})
     page = answer_questions(tmp_path, question="cells")
     assert len(trainer.made) == 8
-    assert line_of(page, "RNN")[0] == "not run yet"
+    assert line_of(page, "RNN")[0] == "not measured yet"
     with pytest.raises(UserError, match=r"question=cell is not in .*; there are: cells, other"):
         answer_questions(tmp_path, question="cell")
 

@@ -1,0 +1,1 @@
+"""Documents: formats, sentences with inline markup, protected text and terms."""

@@ -1,0 +1,233 @@
+"""Translation with a glossary: terms become constraints where the translation without them does not have them.
+
+A sentence is first translated freely. If a form of every term is in the translation, it stays, so that the model
+chooses the inflection. Otherwise the sentence is translated under lexical constraints (Post and Vilar 2018): once for
+each combination of the forms of its terms, up to `MAX_COMBINATIONS`. If the model has attention, the free translation
+with the terms in place of the words that are aligned to them is a candidate too. The candidate counts with the most
+terms, then with the most terms aligned to their source terms, then with the fewest other words aligned to these, then
+with the best score.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from nmt.config import SearchKind
+from nmt.decoding import Candidate, ConstraintBuilder, TargetConstraints, Translator, align_words
+from nmt.decoding.alignment import Link
+from nmt.documents.glossary import Glossary, Term, TermMatch
+from nmt.documents.substitution import placement, rescored, substituted
+from nmt.errors import UserError
+
+MAX_COMBINATIONS = 8
+"""Maximum number of combinations of target forms that are searched for a sentence."""
+
+
+class TermSource(StrEnum):
+    """Origin of a term in a translation."""
+
+    free = "free"
+    """The free translation has it."""
+    constraint = "constraint"
+    """Constrained search."""
+    replacement = "replacement"
+    """Replacement of the words aligned to the source term."""
+    missed = "missed"
+    """The translation does not have it."""
+
+
+@dataclass(frozen=True)
+class TermUse:
+    """Result for one term of one sentence."""
+
+    term: Term
+    kept: str | None
+    """Form in the translation; None: the term is missing."""
+    source: TermSource
+
+
+@dataclass(frozen=True)
+class TermResult:
+    """Translation of a sentence with its terms."""
+
+    candidate: Candidate
+    uses: tuple[TermUse, ...]
+
+
+@dataclass
+class TermReport:
+    """Terms kept and missed, over all sentences."""
+
+    sentences: list[Sequence[TermUse]] = field(default_factory=list)
+    """Terms of each sentence."""
+
+    def summary(self, name: str) -> str:
+        """Return the report as one line."""
+        uses = [use for of_sentence in self.sentences for use in of_sentence]
+        counts = Counter(use.source for use in uses)
+        return (
+            f"{name}: {len(uses)} terms in {sum(map(bool, self.sentences))} of {len(self.sentences)} sentences; "
+            f"{counts[TermSource.free]} in the free translation, {counts[TermSource.constraint]} by constraints, "
+            f"{counts[TermSource.replacement]} by replacement, {counts[TermSource.missed]} missed"
+        )
+
+    def rows(self) -> list[str]:
+        """Return the report as tab-separated lines with a line of column names; sentences count from 1."""
+        rows = ["sentence\tsource\ttarget\tresult\tform"]
+        for number, of_sentence in enumerate(self.sentences, start=1):
+            for use in of_sentence:
+                term = use.term
+                rows.append(f"{number}\t{term.sources[0]}\t{term.targets[0]}\t{use.source}\t{use.kept or ''}")
+        return rows
+
+
+class TermTranslation:
+    """Translation of sentences with the terms of a glossary."""
+
+    def __init__(self, translator: Translator, glossary: Glossary) -> None:
+        """
+        Args:
+            translator: translator with beam search.
+            glossary: the terms.
+
+        Raises:
+            UserError: the search is another one, or the vocabulary cannot write a target term.
+        """
+        if translator.config.kind != SearchKind.beam:
+            raise UserError(
+                f"search.kind={translator.config.kind} does not support lexical constraints; "
+                "use search=beam with a glossary"
+            )
+        self.translator = translator
+        self.glossary = glossary
+        self.builder = ConstraintBuilder(translator.tgt)
+        self.attends = translator.attention("", "") is not None
+        for term in glossary.terms:
+            for form in term.targets:
+                self.builder.make("", [form], term.where)
+
+    def __call__(self, lines: Sequence[str], required: Sequence[Sequence[str]] | None = None) -> list[TermResult]:
+        """Return the best translation of each sentence.
+
+        Args:
+            lines: the sentences.
+            required: further texts that each translation must contain.
+        """
+        required = required or [()] * len(lines)
+        matches = [self.glossary.find(line) for line in lines]
+        terms = [list(dict.fromkeys(match.term for match in of_line)) for of_line in matches]
+        free = self.search(lines, [self.constraints((), texts) for texts in required])
+        best = list(free)
+        jobs = [
+            (number, forms)
+            for number, of_line in enumerate(terms)
+            if any(term.kept_form(free[number].text) is None for term in of_line)
+            for forms in combinations(of_line, free[number].text)
+        ]
+        found = self.search(
+            [lines[number] for number, _ in jobs],
+            [self.constraints(forms, required[number]) for number, forms in jobs],
+        )
+        candidates = [*zip((number for number, _ in jobs), found, strict=True)]
+        candidates += self.replaced(lines, matches, free, jobs)
+        sources = [TermSource.free] * len(lines)
+        ranks = {number: (-1, -1, 0, -math.inf) for number, _ in jobs}
+        for place, rank in enumerate(self.ranks(lines, matches, candidates)):
+            number, candidate = candidates[place]
+            if rank > ranks[number]:
+                ranks[number], best[number] = rank, candidate
+                sources[number] = TermSource.constraint if place < len(jobs) else TermSource.replacement
+        return [
+            TermResult(
+                best[number], tuple(term_use(term, best[number], free[number], source) for term in terms[number])
+            )
+            for number, source in enumerate(sources)
+        ]
+
+    def replaced(
+        self,
+        lines: Sequence[str],
+        matches: Sequence[Sequence[TermMatch]],
+        free: Sequence[Candidate],
+        jobs: Sequence[tuple[int, tuple[str, ...]]],
+    ) -> list[tuple[int, Candidate]]:
+        """Return free translations with missing terms in place of the words linked to their source terms.
+
+        Args:
+            lines: the sentences.
+            matches: terms of each sentence.
+            free: free translation of each sentence.
+            jobs: number of a sentence, and a form of each of its terms.
+        """
+        if not self.attends or not jobs:
+            return []
+        numbers = sorted({number for number, _ in jobs})
+        links_of = dict(zip(numbers, self.links(lines, [(number, free[number]) for number in numbers]), strict=True))
+        texts: dict[tuple[int, str], None] = {}
+        for number, forms in jobs:
+            form_of = dict(zip(dict.fromkeys(match.term for match in matches[number]), forms, strict=True))
+            missing = {
+                (match.start, match.end): form_of[match.term]
+                for match in matches[number]
+                if match.term.kept_form(free[number].text) is None
+            }
+            text = substituted(lines[number], free[number].text, links_of[number], missing)
+            if text is not None:
+                texts[number, text] = None
+        candidates = rescored(self.translator, [lines[number] for number, _ in texts], [text for _, text in texts])
+        pairs = zip((number for number, _ in texts), candidates, strict=True)
+        return [(number, candidate) for number, candidate in pairs if candidate is not None]
+
+    def ranks(
+        self, lines: Sequence[str], matches: Sequence[Sequence[TermMatch]], candidates: Sequence[tuple[int, Candidate]]
+    ) -> list[tuple[int, int, int, float]]:
+        """Return by what candidates are compared: terms kept, their `placement`, score."""
+        links = self.links(lines, candidates) if self.attends else [[]] * len(candidates)
+        result = []
+        for (number, candidate), of_candidate in zip(candidates, links, strict=True):
+            forms = {
+                (match.start, match.end): form
+                for match in matches[number]
+                if (form := match.term.kept_form(candidate.text)) is not None
+            }
+            placed, others = placement(lines[number], candidate.text, of_candidate, forms)
+            result.append((len(set(forms.values())), placed, others, candidate.score))
+        return result
+
+    def links(self, lines: Sequence[str], candidates: Sequence[tuple[int, Candidate]]) -> list[list[Link]]:
+        """Return the links of words of candidates, each with the number of its sentence."""
+        chosen = [lines[number] for number, _ in candidates]
+        found = align_words(self.translator, chosen, [[candidate] for _, candidate in candidates], punctuation=False)
+        return [of_line[0] for of_line in found]
+
+    def search(self, lines: Sequence[str], constraints: Sequence[TargetConstraints]) -> list[Candidate]:
+        """Translate sentences under constraints."""
+        places = [f"{self.glossary.name}: a sentence"] * len(lines)
+        found = self.translator.translate(lines, constraints=constraints, places=places) if lines else []
+        return [of_line[0] for of_line in found]
+
+    def constraints(self, forms: Sequence[str], required: Sequence[str]) -> TargetConstraints:
+        """Return the constraints of a sentence."""
+        return self.builder.make("", [*forms, *required], f"{self.glossary.name}: a sentence")
+
+
+def term_use(term: Term, best: Candidate, free: Candidate, source: TermSource) -> TermUse:
+    """Return how a term was kept in the best translation, which is from this source; the free one may have it too."""
+    kept = term.kept_form(best.text)
+    if kept is None:
+        return TermUse(term, None, TermSource.missed)
+    return TermUse(term, kept, source if term.kept_form(free.text) is None else TermSource.free)
+
+
+def combinations(terms: Sequence[Term], free: str) -> list[tuple[str, ...]]:
+    """Return the combinations of target forms to search, preferred ones first.
+
+    A term that the free translation has keeps the form that it has there.
+    """
+    options = [(kept,) if (kept := term.kept_form(free)) is not None else term.targets for term in terms]
+    return list(itertools.islice(itertools.product(*options), MAX_COMBINATIONS))
