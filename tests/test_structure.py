@@ -28,6 +28,7 @@ ORDER = [
     "runtime",
     "run_corpus",
     "pipeline",
+    "adaptation",
     "lab",
     "documents",
     "serving",

@@ -6,7 +6,8 @@ import logging
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.config import ServeConfig, with_search
+from nmt.config import ServeConfig, user_path, with_search
+from nmt.data import check_new_corrections
 from nmt.decoding import load_translator
 from nmt.errors import UserError
 from nmt.evaluation.calibration import calibration_for
@@ -24,6 +25,8 @@ def command(cfg: DictConfig) -> None:
     run = RunDirectory.open(app.required(cfg, "run"))
     config, _ = with_search(ServeConfig, cfg, run.config().search)
     keys = read_keys(config.keys_file)
+    if config.corrections is not None:
+        check_new_corrections(user_path(config.corrections))
     runtime = setup_runtime(config.machine)
     models: list[Model] = []
     for number, path in enumerate([config.run, *config.others]):

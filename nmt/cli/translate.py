@@ -12,7 +12,7 @@ from nmt.cli.app.output_columns import ColumnWriter
 from nmt.cli.app.prompt import Prompt
 from nmt.cli.app.terms_and_tags import TermsAndTags
 from nmt.config import OutputFormat, TranslateConfig, user_path, with_search
-from nmt.data import STANDARD, check_new_text_file
+from nmt.data import STANDARD, check_new_corrections, check_new_text_file
 from nmt.decoding import load_translator
 from nmt.decoding.constraint_files import read_constraints
 from nmt.documents.journal import digest_weights
@@ -40,6 +40,10 @@ def command(cfg: DictConfig) -> None:
         raise UserError(
             "prefixes and constraints need a text; give input=FILE, or type :prefix and :hold at the prompt"
         )
+    if config.corrections is not None:
+        if not interactive:
+            raise UserError("corrections is for the prompt, and standard input is not a terminal; leave it out")
+        check_new_corrections(user_path(config.corrections))
     if interactive:
         refuse_at_prompt(config)
     runtime = setup_runtime(config.machine)
@@ -51,7 +55,9 @@ def command(cfg: DictConfig) -> None:
     if config.alignments is not None and translator.attention("", "") is None:
         raise UserError(f"alignments={config.alignments}: {run.path} has no attention; leave alignments out")
     if interactive:
-        Prompt(translator, config.prefix or "").loop()
+        data = run.config().data
+        languages = (config.src_lang or data.src_lang, config.tgt_lang or data.tgt_lang)
+        Prompt(translator, config.prefix or "", config.corrections, languages).loop()
         return
     if config.document is not None:
         translate_as_document(translator, config, config.document, run.config().data, weights)

@@ -1,5 +1,6 @@
 """Typed configuration. Default values are defined only here."""
 
+from nmt.config.adapt import AdaptConfig
 from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
 from nmt.config.checks import flatten
 from nmt.config.cluster import ClusterConfig, Queue
@@ -105,6 +106,7 @@ __all__ = [
     "SPLITS",
     "SUFFIXES",
     "TEST_SET_NAME",
+    "AdaptConfig",
     "AttentionKind",
     "BahdanauDecoderConfig",
     "BatchUnit",

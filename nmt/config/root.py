@@ -210,6 +210,9 @@ class TranslateConfig:
     constraints: str | None = None
     """File with the words and phrases that each translation must contain, one line per input line, separated by
     tabs."""
+    corrections: str | None = None
+    """File to which `:correct` at the prompt appends corrections, for the command `adapt`; it is created if it does not
+    exist."""
     protect: list[Protection] | None = None
     """Kinds of text that translations keep unchanged: placeholders, tags, urls, numbers. null: placeholders, tags and
     urls in documents, nothing in lines."""
@@ -233,6 +236,8 @@ class TranslateConfig:
         yield from one_standard_input(**texts)
         if self.alignments == "-" and self.output in (None, "-"):
             yield "alignments", "and the translations are both standard output; give a file for one of them"
+        if self.corrections is not None and self.input is not None:
+            yield "corrections", "is for the prompt, but input is given; leave one of them out"
         if self.output is not None and self.input is None:
             yield "output", "is given but input is not; give input=FILE, or redirect standard output"
         if self.alignments is not None and self.alignments == self.output:

@@ -30,6 +30,9 @@ class ServeConfig:
     """Port to listen on; 0: a free one, which the log names."""
     keys_file: str | None = None
     """File of API keys, one per line. Requests then need one of them, as `api_key` or as a bearer token."""
+    corrections: str | None = None
+    """File to which corrections from the page are appended, for the command `adapt`. It is created if it is
+    missing. null: the server saves no corrections, and the page does not offer it."""
     max_characters: int = 5000
     """Maximum number of characters of a request to `/translate`, lists in total."""
     max_bytes: int = 2_000_000

@@ -9,13 +9,29 @@ from nmt.data.batching import (
     pad_source,
     temperature_shares,
 )
+from nmt.data.corrections import (
+    MAX_CORRECTION_CHARACTERS,
+    Correction,
+    append_correction,
+    check_new_corrections,
+    latest,
+    read_corrections,
+)
 from nmt.data.json_files import read_json, write_json
 from nmt.data.preprocessing.cleaning import normalise, normalise_characters
 from nmt.data.preprocessing.fetch import sha256_of
 from nmt.data.preprocessing.locking import locked
 from nmt.data.preprocessing.prepare import Prepared, prepare
 from nmt.data.preprocessing.sources import locate, locate_test_set
-from nmt.data.source_form import UNKNOWN_FACTOR, SourceForm, SourceTokenizer, load_tokenizer, with_tags, write_tokenizer
+from nmt.data.source_form import (
+    UNKNOWN_FACTOR,
+    SourceForm,
+    SourceTokenizer,
+    load_tokenizer,
+    tag_of,
+    with_tags,
+    write_tokenizer,
+)
 from nmt.data.store import PairStore
 from nmt.data.subword_sampling import SubwordSampling, build_sampling, check_sampling
 from nmt.data.text_files import (
@@ -42,6 +58,7 @@ from nmt.data.words import tokenizer_advice
 __all__ = [
     "BOS_ID",
     "EOS_ID",
+    "MAX_CORRECTION_CHARACTERS",
     "MAX_LINE_BYTES",
     "MAX_TEXT_BYTES",
     "PAD_ID",
@@ -49,6 +66,7 @@ __all__ = [
     "UNKNOWN_FACTOR",
     "UNK_ID",
     "Batch",
+    "Correction",
     "PairStore",
     "Prepared",
     "SourceForm",
@@ -57,8 +75,10 @@ __all__ = [
     "Tokenizer",
     "TrainingBatches",
     "VectorFile",
+    "append_correction",
     "batches_by_length",
     "build_sampling",
+    "check_new_corrections",
     "check_new_text_file",
     "check_sampling",
     "decode_whole",
@@ -66,6 +86,7 @@ __all__ = [
     "gather",
     "in_scored_form",
     "is_regular",
+    "latest",
     "load_tokenizer",
     "locate",
     "locate_test_set",
@@ -78,11 +99,13 @@ __all__ = [
     "prepare",
     "read_all",
     "read_available",
+    "read_corrections",
     "read_for_scoring",
     "read_json",
     "read_lines",
     "ready_tokenizers",
     "sha256_of",
+    "tag_of",
     "temperature_shares",
     "tokenizer_advice",
     "with_tags",

@@ -2,6 +2,7 @@
 
 from nmt.decoding.alignment import align, align_words
 from nmt.decoding.beam import beam_search
+from nmt.decoding.corrections import checked_correction, encode_correction
 from nmt.decoding.ensemble import Ensemble, TranslationModel
 from nmt.decoding.load import load_model, load_translator
 from nmt.decoding.sampling import sample
@@ -23,6 +24,8 @@ __all__ = [
     "align",
     "align_words",
     "beam_search",
+    "checked_correction",
+    "encode_correction",
     "load_model",
     "load_translator",
     "sample",

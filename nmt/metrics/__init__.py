@@ -4,7 +4,7 @@ from nmt.metrics.agreement import IntervalAlpha, NominalAlpha, kendall_tau
 from nmt.metrics.bootstrap import RESAMPLES, SEED, Score, score_with_interval
 from nmt.metrics.comet import Comet
 from nmt.metrics.pairwise import pairwise
-from nmt.metrics.scores import UNITS, all_scores, bleu, bleu_words, check_tokenizer, sentence_scores
+from nmt.metrics.scores import UNITS, all_scores, bleu, bleu_score, bleu_words, check_tokenizer, sentence_scores
 from nmt.metrics.sentence_counts import Counts, restore, shorten
 from nmt.metrics.significance import (
     LEVEL,
@@ -43,6 +43,7 @@ __all__ = [
     "all_scores",
     "approximate_randomisation",
     "bleu",
+    "bleu_score",
     "bleu_words",
     "check_tokenizer",
     "fetch_test_set",

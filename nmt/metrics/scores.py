@@ -120,6 +120,11 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) ->
     return float(score.score), int(score.counts[-1])
 
 
+def bleu_score(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> Score:
+    """Return corpus BLEU on 0 to 100 with its 95 % interval and its signature."""
+    return corpus_score(bleu_metric(tokenize), hypotheses, [list(references)], NO_LABELS)
+
+
 def bleu_metric(tokenize: str, effective_order: bool = False) -> BLEU:
     """Return sacrebleu's BLEU, without its warning about tokenised text where `tokenize` is none.
 

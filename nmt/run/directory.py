@@ -227,6 +227,12 @@ class RunDirectory:
         facts: dict[str, float] = self.record().get("facts", {})
         return facts
 
+    @property
+    def adapted(self) -> dict[str, Any]:
+        """Record of the corrections that an adapted run has learned from; empty in other runs."""
+        adapted: dict[str, Any] = self.record().get("adapted", {})
+        return adapted
+
     def word_counts(self, side: str) -> dict[str, int] | None:
         """Return the frequencies in one side of the training data of the held-out sets' words; None in older runs.
 

@@ -41,6 +41,7 @@ def well_formed(record: dict[str, Any]) -> bool:
         and isinstance(record["starts"], list)
         and all(isinstance(start, dict) and is_start(start) for start in record["starts"])
         and all(map(is_number, record.get("facts", {}).values()))
+        and isinstance(record.get("adapted", {}), dict)
         and all(key.startswith(CHANGEABLE) and is_plain(value) for key, value in record.get("changed", {}).items())
     )
 

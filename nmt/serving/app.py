@@ -86,6 +86,7 @@ def build_app(models: Sequence[Model], config: ServeConfig, keys: Sequence[str] 
         Route("/page/models", models_endpoint),
         Route("/page/translate", guarded(page_endpoints.translate), methods=["POST"]),
         Route("/page/alternatives", guarded(page_endpoints.alternatives), methods=["POST"]),
+        Route("/page/corrections", guarded(page_endpoints.correct), methods=["POST"]),
         Route("/page/stream", guarded(page_endpoints.stream), methods=["POST"]),
     ]
 

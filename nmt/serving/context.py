@@ -5,6 +5,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from nmt.config import user_path
 from nmt.serving.files import FileStore
 from nmt.serving.keys import RateLimit, is_key
 from nmt.serving.requests import RequestError
@@ -12,7 +13,7 @@ from nmt.serving.service import Service
 
 
 class Context:
-    """Service, API keys, rates and translated files."""
+    """Service, API keys, rates, translated files and the file of corrections."""
 
     def __init__(self, service: Service, keys: Sequence[str]) -> None:
         self.service = service
@@ -20,6 +21,9 @@ class Context:
         self.keys = list(keys)
         self.rate = RateLimit(service.config.requests_per_minute)
         self.files = FileStore()
+        corrections = service.config.corrections
+        self.corrections = None if corrections is None else user_path(corrections)
+        """File to which corrections are appended; None: none are saved."""
 
     def check(self, request: Request, fields: dict[str, Any]) -> None:
         """Check the API key and count the request.

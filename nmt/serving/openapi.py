@@ -59,6 +59,12 @@ def document(config: ServeConfig) -> dict[str, Any]:
             "/page/alternatives": post(
                 "Alternatives for the word behind a prefix", PAGE | {"prefix": TEXT}, ["q"], {"alternatives": {}}
             ),
+            "/page/corrections": post(
+                "Save a correction, if the server was started with corrections=FILE",
+                {"q": TEXT, "translation": TEXT, "correction": TEXT, "model": NUMBER, "api_key": TEXT},
+                ["q", "correction"],
+                {"saved": {"type": "boolean"}},
+            ),
             "/page/stream": post("Translate with progress as server-sent events", PAGE, ["q"], TEXT),
         },
     }

@@ -1,7 +1,8 @@
-"""Endpoints of the page: models, translation with details, alternatives for a word, and progress of long texts."""
+"""Endpoints of the page: models, translation with details, alternatives for a word, corrections, and long texts."""
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from nmt.config import SUFFIXES, DocumentFormat
+from nmt.data import append_correction
+from nmt.decoding import checked_correction
+from nmt.errors import UserError
 from nmt.serving.context import Context
 from nmt.serving.guard import error_response
 from nmt.serving.languages import direction, language_name
@@ -19,6 +23,8 @@ from nmt.serving.requests import RequestError, mapping_of, number_of, text_of, t
 from nmt.serving.service import Wish
 
 MAX_PREFIX = 5000
+
+log = logging.getLogger(__name__)
 
 
 def models(context: Context) -> Response:
@@ -30,6 +36,7 @@ def models(context: Context) -> Response:
             "byteLimit": context.config.max_bytes,
             "formats": {".txt": DocumentFormat.text} | SUFFIXES,
             "maxBeamSize": context.config.max_beam_size,
+            "corrections": context.corrections is not None,
             "models": [
                 {
                     "name": model.name,
@@ -99,6 +106,31 @@ async def alternatives(context: Context, request: Request, fields: dict[str, Any
     check_length(context, [line, prefix])
     found = await context.service.alternatives(chosen_model(context, fields), line, prefix, read_wish(fields))
     return JSONResponse({"alternatives": found})
+
+
+async def correct(context: Context, request: Request, fields: dict[str, Any]) -> Response:
+    """Append the correction of a sentence to the file of corrections.
+
+    Raises:
+        RequestError: the server saves none, a text is empty or too long, the vocabulary cannot write the correction, or
+            the file cannot be written.
+    """
+    if context.corrections is None:
+        raise RequestError(403, "this server saves no corrections; start it with corrections=FILE")
+    model = chosen_model(context, fields)
+    source, wanted = text_of(fields, "q"), text_of(fields, "correction")
+    translation = text_of(fields, "translation", "")
+    check_length(context, [source, wanted, translation])
+    try:
+        correction = checked_correction(model.translator, source, wanted, translation, model.src, model.tgt)
+    except UserError as error:
+        raise RequestError(400, f"Invalid request: {error}") from None
+    try:
+        await asyncio.to_thread(append_correction, context.corrections, correction)
+    except UserError as error:
+        log.error("%s", error)
+        raise RequestError(503, "the correction cannot be saved; the log of the server gives the reason") from None
+    return JSONResponse({"saved": True})
 
 
 def document_format_of(fields: dict[str, Any]) -> DocumentFormat:

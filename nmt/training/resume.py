@@ -45,6 +45,11 @@ def has_work(run: RunDirectory, config: Config) -> bool:
     Raises:
         UserError: the run is finished, and the changed settings would have no effect.
     """
+    if run.adapted:
+        raise UserError(
+            f"{run.path} was made by nmt-adapt and has no state of an optimizer; start a new run from it with "
+            f"train.init_from={run.path}"
+        )
     check_resume_step(run, config.train.resume_step)
     if not run.finished or config.train.resume_step is not None:
         return True

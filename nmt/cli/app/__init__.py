@@ -25,6 +25,7 @@ from nmt.cli.app.hydra_guard import install, options_first, refuse_pickles
 from nmt.cli.app.streams import OUTPUT, drop_output, flush_output, prepare_streams
 from nmt.config import (
     CELLS,
+    AdaptConfig,
     BenchmarkConfig,
     CompareConfig,
     Config,
@@ -57,6 +58,7 @@ SCHEMAS = {
     "evaluate": EvaluateConfig,
     "translate": TranslateConfig,
     "serve": ServeConfig,
+    "adapt": AdaptConfig,
     "compare": CompareConfig,
     "table": TableConfig,
     "distil": DistilConfig,

@@ -11,9 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from nmt.config import user_path
 from nmt.console import escape_control_characters
-from nmt.data import normalise, normalise_characters
-from nmt.decoding import AttentionMap, ConstraintBuilder, Translator
+from nmt.data import append_correction, normalise, normalise_characters
+from nmt.decoding import AttentionMap, ConstraintBuilder, Translator, checked_correction
 from nmt.errors import UserError
 
 HELP = """\
@@ -22,6 +23,7 @@ Type a sentence and press Enter.
   :prefix TEXT   begin translations with TEXT; a space at its end completes the last word; without TEXT: off
   :hold A | B    require these words or phrases in translations; without any: off
   :to LANGUAGE   translate into this language from now on, with a multilingual run
+  :correct TEXT  save TEXT as the right translation of the last sentence; without TEXT: edit the translation
   :attention     show the attention weights of the last translation
   :help          show this text
   :quit          leave (as Ctrl-D); Ctrl-C clears the line"""
@@ -31,8 +33,23 @@ HISTORY_LINES = 1000
 class Prompt:
     """Loop that reads sentences and commands from a terminal."""
 
-    def __init__(self, translator: Translator, prefix: str = "") -> None:
+    def __init__(
+        self,
+        translator: Translator,
+        prefix: str = "",
+        corrections: str | None = None,
+        languages: tuple[str, str] = ("", ""),
+    ) -> None:
+        """
+        Args:
+            translator: translator of the sentences.
+            prefix: forced prefix of the translations.
+            corrections: file to which corrections are appended; None: none are saved.
+            languages: language codes of source and target.
+        """
         self.translator = translator
+        self.corrections = None if corrections is None else user_path(corrections)
+        self.src_lang, self.tgt_lang = languages
         self.demands = ConstraintBuilder(translator.tgt)
         self.prefix = prefix
         self.phrases: list[str] = []
@@ -85,6 +102,8 @@ class Prompt:
                 self.phrases = argument.split("|")
             case ":to":
                 self.set_target(argument.strip())
+            case ":correct":
+                self.correct(argument.strip())
             case ":attention":
                 self.show_attention()
             case _ if command.startswith(":"):
@@ -109,6 +128,7 @@ class Prompt:
     def set_target(self, language: str) -> None:
         try:
             self.translator.set_languages(None, language)
+            self.tgt_lang = language
         except UserError as error:
             print(escape_control_characters(str(error)), file=sys.stderr)
 
@@ -118,6 +138,29 @@ class Prompt:
             return
         self.n_best = int(argument)
         self.translator.set_n_best(self.n_best)
+
+    def correct(self, text: str) -> None:
+        """Save the right translation of the last sentence, or let the user edit the last translation to it."""
+        if self.corrections is None:
+            print("corrections are not saved; start the command with corrections=FILE", file=sys.stderr)
+            return
+        if self.last is None:
+            print("translate a sentence first", file=sys.stderr)
+            return
+        source, translation = self.last
+        try:
+            text = text or edited(translation)
+            if not normalise(text):
+                print("nothing was saved", file=sys.stderr)
+                return
+            languages = self.src_lang, self.tgt_lang
+            append_correction(
+                self.corrections, checked_correction(self.translator, source, text, translation, *languages)
+            )
+        except UserError as error:
+            print(escape_control_characters(str(error)), file=sys.stderr)
+            return
+        print(f"saved in {escape_control_characters(str(self.corrections))}", file=sys.stderr)
 
     def show_attention(self) -> None:
         if self.last is None:
@@ -140,6 +183,23 @@ def attention_table(attention: AttentionMap) -> Table:
         cells = [Text(f"{100 * weight:.0f}", style="bold" if weight == largest else "dim") for weight in weights]
         table.add_row(Text(escape_control_characters(piece)), *cells)
     return table
+
+
+def edited(text: str) -> str:
+    """Return a text after the user has edited it in the line; empty if the user gave up, or cannot edit here."""
+    try:
+        import readline
+    except ImportError:
+        print("the line cannot be edited here; type :correct TEXT", file=sys.stderr)
+        return ""
+    readline.set_startup_hook(lambda: readline.insert_text(text))
+    try:
+        return input("correct> ")
+    except (EOFError, KeyboardInterrupt):
+        print()
+        return ""
+    finally:
+        readline.set_startup_hook(None)
 
 
 @contextlib.contextmanager

@@ -113,6 +113,7 @@ class ScoredRun:
             "checkpoint": made_by.get("checkpoint", "best"),
             "ensemble": made_by.get("ensemble", []),
             "precision": made_by.get("precision", "float32"),
+            "adapted": str(run.adapted.get("corrections_sha256"))[:8] if run.adapted else None,
         }
         settings = {key: value for key, value in settings.items() if not key.startswith(IGNORED_KEYS)}
         step = made_by.get("checkpoint_step")

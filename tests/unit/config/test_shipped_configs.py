@@ -32,7 +32,7 @@ from nmt.errors import UserError
 
 CONF = Path(conf_dir())
 YAML = {path: path.read_text(encoding="utf-8") for path in sorted(CONF.rglob("*.yaml"))}
-OF_A_RUN = ("evaluate", "translate", "serve", "distil", "diagnose")
+OF_A_RUN = ("evaluate", "translate", "serve", "adapt", "distil", "diagnose")
 EXPERIMENTS = sorted(CONF.glob("experiment/*.yaml"))
 
 
@@ -47,8 +47,10 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.data.root = "corpus"
     if command in (*OF_A_RUN, "report", "shortlist"):
         cfg.run = "runs/one"
-    if command in ("distil", "device_check"):
+    if command in ("adapt", "distil", "device_check"):
         cfg.output = "corpus"
+    if command == "adapt":
+        cfg.corrections = "corrections.jsonl"
     if command in ("compare", "table"):
         cfg.runs = ["runs/one"]
     if command == "benchmark":

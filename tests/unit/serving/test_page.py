@@ -79,7 +79,7 @@ def test_every_id_is_unique_and_exists() -> None:
 
 def test_every_endpoint_of_the_page_exists(client: TestClient) -> None:
     paths = set(re.findall(r'"(page/\w+)"', SCRIPT))
-    assert len(paths) == 4
+    assert len(paths) == 5
     assert {client.options(f"/{path}").status_code for path in paths} == {405}
 
 

@@ -1,0 +1,5 @@
+"""Run nmt-adapt from a checkout."""
+
+from nmt.cli.adapt import main
+
+main()
