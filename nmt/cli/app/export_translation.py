@@ -18,15 +18,6 @@ RUN_KEYS = (
     *("ensemble", "alignments", "constraints", "checkpoint"),
     *("protect", "glossary", "glossary_report", "corrections"),
 )
-    "ensemble",
-    "alignments",
-    "constraints",
-    "checkpoint",
-    "protect",
-    "glossary",
-    "glossary_report",
-    "corrections",
-)
 """Keys that need the run."""
 
 
