@@ -9,7 +9,8 @@ READY := .venv/complete
 NEXT := .venv-next
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo questions table amx-check gpu-check test test-commands test-next test-processors test-kernels test-slow fuzz test-all check \
+.PHONY: help install demo questions table amx-check gpu-check test test-commands test-browser pictures test-next test-processors \
+	test-kernels test-slow fuzz test-all check \
 	format commands docs clean
 
 help:  ## list the targets
@@ -54,6 +55,16 @@ test: $(READY)  ## run the unit tests, one process per core (4 minutes on two co
 
 test-commands: $(READY)  ## run the integration tests: real commands, whole trainings, several processes (25 minutes on two cores)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "commands and not slow"
+
+BROWSER_TESTS := tests/integration/test_browser_page.py tests/integration/test_browser_form.py
+test-browser: $(READY)  ## drive the page of nmt-serve and the form of nmt-human-eval in headless Chromium (skips without one)
+	$(BIN)/python -m pytest -m browser $(BROWSER_TESTS)
+
+# RUNS="RUN,RUN" names two trained runs with the same direction; the second one is for the comparison.
+pictures: $(READY)  ## write the pictures of the page and of the form into docs/pictures from RUNS="RUN,RUN"
+	@test -n "$(RUNS)" || { echo 'nmt: RUNS is empty; name two runs: make pictures RUNS="RUN,RUN"' >&2; exit 2; }
+	NMT_BROWSER_RUNS="$(RUNS)" NMT_PICTURES=docs/pictures $(BIN)/python -m pytest -m browser $(BROWSER_TESTS) \
+		-k "attention or comparison_marks or errors_are_marked"
 
 NEXT_TESTS := tests/unit/config $(addprefix tests/unit/cli/test_,app.py hydra_errors.py typed_text.py) \
 	tests/integration/test_commands_hydra.py

@@ -55,7 +55,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Measurement:
+class TrialTranslations:
     """Translations of a model: of the corrected sentences and of the validation sample."""
 
     corrected: list[str]
@@ -71,8 +71,8 @@ class Adaptation:
     lessons: list[Lesson]
     sample: tuple[list[str], list[str]]
     """Source and reference lines of the validation sample."""
-    before: Measurement
-    after: Measurement
+    before: TrialTranslations
+    after: TrialTranslations
     steps: int
     """Number of steps that the kept weights are from; 0: the old weights."""
     steps_taken: int
@@ -174,11 +174,11 @@ class Learner:
         """Return the best translation of each line."""
         return [best.text for best, *_ in self.translator.translate(lines)]
 
-    def measure(self, corrected: list[str]) -> Measurement:
+    def measure(self, corrected: list[str]) -> TrialTranslations:
         """Translate and score the validation sample; `corrected` are the translations of the corrected sentences."""
         sources, references = self.sample
         sample = self.translate(sources)
-        return Measurement(corrected, sample, bleu_score(sample, references, self.tokenize))
+        return TrialTranslations(corrected, sample, bleu_score(sample, references, self.tokenize))
 
     def count(self, corrected: Sequence[str]) -> int:
         """Return the number of corrections that come out."""

@@ -11,6 +11,7 @@ from nmt.config import CompareConfig, from_hydra
 from nmt.lab.comparison.compare import Comparison
 from nmt.lab.comparison.report import comparison_tables, show_tables, write_comparison
 from nmt.lab.comparison.systems import gather
+from nmt.lab.judgements.column import human_column
 from nmt.lab.plots.compare import draw_comparison
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,10 @@ def command(cfg: DictConfig) -> None:
     config = from_hydra(CompareConfig, cfg)
     folder = None if config.output is None else app.new_path(config.output)
     systems, test = gather(config.runs, config.split, config.metric, config.testset, config.data)
-    comparison = Comparison(systems, test, config.metric)
+    extra = {}
+    if config.judgements is not None:
+        extra["human"] = human_column(systems, test, config.judgements, config.exclude_failed)
+    comparison = Comparison(systems, test, config.metric, extra)
     differences = comparison.differences(config.sentences) if config.sentences else []
     breakdowns = comparison.breakdowns(config.buckets)
     try:

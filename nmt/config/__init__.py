@@ -45,6 +45,7 @@ from nmt.config.encoder import (
     encoder_of_cell,
 )
 from nmt.config.export import ExportConfig, ExportPrecision
+from nmt.config.human_eval import ACTIONS, JUDGEMENT_KINDS, HumanEvalConfig
 from nmt.config.inline import OutputFormat, Protection
 from nmt.config.languages import CASE, DirectionConfig, language_problems
 from nmt.config.machine import MachineConfig, Precision
@@ -93,12 +94,14 @@ from nmt.config.train import (
 )
 
 __all__ = [
+    "ACTIONS",
     "ATTENTIONS",
     "CASE",
     "CELLS",
     "COPY_UNKNOWN",
     "DECODERS",
     "ENCODERS",
+    "JUDGEMENT_KINDS",
     "MAX_MINUTES",
     "OBJECTIVES",
     "SPLITS",
@@ -138,6 +141,7 @@ __all__ = [
     "ExportPrecision",
     "FeedingDecoderConfig",
     "GnmtDecoderConfig",
+    "HumanEvalConfig",
     "InitVocabulary",
     "InputFormat",
     "IntervalUnit",

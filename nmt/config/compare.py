@@ -25,6 +25,10 @@ class CompareConfig:
     metric: str | None = None
     """Metric to compare by, named as in RUN/scores/SPLIT.json; null: all, and BLEU for tables by length, by frequency
     and by sentence."""
+    judgements: str | None = None
+    """Folder of a campaign of `human_eval` with imported ratings; adds the score `human` of the judged runs."""
+    exclude_failed: bool = False
+    """Leave out raters of `judgements` who fail a check of `human_eval` with its default limits."""
     buckets: int = 4
     """Number of groups of about equal size, by length and by frequency of the rarest word."""
     sentences: int = 0
@@ -37,5 +41,7 @@ class CompareConfig:
         if not self.runs:
             yield "runs", "is empty; name run directories, or folders that hold some: compare RUN RUN"
         yield from test_set_name(self)
+        if self.exclude_failed and self.judgements is None:
+            yield "exclude_failed", "needs judgements; give the folder of a campaign"
         yield from number(self, "buckets", 1)
         yield from number(self, "sentences", 0)

@@ -17,6 +17,7 @@ SHOWN = {
     "perplexity_word": ("perplexity per word", 2),
     "perplexity_char": ("perplexity per character", 3),
     "comet": ("COMET", 4),
+    "human": ("human", 3),
 }
 """Title of each score, and the number of decimals to print."""
 LOWER_IS_BETTER = ("ter", "perplexity", "perplexity_word", "perplexity_char")

@@ -1,5 +1,6 @@
 """Translation metrics, significance tests and test sets."""
 
+from nmt.metrics.agreement import IntervalAlpha, NominalAlpha, kendall_tau
 from nmt.metrics.bootstrap import RESAMPLES, SEED, Score, score_with_interval
 from nmt.metrics.comet import Comet
 from nmt.metrics.pairwise import pairwise
@@ -31,7 +32,9 @@ __all__ = [
     "UNITS",
     "Comet",
     "Counts",
+    "IntervalAlpha",
     "MeanScorer",
+    "NominalAlpha",
     "Resampled",
     "Score",
     "Scorer",
@@ -45,6 +48,7 @@ __all__ = [
     "check_tokenizer",
     "fetch_test_set",
     "holm",
+    "kendall_tau",
     "minimum_detectable_effect",
     "paired_bootstrap",
     "pairwise",

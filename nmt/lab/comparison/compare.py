@@ -10,7 +10,14 @@ from nmt.console import progress_bar
 from nmt.data.words import split_units, unspaced
 from nmt.errors import UserError
 from nmt.evaluation.sets import EvaluationSet
-from nmt.lab.comparison.statistics import Breakdown, RunStatistics, StatisticsComparison, scorers_of, signatures_of
+from nmt.lab.comparison.statistics import (
+    Breakdown,
+    ExtraScore,
+    RunStatistics,
+    StatisticsComparison,
+    scorers_of,
+    signatures_of,
+)
 from nmt.lab.comparison.systems import ScoredRun, System
 from nmt.metrics import Scorer
 
@@ -35,12 +42,19 @@ class Difference:
 class Comparison(StatisticsComparison):
     """Scores, breakdowns and differing sentences of several systems on one test set."""
 
-    def __init__(self, systems: Sequence[System], test: EvaluationSet, metric: str | None = None) -> None:
+    def __init__(
+        self,
+        systems: Sequence[System],
+        test: EvaluationSet,
+        metric: str | None = None,
+        extra: Mapping[str, ExtraScore] | None = None,
+    ) -> None:
         """
         Args:
             systems: systems to compare; the others are tested against the first.
             test: test set that all of them translated.
             metric: score of breakdowns and sentences; None: BLEU, or the first score if there is no BLEU.
+            extra: further scores by name.
 
         Raises:
             UserError: a score used another number of references, or its recorded value is not that of the translations.
@@ -60,7 +74,7 @@ class Comparison(StatisticsComparison):
                 [statistics_of(run, scorers, test) for run in system.runs]
                 for system in bar.track(systems, description="counting")
             ]
-        super().__init__(statistics, metric)
+        super().__init__(statistics, metric, extra)
 
     def breakdowns(self, buckets: int) -> list[Breakdown]:
         """Return the score by source length, by rarest source word and by rarest reference word.

@@ -1,6 +1,6 @@
 """Comparison of systems from the statistics of their sentences, without texts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import mean, stdev
@@ -41,19 +41,36 @@ class Breakdown:
     """Reason why the breakdown cannot be computed; empty if it was."""
 
 
+@dataclass(frozen=True)
+class ExtraScore:
+    """A score that is not computed from the translations, such as judgements by people."""
+
+    signature: str
+    cells: list[ScoreCell | None]
+    """One cell per system; None for a system without this score."""
+
+
 class StatisticsComparison:
     """Scores with intervals and tests, and breakdowns, of several systems on one test set."""
 
-    def __init__(self, statistics: Sequence[Sequence[RunStatistics]], metric: str | None = None) -> None:
+    def __init__(
+        self,
+        statistics: Sequence[Sequence[RunStatistics]],
+        metric: str | None = None,
+        extra: Mapping[str, ExtraScore] | None = None,
+    ) -> None:
         """
         Args:
             statistics: the runs of each system; the other systems are tested against the first.
             metric: score of breakdowns; None: BLEU, or the first score if there is no BLEU.
+            extra: further scores by name.
         """
         self.signatures = signatures_of([run.scores for runs in statistics for run in runs])
         self.scorers = scorers_of(self.signatures)
         names = [*self.scorers, *self.signatures]
         self.metric = metric or ("bleu" if "bleu" in names else names[0])
+        self.extra = dict(extra or {})
+        self.signatures |= {name: score.signature for name, score in self.extra.items()}
         self.recorded = [[run.scores for run in runs] for runs in statistics]
         self.models = [[run.model for run in runs] for runs in statistics]
         self.tables: dict[str, list[list[Table] | None]] = {
@@ -66,7 +83,9 @@ class StatisticsComparison:
         same_models = [models == self.models[0] for models in self.models]
         cells: dict[str, list[ScoreCell | None]] = {}
         for name in self.signatures:
-            if name in self.scorers:
+            if name in self.extra:
+                cells[name] = self.extra[name].cells
+            elif name in self.scorers:
                 with progress_bar() as bar:
                     tables = bar.track(self.tables[name], description=f"testing {name}")
                     cells[name] = cells_with_tests(self.scorers[name], tables, name in LOWER_IS_BETTER, same_models)

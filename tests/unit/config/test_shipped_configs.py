@@ -57,6 +57,8 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.task = "checkpoint"
     if command == "score":
         cfg.hyp, cfg.ref = "translations", "references"
+    if command == "human_eval":
+        cfg.action, cfg.folder = "score", "judgements"
     if command == "diagnose":
         cfg.task, cfg.sentence = "attention", "The door is open."
     return cfg
@@ -141,7 +143,11 @@ def test_the_help_of_a_command_begins_with_three_examples_that_compose(command: 
     assert blank == ""
     assert len(examples) == 3
     for example in examples:
-        name = f"python scripts/{command}.py" if help_text["app_name"].endswith(".py") else f"nmt-{command}"
+        name = (
+            f"python scripts/{command}.py"
+            if help_text["app_name"].endswith(".py")
+            else f"nmt-{command.replace('_', '-')}"
+        )
         assert example.startswith(f"  {name} ")
         words = shlex.split(example.removeprefix(f"  {name} ").partition(" < ")[0])
         first, _, second = " ".join(words).partition(" vs ")

@@ -1,0 +1,5 @@
+"""Run nmt-human-eval from a checkout."""
+
+from nmt.cli.human_eval import main
+
+main()
