@@ -44,9 +44,18 @@ def test_each_encoder_is_chosen_with_each_decoder(encoder: str, decoder: str) ->
     assert (chosen.encoder.layers, chosen.decoder.layers) == (3, 2)  # of the preset
 
 
+BLOCKS = {
+    **{name: {"pre_norm": True} for name in ("rg_lru", "gla")},
+    **{name: {"pre_norm": True, "convolution": 4} for name in ("min_gru", "min_lstm", "slstm", "mlstm")},
+    **{name: {"pre_norm": True, "convolution": 4} for name in ("gated_delta", "delta_net", "mamba2")},
+}
+"""Keys of the blocks in which papers stack their cells."""
+
+
 @pytest.mark.parametrize("cell", CellKind)
-def test_the_name_of_a_cell_is_a_recurrent_encoder(cell: CellKind) -> None:
-    assert model(f"model/encoder={cell}").encoder == RecurrentEncoderConfig(cell=cell)
+def test_the_name_of_a_cell_is_a_recurrent_encoder_with_the_block_of_its_paper(cell: CellKind) -> None:
+    assert model(f"model/encoder={cell}").encoder == RecurrentEncoderConfig(cell=cell, **BLOCKS.get(cell, {}))
+    assert model("model=lstm", f"model.encoder.cell={cell}").encoder.pre_norm is False
 
 
 def test_a_preset_gives_the_keys_that_another_kind_has_too() -> None:
@@ -58,7 +67,7 @@ def test_a_preset_gives_the_keys_that_another_kind_has_too() -> None:
     assert best == TransformerDecoderConfig(layers=2)
 
 
-@pytest.mark.parametrize("key", ["encoder.heads=2", "decoder.pre_norm=true", "encoder.layesr=2"])
+@pytest.mark.parametrize("key", ["encoder.heads=2", "decoder.positions=learned", "encoder.layesr=2"])
 def test_a_key_that_the_kind_lacks_is_refused_on_the_command_line(key: str) -> None:
     with pytest.raises(ConfigCompositionException, match=f"Could not override 'model.{key.partition('=')[0]}'"):
         model(f"model.{key}")
