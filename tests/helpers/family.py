@@ -25,7 +25,7 @@ MORE_TENSORS = (CellKind.rg_lru, CellKind.slstm)
 """Cells whose state has more tensors than h and c."""
 GNMT = {"encoder_layers": 3, "bidirectional_layers": 1, "residual_from": 3, "decoder_layers": 3}
 BLOCKS: list[dict[str, Any]] = [
-    *({"pre_norm": True, "cell": cell} for cell in CellKind),
+    *({"pre_norm": True, "cell": cell} for cell in (*DIFFERENT_STATES, *MORE_TENSORS, CellKind.gated_delta)),
     *(
         {
             "pre_norm": True,
