@@ -36,7 +36,12 @@ def plain_translation(translator: Translator, terms: TermTranslation | None = No
         results = terms(lines, [request.required for request in requests])
         translations = aligned(translator, lines, [result.candidate for result in results], attends)
         return [
-            replace(translation, notes=result.uses) for translation, result in zip(translations, results, strict=True)
+            replace(
+                translation,
+                notes=result.uses,
+                links=translation.links if result.links is None else tuple(result.links),
+            )
+            for translation, result in zip(translations, results, strict=True)
         ]
 
     return translate
