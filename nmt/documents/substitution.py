@@ -46,10 +46,12 @@ def substituted(line: str, translation: str, links: Sequence[Link], forms: Mappi
         None if a span has no linked word, or two spans have the same.
     """
     alignment = WordAlignment.of(line, translation, links, ())
+    known = list(alignment.links)
     edits: list[tuple[int, int, str, list[int]]] = []
     for span, form in forms.items():
         own = overlapping([core(line, word) for word in alignment.src_spans], span)
-        words = {tgt for src, tgt in alignment.links if src in own}
+        known = shared(known, own)
+        words = {tgt for src, tgt in known if src in own}
         if not words:
             return None
         first, last = best_interval(words, set())
@@ -71,10 +73,30 @@ def substituted(line: str, translation: str, links: Sequence[Link], forms: Mappi
     kept_before = [tgt for tgt in range(len(alignment.tgt_spans)) if tgt not in inside]
     kept_after = [tgt for tgt in range(len(spans)) if tgt not in new]
     moved = dict(zip(kept_before, kept_after, strict=False))
-    result = [(src, moved[tgt]) for src, tgt in alignment.links if tgt in moved]
+    result = [(src, moved[tgt]) for src, tgt in known if tgt in moved]
     result += [(src, tgt) for tgt, sources in new.items() for src in sources]
     result.sort(key=lambda link: link[::-1])
     return Substitution(text, result, tuple(translation[start:end] for start, end, *_ in edits))
+
+
+def shared(links: Sequence[Link], own: Sequence[int]) -> list[Link]:
+    """Return the links after words beside a term got their share of its target words.
+
+    A term with more target words than its own number may have taken the one of a neighbour without any, as of a
+    possessive: the first one is that of the word before it, and the last one that of the word behind it.
+
+    Args:
+        links: links of words.
+        own: numbers of the source words of the term, in order.
+    """
+    words = sorted({tgt for src, tgt in links if src in own})
+    linked = {src for src, _ in links}
+    given: dict[int, int] = {}
+    last = max((src for src, _ in links), default=0)
+    for neighbour, at in ((own[0] - 1, 0), (own[-1] + 1, -1)) if own else ():
+        if len(words) > len(own) and 0 <= neighbour < last and neighbour not in linked:
+            given[words.pop(at)] = neighbour
+    return [(given.get(tgt, src) if src in own else src, tgt) for src, tgt in links]
 
 
 def carried(

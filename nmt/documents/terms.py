@@ -122,7 +122,7 @@ class TermTranslation:
         self.translator = translator
         self.glossary = glossary
         self.builder = ConstraintBuilder(translator.tgt)
-        self.attends = translator.attention("", "") is not None
+        self.attends = translator.attends
         for term in glossary.terms:
             for form in term.targets:
                 self.builder.make("", [form], term.where)

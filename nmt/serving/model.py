@@ -44,7 +44,7 @@ class Model:
         """
         translator.prepare()
         builder = ConstraintBuilder(translator.tgt)
-        attends = translator.attention("", "") is not None
+        attends = translator.attends
         codes = src.replace("_", "-"), tgt.replace("_", "-")
         return cls(translator, builder, name, *codes, attends, writes_text(translator), calibration)
 

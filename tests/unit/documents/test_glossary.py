@@ -168,6 +168,10 @@ def test_a_term_replaces_the_words_aligned_to_its_source() -> None:
             *("the house is red", "Das alte Haus ist rot", [(0, 0), (1, 1), (1, 2), (2, 3), (3, 4)], "Heim"),
             *("Das Heim ist rot", [(0, 0), (1, 1), (2, 2), (3, 3)]),
         ),
+        (
+            *("the house is red", "Das Haus ist rot", [(1, 0), (1, 1), (2, 2), (3, 3)], "Heim"),
+            *("Das Heim ist rot", [(0, 0), (1, 1), (2, 2), (3, 3)]),
+        ),
     ],
 )
 def test_a_replacement_keeps_the_links_of_the_other_words(
