@@ -47,7 +47,8 @@ def translate_with_export(cfg: DictConfig) -> None:
     if interactive:
         Prompt(translator, config.prefix or "").loop()
         return
-    data = DataConfig(**dict(zip(("src_lang", "tgt_lang"), folder.settings.directions[0], strict=True)))
+    src_lang, tgt_lang = folder.settings.directions[0]
+    data = DataConfig(src_lang=src_lang, tgt_lang=tgt_lang)
     if config.document is not None:
         translate_as_document(translator, config, config.document, data, sha256_of(folder.path / SUMS))
         return

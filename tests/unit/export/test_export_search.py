@@ -92,7 +92,7 @@ def test_translations_equal_those_of_the_search_on_tensors(
 
 def test_words_are_aligned_as_with_the_run(tokenizer: Tokenizer, tmp_path: Path) -> None:
     translator = build_long(tokenizer)
-    exported = ExportedTranslator(export(translator, tmp_path / "toy"))
+    exported = ExportedTranslator(export(translator, tmp_path / "toy"), search=translator.config)
     candidates = translator.translate(LINES)
     ids = [tokenizer.encode([line])[0] for line in LINES]
     ours, theirs = exported.piece_attention(ids, ids[::-1]), translator.piece_attention(ids, ids[::-1])
@@ -107,7 +107,8 @@ def test_words_are_aligned_as_with_the_run(tokenizer: Tokenizer, tmp_path: Path)
     results = [translate_segments(plain_translation(each), segments) for each in (exported, translator)]
     assert results[0] == results[1]
     counts = InlineCounts()
-    without = ExportedTranslator(export(build_long(tokenizer, attention=None), tmp_path / "without"))
+    folder = export(build_long(tokenizer, attention=None), tmp_path / "without")
+    without = ExportedTranslator(folder, search=translator.config)
     translate_segments(plain_translation(without), segments, counts=counts)
     assert not without.attends
     assert counts.without_attention > 0
