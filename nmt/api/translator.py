@@ -246,7 +246,7 @@ class RunTranslator:
     @cached_property
     def attends(self) -> bool:
         """True if the model has attention."""
-        return self.base.attention("", "") is not None
+        return self.base.attends
 
     def score(self, sources: Sequence[str], targets: Sequence[str]) -> list[ForcedScore]:
         """Return the probability of each target sentence given its source, by forced decoding.

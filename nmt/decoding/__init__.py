@@ -5,6 +5,7 @@ The names that need torch are imported when they are first used, so that an expo
 
 from typing import TYPE_CHECKING
 
+from nmt.decoding.alignment import align, align_words
 from nmt.decoding.corrections import checked_correction, encode_correction
 from nmt.decoding.hypothesis import AttentionMap, Candidate, Hypothesis, Symbols
 from nmt.decoding.lines import LineTranslator
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
         SearchRequest,
         TranslationModel,
         Translator,
-        align,
-        align_words,
         beam_search,
         load_model,
         load_translator,

@@ -10,18 +10,16 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from nmt.data import UNK_ID, Tokenizer, make_batch, normalise
+from nmt.data import UNK_ID, Tokenizer, normalise
 from nmt.data.words import is_unspaced
-from nmt.decoding.ensemble import TranslationModel
 from nmt.decoding.parts import SPACE, Part
 from nmt.errors import UserError
 
 if TYPE_CHECKING:  # translator.py replaces unknown words by alignment
     from nmt.decoding.hypothesis import Candidate
-    from nmt.decoding.translator import Translator
+    from nmt.decoding.lines import LineTranslator
 
 READ_TOGETHER = 64
 """Number of pairs per batch; the weights of the longest pairs take 21 MB."""
@@ -47,13 +45,15 @@ class AlignedPart:
     """Words of the translation that each target piece belongs to."""
 
 
-def align(translator: Translator, lines: Sequence[str], candidates: Sequence[Sequence[Candidate]]) -> list[list[str]]:
+def align(
+    translator: LineTranslator, lines: Sequence[str], candidates: Sequence[Sequence[Candidate]]
+) -> list[list[str]]:
     """Return the alignment of each candidate of each line in Pharaoh's format; arguments are those of `align_words`."""
     return [[pharaoh(pairs) for pairs in of_line] for of_line in align_words(translator, lines, candidates)]
 
 
 def align_words(
-    translator: Translator,
+    translator: LineTranslator,
     lines: Sequence[str],
     candidates: Sequence[Sequence[Candidate]],
     punctuation: bool = True,
@@ -94,7 +94,7 @@ def align_words(
                 read_pieces += len(part.ids)
                 words += count
             spans[-1].append(range(first, len(pairs)))
-    links = align_parts(translator.model, pairs, translator.device)
+    links = align_parts(translator, pairs)
     return [[[link for i in span for link in links[i]] for span in of_line] for of_line in spans]
 
 
@@ -215,21 +215,18 @@ def word_numbers(pieces: Sequence[str], characters: bool = True) -> tuple[list[l
     return [[min(number, words - 1) for number in own] for own in numbers], words
 
 
-@torch.inference_mode()
-def align_parts(model: TranslationModel, parts: Sequence[AlignedPart], device: torch.device) -> list[list[Link]]:
+def align_parts(translator: LineTranslator, parts: Sequence[AlignedPart]) -> list[list[Link]]:
     """Return the links of each part, computed in batches of similar length."""
-    model.eval()
     aligned: list[list[Link]] = [[] for _ in parts]
     order = sorted(range(len(parts)), key=lambda i: -len(parts[i].src))
     for start in range(0, len(order), READ_TOGETHER):
         rows = order[start : start + READ_TOGETHER]
-        batch = make_batch([parts[i].src for i in rows], [parts[i].tgt for i in rows], rows).to(device)
-        weights = model.attention(batch.src, batch.src_mask, batch.tgt_in)
+        weights = translator.piece_attention([parts[i].src for i in rows], [parts[i].tgt for i in rows])
         if weights is None:
             raise UserError(
                 "this model has no attention, from which words are aligned; leave search.replace_unknown out"
             )
-        for row, i in zip(weights.float().cpu().numpy(), rows, strict=True):  # (T, S), the source at the right end
+        for row, i in zip(weights, rows, strict=True):  # (T, S), the source at the right end
             part = parts[i]
             aligned[i] = links(*by_word(row[: len(part.tgt), -len(part.src) - 1 : -1], part))
     return aligned

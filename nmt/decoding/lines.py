@@ -7,6 +7,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from nmt.config import SearchConfig
 from nmt.data import EOS_ID, Tokenizer, normalise
@@ -42,11 +45,29 @@ class LineTranslator(ABC):
         """Search the translations of source ids, in batches of similar length, longest first."""
 
     forces_targets = True
-    """True if the model can read a given target, for attention weights and the probabilities of its pieces."""
+    """True if the model gives the probabilities of the pieces of a given target."""
 
     @abstractmethod
     def prepare(self) -> None:
         """Put the model into the mode of translation."""
+
+    @property
+    @abstractmethod
+    def attends(self) -> bool:
+        """True if the model has attention."""
+
+    @abstractmethod
+    def piece_attention(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> NDArray[Any] | None:
+        """Return attention weights under teacher forcing; None for a model without attention.
+
+        Args:
+            sources: source ids of B sentences, without eos.
+            targets: target ids of each, without eos.
+
+        Returns:
+            Weights (B, T, S); the row of each target piece is that of the step that writes it. The source with eos is
+            padded on the left, the target on the right.
+        """
 
     @abstractmethod
     def attention(self, src: str, tgt: str) -> AttentionMap | None:

@@ -4,9 +4,11 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.config import DataConfig, SearchConfig, SearchKind
@@ -142,6 +144,18 @@ class Translator(LineTranslator):
     def max_lengths(self, sources: list[list[int]], mask: Tensor) -> Tensor:
         """Return the maximum number of target tokens of each source, (B,); `mask` is the source mask, (S, B)."""
         return (mask.sum(dim=0) * self.config.max_length_ratio).long() + self.config.max_length_offset
+
+    @cached_property
+    def attends(self) -> bool:
+        """True if the model has attention."""
+        return self.piece_attention([[]], [[]]) is not None
+
+    @torch.inference_mode()
+    def piece_attention(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> NDArray[Any] | None:
+        self.model.eval()
+        batch = make_batch(sources, targets, range(len(sources))).to(self.device)
+        weights = self.model.attention(batch.src, batch.src_mask, batch.tgt_in)
+        return None if weights is None else weights.float().cpu().numpy()
 
     def attention(self, src: str, tgt: str) -> AttentionMap | None:
         """Return the attention weights of a sentence and its translation; None for a model without attention.

@@ -91,7 +91,7 @@ class UnknownReplacement:
                         aligned.append(
                             AlignedPart(part.ids, words, tgt, word_numbers(written_pieces(translator.tgt, tgt))[0])
                         )
-        links = align_parts(translator.model, aligned, translator.device)
+        links = align_parts(translator, aligned)
         for (i, j), group in groupby(zip(unknown, aligned, links, strict=True), key=lambda item: item[0][:2]):
             tag, _ = translator.src.split_tag(lines[i])
             units, candidate = [tag] * bool(tag) + source_units(translator.src.plain(lines[i])), candidates[i][j]

@@ -1,6 +1,5 @@
 """Names of `nmt.decoding` that need torch. The package imports this module at the first use of one of them."""
 
-from nmt.decoding.alignment import align, align_words
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble, TranslationModel
 from nmt.decoding.load import load_model, load_translator
@@ -13,8 +12,6 @@ __all__ = [
     "SearchRequest",
     "TranslationModel",
     "Translator",
-    "align",
-    "align_words",
     "beam_search",
     "load_model",
     "load_translator",

@@ -4,15 +4,19 @@ It is the file `OUTPUT.part`: a line of JSON about the document and the settings
 is deleted when the output is complete.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nmt.decoding import TranslationModel
 from nmt.errors import UserError
+
+if TYPE_CHECKING:  # documents are translated by exported models without torch
+    from nmt.decoding import TranslationModel
 
 FORMAT = 1
 

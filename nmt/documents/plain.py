@@ -1,7 +1,10 @@
-"""Translation of plain sentences by a `Translator`, with word alignment, for `nmt.documents.inline`."""
+"""Translation of plain sentences by a translator, with word alignment, for `nmt.documents.inline`."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nmt.config import DataConfig, SearchKind
 from nmt.data import UNK_ID, normalise
@@ -10,14 +13,15 @@ from nmt.decoding import (
     ConstraintBuilder,
     LineTranslator,
     TargetConstraints,
-    Translator,
     align_words,
 )
 from nmt.documents.inline import PlainRequest, PlainTranslation, Translate
-from nmt.documents.terms import TermTranslation
+
+if TYPE_CHECKING:  # it needs torch
+    from nmt.documents.terms import TermTranslation
 
 
-def plain_translation(translator: Translator, terms: TermTranslation | None = None) -> Translate:
+def plain_translation(translator: LineTranslator, terms: TermTranslation | None = None) -> Translate:
     """Return the function that translates plain sentences with a translator, the best translation of each.
 
     Args:
@@ -36,14 +40,19 @@ def plain_translation(translator: Translator, terms: TermTranslation | None = No
         results = terms(lines, [request.required for request in requests])
         translations = aligned(translator, lines, [result.candidate for result in results], attends)
         return [
-            replace(translation, notes=result.uses) for translation, result in zip(translations, results, strict=True)
+            replace(
+                translation,
+                notes=result.uses,
+                links=translation.links if result.links is None else tuple(result.links),
+            )
+            for translation, result in zip(translations, results, strict=True)
         ]
 
     return translate
 
 
 def aligned(
-    translator: Translator, lines: Sequence[str], best: Sequence[Candidate], attends: bool
+    translator: LineTranslator, lines: Sequence[str], best: Sequence[Candidate], attends: bool
 ) -> list[PlainTranslation]:
     """Return the translations of sentences with the links of their words, if the model has attention."""
     if not attends:
@@ -52,13 +61,13 @@ def aligned(
     return [PlainTranslation(candidate.text, tuple(of_line[0])) for candidate, of_line in zip(best, links, strict=True)]
 
 
-def has_attention(translator: Translator) -> bool:
+def has_attention(translator: LineTranslator) -> bool:
     """Check if the model has attention."""
-    return translator.attention("", "") is not None
+    return translator.attends
 
 
 def symbol_constraints(
-    translator: Translator, builder: ConstraintBuilder, requests: Sequence[PlainRequest]
+    translator: LineTranslator, builder: ConstraintBuilder, requests: Sequence[PlainRequest]
 ) -> list[TargetConstraints] | None:
     """Return constraints by which a beam search writes each placeholder symbol; None for other searches."""
     if translator.config.kind != SearchKind.beam or not any(request.required for request in requests):
@@ -78,7 +87,7 @@ def writes_text(translator: LineTranslator) -> Callable[[str], bool]:
     return writes
 
 
-def placeholder_symbols(translator: Translator, data: DataConfig) -> tuple[str, ...]:
+def placeholder_symbols(translator: LineTranslator, data: DataConfig) -> tuple[str, ...]:
     """Return the user symbols of a run that can stand for protected text: those that both sides write.
 
     A tag of a target language, such as <2de>, is not one of them.

@@ -4,16 +4,15 @@ A sentence is first translated freely. If a form of every term is in the transla
 chooses the inflection. Otherwise the sentence is translated under lexical constraints (Post and Vilar 2018): once for
 each combination of the forms of its terms, up to `MAX_COMBINATIONS`. If the model has attention, the free translation
 with the terms in place of the words that are aligned to them is a candidate too. The candidate counts with the most
-terms, then with the most terms aligned to their source terms, then with the fewest other words aligned to these, then
-with the best score.
+terms, then with the fewest of the words that a term replaces, then with the most terms aligned to their source terms,
+then with the fewest other words aligned to these, then with the best score.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -21,7 +20,8 @@ from nmt.config import SearchKind
 from nmt.decoding import Candidate, ConstraintBuilder, TargetConstraints, Translator, align_words
 from nmt.decoding.alignment import Link
 from nmt.documents.glossary import Glossary, Term, TermMatch
-from nmt.documents.substitution import placement, rescored, substituted
+from nmt.documents.protection import Span
+from nmt.documents.substitution import Substitution, carried, form_places, placement, rescored, substituted
 from nmt.errors import UserError
 
 MAX_COMBINATIONS = 8
@@ -57,6 +57,22 @@ class TermResult:
 
     candidate: Candidate
     uses: tuple[TermUse, ...]
+    links: list[Link] | None = None
+    """Links of its words; None: they are those of attention."""
+
+
+@dataclass(frozen=True)
+class TermCandidate:
+    """Candidate of a sentence with missing terms."""
+
+    number: int
+    """Number of the sentence."""
+    candidate: Candidate
+    source: TermSource
+    links: list[Link]
+    """Links of its words; empty if the model has no attention."""
+    rank: tuple[int, int, int, int, float]
+    """Terms kept, minus the number of replaced words that it has, its `placement`, score."""
 
 
 @dataclass
@@ -106,7 +122,7 @@ class TermTranslation:
         self.translator = translator
         self.glossary = glossary
         self.builder = ConstraintBuilder(translator.tgt)
-        self.attends = translator.attention("", "") is not None
+        self.attends = translator.attends
         for term in glossary.terms:
             for form in term.targets:
                 self.builder.make("", [form], term.where)
@@ -122,7 +138,6 @@ class TermTranslation:
         matches = [self.glossary.find(line) for line in lines]
         terms = [list(dict.fromkeys(match.term for match in of_line)) for of_line in matches]
         free = self.search(lines, [self.constraints((), texts) for texts in required])
-        best = list(free)
         jobs = [
             (number, forms)
             for number, of_line in enumerate(terms)
@@ -133,21 +148,61 @@ class TermTranslation:
             [lines[number] for number, _ in jobs],
             [self.constraints(forms, required[number]) for number, forms in jobs],
         )
-        candidates = [*zip((number for number, _ in jobs), found, strict=True)]
-        candidates += self.replaced(lines, matches, free, jobs)
-        sources = [TermSource.free] * len(lines)
-        ranks = {number: (-1, -1, 0, -math.inf) for number, _ in jobs}
-        for place, rank in enumerate(self.ranks(lines, matches, candidates)):
-            number, candidate = candidates[place]
-            if rank > ranks[number]:
-                ranks[number], best[number] = rank, candidate
-                sources[number] = TermSource.constraint if place < len(jobs) else TermSource.replacement
-        return [
-            TermResult(
-                best[number], tuple(term_use(term, best[number], free[number], source) for term in terms[number])
-            )
-            for number, source in enumerate(sources)
-        ]
+        constrained = [(number, candidate) for (number, _), candidate in zip(jobs, found, strict=True)]
+        chosen: dict[int, TermCandidate] = {}
+        for each in self.candidates(lines, matches, free, jobs, constrained):
+            if each.number not in chosen or each.rank > chosen[each.number].rank:
+                chosen[each.number] = each
+        results = []
+        for number, candidate in enumerate(free):
+            best = chosen.get(number)
+            source, links = TermSource.free, None
+            if best is not None:
+                candidate, source = best.candidate, best.source
+                links = best.links if self.attends else None
+            uses = tuple(term_use(term, candidate, free[number], source) for term in terms[number])
+            results.append(TermResult(candidate, uses, links))
+        return results
+
+    def candidates(
+        self,
+        lines: Sequence[str],
+        matches: Sequence[Sequence[TermMatch]],
+        free: Sequence[Candidate],
+        jobs: Sequence[tuple[int, tuple[str, ...]]],
+        constrained: Sequence[tuple[int, Candidate]],
+    ) -> list[TermCandidate]:
+        """Return the candidates of the sentences with missing terms: of constrained search, and with replaced words.
+
+        Args:
+            lines: the sentences.
+            matches: terms of each sentence.
+            free: free translation of each sentence.
+            jobs: number of a sentence, and a form of each of its terms.
+            constrained: number of a sentence, and its translation under the constraint of these forms.
+        """
+        numbers = sorted({number for number, _ in jobs})
+        links_of = dict(zip(numbers, self.links(lines, [(number, free[number]) for number in numbers]), strict=True))
+        edited = self.replaced(lines, matches, free, jobs, links_of) if self.attends else []
+        old: dict[int, set[str]] = {number: set() for number in numbers}
+        for number, _, edit in edited:
+            old[number].update(edit.replaced)
+        result = []
+
+        def add(number: int, candidate: Candidate, source: TermSource, links: list[Link]) -> None:
+            kept = kept_forms(matches[number], candidate.text)
+            if source == TermSource.constraint and self.attends:
+                links = carried(lines[number], (free[number].text, links_of[number]), (candidate.text, links), kept)
+            remaining = sum(len(form_places(candidate.text, word)) for word in old[number])
+            placed = placement(lines[number], candidate.text, links, kept)
+            rank = (len(set(kept.values())), -remaining, *placed, candidate.score)
+            result.append(TermCandidate(number, candidate, source, links, rank))
+
+        for (number, candidate), links in zip(constrained, self.links(lines, constrained), strict=True):
+            add(number, candidate, TermSource.constraint, links)
+        for number, candidate, edit in edited:
+            add(number, candidate, TermSource.replacement, edit.links)
+        return result
 
     def replaced(
         self,
@@ -155,7 +210,8 @@ class TermTranslation:
         matches: Sequence[Sequence[TermMatch]],
         free: Sequence[Candidate],
         jobs: Sequence[tuple[int, tuple[str, ...]]],
-    ) -> list[tuple[int, Candidate]]:
+        links_of: Mapping[int, list[Link]],
+    ) -> list[tuple[int, Candidate, Substitution]]:
         """Return free translations with missing terms in place of the words linked to their source terms.
 
         Args:
@@ -163,12 +219,9 @@ class TermTranslation:
             matches: terms of each sentence.
             free: free translation of each sentence.
             jobs: number of a sentence, and a form of each of its terms.
+            links_of: links of the words of the free translations.
         """
-        if not self.attends or not jobs:
-            return []
-        numbers = sorted({number for number, _ in jobs})
-        links_of = dict(zip(numbers, self.links(lines, [(number, free[number]) for number in numbers]), strict=True))
-        texts: dict[tuple[int, str], None] = {}
+        edits: dict[tuple[int, str], Substitution] = {}
         for number, forms in jobs:
             form_of = dict(zip(dict.fromkeys(match.term for match in matches[number]), forms, strict=True))
             missing = {
@@ -176,31 +229,20 @@ class TermTranslation:
                 for match in matches[number]
                 if match.term.kept_form(free[number].text) is None
             }
-            text = substituted(lines[number], free[number].text, links_of[number], missing)
-            if text is not None:
-                texts[number, text] = None
-        candidates = rescored(self.translator, [lines[number] for number, _ in texts], [text for _, text in texts])
-        pairs = zip((number for number, _ in texts), candidates, strict=True)
-        return [(number, candidate) for number, candidate in pairs if candidate is not None]
-
-    def ranks(
-        self, lines: Sequence[str], matches: Sequence[Sequence[TermMatch]], candidates: Sequence[tuple[int, Candidate]]
-    ) -> list[tuple[int, int, int, float]]:
-        """Return by what candidates are compared: terms kept, their `placement`, score."""
-        links = self.links(lines, candidates) if self.attends else [[]] * len(candidates)
-        result = []
-        for (number, candidate), of_candidate in zip(candidates, links, strict=True):
-            forms = {
-                (match.start, match.end): form
-                for match in matches[number]
-                if (form := match.term.kept_form(candidate.text)) is not None
-            }
-            placed, others = placement(lines[number], candidate.text, of_candidate, forms)
-            result.append((len(set(forms.values())), placed, others, candidate.score))
-        return result
+            edit = substituted(lines[number], free[number].text, links_of[number], missing)
+            if edit is not None:
+                edits[number, edit.text] = edit
+        candidates = rescored(self.translator, [lines[number] for number, _ in edits], [text for _, text in edits])
+        return [
+            (number, candidate, edit)
+            for ((number, _), edit), candidate in zip(edits.items(), candidates, strict=True)
+            if candidate is not None
+        ]
 
     def links(self, lines: Sequence[str], candidates: Sequence[tuple[int, Candidate]]) -> list[list[Link]]:
-        """Return the links of words of candidates, each with the number of its sentence."""
+        """Return the links of words of candidates, each with the number of its sentence; none without attention."""
+        if not self.attends:
+            return [[] for _ in candidates]
         chosen = [lines[number] for number, _ in candidates]
         found = align_words(self.translator, chosen, [[candidate] for _, candidate in candidates], punctuation=False)
         return [of_line[0] for of_line in found]
@@ -214,6 +256,12 @@ class TermTranslation:
     def constraints(self, forms: Sequence[str], required: Sequence[str]) -> TargetConstraints:
         """Return the constraints of a sentence."""
         return self.builder.make("", [*forms, *required], f"{self.glossary.name}: a sentence")
+
+
+def kept_forms(matches: Sequence[TermMatch], translation: str) -> dict[Span, str]:
+    """Return the forms of terms that a translation has, by the span of the term in the source."""
+    found = {(match.start, match.end): match.term.kept_form(translation) for match in matches}
+    return {span: form for span, form in found.items() if form is not None}
 
 
 def term_use(term: Term, best: Candidate, free: Candidate, source: TermSource) -> TermUse:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nmt.config import MachineConfig, Precision, SearchConfig, user_path
-from nmt.data import EOS_ID, PAD_ID
+from nmt.data import BOS_ID, EOS_ID, PAD_ID
 from nmt.decoding import AttentionMap, Hypothesis, LineTranslator, TargetConstraints
 from nmt.decoding.hypothesis import HYPOTHESES, SYMBOLS
 from nmt.decoding.phrases import Prefix
@@ -56,8 +56,28 @@ class ExportedTranslator(LineTranslator):
     def prepare(self) -> None:
         """Do nothing: the graphs only translate."""
 
+    @property
+    def attends(self) -> bool:
+        """True if the step returns attention weights."""
+        return self.model.attends
+
+    def piece_attention(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> Array | None:
+        if not self.attends:
+            return None
+        state = self.model.encode(*pad_left(sources))
+        steps = np.full((max(map(len, targets), default=0) + 1, len(targets)), EOS_ID, dtype=np.int64)
+        steps[0] = BOS_ID
+        for column, target in enumerate(targets):
+            steps[1 : len(target) + 1, column] = target
+        rows = []
+        for tokens in steps:
+            result = self.model.step(tokens, state, with_attention=True)
+            state = result.state
+            rows.append(np.asarray(result.attention).reshape(len(tokens), -1))
+        return np.stack(rows, axis=1)
+
     def attention(self, src: str, tgt: str) -> AttentionMap | None:
-        """Return None: attention under teacher forcing needs the run."""
+        """Return None: the pieces of a text with their attention are for the run."""
         return None
 
     def search(

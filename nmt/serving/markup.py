@@ -12,7 +12,6 @@ from nmt.documents.inline import PlainRequest, PlainTranslation, Segment, transl
 from nmt.documents.lines import FOR_DOCUMENTS, with_protection
 from nmt.serving.batching import Job
 from nmt.serving.model import Model
-from nmt.serving.page_results import translator_of
 
 
 @dataclass
@@ -71,7 +70,7 @@ class MarkupTranslation:
         if not aligned:
             return [PlainTranslation(candidate.text, None) for candidate in best]
         function = partial(
-            align_words, translator_of(self.model), lines, [[candidate] for candidate in best], punctuation=False
+            align_words, self.model.translator, lines, [[candidate] for candidate in best], punctuation=False
         )
         links = (await self.run([Job(self.model, self.search, "", self.limits, function)]))[0]
         pairs = zip(best, links, strict=True)

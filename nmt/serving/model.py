@@ -1,14 +1,18 @@
 """Model that the server translates with."""
 
+from __future__ import annotations
+
 import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nmt.config import SearchConfig, from_hydra
 from nmt.decoding import ConstraintBuilder, LineTranslator
 from nmt.documents.plain import writes_text
-from nmt.evaluation.calibration import Calibration
+
+if TYPE_CHECKING:  # exported models are served without torch
+    from nmt.evaluation.calibration import Calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +36,7 @@ class Model:
     @classmethod
     def of(
         cls, translator: LineTranslator, name: str, src: str, tgt: str, calibration: Calibration | None = None
-    ) -> "Model":
+    ) -> Model:
         """Return a model for the server.
 
         Args:
@@ -44,7 +48,7 @@ class Model:
         """
         translator.prepare()
         builder = ConstraintBuilder(translator.tgt)
-        attends = translator.attention("", "") is not None
+        attends = translator.attends
         codes = src.replace("_", "-"), tgt.replace("_", "-")
         return cls(translator, builder, name, *codes, attends, writes_text(translator), calibration)
 

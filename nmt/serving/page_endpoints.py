@@ -42,7 +42,7 @@ def models(context: Context) -> Response:
                     "name": model.name,
                     "source": {"code": model.src, "name": language_name(model.src), "dir": direction(model.src)},
                     "target": {"code": model.tgt, "name": language_name(model.tgt), "dir": direction(model.tgt)},
-                    "attention": model.attends,
+                    "attention": model.attends and model.translator.forces_targets,
                     "calibration": calibration_summary(model),
                     "search": {
                         "kind": model.translator.config.kind,

@@ -62,6 +62,8 @@ def serve(models: Sequence[Model], config: ServeConfig, keys: Sequence[str], thr
     )
     for model in models:
         log.info("%s translates from %s to %s", model.name, model.src, model.tgt)
+        if not model.attends:
+            log.warning("%s has no attention; tags in a sentence are placed by relative position", model.name)
     host, port = listener.getsockname()[:2]
     log.info(
         "listening on http://%s:%d with %d model threads; Ctrl-C stops",

@@ -82,12 +82,23 @@ def test_eight_bits_are_measured_on_both_sets(run: Path) -> None:
         (("search=sampling",), "search.kind=sampling"),
         (("alignments=a.txt", "input=-"), "alignments"),
         (("checkpoint=last",), "checkpoint"),
+        (("glossary=a.tsv", "input=-"), "glossary"),
+        (("output_format=tsv", "input=-"), "output_format"),
         (("machine.precision=bfloat16",), "machine.precision=bfloat16"),
         (("tgt_lang=fr",), "tgt_lang=fr"),
     ],
 )
 def test_what_needs_the_run_is_refused(exported: Path, words: tuple[str, ...], message: str) -> None:
     assert message in refused("translate", f"run={exported}", *words, cwd=exported.parent)
+
+
+def test_tags_are_placed_as_with_the_run(run: Path, exported: Path) -> None:
+    text = f"# <b>{LINES[0]}</b>\n\n**{LINES[1].split()[0]}** {' '.join(LINES[1].split()[1:])}\n"
+    source = run.parent / "tags.md"
+    source.write_text(text)
+    for name, folder in (("run.md", run), ("exported.md", exported)):
+        call("translate", f"run={folder}", f"input={source}", f"output={run.parent / name}", cwd=run.parent)
+    assert (run.parent / "run.md").read_text() == (run.parent / "exported.md").read_text()
 
 
 def test_an_export_overwrites_nothing(run: Path, exported: Path) -> None:

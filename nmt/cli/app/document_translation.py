@@ -5,14 +5,21 @@ from dataclasses import asdict
 from nmt.cli.app.terms_and_tags import TermsAndTags
 from nmt.config import DataConfig, DocumentFormat, TranslateConfig, user_path
 from nmt.data import STANDARD
-from nmt.decoding import Translator
+from nmt.decoding import LineTranslator
 from nmt.documents.document import translate_document
 from nmt.documents.journal import digest_of
 from nmt.documents.parsed import LanguagePair
+from nmt.errors import UserError
+
+
+def check_search_of_documents(n_best: int) -> None:
+    """Raise a UserError if the search returns several translations."""
+    if n_best > 1:
+        raise UserError(f"search.n_best={n_best}: a document has one translation; give search.n_best=1")
 
 
 def translate_as_document(
-    translator: Translator, config: TranslateConfig, kind: DocumentFormat, data: DataConfig, weights: str
+    translator: LineTranslator, config: TranslateConfig, kind: DocumentFormat, data: DataConfig, weights: str
 ) -> None:
     """Translate a document, and report how its markup was kept.
 

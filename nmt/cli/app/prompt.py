@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from nmt.config import user_path
+from nmt.config import OutputFormat, TranslateConfig, user_path
 from nmt.console import escape_control_characters
 from nmt.data import append_correction, normalise, normalise_characters
 from nmt.decoding import AttentionMap, ConstraintBuilder, LineTranslator, checked_correction
@@ -220,3 +220,11 @@ def history() -> Iterator[None]:
         with contextlib.suppress(OSError, ValueError):
             path.parent.mkdir(parents=True, exist_ok=True)
             readline.write_history_file(path)
+
+
+def refuse_at_prompt(config: TranslateConfig) -> None:
+    """Raise a UserError if a key is given that needs a text and not a prompt."""
+    given = {"protect": config.protect, "glossary": config.glossary}
+    columns = config.output_format != OutputFormat.text
+    for key in [key for key, value in given.items() if value] + ["output_format"] * columns:
+        raise UserError(f"{key} needs a text; give input=FILE or a pipe")

@@ -6,10 +6,10 @@ import sys
 from omegaconf import DictConfig
 
 from nmt.cli import app
-from nmt.cli.app.document_translation import translate_as_document
+from nmt.cli.app.document_translation import check_search_of_documents, translate_as_document
 from nmt.cli.app.file_translation import translate_file
 from nmt.cli.app.output_columns import ColumnWriter
-from nmt.cli.app.prompt import Prompt
+from nmt.cli.app.prompt import Prompt, refuse_at_prompt
 from nmt.cli.app.terms_and_tags import TermsAndTags
 from nmt.config import OutputFormat, TranslateConfig, user_path, with_search
 from nmt.data import STANDARD, check_new_corrections, check_new_text_file
@@ -29,8 +29,8 @@ def translate_with_run(cfg: DictConfig) -> None:
     """Translate with a run, or with several as an ensemble."""
     run = RunDirectory.open(app.required(cfg, "run"))
     config, search = with_search(TranslateConfig, cfg, run.config().search)
-    if config.document is not None and search.n_best > 1:
-        raise UserError(f"search.n_best={search.n_best}: a document has one translation; give search.n_best=1")
+    if config.document is not None:
+        check_search_of_documents(search.n_best)
     for key, path in (("output", config.output), ("alignments", config.alignments)):
         if path is not None and not config.overwrite:
             check_new_text_file(path, key)
@@ -53,7 +53,7 @@ def translate_with_run(cfg: DictConfig) -> None:
     translator.set_languages(config.src_lang, config.tgt_lang)
     weights = digest_weights(translator.model) if config.document is not None else ""
     runtime.lower_precision(translator)
-    if config.alignments is not None and translator.attention("", "") is None:
+    if config.alignments is not None and not translator.attends:
         raise UserError(f"alignments={config.alignments}: {run.path} has no attention; leave alignments out")
     if interactive:
         data = run.config().data
@@ -80,11 +80,3 @@ def translate_with_run(cfg: DictConfig) -> None:
         columns,
     )
     handling.finish()
-
-
-def refuse_at_prompt(config: TranslateConfig) -> None:
-    """Raise a UserError if a key is given that needs a text and not a prompt."""
-    given = {"protect": config.protect, "glossary": config.glossary}
-    columns = config.output_format != OutputFormat.text
-    for key in [key for key, value in given.items() if value] + ["output_format"] * columns:
-        raise UserError(f"{key} needs a text; give input=FILE or a pipe")

@@ -1,18 +1,23 @@
 """Terms and protected text of the command `translate`, for lines and documents."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nmt.config import DataConfig, Protection, TranslateConfig
 from nmt.data import check_new_text_file, written
-from nmt.decoding import Candidate, TargetConstraints, Translator
+from nmt.decoding import Candidate, LineTranslator, TargetConstraints
 from nmt.documents.glossary import Glossary
 from nmt.documents.inline import InlineCounts, Segment, translate_segments
 from nmt.documents.lines import FOR_DOCUMENTS, segment_of_line, with_protection
 from nmt.documents.plain import placeholder_symbols, plain_translation, writes_text
-from nmt.documents.terms import TermReport, TermTranslation
 from nmt.errors import UserError
+
+if TYPE_CHECKING:  # they need torch, and an exported folder has no glossary
+    from nmt.decoding import Translator
+    from nmt.documents.terms import TermTranslation, TermUse
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +25,7 @@ log = logging.getLogger(__name__)
 class TermsAndTags:
     """Translation of segments and lines with the glossary and the protected text of a command."""
 
-    def __init__(self, translator: Translator, config: TranslateConfig, data: DataConfig) -> None:
+    def __init__(self, translator: LineTranslator, config: TranslateConfig, data: DataConfig) -> None:
         """
         Args:
             translator: the translator.
@@ -33,7 +38,8 @@ class TermsAndTags:
         default: Collection[Protection] = FOR_DOCUMENTS if config.document is not None else ()
         self.kinds = default if config.protect is None else tuple(config.protect)
         self.counts = InlineCounts()
-        self.report = TermReport()
+        self.uses: list[Sequence[TermUse]] = []
+        """Terms of each sentence."""
         self.report_file = config.glossary_report
         if self.report_file is not None and not config.overwrite:
             check_new_text_file(self.report_file, "glossary_report")
@@ -44,8 +50,11 @@ class TermsAndTags:
             )
         self.terms: TermTranslation | None = None
         if config.glossary is not None:
+            from nmt.documents.terms import TermTranslation
+
             target = config.tgt_lang or data.tgt_lang
-            self.terms = TermTranslation(translator, Glossary.read(config.glossary, translator.src_lang, target))
+            trained = cast("Translator", translator)
+            self.terms = TermTranslation(trained, Glossary.read(config.glossary, translator.src_lang, target))
         self.plain = plain_translation(translator, self.terms)
         self.symbols = placeholder_symbols(translator, data)
         self.writes = writes_text(translator)
@@ -72,7 +81,7 @@ class TermsAndTags:
             counts=self.counts,
             notes=notes,
         )
-        self.report.sentences += notes
+        self.uses += notes
         return results
 
     def translate_lines(
@@ -86,15 +95,19 @@ class TermsAndTags:
             texts = self.translate_markup([segment_of_line(line, self.kinds) for line in lines])
             return [[Candidate(text, 0.0, 0.0)] for text in texts]
         results = self.terms(lines)
-        self.report.sentences += [result.uses for result in results]
+        self.uses += [result.uses for result in results]
         return [[result.candidate] for result in results]
 
     def finish(self) -> None:
         """Log the counts of protected text and terms, and write the report."""
         if summary := self.counts.summary():
             log.info("%s", summary)
-        if self.terms is not None:
-            log.info("%s", self.report.summary(self.terms.glossary.name))
+        if self.terms is None:
+            return
+        from nmt.documents.terms import TermReport
+
+        report = TermReport(self.uses)
+        log.info("%s", report.summary(self.terms.glossary.name))
         if self.report_file is not None:
             with written(self.report_file) as file:
-                file.writelines(f"{row}\n" for row in self.report.rows())
+                file.writelines(f"{row}\n" for row in report.rows())

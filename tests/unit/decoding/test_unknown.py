@@ -53,6 +53,7 @@ class Toy:
         self.src_lang = "en"
 
     parts = Translator.parts
+    piece_attention = Translator.piece_attention
     join_texts = Translator.join_texts
 
 

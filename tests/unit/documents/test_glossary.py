@@ -7,8 +7,10 @@ from toy_translator import build_long
 
 from nmt.config import SearchKind
 from nmt.data import Tokenizer
+from nmt.decoding import Candidate, align_words
 from nmt.documents.glossary import Glossary, Term, TermCase
-from nmt.documents.substitution import placement, rescored, substituted
+from nmt.documents.inline import InlineTag, PlainTranslation, Segment, translate_segments
+from nmt.documents.substitution import Substitution, carried, placement, rescored, substituted
 from nmt.documents.terms import TermReport, TermSource, TermTranslation, combinations
 from nmt.errors import UserError
 from nmt.phrasebook import Pair
@@ -146,11 +148,72 @@ def test_a_term_replaces_the_words_aligned_to_its_source() -> None:
     line, german = "the big house is red.", "Rot ist ein Haus, ein großes."
     links = [(4, 0), (3, 1), (0, 2), (2, 3), (0, 4), (1, 5)]
     house, big = (8, 13), (4, 7)
-    assert substituted(line, german, links, {house: "Heim"}) == "Rot ist ein Heim, ein großes."
-    assert substituted(line, german, links, {house: "Heim", big: "hohes"}) == "Rot ist ein Heim, ein hohes."
+    one = substituted(line, german, links, {house: "Heim"})
+    both = substituted(line, german, links, {house: "Heim", big: "hohes"})
+    assert one == Substitution("Rot ist ein Heim, ein großes.", links, ("Haus",))
+    assert both == Substitution("Rot ist ein Heim, ein hohes.", links, ("Haus", "großes"))
     assert substituted(line, german, [(4, 0)], {house: "Heim"}) is None
     assert placement(line, "Das Heim", [(0, 0), (2, 1)], {house: "Heim"}) == (1, 0)
     assert placement(line, "Heim ein Haus", [(0, 0), (2, 1), (2, 2)], {house: "Heim"}) == (0, -2)
+
+
+@pytest.mark.parametrize(
+    ("line", "german", "links", "form", "text", "expected"),
+    [
+        (
+            *("the house is red", "Das Haus ist rot", [(0, 0), (1, 1), (2, 2), (3, 3)], "kleine alte Heim"),
+            *("Das kleine alte Heim ist rot", [(0, 0), (1, 1), (1, 2), (1, 3), (2, 4), (3, 5)]),
+        ),
+        (
+            *("the house is red", "Das alte Haus ist rot", [(0, 0), (1, 1), (1, 2), (2, 3), (3, 4)], "Heim"),
+            *("Das Heim ist rot", [(0, 0), (1, 1), (2, 2), (3, 3)]),
+        ),
+        (
+            *("the house is red", "Das Haus ist rot", [(1, 0), (1, 1), (2, 2), (3, 3)], "Heim"),
+            *("Das Heim ist rot", [(0, 0), (1, 1), (2, 2), (3, 3)]),
+        ),
+    ],
+)
+def test_a_replacement_keeps_the_links_of_the_other_words(
+    line: str, german: str, links: list[tuple[int, int]], form: str, text: str, expected: list[tuple[int, int]]
+) -> None:
+    edit = substituted(line, german, links, {(4, 9): form})
+    assert edit is not None
+    assert (edit.text, edit.links) == (text, expected)
+    [alignment] = [PlainTranslation(edit.text, tuple(edit.links))]
+    segment = Segment(line, (InlineTag(4, 9, "<b>", "</b>"), InlineTag(13, 16, "<i>", "</i>")))
+    marked = text.replace(form, f"<b>{form}</b>").replace("rot", "<i>rot</i>")
+    assert translate_segments(lambda requests: [alignment], [segment]) == [marked]
+
+
+def test_a_constrained_translation_has_the_links_of_the_free_one() -> None:
+    line = "the house is red"
+    free = ("Das Haus ist rot.", [(0, 0), (1, 1), (2, 2), (3, 3)])
+    poor = ("Rot ist das alte Heim.", [(1, 0), (1, 1), (3, 2), (1, 3), (0, 4)])
+    links = carried(line, free, poor, {(4, 9): "alte Heim"})
+    assert links == [(3, 0), (2, 1), (0, 2), (1, 3), (1, 4)]
+    twice = ("Heim, Heim", [(0, 0), (3, 1)])
+    assert carried(line, free, twice, {(4, 9): "Heim"}) == [(0, 0), (3, 1)]
+
+
+def test_a_candidate_without_the_replaced_word_counts(
+    tokenizer: Tokenizer, phrases: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A constrained translation that keeps the old word loses, even with the best alignment and score."""
+    translator = build_long(tokenizer)
+    line = phrases[0].en
+    free = translator.translate([line])[0][0]
+    links = align_words(translator, [line], [[free]], punctuation=False)[0][0]
+    source, old = line.split()[links[0][0]].strip(".,?"), free.text.split()[links[0][1]]
+    new = next(word for pair in phrases for word in pair.de.split() if word.isalpha() and word not in free.text)
+    terms = TermTranslation(translator, Glossary([term(source, new)]))
+    both = Candidate(f"{new} {old}", 0.0, 0.0, free.pieces)
+    first = [[free], [both]]
+    monkeypatch.setattr(terms, "search", lambda lines, constraints: first.pop(0)[: len(lines)])
+    [result] = terms([line])
+    assert result.uses[0].source == TermSource.replacement
+    assert result.links is not None
+    assert {tgt for _, tgt in result.links} <= set(range(len(result.candidate.text.split())))
 
 
 def test_a_rescored_text_has_the_score_of_search(tokenizer: Tokenizer, phrases: list[Pair]) -> None:

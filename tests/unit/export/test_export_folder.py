@@ -120,6 +120,13 @@ def test_other_folders_are_not_exports(tmp_path: Path) -> None:
         open_export(str(tmp_path / "none"))
 
 
+@pytest.mark.parametrize("module", ["nmt.serving.app", "nmt.cli.app.export_translation"])
+def test_the_server_and_documents_do_not_load_torch(module: str) -> None:
+    code = f"import sys, {module}\nprint('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
+
+
 def test_translation_loads_neither_torch_nor_hydra(made: Path) -> None:
     code = "import sys\n"
     code += "from nmt.export.__main__ import main\nassert main(sys.argv[1:]) == 0\n"

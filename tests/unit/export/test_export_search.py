@@ -12,7 +12,9 @@ from toy_translator import PAIRS, build_long
 
 from nmt.config import LengthPenalty, SearchKind
 from nmt.data import Tokenizer
-from nmt.decoding import ConstraintBuilder, Translator
+from nmt.decoding import ConstraintBuilder, Translator, align_words
+from nmt.documents.inline import InlineCounts, InlineTag, Segment, translate_segments
+from nmt.documents.plain import plain_translation
 from nmt.errors import UserError
 from nmt.export import ExportedTranslator
 from nmt.export.beam_search import Array, ArrayBatch, BeamSearch
@@ -86,6 +88,30 @@ def test_translations_equal_those_of_the_search_on_tensors(
         assert scores[0] == pytest.approx(scores[1], abs=1e-5)
     if exported.config.n_best == 1:
         assert all(line[0].text.startswith("Der") for line in ours[1:-1:2])
+
+
+def test_words_are_aligned_as_with_the_run(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    translator = build_long(tokenizer)
+    exported = ExportedTranslator(export(translator, tmp_path / "toy"), search=translator.config)
+    candidates = translator.translate(LINES)
+    ids = [tokenizer.encode([line])[0] for line in LINES]
+    ours, theirs = exported.piece_attention(ids, ids[::-1]), translator.piece_attention(ids, ids[::-1])
+    assert ours is not None
+    assert theirs is not None
+    assert exported.attends
+    assert ours.shape == theirs.shape
+    for number, target in enumerate(ids[::-1]):  # behind the target the rows have no meaning
+        assert ours[number, : len(target) + 1] == pytest.approx(theirs[number, : len(target) + 1], abs=1e-5)
+    assert align_words(exported, LINES, candidates) == align_words(translator, LINES, candidates)
+    segments = [Segment(line, (InlineTag(0, len(line.split()[0]), "<b>", "</b>"),)) for line in LINES if line]
+    results = [translate_segments(plain_translation(each), segments) for each in (exported, translator)]
+    assert results[0] == results[1]
+    counts = InlineCounts()
+    folder = export(build_long(tokenizer, attention=None), tmp_path / "without")
+    without = ExportedTranslator(folder, search=translator.config)
+    translate_segments(plain_translation(without), segments, counts=counts)
+    assert not without.attends
+    assert counts.without_attention > 0
 
 
 def test_threads_do_not_change_translations(pair: tuple[ExportedTranslator, Translator]) -> None:
