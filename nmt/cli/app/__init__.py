@@ -318,13 +318,13 @@ def required(cfg: DictConfig, key: str) -> str:
     return str(cfg[key])
 
 
-def new_path(output: str) -> Path:
-    """Return the path of the file or folder to create that the key `output` names.
+def new_path(given: str, key: str = "output") -> Path:
+    """Return the path of the file or folder to create that a key names.
 
     Raises:
         UserError: the path exists already.
     """
-    path = user_path(output)
+    path = user_path(given)
     if path.exists():
-        raise UserError(f"output={output} exists already; choose another name or delete it")
+        raise UserError(f"{key}={given} exists already; choose another name or delete it")
     return path
