@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.config import ACTIONS, HumanEvalConfig, from_hydra, user_path
@@ -26,8 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
-    if OmegaConf.is_missing(cfg, "action"):
-        raise UserError(f"the action is missing; give one as the first word: {', '.join(ACTIONS)}")
+    app.first_word(cfg, "action", ACTIONS)
     config = from_hydra(HumanEvalConfig, cfg)
     {"export": export, "import": import_answers, "score": score}[config.action](config)
 

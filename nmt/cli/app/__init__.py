@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -316,6 +316,19 @@ def required(cfg: DictConfig, key: str) -> str:
     if OmegaConf.is_missing(cfg, key):
         raise UserError(f"{key} is missing; give it as {key}=...")
     return str(cfg[key])
+
+
+def first_word(cfg: DictConfig, key: str, allowed: Sequence[str]) -> None:
+    """Check the key that the first word of a command line sets, before other keys.
+
+    Raises:
+        UserError: the key is missing or has another value; the message lists the allowed ones.
+    """
+    words = ", ".join(allowed)
+    if OmegaConf.is_missing(cfg, key):
+        raise UserError(f"the {key} is missing; give one as the first word: {words}")
+    if cfg[key] not in allowed:
+        raise UserError(f"{key} is {cfg[key]!r:.80}; allowed: {words}")
 
 
 def new_path(given: str, key: str = "output") -> Path:
