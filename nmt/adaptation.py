@@ -124,7 +124,7 @@ def lesson_of(correction: Correction, tagged: bool, translator: Translator, plac
         UserError: as `nmt.decoding.encode_correction`.
     """
     line = normalise(f"{tag_of(correction.tgt_lang)} {correction.source}" if tagged else correction.source)
-    pair = encode_correction(translator, line, correction.correction, place)
+    pair = encode_correction(translator, line, correction.correction, place, correction.src_lang)
     return Lesson(line, translator.text_of(pair[1]), pair, correction)
 
 

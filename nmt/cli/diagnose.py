@@ -28,6 +28,7 @@ from nmt.runtime import Runtime, setup_runtime
 
 
 def command(cfg: DictConfig) -> None:
+    app.first_word(cfg, "task", list(Diagnosis))
     run = None if cfg.run is None else RunDirectory.open(cfg.run)
     base = SearchConfig(kind=SearchKind.greedy, beam_size=1) if run is None else run.config().search
     config, search = with_search(DiagnoseConfig, cfg, base)

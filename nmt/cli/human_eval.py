@@ -1,5 +1,6 @@
 """nmt-human-eval: have people judge translations: write blind sheets, read the answers, score the systems."""
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -25,13 +26,13 @@ log = logging.getLogger(__name__)
 
 
 def command(cfg: DictConfig) -> None:
-    app.required(cfg, "action")
+    app.first_word(cfg, "action", ACTIONS)
     config = from_hydra(HumanEvalConfig, cfg)
     {"export": export, "import": import_answers, "score": score}[config.action](config)
 
 
 def export(config: HumanEvalConfig) -> None:
-    folder = app.new_path(config.folder)
+    folder = app.new_path(config.folder, "folder")
     if config.runs:
         judged = systems_of_runs(config.runs, config.split)
     else:
@@ -54,12 +55,18 @@ def export(config: HumanEvalConfig) -> None:
 def import_answers(config: HumanEvalConfig) -> None:
     folder = user_path(config.folder)
     design = read_key(folder)
-    ratings = []
+    ratings, empty = [], []
     for name in config.answers:
         path = user_path(name)
-        ratings += read_annotations(path, design) if is_pearmut_file(path) else read_sheet(path, design)
+        found = read_annotations(path, design) if is_pearmut_file(path) else read_sheet(path, design)
+        ratings += found
+        if not found:
+            empty.append(name)
     if not ratings:
-        raise UserError("the files have no answers; give filled sheets")
+        files = f"{' and '.join(empty)} {'has' if len(empty) == 1 else 'have'}"
+        raise UserError(f"{files} no answers; give filled sheets")
+    for name in empty:
+        log.warning("%s has no answers", name)
     ratings = one_per_item(ratings, ", ".join(config.answers))
     written = write_ratings(ratings, folder)
     for check in check_raters(ratings, design, CheckLimits.of(config, design.kind)):
@@ -90,8 +97,17 @@ def score(config: HumanEvalConfig) -> None:
 
 
 def with_action_as_key(words: Sequence[str]) -> list[str]:
-    """Return the command line with the first word that names an action as `action=WORD`."""
-    return [f"action={word}" if word in ACTIONS else word for word in words]
+    """Return the command line with the action as `action=WORD`.
+
+    The action is the word that names one. If there is none, the first word without a key takes its place, so that its
+    error lists the actions. The word after an option is its value.
+    """
+    if any(word in ACTIONS for word in words):
+        return [f"action={word}" if word in ACTIONS else word for word in words]
+    for at, (before, word) in enumerate(zip(["", *words], words, strict=False)):
+        if "=" not in word and not word.startswith("-") and not before.startswith("-"):
+            return [*words[:at], f"action={json.dumps(word, ensure_ascii=False)}", *words[at + 1 :]]
+    return list(words)
 
 
 def main() -> None:

@@ -19,13 +19,14 @@ class AdaptConfig:
     """Run directory to start from; it is not changed."""
     corrections: str
     """File of corrections, as the prompt and the page save them (JSON lines), or a .tsv file with the columns source,
-    correction and, optionally, the model's translation."""
+    correction and, optionally, the model's translation. A first line of column names is left out."""
     output: str
     """Folder for the adapted run, which must not exist."""
     checkpoint: str = "best"
     """Checkpoint: best, last, or average:N, the mean weights of the N latest (see train.keep_checkpoints)."""
     steps: int = 100
-    """Maximum number of training steps. Training stops as soon as all corrections come out."""
+    """Maximum number of training steps. Training stops when all corrections come out and the loss of BLEU is at most
+    max_loss."""
     check_every: int = 5
     """Number of steps between two checks of the corrections."""
     optimizer: OptimizerKind = OptimizerKind.sgd
@@ -45,7 +46,7 @@ class AdaptConfig:
     """Weight of the divergence from the old model's probabilities on a token of a replayed pair. A token of a
     correction has weight 1."""
     max_loss: float = 0.3
-    """Maximum loss of BLEU on the validation sample. Weights that lose more are not kept, and training stops."""
+    """Maximum loss of BLEU on the validation sample. Weights that lose more are not kept; training continues."""
     valid_sentences: int = 500
     """Number of sentences in the sample of the validation set."""
     examples: int = 5

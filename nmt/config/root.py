@@ -212,7 +212,7 @@ class TranslateConfig:
     tabs."""
     corrections: str | None = None
     """File to which `:correct` at the prompt appends corrections, for the command `adapt`; it is created if it does not
-    exist."""
+    exist. It needs a terminal."""
     protect: list[Protection] | None = None
     """Kinds of text that translations keep unchanged: placeholders, tags, urls, numbers. null: placeholders, tags and
     urls in documents, nothing in lines."""

@@ -1,7 +1,7 @@
 """Corrections of translations by users: a file to which corrections are only appended, and its reader.
 
 The file has one JSON object per line, with the keys of `Correction`. A file that ends in `.tsv` is read too: source,
-correction and, optionally, the model's translation, separated by tabs.
+correction and, optionally, the model's translation, separated by tabs. Its first line can have the column names.
 """
 
 import json
@@ -22,6 +22,8 @@ MAX_CORRECTION_CHARACTERS = 5000
 """Maximum number of characters of each text of a correction."""
 REQUIRED = ("source", "correction")
 TSV = ".tsv"
+HEADERS = (["source", "correction"], ["source", "target"])
+"""First two column names of a table, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,18 @@ def check_new_corrections(path: Path) -> None:
 
 
 def read_corrections(path: Path) -> list[tuple[int, Correction]]:
-    """Return the corrections of a file in their order, each with the number of its line. Empty lines are skipped.
+    """Return the corrections of a file in their order, each with the number of its line.
+
+    Empty lines and the column names in the first line of a table are skipped.
 
     Raises:
         UserError: the file cannot be read or has no corrections, or a line is not a correction.
     """
     read = from_tsv if path.suffix == TSV else from_json
-    lines = enumerate(read_lines(path, MAX_CORRECTIONS_BYTES), start=1)
-    found = [(number, read(line, f"{path}: line {number}")) for number, line in lines if line.strip()]
+    lines = [(number, line) for number, line in enumerate(read_lines(path, MAX_CORRECTIONS_BYTES), 1) if line.strip()]
+    if path.suffix == TSV and lines and lines[0][0] == 1 and names_columns(lines[0][1]):
+        del lines[0]
+    found = [(number, read(line, f"{path}: line {number}")) for number, line in lines]
     if not found:
         raise UserError(f"{path} has no corrections; save some at the prompt or on the page with corrections={path}")
     return found
@@ -121,6 +127,11 @@ def from_json(line: str, place: str) -> Correction:
     if not isinstance(content, dict):
         raise UserError(f'{place} is not a JSON object; write {{"source": "...", "correction": "..."}}')
     return checked(content, place)
+
+
+def names_columns(line: str) -> bool:
+    """Return whether a line of a table has the column names."""
+    return [column.strip().casefold() for column in line.split("\t")][:2] in HEADERS
 
 
 def from_tsv(line: str, place: str) -> Correction:

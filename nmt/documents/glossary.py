@@ -178,7 +178,7 @@ def read_tsv(path: Path, name: str) -> Iterator[Term]:
     for number, line in enumerate(read_all(path, MAX_TEXT_BYTES), start=1):
         where = f"{name}, line {number}"
         columns = [column.strip() for column in line.split("\t")]
-        if not line.strip() or line.startswith("#") or (number == 1 and columns[:2] == ["source", "target"]):
+        if not line.strip() or line.startswith("#") or (number == 1 and is_header(columns)):
             continue
         if number > MAX_TERMS:
             raise UserError(f"{name} has more than {MAX_TERMS:,} lines; use a part of it")
@@ -192,6 +192,11 @@ def read_tsv(path: Path, name: str) -> Iterator[Term]:
         further = [columns[at].split("|") if len(columns) > at else [] for at in (3, 4)]
         sources, targets = forms([columns[0], *further[0]]), forms([columns[1], *further[1]])
         yield Term(sources, targets, TermCase(case), where)
+
+
+def is_header(columns: Sequence[str]) -> bool:
+    """Return whether the columns of a line are the column names."""
+    return [column.casefold() for column in columns[:2]] == ["source", "target"]
 
 
 def forms(texts: Iterable[str]) -> tuple[str, ...]:

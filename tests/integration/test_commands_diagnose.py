@@ -110,7 +110,7 @@ def test_memory_trains_once_and_then_compares(tmp_path: Path) -> None:
         (("memory", "run=nowhere"), "run=nowhere does not exist"),
         (("memory", "runs=[nowhere]"), "run=nowhere does not exist"),
         (("memory", "sentnces=3"), "unknown configuration key sentnces; did you mean sentences?"),
-        ((), "task is missing; give it as task=..."),
+        ((), "the task is missing; give one as the first word: gradients, memory"),
     ],
 )
 def test_mistakes_are_told_in_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -318,13 +318,26 @@ def required(cfg: DictConfig, key: str) -> str:
     return str(cfg[key])
 
 
-def new_path(output: str) -> Path:
-    """Return the path of the file or folder to create that the key `output` names.
+def first_word(cfg: DictConfig, key: str, allowed: Sequence[str]) -> None:
+    """Check the key that the first word of a command line sets, before other keys.
+
+    Raises:
+        UserError: the key is missing or has another value; the message lists the allowed ones.
+    """
+    words = ", ".join(allowed)
+    if OmegaConf.is_missing(cfg, key):
+        raise UserError(f"the {key} is missing; give one as the first word: {words}")
+    if cfg[key] not in allowed:
+        raise UserError(f"{key} is {cfg[key]!r:.80}; allowed: {words}")
+
+
+def new_path(given: str, key: str = "output") -> Path:
+    """Return the path of the file or folder to create that a key names.
 
     Raises:
         UserError: the path exists already.
     """
-    path = user_path(output)
+    path = user_path(given)
     if path.exists():
-        raise UserError(f"output={output} exists already; choose another name or delete it")
+        raise UserError(f"{key}={given} exists already; choose another name or delete it")
     return path

@@ -51,6 +51,18 @@ def test_a_table_has_two_or_three_columns(tmp_path: Path) -> None:
         read_corrections(table)
 
 
+@pytest.mark.parametrize("header", ["source\tcorrection", "\ufeffSource\tCorrection\ttranslation", "source \ttarget"])
+def test_a_line_of_column_names_is_left_out(header: str, tmp_path: Path) -> None:
+    table = tmp_path / "corrections.tsv"
+    table.write_text(f"{header}\na\tb\n", encoding="utf-8")
+    assert read_corrections(table) == [(2, Correction("a", "b"))]
+    table.write_text(f"a\tb\n{header}\n", encoding="utf-8")
+    assert len(read_corrections(table)) == 2
+    table.write_text(f"{header}\n", encoding="utf-8")
+    with pytest.raises(UserError, match="has no corrections"):
+        read_corrections(table)
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

@@ -52,7 +52,7 @@ def test_any_target_form_keeps_a_term() -> None:
 
 def test_a_tsv_file_has_forms_comments_and_column_names(tmp_path: Path) -> None:
     file = tmp_path / "terms.tsv"
-    file.write_text("source\ttarget\tcase\n# comment\n\nhouse\tHaus\texact\thouses|\tHauses|Häuser\nred\trot\n")
+    file.write_text("Source\ttarget\tcase\n# comment\n\nhouse\tHaus\texact\thouses|\tHauses|Häuser\nred\trot\n")
     glossary = Glossary.read(str(file), "en", "de")
     assert [(entry.sources, entry.targets, entry.case) for entry in glossary.terms] == [
         (("house", "houses"), ("Haus", "Hauses", "Häuser"), TermCase.exact),

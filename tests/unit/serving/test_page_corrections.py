@@ -82,6 +82,7 @@ def test_the_rate_of_requests_holds_for_corrections(models: list[Model], file: P
         ({"correction": ["a"]}, "correction must be a text"),
         ({"correction": " \u200b "}, "the correction is empty"),
         ({"q": ""}, "the source is empty"),
+        ({"q": "My uncle ate the sausage. Can you open the window?"}, "the source has 2 sentences"),
         ({"correction": "Das 家 ist rot."}, "cannot write '家'"),
         ({"correction": "a" * 101}, "exceeds text limit"),
         ({"translation": "a" * 101}, "exceeds text limit"),
