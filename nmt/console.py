@@ -16,6 +16,11 @@ def escape_control_characters(text: str) -> str:
     return _CONTROL_CHARACTERS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which gets an `s` unless the number is 1."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 class SpeedColumn(ProgressColumn):
     """Progress column with the number of items per second."""
 

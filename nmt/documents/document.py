@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nmt.config import DocumentFormat, user_path
-from nmt.console import progress_bar
+from nmt.console import counted, progress_bar
 from nmt.data import MAX_TEXT_BYTES, STANDARD, decode_whole, locked, named
 from nmt.documents.formats import PARSERS
 from nmt.documents.inline import Segment
@@ -111,7 +111,7 @@ def translate_document(
     document = parse_document(text, kind, languages, name)
     total = len(document.segments)
     if kept := document.document.translated:
-        log.info("%s: %d segments have a translation, which is kept", name, kept)
+        log.info("%s: kept the translations of %s", name, counted(kept, "segment"))
     target = None if output in (None, STANDARD) else user_path(output or "")
     if target is None or (target.exists() and not target.is_file()):
         found: list[str] = []
@@ -125,7 +125,8 @@ def translate_document(
     key = digest_of(settings, kind, *languages)
     with opened_journal(target, name, digest_of(text), key, total) as journal:
         if journal.translations:
-            log.info("%s: %d of %d sentences are finished already", journal.path, len(journal.translations), total)
+            done, number = f"{len(journal.translations):,}", counted(total, "sentence")
+            log.info("%s: %s of %s finished already", journal.path, done, number)
         with progress_bar() as bar:
             task = bar.add_task("sentences", total=total, completed=len(journal.translations))
             for group in translate_groups(translate, document, journal.translations):

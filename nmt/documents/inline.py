@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from nmt.console import counted
 from nmt.decoding.alignment import Link
 from nmt.documents.placing import InlineElement, WordAlignment, build_tree, place_all, render, verbatim_content
 from nmt.documents.protection import (
@@ -113,14 +114,17 @@ class InlineCounts:
         """Return the counts as one line."""
         texts = []
         if self.tags:
-            texts.append(f"{self.tags} inline elements, {self.tags_unaligned} of them without an aligned word")
+            texts.append(
+                f"{counted(self.tags, 'inline element')}, {self.tags_unaligned} of them without an aligned word"
+            )
         if self.fixed:
             texts.append(
-                f"{self.fixed} protected spans: {self.fixed_copied} copied, {self.fixed_symbols} as symbols, "
-                f"{self.fixed_inserted} inserted by alignment"
+                f"{counted(self.fixed, 'protected span')}: {self.fixed_copied} copied, "
+                f"{self.fixed_symbols} as symbols, {self.fixed_inserted} inserted by alignment"
             )
         if self.without_attention:
-            texts.append(f"{self.without_attention} sentences placed by position, because the model has no attention")
+            placed = counted(self.without_attention, "sentence")
+            texts.append(f"{placed} with markup placed by position, because the model has no attention")
         return "; ".join(texts)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nmt.config import SearchKind
+from nmt.console import counted
 from nmt.decoding import Candidate, ConstraintBuilder, TargetConstraints, Translator, align_words
 from nmt.decoding.alignment import Link
 from nmt.documents.glossary import Glossary, Term, TermMatch
@@ -87,7 +88,8 @@ class TermReport:
         uses = [use for of_sentence in self.sentences for use in of_sentence]
         counts = Counter(use.source for use in uses)
         return (
-            f"{name}: {len(uses)} terms in {sum(map(bool, self.sentences))} of {len(self.sentences)} sentences; "
+            f"{name}: {counted(len(uses), 'term')} in {sum(map(bool, self.sentences))} of "
+            f"{counted(len(self.sentences), 'sentence')}; "
             f"{counts[TermSource.free]} in the free translation, {counts[TermSource.constraint]} by constraints, "
             f"{counts[TermSource.replacement]} by replacement, {counts[TermSource.missed]} missed"
         )

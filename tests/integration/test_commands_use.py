@@ -248,7 +248,7 @@ def test_terms_tags_and_columns_of_a_file(run: Path, tmp_path: Path) -> None:
     first, second = output.rstrip("\n").split("\n")
     assert all(first.count(piece) == 1 for piece in ("<b>", "</b>", "{name}"))
     assert second == call("translate", f"run={run}", cwd=tmp_path, given="The bread is fresh.\n")[0].rstrip("\n")
-    assert "glossary=terms.tsv: 1 terms in 1 of 2 sentences" in error
+    assert "glossary=terms.tsv: 1 term in 1 of 2 sentences" in error
     assert (tmp_path / "report.tsv").read_text().split("\n")[1].startswith("1\tstation\tBahnhof\t")
     output, _ = call("translate", f"run={run}", "output_format=tsv", cwd=tmp_path, given="The bread is fresh.\n")
     header, row = output.rstrip("\n").split("\n")

@@ -4,6 +4,7 @@ import html
 from functools import partial
 from html.parser import HTMLParser
 
+from nmt.documents.formats.html_elements import VOID, OpenElements
 from nmt.documents.parsed import LanguagePair, ParsedDocument
 from nmt.documents.passages import Passage, PassageBuilder
 
@@ -11,7 +12,6 @@ KEPT = frozenset({"script", "style", "pre", "textarea", "svg", "math", "template
 """Block elements whose text is not translated."""
 KEPT_INLINE = frozenset({"code", "kbd", "samp", "var", "tt"})
 """Inline elements whose text is copied into the translation."""
-VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
 INLINE = KEPT_INLINE | {
     *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "br", "cite", "data", "del", "dfn", "em", "font", "i", "img"),
     *("ins", "label", "mark", "q", "s", "small", "span", "strike", "strong", "sub", "sup", "time", "u", "wbr"),
@@ -58,8 +58,7 @@ class PassageFinder(HTMLParser):
         self.builder = PassageBuilder(document, escape)
         self.waiting: tuple[str, str, bool, int] | None = None
         """Kind, name, whether its text is kept, and start of the last event."""
-        self.kept: list[str] = []
-        """Open elements within the outermost one whose text is kept, which comes first."""
+        self.elements = OpenElements()
         self.fixed_start = 0
         """First character of the text that is copied, within the passage."""
 
@@ -74,6 +73,8 @@ class PassageFinder(HTMLParser):
         super().close()
         self.process(self.end)
         self.waiting = None
+        if self.elements.kept in INLINE:
+            self.builder.fix(self.fixed_start)
         self.end_passage()
 
     def process(self, end: int) -> None:
@@ -81,46 +82,50 @@ class PassageFinder(HTMLParser):
         if self.waiting is None:
             return
         kind, name, kept, start = self.waiting
-        if self.kept and self.kept[0] not in INLINE:
-            self.leave_kept(kind, name)
-        elif kind in ("data", "reference"):
+        inside = self.update_elements(kind, name)
+        if kind == "open":
+            self.elements.open(name, kept)
+        if inside is not None and inside not in INLINE:
+            return
+        if kind in ("data", "reference"):
             written = self.document[start:end]
             self.builder.add(html.unescape(written) if kind == "reference" else written, start, end)
-        elif kind == "open" and kept and not self.kept and name not in INLINE:
-            self.kept = [name]
+        elif inside is None and self.ends_passage(kind, name, end):
             self.end_passage()
-        elif name == "br" and not self.kept and not self.runs_on(end):
-            self.end_passage()
-        elif name in INLINE or kind == "other" or self.kept:
-            self.add_inline(kind, name, kept, start, end)
         else:
-            self.end_passage()
+            self.add_inline(kind, name, start, end)
+            if kind == "open" and kept and inside is None:
+                self.fixed_start = len(self.builder.characters)
 
-    def add_inline(self, kind: str, name: str, kept: bool, start: int, end: int) -> None:
+    def ends_passage(self, kind: str, name: str, end: int) -> bool:
+        """Check if a tag or another event outside of kept text is a block boundary."""
+        if name == "br":
+            return not self.runs_on(end)
+        return name not in INLINE and kind != "other"
+
+    def update_elements(self, kind: str, name: str) -> str | None:
+        """Close the elements that a tag closes. Return the outermost open element whose text is kept, if any."""
+        before = self.elements.kept
+        if kind in ("open", "void"):
+            self.elements.close_before(name)
+        elif kind == "close":
+            self.elements.close(name)
+        inside = self.elements.kept
+        if before in INLINE and inside != before:
+            self.builder.fix(self.fixed_start)
+            self.fixed_start = len(self.builder.characters)
+        return inside
+
+    def add_inline(self, kind: str, name: str, start: int, end: int) -> None:
         """Add an inline element to the passage."""
         if kind == "open":
             self.builder.open(name, start, end)
-            if self.kept or kept:
-                self.fixed_start = self.fixed_start if self.kept else len(self.builder.characters)
-                self.kept.append(name)
         elif kind == "close":
-            self.leave_kept(kind, name)
             self.builder.close(name, start, end)
         else:
             if name == "br":
                 self.builder.add(" ", start, start)
             self.builder.add_standalone(start, end)
-
-    def leave_kept(self, kind: str, name: str) -> None:
-        """Process a tag within an element whose text is kept."""
-        if kind == "open":
-            self.kept.append(name)
-        elif kind == "close" and name in self.kept:
-            place = len(self.kept) - 1 - self.kept[::-1].index(name)
-            outermost = self.kept[0]
-            del self.kept[place:]
-            if not self.kept and outermost in INLINE:
-                self.builder.fix(self.fixed_start)
 
     def runs_on(self, end: int) -> bool:
         """Return whether the text behind a line break continues a sentence: its first letter is a small one."""
@@ -133,7 +138,7 @@ class PassageFinder(HTMLParser):
         self.builder = PassageBuilder(self.document, escape)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        kept = tag in KEPT or tag in KEPT_INLINE or ("translate", "no") in attrs
+        kept = tag in KEPT or tag in KEPT_INLINE or is_kept(attrs)
         self.event("void" if tag in VOID else "open", tag, kept)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -162,3 +167,8 @@ class PassageFinder(HTMLParser):
 
     def handle_pi(self, data: str) -> None:
         self.event("other")
+
+
+def is_kept(attributes: list[tuple[str, str | None]]) -> bool:
+    """Check if the attributes of an element exclude its text from translation."""
+    return any(name == "translate" and (value or "").lower() == "no" for name, value in attributes)

@@ -1,15 +1,18 @@
 """Markdown: paragraphs, headings, items and cells are passages; code, links' targets and everything else is kept.
 
+The dialect is CommonMark with tables, strikethrough, task lists, footnotes, alerts, definition lists and formulas.
+
 markdown-it-py parses the document. It keeps lines of blocks but not the places of inline elements, so its inline rules
 are wrapped here to record them. The only file that imports markdown_it.
 """
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
@@ -22,14 +25,32 @@ FRONT_MATTER = re.compile(
 )
 """Settings before the text, between lines of dashes."""
 LINE_END = re.compile(r"\r\n?|\n")
-SPECIAL = re.compile(
-    r"(?P<kept>(?<!`)(`+)(?!`)(?s:.+?)(?<!`)\2(?!`)|<?\b[a-z][a-z0-9+.-]+://[^\s<>]*>?)"
-    r"|[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|^(?:#{1,6}|[-+>])(?=\s|$)|(?P<number>^\d+(?=[.)]\s))"
+FORMULA = (
+    r"(?<!\$)\$\$(?!\$)(?s:.+?)(?<!\$)\$\$(?!\$)|(?<![\w$])\$`[^`$\n]+`\$(?!\w)"
+    r"|(?<![\w$])\$(?![\s$`])(?:[^$\\`\n]|\\.)*(?<!\s)\$(?![\w$])"
 )
-"""Code and addresses, which are kept, and the characters that Markdown reads as markup."""
+"""Formula within a text, in single or double dollars."""
+INLINE_FORMULA = re.compile(FORMULA)
+FORMULA_END = re.compile(r"\$\$[ \t]*(?:\([^()]*\)[ \t]*)?$")
+"""End of a block with a formula, with its label."""
+FOOTNOTE = re.compile(r"\[\^[^\]\[\s]+\]")
+CONTAINER = re.compile(r"\[\^[^\]\[\s]+\]:[ \t]*|:[ \t]+(?=\S)")
+"""Marker of a footnote's text or of a definition."""
+MARKERS = {
+    "list_item_open": re.compile(r"\[[ xX]\](?:\s+|$)"),
+    "blockquote_open": re.compile(r"\[![\w-]+\][-+]?(?:[ \t]*\\?(?:\n|$)|[ \t]+)"),
+}
+"""Marker of a task or an alert at the beginning of a block."""
+SPECIAL = re.compile(
+    r"(?P<kept>(?<!`)(`+)(?!`)(?s:.+?)(?<!`)\2(?!`)|<?\b[a-z][a-z0-9+.-]+://[^\s<>]*>?|" + FORMULA + ")"
+    r"|[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|\$(?=[^$]*\$)|^(?:#{1,6}|[-+>:])(?=\s|$)|(?P<number>^\d+(?=[.)]\s))"
+)
+"""Code, addresses and formulas, which are kept, and the characters that Markdown reads as markup."""
 RULE = Callable[[StateInline, bool], bool]
 PLACES = "places"
 """Key of the parser's environment for the recorded places."""
+UNCLOSED = "unclosed"
+"""Key of the parser's environment for the ends of the parts in which no formula ends."""
 
 
 class Inline(NamedTuple):
@@ -41,7 +62,7 @@ class Inline(NamedTuple):
 
 
 def escape(text: str) -> str:
-    """Escape the characters that Markdown reads as markup, except in code and addresses."""
+    """Escape the characters that Markdown reads as markup, except in code, addresses and formulas."""
 
     def escaped(match: re.Match[str]) -> str:
         """Return a match with its backslash."""
@@ -77,8 +98,27 @@ def parse(text: str, languages: LanguagePair) -> ParsedDocument:
         else:
             places = content_places(text, token.content, lines[first : last + 1])
         if places is not None:
-            passages += inline_passages(text, token.content, places, environment)
+            marker, divided = marker_ends(tokens, number)
+            passages += inline_passages(text, token.content, places, environment, marker, divided)
     return ParsedDocument(text, passages)
+
+
+def marker_ends(tokens: list[Token], number: int) -> tuple[int, int]:
+    """Return the end of the marker in the content of a block, and the end of the lines that are passages of their own.
+
+    These lines are the title of an alert, and the terms before a definition.
+    """
+    content = tokens[number].content
+    if tokens[number - 1].type != "paragraph_open":
+        return 0, 0
+    if number + 2 < len(tokens) and tokens[number + 2].type == "definition_open":
+        return 0, len(content)
+    around = tokens[number - 2].type if number > 1 else ""
+    match = MARKERS[around].match(content) if around in MARKERS else None
+    if match is None:
+        return 0, 0
+    titled = around == "blockquote_open" and not match[0].endswith("\n")
+    return match.end(), content.find("\n") + 1 if titled else 0
 
 
 def content_places(document: str, content: str, lines: list[int]) -> list[Span] | None:
@@ -123,14 +163,24 @@ def cell_places(document: str, content: str, start: int, end: int) -> list[Span]
     return places
 
 
-def inline_passages(document: str, content: str, places: list[Span], environment: dict[str, object]) -> list[Passage]:
-    """Return the passages of a block's content, which a line break divides unless a sentence runs over it."""
+def inline_passages(
+    document: str, content: str, places: list[Span], environment: dict[str, object], at: int = 0, divided: int = 0
+) -> list[Passage]:
+    """Return the passages of a block's content, which a line break divides unless a sentence runs over it.
+
+    Args:
+        document: text of the document.
+        content: text of the block.
+        places: place in the document of each character of the content.
+        environment: environment of the parser.
+        at: first character that is not part of a marker.
+        divided: end of the lines that are passages of their own.
+    """
     recorded: list[Inline] = []
     environment[PLACES] = recorded
     recording_parser().inline.parse(content, recording_parser(), environment, [])
     passages = []
     builder = PassageBuilder(document, escape)
-    at = 0
     for token, start, end in sorted(widened(recorded), key=lambda inline: inline[1:]):
         if start < at:
             continue
@@ -140,11 +190,13 @@ def inline_passages(document: str, content: str, places: list[Span], environment
         name = token.type.removesuffix("_open").removesuffix("_close")
         if token.type == "text_special":
             builder.add(token.content, first, last)
-        elif token.type in ("code_inline", "autolink"):
+        elif token.type in ("code_inline", "autolink", "formula"):
             builder.add_fixed(first, last)
-        elif token.type == "softbreak":
+        elif token.type == "footnote":
+            builder.add_standalone(first, last)
+        elif token.type == "softbreak" and start >= divided:
             builder.add(" ", first, last)
-        elif token.type == "hardbreak" and not content[end : end + 1].islower():
+        elif token.type == "softbreak" or (token.type == "hardbreak" and not content[end : end + 1].islower()):
             if (passage := builder.build()) is not None:
                 passages.append(passage)
             builder = PassageBuilder(document, escape)
@@ -185,12 +237,74 @@ def widened(recorded: list[Inline]) -> list[Inline]:
 
 @cache
 def recording_parser() -> MarkdownIt:
-    """Return the parser of CommonMark with tables and strikethrough, which records the places of inline tokens."""
+    """Return the parser of CommonMark and its extensions, which records the places of inline tokens."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    parser.block.ruler.before(
+        "fence", "formula", formula_block, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    )
+    parser.block.ruler.before("reference", "container", container_block, {"alt": ["paragraph", "reference"]})
+    parser.inline.ruler.after("escape", "formula", partial(pattern_rule, "formula", INLINE_FORMULA))
+    parser.inline.ruler.before("link", "footnote", partial(pattern_rule, "footnote", FOOTNOTE))
     for rule in parser.inline.ruler.__rules__:
         if rule.name != "text":
             parser.inline.ruler.at(rule.name, recording_rule(rule.name, rule.fn))
     return parser
+
+
+def pattern_rule(name: str, pattern: re.Pattern[str], state: StateInline, silent: bool) -> bool:
+    """Add a token for the text that a pattern matches. Inline rule of markdown-it."""
+    match = pattern.match(state.src, state.pos, state.posMax)
+    if match is None:
+        return False
+    if not silent:
+        state.push(name, "", 0).content = match[0]
+    state.pos = match.end()
+    return True
+
+
+def formula_block(state: StateBlock, line: int, end: int, silent: bool) -> bool:
+    """Add a token for a formula between lines of double dollars. Block rule of markdown-it."""
+    start = state.bMarks[line] + state.tShift[line]
+    failed = state.env.setdefault(UNCLOSED, set())
+    if state.is_code_block(line) or not state.src.startswith("$$", start) or end in failed:
+        return False
+    for number in range(line, end):
+        start = state.bMarks[number] + state.tShift[number] + 2 * (number == line)
+        written = state.src[start : state.eMarks[number]]
+        if FORMULA_END.search(written):
+            break
+        if (number == line and "$$" in written) or (written and state.sCount[number] < state.blkIndent):
+            return False
+    else:
+        failed.add(end)
+        return False
+    if not silent:
+        state.line = number + 1
+        state.push("formula_block", "", 0).map = [line, state.line]
+    return True
+
+
+def container_block(state: StateBlock, line: int, end: int, silent: bool) -> bool:
+    """Add the blocks of a footnote or a definition, behind its marker. Block rule of markdown-it."""
+    match = CONTAINER.match(state.src, state.bMarks[line] + state.tShift[line], state.eMarks[line])
+    if match is None or state.is_code_block(line):
+        return False
+    if silent:
+        return True
+    name = "definition" if match[0].startswith(":") else "footnote"
+    before = state.tokens[-1].type if state.tokens else ""
+    if name == "definition" and before not in ("paragraph_close", "definition_close"):
+        return False
+    opening = state.push(f"{name}_open", "", 1)
+    kept = state.bMarks[line], state.tShift[line], state.sCount[line], state.blkIndent, state.parentType
+    state.blkIndent = state.sCount[line] + 2 if name == "definition" else state.blkIndent + 4
+    state.bMarks[line], state.tShift[line], state.sCount[line] = match.end(), 0, state.blkIndent
+    state.parentType = name
+    state.md.block.tokenize(state, line, end)
+    state.bMarks[line], state.tShift[line], state.sCount[line], state.blkIndent, state.parentType = kept
+    opening.map = [line, state.line]
+    state.push(f"{name}_close", "", -1)
+    return True
 
 
 def recording_rule(name: str, rule: RULE) -> RULE:
@@ -203,7 +317,9 @@ def recording_rule(name: str, rule: RULE) -> RULE:
         if state.pending and state.src[state.pos] != "\n":
             state.pushPending()
         start, count = state.pos, len(state.tokens)
-        label_end = state.md.helpers.parseLinkLabel(state, start, True) if name == "link" else -1
+        label_end = (
+            state.md.helpers.parseLinkLabel(state, start, True) if name == "link" and state.src[start] == "[" else -1
+        )
         if not rule(state, silent):
             return False
         added = state.tokens[count:]

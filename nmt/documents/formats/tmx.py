@@ -50,7 +50,7 @@ def parse(text: str, languages: LanguagePair) -> ParsedDocument:
             passages.append(passage)
     if units and not sources:
         raise UserError(
-            f"none of its {len(units)} units has a tuv with xml:lang={languages.src}; give src_lang=LANGUAGE"
+            f"none of its units ({len(units)}) has a tuv with xml:lang={languages.src}; give src_lang=LANGUAGE"
         )
     return ParsedDocument(text, passages, translated=kept)
 

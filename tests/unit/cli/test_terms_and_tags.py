@@ -34,8 +34,8 @@ def test_protected_text_of_lines_is_kept_and_counted(tokenizer: Tokenizer, caplo
     assert found.text.count("<b>") == found.text.count("</b>") == found.text.count("{name}") == 1
     with caplog.at_level("INFO"):
         terms.finish()
-    assert "1 inline elements" in caplog.text
-    assert "1 protected spans" in caplog.text
+    assert "1 inline element," in caplog.text
+    assert "1 protected span:" in caplog.text
 
 
 def test_a_report_has_the_terms_of_each_line(tokenizer: Tokenizer, phrases: list[Pair], tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_entities_are_refused_in_one_line(text: str, kind: DocumentFormat) -> No
         ('<?xml version="1.0" encoding="latin-1"?><tmx/>', "tmx", "line 1 declares encoding latin-1"),
         ("<xliff/>", "tmx", "its root element is xliff, not tmx"),
         ("<tmx/>", "xliff", "its root element is tmx, not xliff"),
-        (TMX.replace('"en', '"it'), "tmx", "none of its 3 units has a tuv with xml:lang=en"),
+        (TMX.replace('"en', '"it'), "tmx", r"none of its units \(3\) has a tuv with xml:lang=en"),
         (XLIFF_1.replace('"en"', '"fr"'), "xliff", "line 3 has source-language=fr, but src_lang is en"),
         (XLIFF_2.replace('"en"', '"en" trgLang="fr"'), "xliff", "line 2 has trgLang=fr, but tgt_lang is de"),
         ("", "xliff", "not well-formed XML"),

@@ -24,10 +24,23 @@ FRAGMENTS = {
     DocumentFormat.markdown: [
         *("the house ", "**", "*", "_", "`", "``", "[", "](u)", "][r]", "[r]: x\n", "\n", "\n\n", "> ", "- ", "    "),
         *("|", "\n|---|\n", "<b>", "</b>", "<br>", "&amp;", "\\", "~~", "# ", "Hello. ", "<!-- c -->", "\r\n", "```"),
+        *("[^1]", "\n[^1]: ", "\n: ", "$", "$$", "\n$$\n", "- [ ] ", "> [!NOTE]", "> [!tip] "),
     ],
     DocumentFormat.html: [
         *("the house ", "<b>", "</b>", "<i>", "<p>", "<br>", "<img src='x>y'>", "&amp;", "&", "&#65;", "<!-- c -->"),
         *("<code>", "</code>", "<script>", "</script>", "<span translate=no>", "</span>", "<", "> ", "\n", "Hello. "),
+        *(
+            "<li translate=no>",
+            "<li>",
+            "<ul>",
+            "</ul>",
+            "<p translate=no>",
+            "</p>",
+            "<table>",
+            "<tr>",
+            "<td translate=no>",
+        ),
+        *("<td>", "</table>", "<a translate=no>", "</a>", "<pre>", "</pre>", "<div>", "</div>"),
     ],
     DocumentFormat.srt: ["the house ", "\n", "\n\n", "<i>", "</i>", "{\\an8}", "- ", "Hello. ", "<", "&amp;", "\r\n"],
 }
