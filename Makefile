@@ -50,10 +50,10 @@ amx-check: $(READY)  ## compare losses and speeds of float32, bfloat16 and int8 
 gpu-check: $(READY)  ## compare losses and speeds of float32 and bfloat16 on CUDA, and losses with the CPU's (eight minutes)
 	$(BIN)/python scripts/device_check.py device=cuda output=$(OUTPUT) $(CHECK)
 
-test: $(READY)  ## run the unit tests, one process per core (4 minutes on two cores)
+test: $(READY)  ## run the unit tests, one process per core (7 minutes on two cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
-test-commands: $(READY)  ## run the integration tests: real commands, whole trainings, several processes (25 minutes on two cores)
+test-commands: $(READY)  ## run the integration tests: real commands, whole trainings, several processes (30 minutes on two cores)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "commands and not slow"
 
 BROWSER_TESTS := tests/integration/test_browser_page.py tests/integration/test_browser_form.py
