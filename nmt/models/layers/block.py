@@ -57,7 +57,7 @@ class BlockLayer(RecurrentLayer):
 
     def complete(self, vectors: LayerState) -> LayerState:
         h = vectors[0]
-        return h, *(h.new_zeros(len(h), self.input_size),) * self.window, *self.inner.complete(vectors)
+        return h, *(h.new_zeros(h.size(0), self.input_size),) * self.window, *self.inner.complete(vectors)
 
     def zero_state(self, x: Tensor) -> LayerState:
         h, y = x.new_zeros(x.size(1), self.hidden_size), x.new_zeros(x.size(1), self.input_size)
@@ -100,10 +100,11 @@ class BlockLayer(RecurrentLayer):
             y = y * mask.unsqueeze(-1)
         window, inner = self.split(self.zero_state(x) if state is None else state)
         sequence = torch.cat([torch.stack(window).to(y.dtype), y]) if window else y  # (W - 1 + T, B, I)
-        v = self.convolve([sequence[k : k + len(y)] for k in range(self.window + 1)])
+        v = self.convolve([sequence[k : k + y.size(0)] for k in range(self.window + 1)])
         outputs, inner = self.inner(v, None if state is None else inner, mask)
         outputs = self.project(outputs)
-        return outputs, (outputs[-1], *sequence[len(y) :].unbind(), *inner)
+        last = sequence[-self.window :].unbind() if window else ()
+        return outputs, (outputs[-1], *last, *inner)
 
 
 class PreNormFeedForward(nn.Module):
