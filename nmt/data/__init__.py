@@ -6,6 +6,7 @@ from nmt.data.batching import (
     batches_by_length,
     gather,
     make_batch,
+    pad_left,
     pad_source,
     temperature_shares,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "named",
     "normalise",
     "normalise_characters",
+    "pad_left",
     "pad_source",
     "prepare",
     "read_all",

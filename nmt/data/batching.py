@@ -78,9 +78,15 @@ class Batch:
 
 
 def pad_source(lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
-    """Return ids and mask, both (S, B), padded on the left; each line is followed by eos."""
+    """Return the arrays of `pad_left` as tensors."""
     import torch
 
+    src, mask = pad_left(lines)
+    return torch.from_numpy(src), torch.from_numpy(mask)
+
+
+def pad_left(lines: Sequence[Line]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return ids and mask, both (S, B), padded on the left; each line is followed by eos."""
     longest = max((len(line) for line in lines), default=0) + 1
     src = np.full((longest, len(lines)), PAD_ID, dtype=np.int64)
     mask = np.zeros((longest, len(lines)), dtype=bool)
@@ -88,7 +94,7 @@ def pad_source(lines: Sequence[Line]) -> tuple[Tensor, Tensor]:
         src[longest - 1 - len(line) : longest - 1, column] = line
         mask[longest - 1 - len(line) :, column] = True
     src[-1] = EOS_ID
-    return torch.from_numpy(src), torch.from_numpy(mask)
+    return src, mask
 
 
 def make_batch(src: Sequence[Line], tgt: Sequence[Line], indices: Sequence[int]) -> Batch:

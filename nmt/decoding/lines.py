@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nmt.config import SearchConfig
 from nmt.data import EOS_ID, Tokenizer, normalise
 from nmt.data.words import join_sentences
-from nmt.decoding.hypothesis import AttentionMap, Candidate, Hypothesis
+from nmt.decoding.hypothesis import HYPOTHESES, AttentionMap, Candidate, Hypothesis
 from nmt.decoding.parts import SPACE, Part, cut_lines
 from nmt.decoding.target_constraints import UNCONSTRAINED, TargetConstraints
 
@@ -35,7 +35,6 @@ class LineTranslator(ABC):
     replace_unknown: Callable[..., list[list[Candidate]]] | None = None
     """Replacement of unknown words, called with this object, the lines, their parts and their candidates, or None."""
 
-    @abstractmethod
     def search(
         self,
         sources: list[list[int]],
@@ -43,6 +42,22 @@ class LineTranslator(ABC):
         constraints: Sequence[TargetConstraints] | None = None,
     ) -> list[list[Hypothesis]]:
         """Search the translations of source ids, in batches of similar length, longest first."""
+        constraints = constraints or [UNCONSTRAINED] * len(sources)
+        order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
+        size = self.config.batch_size or max(1, HYPOTHESES // self.config.width)
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        results: list[list[Hypothesis]] = [[] for _ in sources]
+        for batch, hypotheses in zip(batches, self.search_batches(sources, batches, constraints), strict=True):
+            for i, of_sentence in zip(batch, hypotheses, strict=True):
+                results[i] = of_sentence
+            on_progress(len(batch))
+        return results
+
+    @abstractmethod
+    def search_batches(
+        self, sources: list[list[int]], batches: list[list[int]], constraints: Sequence[TargetConstraints]
+    ) -> Iterator[list[list[Hypothesis]]]:
+        """Search the sources and constraints with the indices of each batch, and yield the hypotheses of each batch."""
 
     forces_targets = True
     """True if the model gives the probabilities of the pieces of a given target."""

@@ -14,12 +14,12 @@ from torch import Tensor
 from nmt.config import DataConfig, SearchConfig, SearchKind
 from nmt.data import EOS_ID, Tokenizer, make_batch, normalise, pad_source
 from nmt.decoding.ensemble import TranslationModel
-from nmt.decoding.hypothesis import HYPOTHESES, SYMBOLS, SYMBOLS_WITH_UNKNOWN, AttentionMap, Hypothesis
+from nmt.decoding.hypothesis import SYMBOLS, SYMBOLS_WITH_UNKNOWN, AttentionMap, Hypothesis
 from nmt.decoding.lines import LineTranslator
 from nmt.decoding.mbr import PairwiseUtility, TextUtility
 from nmt.decoding.shortlist import Shortlist
 from nmt.decoding.strategies import SearchBatch, run_search
-from nmt.decoding.target_constraints import UNCONSTRAINED, TargetConstraints
+from nmt.decoding.target_constraints import TargetConstraints
 from nmt.decoding.unknown import UnknownReplacement
 from nmt.metrics import pairwise
 from nmt.models import WordSubsets
@@ -71,22 +71,13 @@ class Translator(LineTranslator):
         on_progress: Callable[[int], None],
         constraints: Sequence[TargetConstraints] | None = None,
     ) -> list[list[Hypothesis]]:
-        """Search the translations of source ids, in batches of similar length, longest first."""
-        constraints = constraints or [UNCONSTRAINED] * len(sources)
+        """Search as the base class does, with the model in evaluation mode."""
         training = self.model.training
         self.model.eval()
-        order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
-        size = self.config.batch_size or max(1, HYPOTHESES // self.config.width)
-        batches = [order[start : start + size] for start in range(0, len(order), size)]
-        results: list[list[Hypothesis]] = [[] for _ in sources]
         try:
-            for batch, hypotheses in zip(batches, self.search_batches(sources, batches, constraints), strict=True):
-                for i, of_sentence in zip(batch, hypotheses, strict=True):
-                    results[i] = of_sentence
-                on_progress(len(batch))
+            return super().search(sources, on_progress, constraints)
         finally:
             self.model.train(training)
-        return results
 
     def search_batches(
         self, sources: list[list[int]], batches: list[list[int]], constraints: Sequence[TargetConstraints]

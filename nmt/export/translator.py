@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from nmt.config import MachineConfig, Precision, SearchConfig, user_path
-from nmt.data import BOS_ID, EOS_ID, PAD_ID
+from nmt.data import BOS_ID, EOS_ID, pad_left
 from nmt.decoding import AttentionMap, Hypothesis, LineTranslator, TargetConstraints
-from nmt.decoding.hypothesis import HYPOTHESES, SYMBOLS
+from nmt.decoding.hypothesis import SYMBOLS
 from nmt.decoding.phrases import Prefix
 from nmt.errors import UserError
 from nmt.export.beam_search import Array, ArrayBatch, BeamSearch
@@ -87,29 +87,20 @@ class ExportedTranslator(LineTranslator):
         constraints: Sequence[TargetConstraints] | None = None,
     ) -> list[list[Hypothesis]]:
         self.check()
-        prefixes: list[Prefix] = [constraint.prefix for constraint in constraints or ()] or [()] * len(sources)
         if any(constraint.phrases.all for constraint in constraints or ()):
             raise unsupported(["constraints"])
         if any(constraint.forbidden for constraint in constraints or ()):
             raise unsupported(["forbidden phrases"])
-        order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
-        size = self.config.batch_size or max(1, HYPOTHESES // self.config.width)
-        batches = [order[start : start + size] for start in range(0, len(order), size)]
-        results: list[list[Hypothesis]] = [[] for _ in sources]
+        return super().search(sources, on_progress, constraints)
 
-        def search_batch(batch: list[int]) -> list[list[Hypothesis]]:
-            return self.search_batch([sources[i] for i in batch], [prefixes[i] for i in batch])
-
-        for batch, found in zip(batches, self.in_threads(search_batch, batches), strict=True):
-            for i, hypotheses in zip(batch, found, strict=True):
-                results[i] = hypotheses
-            on_progress(len(batch))
-        return results
-
-    def in_threads(
-        self, search: Callable[[list[int]], list[list[Hypothesis]]], batches: list[list[int]]
+    def search_batches(
+        self, sources: list[list[int]], batches: list[list[int]], constraints: Sequence[TargetConstraints]
     ) -> Iterator[list[list[Hypothesis]]]:
         """Search each batch, in several threads if there are several of both."""
+
+        def search(batch: list[int]) -> list[list[Hypothesis]]:
+            return self.search_batch([sources[i] for i in batch], [constraints[i].prefix for i in batch])
+
         if self.threads == 1 or len(batches) < 2:
             yield from map(search, batches)
             return
@@ -158,18 +149,6 @@ def refuse_run_settings(folder: ExportedFolder, settings: Mapping[str, object]) 
     refused = [key for key, value in settings.items() if value and (key, value) != ("checkpoint", "best")]
     if refused:
         raise UserError(f"{folder.path}: {unsupported(refused)}")
-
-
-def pad_left(lines: Sequence[Sequence[int]]) -> tuple[Array, Array]:
-    """Return ids and mask, both (S, B), padded on the left; each line is followed by eos."""
-    longest = max(map(len, lines), default=0) + 1
-    src = np.full((longest, len(lines)), PAD_ID, dtype=np.int64)
-    mask = np.zeros((longest, len(lines)), dtype=bool)
-    for column, line in enumerate(lines):
-        src[longest - 1 - len(line) : longest - 1, column] = line
-        mask[longest - 1 - len(line) :, column] = True
-    src[-1] = EOS_ID
-    return src, mask
 
 
 def open_export(path: str) -> ExportedFolder:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from nmt.config import ExportPrecision, SearchConfig, SearchKind
-from nmt.data import make_batch, normalise, write_json, write_tokenizer
+from nmt.data import make_batch, normalise, pad_left, write_json, write_tokenizer
 from nmt.decoding import load_model
 from nmt.errors import UserError
 from nmt.export.beam_search import Array
@@ -20,7 +20,7 @@ from nmt.export.folder import CARD, DECODER, ENCODER, SETTINGS, ExportedFolder, 
 from nmt.export.graphs import ModelGraphs, export_graphs
 from nmt.export.sessions import ExportedModel, quantise
 from nmt.export.settings import ExportSettings, check_search
-from nmt.export.translator import ExportedTranslator, pad_left
+from nmt.export.translator import ExportedTranslator
 from nmt.metrics.scores import bleu_metric
 from nmt.models import Seq2Seq
 from nmt.run import RunDirectory
