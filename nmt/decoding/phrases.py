@@ -15,6 +15,16 @@ EXACT = 6
 """Maximum number of phrases whose shortest common text is computed exactly; more are concatenated greedily."""
 
 
+def state_in_prefix(prefix: Prefix, written: Sequence[int]) -> int | None:
+    """Return the state of a prefix after some words; None if it is complete or the words deviate from it."""
+    state = 0
+    for word in written:
+        if state == len(prefix) or word not in prefix[state]:
+            return None
+        state = prefix[state][word]
+    return None if state == len(prefix) else state
+
+
 class PhraseTracker(Protocol):
     """Phrases of one sentence, as search uses them."""
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.hypothesis import Symbols
-from nmt.decoding.phrases import Prefix
+from nmt.decoding.phrases import Prefix, state_in_prefix
 from nmt.decoding.search import LogitsProcessor
 
 
@@ -88,12 +88,9 @@ class ForcedPrefix:
 
     def next_words(self, sentence: int, written: Sequence[int], device: torch.device) -> Tensor | None:
         """Return the allowed next words, (W,); None if the prefix is complete or the hypothesis deviates from it."""
-        prefix, state = self.prefixes[sentence], 0
-        for word in written:
-            if state == len(prefix) or word not in prefix[state]:
-                return None
-            state = prefix[state][word]
-        if state == len(prefix):
+        prefix = self.prefixes[sentence]
+        state = state_in_prefix(prefix, written)
+        if state is None:
             return None
         if (sentence, state) not in self.words:
             self.words[sentence, state] = torch.tensor(list(prefix[state]), device=device)

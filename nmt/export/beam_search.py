@@ -5,7 +5,7 @@ B sentences with K hypotheses each, V words in the vocabulary, t tokens decoded 
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nmt.config import LengthPenalty, SearchConfig
 from nmt.decoding.hypothesis import Hypothesis, Symbols
-from nmt.decoding.phrases import Prefix
+from nmt.decoding.phrases import Prefix, state_in_prefix
 from nmt.export.sessions import ArrayState, StepResult
 
 Array = NDArray[Any]
@@ -45,21 +45,12 @@ class ArrayBatch:
     """Maximum number of tokens of each sentence's hypotheses, (B,)."""
     prefixes: Sequence[Prefix] = ()
     """Automaton of each sentence's prefix; empty: no sentence has one."""
-    forced: dict[tuple[int, int], list[int]] = field(default_factory=dict)
-    """Allowed next words by sentence and state of its prefix."""
 
     def next_words(self, sentence: int, written: Sequence[int]) -> list[int] | None:
         """Return the allowed next words; None if the prefix is complete or the hypothesis deviates from it."""
-        prefix, state = self.prefixes[sentence], 0
-        for word in written:
-            if state == len(prefix) or word not in prefix[state]:
-                return None
-            state = prefix[state][word]
-        if state == len(prefix):
-            return None
-        if (sentence, state) not in self.forced:
-            self.forced[sentence, state] = list(prefix[state])
-        return self.forced[sentence, state]
+        prefix = self.prefixes[sentence]
+        state = state_in_prefix(prefix, written)
+        return None if state is None else list(prefix[state])
 
 
 def length_norm(length: Any, config: SearchConfig) -> Array:
