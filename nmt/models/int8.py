@@ -37,6 +37,7 @@ class Int8Linear(nn.Module):
         """Round the weight (O, I). `weight_levels` is its largest magnitude; None: the best that is exact here."""
         super().__init__()
         self.input_scale = bound / LEVELS
+        self.least_rows = AMX_ROWS if torch.cpu._is_amx_tile_supported() else 0
         weight = weight.detach().float()
         weight_levels = weight_levels or exact_weight_levels() or WEIGHT_LEVELS[0]
         scales = weight.abs().amax(dim=1).clamp_min(1e-30) / weight_levels  # (O,)
@@ -50,7 +51,7 @@ class Int8Linear(nn.Module):
         rows = x.reshape(-1, x.size(-1)).float()  # (N, I)
         levels = (rows * (1 / self.input_scale)).round_().clamp_(-LEVELS, LEVELS).to(torch.int8)
         unsigned = levels.view(torch.uint8).bitwise_xor_(OFFSET)  # signed to offset representation: flip the top bit
-        if missing := max(0, AMX_ROWS - len(rows)) if torch.cpu._is_amx_tile_supported() else 0:
+        if missing := max(0, self.least_rows - len(rows)):
             unsigned = pad(unsigned, (0, 0, 0, missing))
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
             *(unsigned, self.input_scale, OFFSET, self.packed, self.scales, self.zeros, self.bias),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from nmt.models.layers.convolution import depthwise_convolution
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
 
 
@@ -76,10 +77,7 @@ class BlockLayer(RecurrentLayer):
         """Return v, (..., I), from y at the W steps, oldest first, each (..., I)."""
         if self.kernel is None or self.kernel_bias is None:
             return reads[-1]
-        total: Tensor = self.kernel_bias
-        for weight, read in zip(self.kernel, reads, strict=True):
-            total = torch.addcmul(total, weight, read)
-        return silu(total).to(reads[-1].dtype)
+        return silu(depthwise_convolution(self.kernel, self.kernel_bias, reads)).to(reads[-1].dtype)
 
     def project(self, outputs: Tensor) -> Tensor:
         """Multiply outputs of the inner layer by P, (..., H)."""

@@ -1,6 +1,7 @@
-"""Gated convolution (Gehring et al. 2017), shared by the convolutional encoder and decoder."""
+"""Gated convolution (Gehring et al. 2017) of the convolutional encoder and decoder, and the one before recurrences."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,14 @@ class Convolution(nn.Module):
         """Map (T + k - 1, B, H) to (T, B, H)."""
         steps = x.size(0) - self.kernel + 1
         return glu(self.linear(torch.cat([x[i : i + steps] for i in range(self.kernel)], dim=-1)))
+
+
+def depthwise_convolution(kernel: Tensor, bias: Tensor, reads: Sequence[Tensor]) -> Tensor:
+    """Return bias + sum_k K_k x_{t-k}, (..., H), for the kernel (W, H) and x at the W steps, oldest first, (..., H)."""
+    total = bias
+    for weight, read in zip(kernel, reads, strict=True):
+        total = torch.addcmul(total, weight, read)
+    return total
 
 
 def initialise_normal(layer: nn.Linear, gain: float) -> nn.Linear:

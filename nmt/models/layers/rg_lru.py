@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, softplus
 
 from nmt.models.layers.block_diagonal import BlockDiagonal
+from nmt.models.layers.convolution import depthwise_convolution
 from nmt.models.layers.elementwise import ElementwiseLayer, LinearRecurrence
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
 
@@ -60,10 +61,7 @@ class RGLRU(ElementwiseLayer):
 
     def convolve(self, window: list[Tensor]) -> Tensor:
         """Return v, (..., H), from u at the step and the three before, oldest first, each (..., H)."""
-        total: Tensor = self.kernel_bias
-        for weight, read in zip(self.kernel, window, strict=True):
-            total = torch.addcmul(total, weight, read)
-        return total
+        return depthwise_convolution(self.kernel, self.kernel_bias, window)
 
     def coefficients(self, products: Tensor) -> tuple[Tensor, Tensor]:
         """Return decay and added term of the recurrence from v, all (..., H), in float32 or wider."""
