@@ -10,6 +10,7 @@ from nmt.documents.formats.xml_tokens import (
     find_elements,
     primary,
     read_tokens,
+    root_element,
 )
 from nmt.documents.parsed import LanguagePair, ParsedDocument
 from nmt.documents.passages import Passage, Place
@@ -26,11 +27,7 @@ def parse(text: str, languages: LanguagePair) -> ParsedDocument:
         UserError: the text is not safe XML or not TMX, or no unit has the source language.
     """
     tokens = read_tokens(text)
-    root = next((token for token in tokens if token.kind in ("open", "empty")), None)
-    if root is None or root.name != "tmx":
-        raise UserError(
-            f"its root element is {root.name if root else 'missing'}, not tmx; give the format as format=..."
-        )
+    root_element(tokens, "tmx")
     units = list(find_elements(tokens, {"tu"}))
     passages: list[Passage] = []
     kept = sources = 0

@@ -8,6 +8,7 @@ from nmt.documents.formats.xml_tokens import (
     find_elements,
     primary,
     read_tokens,
+    root_element,
     with_attribute,
 )
 from nmt.documents.parsed import Edit, LanguagePair, ParsedDocument
@@ -39,10 +40,7 @@ class XliffReader:
         self.text = text
         self.languages = languages
         self.tokens = read_tokens(text)
-        root = next((token for token in self.tokens if token.kind in ("open", "empty")), None)
-        if root is None or root.name != "xliff":
-            name = root.name if root else "missing"
-            raise UserError(f"its root element is {name}, not xliff; give the format as format=...")
+        root = root_element(self.tokens, "xliff")
         self.second = root.attributes.get("version", "1.2").startswith("2")
         self.passages: list[Passage] = []
         self.edits: list[Edit] = []

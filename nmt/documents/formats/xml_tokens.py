@@ -6,7 +6,7 @@ expressions, because parsers of XML do not keep the places of markup.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from html import unescape
 from typing import NamedTuple, NoReturn
 from xml.parsers import expat
@@ -69,6 +69,19 @@ def read_tokens(text: str) -> list[XmlToken]:
             kind = kind if kind in ("close", "text", "reference", "cdata") else "other"
         tokens.append(XmlToken(kind, name.rpartition(":")[2], attributes, *match.span()))
     return tokens
+
+
+def root_element(tokens: Sequence[XmlToken], name: str) -> XmlToken:
+    """Return the tag of the root element.
+
+    Raises:
+        UserError: it is missing, or it has another name.
+    """
+    root = next((token for token in tokens if token.kind in ("open", "empty")), None)
+    if root is None or root.name != name:
+        found = root.name if root else "missing"
+        raise UserError(f"its root element is {found}, not {name}; give the format as format=...")
+    return root
 
 
 def check_safe(text: str) -> None:
