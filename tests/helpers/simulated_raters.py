@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from nmt.lab.judgements.answers import EQUAL, FIRST, SECOND, WORD_OF, ErrorSpan, Rating, csv_lines
+from nmt.lab.judgements.answers import EQUAL, FIRST, SECOND, ErrorSpan, Rating, csv_lines
 from nmt.lab.judgements.design import Design, JudgedItem, JudgedSystem, Sizes, make_design
 from nmt.metrics import sentence_scores
 from nmt.phrasebook import pairs
 
+WORD_OF = {FIRST: "first", EQUAL: "equal", SECOND: "second"}
 SIZES = Sizes(sentences=20, raters=2, ratings=2, repeats=3, damaged=3)
 
 

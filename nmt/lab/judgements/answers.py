@@ -21,8 +21,6 @@ BETTER = {
     **dict.fromkeys(("second", "2", "b", "2nd"), SECOND),
 }
 """Answers to a comparison, in lower case."""
-WORD_OF = {FIRST: "first", EQUAL: "equal", SECOND: "second"}
-SEVERITIES = ("minor", "major")
 _ERROR = re.compile(r"(minor|major)(?:@(\d{1,6}))?\s*:\s*(.+)", re.IGNORECASE | re.DOTALL)
 
 
