@@ -2,16 +2,12 @@
 
 import hashlib
 import json
-import os
-import pty
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from command import ROOT, SMALL, call, refused, start, weights
+from command import SMALL, call, refused, start, weights
+from prompt_session import PromptSession
 
 from nmt.data import Correction, append_correction, read_corrections
 
@@ -128,21 +124,8 @@ def test_an_interrupt_leaves_no_half_run(run: Path, corrections: Path, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def read_until(descriptor: int, word: str) -> str:
-    seen, deadline = "", time.monotonic() + 60
-    while word not in seen:
-        assert time.monotonic() < deadline, seen
-        seen += os.read(descriptor, 4096).decode()
-    return seen
-
-
 def test_a_correction_is_typed_or_edited_at_the_prompt(run: Path, tmp_path: Path) -> None:
-    terminal, child = pty.openpty()
-    command = [sys.executable, str(ROOT / "scripts" / "translate.py"), f"run={run}", "corrections=saved.jsonl"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path), "TERM": "dumb"}
-    pipes = {"stdin": child, "stdout": child, "stderr": child}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **pipes)
-    read_until(terminal, "> ")
+    prompt = PromptSession(tmp_path, f"run={run}", "corrections=saved.jsonl")
     for typed, expected in (
         (":correct Zu früh.", "translate a sentence first"),
         ("The tea is hot.", "> "),
@@ -152,11 +135,8 @@ def test_a_correction_is_typed_or_edited_at_the_prompt(run: Path, tmp_path: Path
         (" und mehr", "saved in saved.jsonl"),
         (":quit", "\n"),
     ):
-        os.write(terminal, typed.encode() + b"\n")
-        read_until(terminal, expected)
-    assert process.wait(timeout=30) == 0
-    os.close(child)
-    os.close(terminal)
+        prompt.type(typed, expected)
+    prompt.close()
     [typed, edited] = [each for _, each in read_corrections(tmp_path / "saved.jsonl")]
     model = translations(run, ["The tea is hot."])[0]
     assert typed == Correction("The tea is hot.", "Der Tee ist heiß.", model, "en", "de")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from command import ROOT, SMALL, call, refused, start
+from prompt_session import PromptSession
 
 from nmt.run import RunDirectory
 
@@ -187,22 +187,8 @@ def test_alignments_come_beside_the_translations_of_a_file_and_of_a_pipe(run: Pa
     assert "alignments=more.txt exists already" in error
 
 
-def read_until(descriptor: int, word: str) -> str:
-    seen = ""
-    deadline = time.monotonic() + 60
-    while word not in seen:
-        assert time.monotonic() < deadline, seen
-        seen += os.read(descriptor, 4096).decode()
-    return seen
-
-
 def test_the_prompt_translates_lists_shows_attention_and_survives_ctrl_c(run: Path, tmp_path: Path) -> None:
-    terminal, child = pty.openpty()
-    command = [sys.executable, str(ROOT / "scripts" / "translate.py"), f"run={run}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path), "TERM": "dumb"}
-    pipes = {"stdin": child, "stdout": child, "stderr": child}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **pipes)
-    read_until(terminal, "> ")
+    prompt = PromptSession(tmp_path, f"run={run}")
     for typed, expected in (
         ("The station is closed.", "> "),
         (":attention", "attention, in percent"),
@@ -211,15 +197,12 @@ def test_the_prompt_translates_lists_shows_attention_and_survives_ctrl_c(run: Pa
         (":nbest 99", "from 1 to 5"),
         (":nonsense", "no command"),
     ):
-        os.write(terminal, typed.encode() + b"\n")
-        read_until(terminal, expected)
+        prompt.type(typed, expected)
     time.sleep(0.5)
-    process.send_signal(2)
+    prompt.process.send_signal(2)
     time.sleep(0.2)
-    os.write(terminal, b":quit\n")
-    assert process.wait(timeout=30) == 0
-    os.close(child)
-    os.close(terminal)
+    prompt.write(":quit")
+    prompt.close()
     assert "The station is closed." in (tmp_path / "nmt" / "history").read_text()
 
 
