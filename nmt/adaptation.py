@@ -264,7 +264,7 @@ def validation_sample(run: RunDirectory, config: AdaptConfig) -> tuple[list[str]
 
 
 def replay_store(trained: Config, run: RunDirectory, config: AdaptConfig) -> PairStore | None:
-    """Return the training set of a run for replay; None if there is no replay.
+    """Return the training set of a run for replay; None without replay.
 
     Raises:
         UserError: the corpus cannot be found or prepared.

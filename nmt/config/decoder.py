@@ -60,7 +60,7 @@ class RecurrentDecoderConfig(RecurrentSide, DecoderConfig):
     """Initial state. learned: a projection of the final encoder state, or of the mean of the memory if the encoder is
     not recurrent; zero: zeros (released configuration of Britz et al. 2017)."""
     feed_forward: int | None = None
-    """Inner width of a feed-forward block after each layer above the bottom one; null: no such block."""
+    """Inner width of a feed-forward block after each layer above the bottom one; null: none."""
     lexicon: bool = False
     """Add a lexicon module, which predicts target words directly from the attended source embeddings (after Nguyen and
     Chiang 2018)."""

@@ -15,7 +15,7 @@ def open_source(path: str) -> RunDirectory | ExportedFolder:
     """Open a run directory or an exported folder, after verifying the checksums of its files.
 
     Raises:
-        UserError: there is no such folder, or it is damaged.
+        UserError: the folder does not exist, or it is damaged.
     """
     if is_export(user_path(path)):
         return open_export(path)
