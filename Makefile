@@ -50,7 +50,7 @@ amx-check: $(READY)  ## compare losses and speeds of float32, bfloat16 and int8 
 gpu-check: $(READY)  ## compare losses and speeds of float32 and bfloat16 on CUDA, and losses with the CPU's (eight minutes)
 	$(BIN)/python scripts/device_check.py device=cuda output=$(OUTPUT) $(CHECK)
 
-test: $(READY)  ## run the unit tests, one process per core (7 minutes on two cores)
+test: $(READY)  ## run the unit tests, one process per core (5 minutes on two cores)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-commands: $(READY)  ## run the integration tests: real commands, whole trainings, several processes (30 minutes on two cores)
