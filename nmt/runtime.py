@@ -75,10 +75,14 @@ def number_of_threads(config: MachineConfig) -> int:
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Return whether bfloat16 matrix products are faster than float32. On CPUs they are with AMX tiles only."""
+    """Return whether bfloat16 matrix products are faster than float32.
+
+    On CPUs they are with AMX tiles or the instructions of AVX512-BF16 (Intel Cooper Lake and later, AMD Zen 4 and
+    later). Other CPUs convert to float32 and back.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_amx_tile_supported())
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def keep_memory() -> bool:
