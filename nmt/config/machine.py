@@ -23,10 +23,10 @@ class MachineConfig:
     device: str = "auto"
     """Device: cpu, cuda, cuda:N, or auto (cuda if available, otherwise cpu)."""
     precision: Precision = Precision.auto
-    """Precision. auto: in training, bfloat16 where the hardware multiplies matrices in it (AMX, AVX512-BF16, CUDA), otherwise
-    float32; in translation and scoring, float32, so that scores agree across machines. int8: for translation only; 1.6
-    times as fast on processors with 8-bit products (VNNI, AMX), with BLEU changed by up to 0.2 in either direction.
-    Other processors round weights to 64 levels instead of 127, because their products saturate beyond."""
+    """Precision. auto: in training, bfloat16 where the hardware multiplies matrices in it (AMX, AVX512-BF16, CUDA),
+    otherwise float32; in translation and scoring, float32, so that scores agree across machines. int8: for translation
+    only; 1.6 times as fast on processors with 8-bit products (VNNI, AMX), with BLEU changed by up to 0.2 in either
+    direction. Other processors round weights to 64 levels instead of 127, because their products saturate beyond."""
     threads: int | None = None
     """Number of threads; null: OMP_NUM_THREADS if set, otherwise the number of cores available to the process (CPU
     affinity and cgroup quota). Results are bit-identical only for the same number of threads."""
