@@ -33,10 +33,10 @@ class Runtime:
         memory = "kept by the allocator" if self.keeps_memory else "left to the C library"
         return f"{self.device}, {torch.get_num_threads()} threads, freed memory {memory}"
 
-    def lower_precision(self, translator: Translator) -> None:
-        """Convert a translator's model to the precision for translation."""
+    def prepare_search(self, translator: Translator) -> None:
+        """Convert a translator's model for search in the precision for translation."""
+        translator.model.prepare_search(self.translate_in)
         if self.translate_in != Precision.float32:
-            translator.model.lower_precision(self.translate_in)
             log.info("translating in %s", translator.model.precision)
 
 

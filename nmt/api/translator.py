@@ -108,7 +108,7 @@ def load_runs(
     search = first.config().search
     with torch.random.fork_rng(devices=[]):  # the weights are drawn before they are loaded
         translator, step = load_translator(first, config.checkpoint, search, runtime.device, others)
-    runtime.lower_precision(translator)
+    runtime.prepare_search(translator)
     return RunTranslator(members, translator, step, runtime)
 
 

@@ -84,7 +84,7 @@ def build_benchmark(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, f
                 if run is None
                 else DecodingBenchmark.trained(run, search, runtime.device)
             )
-            runtime.lower_precision(benchmark.translator)
+            runtime.prepare_search(benchmark.translator)
             return benchmark
         case BenchmarkTask.prepare:
             return PreparationBenchmark(full)

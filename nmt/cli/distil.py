@@ -28,7 +28,7 @@ def command(cfg: DictConfig) -> None:
     others = [RunDirectory.open(path) for path in config.ensemble]
     runtime = setup_runtime(config.machine)
     translator, _ = load_translator(run, config.checkpoint, search, runtime.device, others)
-    runtime.lower_precision(translator)
+    runtime.prepare_search(translator)
     pairs = locate(run.config().data)["train"].pairs()
     partial = folder.with_name(f"{folder.name}.part")  # renamed when it is complete
     try:

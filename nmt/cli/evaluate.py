@@ -35,7 +35,7 @@ def command(cfg: DictConfig) -> None:
     comet = Comet(config.comet, runtime.device.type == "cuda") if config.comet else None
     translator, step = load_translator(run, config.checkpoint, search, runtime.device, others)
     translator.set_languages(config.src_lang, config.tgt_lang)
-    runtime.lower_precision(translator)
+    runtime.prepare_search(translator)
     suffix = f".ensemble.{digest(*config.ensemble)}" if others else ""  # keeps the scores of the run alone
     chosen = {"checkpoint": run.checkpoint_link(config.checkpoint), "ensemble": config.ensemble, **own_files(config)}
     for name, test in tests.items():

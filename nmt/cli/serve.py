@@ -77,7 +77,7 @@ def run_models(
     runtime = setup_runtime(config.machine)
     others = [RunDirectory.open(member) for member in members]
     translator, step = load_translator(run, config.checkpoint, search, runtime.device, others)
-    runtime.lower_precision(translator)
+    runtime.prepare_search(translator)
     if translator.src.factor_sizes:
         raise UserError(f"{run.path} needs factors of each source word, which clients do not send; serve another run")
     calibration, unused = (None, "") if members else calibration_for(run, step)

@@ -23,7 +23,7 @@ class TranslationModel(Protocol):
     @property
     def precision(self) -> Precision: ...
 
-    def lower_precision(self, precision: Precision) -> None: ...
+    def prepare_search(self, precision: Precision) -> None: ...
 
     def train(self, mode: bool = True) -> Any: ...
 
@@ -69,9 +69,9 @@ class Ensemble:
     def precision(self) -> Precision:
         return self.members[0].precision
 
-    def lower_precision(self, precision: Precision) -> None:
+    def prepare_search(self, precision: Precision) -> None:
         for member in self.members:
-            member.lower_precision(precision)
+            member.prepare_search(precision)
 
     def train(self, mode: bool = True) -> None:
         for member in self.members:

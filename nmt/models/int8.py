@@ -29,6 +29,7 @@ class Int8Linear(nn.Module):
     With x = s p and w_o = s_o q_o, where p and q are 8-bit integers: y_o = s s_o (p . q_o) + b_o.
     """
 
+    rounding: Tensor
     scales: Tensor
     zeros: Tensor
     bias: Tensor | None
@@ -43,14 +44,15 @@ class Int8Linear(nn.Module):
         scales = weight.abs().amax(dim=1).clamp_min(1e-30) / weight_levels  # (O,)
         rounded = (weight / scales.unsqueeze(1)).round().to(torch.int8)
         self.packed: Any = torch.ops.onednn.qlinear_prepack(rounded, None)  # in the layout of the kernel
+        self.register_buffer("rounding", torch.tensor(OFFSET + 0.5), persistent=False)
         self.register_buffer("scales", scales, persistent=False)
         self.register_buffer("zeros", torch.zeros(len(scales), dtype=torch.int32), persistent=False)
         self.register_buffer("bias", None if bias is None else bias.detach().float(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.size(-1)).float()  # (N, I)
-        levels = (rows * (1 / self.input_scale)).round_().clamp_(-LEVELS, LEVELS).to(torch.int8)
-        unsigned = levels.view(torch.uint8).bitwise_xor_(OFFSET)  # signed to offset representation: flip the top bit
+        shifted = torch.add(self.rounding, rows, alpha=1 / self.input_scale)  # x / s + OFFSET + 1/2
+        unsigned = shifted.clamp_(OFFSET - LEVELS, OFFSET + LEVELS).to(torch.uint8)  # p + OFFSET, p rounded half up
         if missing := max(0, self.least_rows - len(rows)):
             unsigned = pad(unsigned, (0, 0, 0, missing))
         product: Tensor = torch.ops.onednn.qlinear_pointwise(

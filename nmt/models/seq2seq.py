@@ -17,7 +17,9 @@ from nmt.models.embedding import Embedding, FactoredEmbedding, SourceEmbedding
 from nmt.models.encoders import ENCODERS
 from nmt.models.int8 import Int8Linear
 from nmt.models.interface import AnyDecoder, AnyEncoder, AnyState, StepOutput
+from nmt.models.layers.fused import FusedLayer
 from nmt.models.layers.recurrent import recurrent_dropout, shared_masks, with_weight_drop
+from nmt.models.packed import PackedLinear, pack_linear_layers, packing_works
 from nmt.models.shortlist import RestrictedState, WordSubsets
 
 
@@ -62,7 +64,8 @@ class Seq2Seq(nn.Module):
             else tgt_embedding.weight
         )
         self.output_bias = nn.Parameter(torch.zeros(vocabulary.tgt_size))
-        self.int8_output: Int8Linear | None = None
+        self.search_output: Int8Linear | PackedLinear | None = None
+        """Output projection of search steps; None: that of training."""
         self.precision = Precision.float32
 
     @property
@@ -70,21 +73,28 @@ class Seq2Seq(nn.Module):
         """True if a side drops weights in training, so that all rows of a call have the same ones."""
         return any(weight_drop for weight_drop, _ in (self.encoder_noise, self.decoder_noise))
 
-    def lower_precision(self, precision: Precision) -> None:
+    def prepare_search(self, precision: Precision) -> None:
         """Convert the weights for search; the model cannot be trained afterwards.
 
-        bfloat16 converts everything. int8 quantises products whose inputs are bounded: the output projection of a
-        recurrent decoder, and its layers if the memory is bounded too. A Transformer and convolutions have no bounds.
+        float32: weights are packed for products with few rows. bfloat16 converts everything. int8 quantises products
+        whose inputs are bounded, and packs the others: bounded are the output projection of a recurrent decoder, and
+        its layers if the memory is bounded too. A Transformer and convolutions have no bounds.
         """
         if precision == Precision.bfloat16:
             self.precision = precision
             self.bfloat16()
+            return
+        if self.output_weight.device.type == "cpu" and packing_works():
+            pack_linear_layers(self)
+            for name, module in self.named_modules():
+                if name.startswith("decoder.") and isinstance(module, FusedLayer):
+                    module.pack()
+            self.search_output = PackedLinear(self.output_weight, self.output_bias)
         if precision == Precision.int8:
             if isinstance(self.decoder, RecurrentDecoder) and self.bridge is None and math.isfinite(self.encoder.bound):
                 self.decoder.round_to_int8(self.encoder.bound)
             if math.isfinite(self.decoder.vector_bound):
-                self.int8_output = Int8Linear(self.output_weight, self.output_bias, self.decoder.vector_bound)
-            if any(isinstance(module, Int8Linear) for module in self.modules()):
+                self.search_output = Int8Linear(self.output_weight, self.output_bias, self.decoder.vector_bound)
                 self.precision = precision
 
     def encode(self, src: Tensor, src_mask: Tensor) -> AnyState:
@@ -131,7 +141,7 @@ class Seq2Seq(nn.Module):
     def step(self, tokens: Tensor, state: AnyState) -> StepOutput[AnyState]:
         """Decode one token per hypothesis, (B K,)."""
         vectors, state, attention = self.decoder.step(tokens, state)
-        logits = self.project(vectors) if self.int8_output is None else self.int8_output(vectors)
+        logits = self.project(vectors) if self.search_output is None else self.search_output(vectors)
         return StepOutput(logits.float().log_softmax(dim=-1), state, attention)
 
     def restrict(self, state: AnyState, subsets: WordSubsets) -> RestrictedState[AnyState]:
@@ -142,8 +152,10 @@ class Seq2Seq(nn.Module):
         """
         weight, bias = self.output_weight[subsets.union], self.output_bias[subsets.union]
         project: Callable[[Tensor], Tensor] = partial(linear, weight=weight, bias=bias)
-        if self.int8_output is not None:
+        if isinstance(self.search_output, Int8Linear):
             project = Int8Linear(weight, bias, self.decoder.vector_bound)
+        elif isinstance(self.search_output, PackedLinear):
+            project = PackedLinear(weight, bias)
         return RestrictedState(state, project, subsets.columns, subsets.penalty, len(subsets.columns))
 
     def step_restricted(

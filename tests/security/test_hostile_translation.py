@@ -62,7 +62,7 @@ def translated(translator: Translator, content: bytes, folder: Path) -> list[str
 @pytest.mark.parametrize("search", SEARCHES)
 def test_any_text_is_a_line(tokenizer: Tokenizer, search: str, precision: Precision, tmp_path: Path) -> None:
     translator = made(tokenizer, search)
-    translator.model.lower_precision(precision)
+    translator.model.prepare_search(precision)
     assert translator.model.precision == precision
     assert len(translated(translator, b"\n".join(LINES), tmp_path)) == len(LINES)
 

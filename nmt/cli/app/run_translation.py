@@ -52,7 +52,7 @@ def translate_with_run(cfg: DictConfig) -> None:
     translator, step = load_translator(run, config.checkpoint, search, runtime.device, others)
     translator.set_languages(config.src_lang, config.tgt_lang)
     weights = digest_weights(translator.model) if config.document is not None else ""
-    runtime.lower_precision(translator)
+    runtime.prepare_search(translator)
     if config.alignments is not None and not translator.attends:
         raise UserError(f"alignments={config.alignments}: {run.path} has no attention; leave alignments out")
     if interactive:

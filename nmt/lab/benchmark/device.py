@@ -102,8 +102,7 @@ class DecodingCheck:
         model = deepcopy(self.model).to(device).eval()
         translator = ReferenceLengthTranslator(model, self.src, self.tgt, self.search)
         translator.set_lengths(self.lines, self.references)
-        if precision != Precision.float32:
-            model.lower_precision(precision)
+        model.prepare_search(precision)
         return translator
 
     def translations(self, translator: ReferenceLengthTranslator) -> list[str]:

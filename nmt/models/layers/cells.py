@@ -16,12 +16,12 @@ from nmt.models.layers.elementwise import SRU, SSRU, ElementwiseLayer, MinGRU, M
 from nmt.models.layers.fused import GRU, LSTM, RNN, FusedLayer, MaskedLayer
 from nmt.models.layers.gated_delta import GLA, DeltaNet, GatedDelta, Mamba2
 from nmt.models.layers.mlstm import MLSTM
-from nmt.models.layers.recurrent import LayerState, RecurrentLayer
+from nmt.models.layers.recurrent import LayerState, LinearInputLayer, RecurrentLayer
 from nmt.models.layers.rg_lru import RGLRU
 from nmt.models.layers.slstm import SLSTM
 
 
-class StepwiseLayer(RecurrentLayer):
+class StepwiseLayer(LinearInputLayer):
     """Base class of layers computed step by step: input and recurrent products; a subclass defines the cell."""
 
     gates: int
@@ -37,13 +37,6 @@ class StepwiseLayer(RecurrentLayer):
                 nn.init.xavier_uniform_(gate)
             for gate in self.state.weight.chunk(self.gates):
                 nn.init.orthogonal_(gate)
-
-    def input_weights(self) -> tuple[Tensor, Tensor | None]:
-        return self.input.weight, None
-
-    def input_product(self, x: Tensor) -> Tensor:
-        product: Tensor = self.input(x)
-        return product
 
     def state_product(self, h: Tensor) -> Tensor:
         product: Tensor = self.state(self.drop_state(h))

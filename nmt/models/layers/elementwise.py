@@ -12,7 +12,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import logsigmoid
 
-from nmt.models.layers.recurrent import LayerState, RecurrentLayer
+from nmt.models.layers.recurrent import LayerState, LinearInputLayer, RecurrentLayer
 
 
 class LinearRecurrence(Function):
@@ -44,7 +44,7 @@ class LinearRecurrence(Function):
         return by_state * before, by_state, carried
 
 
-class ElementwiseLayer(RecurrentLayer):
+class ElementwiseLayer(LinearInputLayer):
     """A layer with `products` products of its input, each (.., H), and an elementwise recurrence of c.
 
     The state is (h, c) where the output differs from c, otherwise (c,).
@@ -60,9 +60,6 @@ class ElementwiseLayer(RecurrentLayer):
             for weight in self.input.weight.chunk(self.products):
                 nn.init.xavier_uniform_(weight)
             self.input.bias.zero_()
-
-    def input_weights(self) -> tuple[Tensor, Tensor | None]:
-        return self.input.weight, self.input.bias
 
     def coefficients(self, products: Tensor) -> tuple[Tensor, Tensor]:
         """Return decay and added term of the recurrence, each (..., H), from the input products (..., G)."""

@@ -9,6 +9,7 @@ from torch.nn.functional import linear
 
 from nmt.models.int8 import Int8Linear
 from nmt.models.layers.recurrent import LayerState, RecurrentLayer
+from nmt.models.packed import PackedLinear
 
 
 class FusedLayer(RecurrentLayer):
@@ -33,10 +34,11 @@ class FusedLayer(RecurrentLayer):
             zoneout: zoneout probability of each tensor of the state.
         """
         super().__init__(hidden_size, zoneout[: self.states])
+        self.products: tuple[nn.Module, nn.Module] | None = None
+        """Input and recurrent product for search; None: those of training."""
         layer = self.torch_layer(input_size, hidden_size, bias=bias)
         for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
             self.register_parameter(name, getattr(layer, name, None))
-        self.int8: tuple[Int8Linear, Int8Linear] | None = None
         self.initialise()
 
     def round_to_int8(self, bound: float) -> None:
@@ -46,7 +48,11 @@ class FusedLayer(RecurrentLayer):
             bound: largest magnitude of an input. The bound of h is 1.
         """
         state_product = Int8Linear(self.weight_hh_l0, self.bias_hh_l0, 1.0)
-        self.int8 = Int8Linear(*self.input_weights(), bound), state_product
+        self.products = Int8Linear(*self.input_weights(), bound), state_product
+
+    def pack(self) -> None:
+        """Pack the weights for the products of later steps."""
+        self.products = PackedLinear(*self.input_weights()), PackedLinear(self.weight_hh_l0, self.bias_hh_l0)
 
     @torch.no_grad()
     def initialise(self) -> None:
@@ -70,11 +76,17 @@ class FusedLayer(RecurrentLayer):
         return self.weight_ih_l0, self.bias_ih_l0
 
     def input_product(self, x: Tensor) -> Tensor:
-        return super().input_product(x) if self.int8 is None else self.int8[0](x)
+        if self.products is None:
+            return super().input_product(x)
+        product: Tensor = self.products[0](x)
+        return product
 
     def state_product(self, h: Tensor) -> Tensor:
         h = self.drop_state(h)
-        return linear(h, self.weight_hh_l0, self.bias_hh_l0) if self.int8 is None else self.int8[1](h)
+        if self.products is None:
+            return linear(h, self.weight_hh_l0, self.bias_hh_l0)
+        product: Tensor = self.products[1](h)
+        return product
 
     def forward(
         self, x: Tensor, state: LayerState | None = None, mask: Tensor | None = None

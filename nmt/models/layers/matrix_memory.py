@@ -9,7 +9,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from nmt.models.layers.recurrent import LayerState, RecurrentLayer
+from nmt.models.layers.recurrent import LayerState, LinearInputLayer
 
 HEADS = 4
 """Number of heads of a layer whose width allows it."""
@@ -33,7 +33,7 @@ class HeadNorm(nn.Module):
         return (x * scale).flatten(-2) * self.weight.to(x.dtype)
 
 
-class MatrixMemoryLayer(RecurrentLayer):
+class MatrixMemoryLayer(LinearInputLayer):
     """Layer with a matrix memory: queries, keys, values, an output gate, and gates that differ between the subclasses.
 
     The state is (h, memory, ...). The memory is in float32 at least, as it sums over all steps. A decoder's first
@@ -108,9 +108,6 @@ class MatrixMemoryLayer(RecurrentLayer):
     def zero_state(self, x: Tensor) -> LayerState:
         h = x.new_zeros(x.size(1), self.hidden_size)
         return self.complete((h, h))
-
-    def input_weights(self) -> tuple[Tensor, Tensor | None]:
-        return self.input.weight, self.input.bias
 
     def split(self, x: Tensor) -> Tensor:
         """Split values (..., H) into heads, (..., N, D)."""

@@ -154,6 +154,19 @@ class RecurrentLayer(nn.Module):
         return lambda t, other: products[t] + linear(other, rest)
 
 
+class LinearInputLayer(RecurrentLayer):
+    """Recurrent layer whose input product is a linear layer."""
+
+    input: nn.Linear
+
+    def input_weights(self) -> tuple[Tensor, Tensor | None]:
+        return self.input.weight, self.input.bias
+
+    def input_product(self, x: Tensor) -> Tensor:
+        product: Tensor = self.input(x)
+        return product
+
+
 def with_weight_drop(module: Any, probability: float, *inputs: Any) -> Any:
     """Call `module(*inputs)`, in training with weight drop on its recurrent matrices (Merity et al. 2018, 2).
 

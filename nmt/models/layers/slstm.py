@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from nmt.models.layers.block_diagonal import BlockDiagonal
-from nmt.models.layers.recurrent import LayerState, RecurrentLayer
+from nmt.models.layers.recurrent import LayerState, LinearInputLayer
 
 
-class SLSTM(RecurrentLayer):
+class SLSTM(LinearInputLayer):
     """The sLSTM of Beck et al. 2024 (2.2), whose recurrent matrices R are block-diagonal by head.
 
         i = exp(~i),   f = sigmoid(~f),   z = tanh(~z),   o = sigmoid(~o),   each ~y = W_y x + R_y h + b_y
@@ -34,9 +34,6 @@ class SLSTM(RecurrentLayer):
                 nn.init.orthogonal_(block)
             self.input.bias.zero_()
             self.input.bias[hidden_size : 2 * hidden_size] = 1.0  # bias of the forget gate
-
-    def input_weights(self) -> tuple[Tensor, Tensor | None]:
-        return self.input.weight, self.input.bias
 
     def state_product(self, h: Tensor) -> Tensor:
         product: Tensor = self.state(self.drop_state(h))

@@ -210,8 +210,8 @@ def test_without_tables_the_setting_has_no_effect_and_is_not_recorded(tokenizer:
 @pytest.mark.skipif(exact_weight_levels() is None, reason="needs exact 8-bit products")
 def test_in_int8_the_rows_are_rounded_as_in_the_whole_layer(tokenizer: Tokenizer) -> None:
     base = build(tokenizer, n_best=2)
-    base.model.lower_precision(Precision.int8)
-    assert base.model.int8_output is not None  # type: ignore[attr-defined]
+    base.model.prepare_search(Precision.int8)
+    assert base.model.search_output is not None  # type: ignore[attr-defined]
     assert_same(with_shortlist(base, tokenizer.size).translate(LINES), base.translate(LINES), 1e-6)
     short = with_shortlist(base, 40)
     assert_same(short.translate(LINES), [short.translate([line])[0] for line in LINES], 1e-5)

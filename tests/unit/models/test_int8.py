@@ -89,7 +89,7 @@ def test_a_rounded_model_says_nearly_what_the_exact_one_says(settings: dict[str,
     for row in tokens:
         log_probs, state, _ = model.step(row, state)
         exact.append(log_probs)
-    model.lower_precision(Precision.int8)
+    model.prepare_search(Precision.int8)
     state = model.encode(src, mask)
     for row, expected in zip(tokens, exact, strict=True):
         log_probs, state, _ = model.step(row, state)
@@ -109,7 +109,7 @@ def test_what_a_product_reads_keeps_within_its_bound_and_what_has_none_is_not_ro
     model = build_model(model_config(**{**usual, **settings}), Vocabulary(20, 20, pad_id=0, bos_id=2)).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=4.0)
-    model.lower_precision(Precision.int8)
+    model.prepare_search(Precision.int8)
     rounded = [module for module in model.modules() if isinstance(module, Int8Linear)]
     shares: list[float] = []
 

@@ -229,10 +229,32 @@ def test_bfloat16_is_nearly_the_same(settings: dict[str, Any]) -> None:
 def test_weights_in_bfloat16_say_nearly_the_same(settings: dict[str, Any]) -> None:
     model, tokens = build(settings, std=0.2), torch.tensor([[BOS_ID] * 4, [5, 6, 7, 8]])
     exact, _ = follow(model, start(model, SRC), tokens)
-    model.lower_precision(Precision.bfloat16)
+    model.prepare_search(Precision.bfloat16)
     narrow, _ = follow(model, start(model, SRC), tokens)
     assert narrow.dtype == torch.float32
     assert 0 < (narrow - exact).abs().max() < rounding(settings)
+
+
+@pytest.mark.parametrize("settings", [*MODELS, *(member for member in MEMBERS if member not in MODELS)], ids=str)
+def test_packed_weights_say_the_same_and_leave_parameters_and_gradients_as_they_are(settings: dict[str, Any]) -> None:
+    model, tokens = build(settings), torch.tensor([[BOS_ID] * 4, [5, 6, 7, 8]])
+    names = [name for name, _ in model.named_parameters()]
+    with torch.inference_mode():
+        exact, _ = follow(model, start(model, SRC), tokens)
+    expected = gradients(model)
+    model.prepare_search(Precision.float32)
+    with torch.inference_mode():
+        packed, _ = follow(model, start(model, SRC), tokens)
+    torch.testing.assert_close(packed, exact, atol=2e-4, rtol=1e-4)
+    assert [name for name, _ in model.named_parameters()] == names
+    torch.testing.assert_close(gradients(model), expected)
+
+
+def gradients(model: Seq2Seq) -> list[Tensor]:
+    """Return the gradient of the sum of squared logits with respect to every parameter."""
+    model.zero_grad(set_to_none=False)
+    logits(model, SRC, TGT).square().sum().backward()  # type: ignore[no-untyped-call]
+    return [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
 
 
 def rounding(settings: dict[str, Any]) -> float:

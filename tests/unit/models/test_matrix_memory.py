@@ -57,7 +57,7 @@ def test_recording_of_gates_is_refused(cell: CellKind) -> None:
 @torch.no_grad()
 def test_the_products_of_the_layer_stay_in_float32_with_int8(cell: CellKind) -> None:
     model = build(cell)
-    model.lower_precision(Precision.int8)
+    model.prepare_search(Precision.int8)
     layers = [module for module in model.modules() if isinstance(module, MatrixMemoryLayer)]
     assert layers
     assert not any(isinstance(part, Int8Linear) for layer in layers for part in layer.modules())
@@ -86,7 +86,7 @@ def test_the_bridge_writes_one_association_per_head(cell: CellKind) -> None:
 @torch.no_grad()
 def test_a_memory_stays_in_float32_beside_weights_in_bfloat16(cell: CellKind) -> None:
     model = build(cell)
-    model.lower_precision(Precision.bfloat16)
+    model.prepare_search(Precision.bfloat16)
     state = model.encode(BATCH.src, BATCH.src_mask)
     _, state, _ = model.step(torch.tensor([BOS_ID, BOS_ID]), state)
     assert isinstance(state, DecoderState)
