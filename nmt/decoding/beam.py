@@ -64,8 +64,12 @@ class BeamSelection(Selection[S]):
             self.finish(beams, ended, best, parents, self.bonus(state, self.scores.size(1)))
         scores, alive = best.masked_fill(ends, float("-inf")).topk(min(size, best.size(1)), dim=1)  # (B, K)
         beams.open &= scores[:, 0] / self.norms > self.to_beat
-        rows, words = beams.rows(parents.gather(1, alive)), words.gather(1, alive)
-        if (stay := beams.remaining()) is not None:
+        words, stay = words.gather(1, alive), beams.remaining()
+        if size == 1 and stay is None:  # greedy search continues in place
+            self.scores = scores
+            return Continuation(words, None, None)
+        rows = beams.rows(parents.gather(1, alive))
+        if stay is not None:
             scores, rows, words = scores[stay], rows[stay], words[stay]
             self.norms, self.to_beat = self.norms[stay], self.to_beat[stay]
         self.scores = scores
@@ -110,9 +114,9 @@ def best_continuations(scores: Tensor, log_probs: Tensor, count: int) -> tuple[T
     blocks = maxima.flatten(1)
     promising = blocks.topk(min(count, blocks.size(1)), dim=1).indices  # (B, C)
     parents = promising.div(words // width, rounding_mode="floor")  # of each promising block, (B, C)
-    candidates = log_probs.view(sentences, -1, width)[
-        torch.arange(sentences, device=scores.device).unsqueeze(1), promising
-    ]  # (B, C, width)
+    first_blocks = blocks.size(1) * torch.arange(sentences, device=scores.device).unsqueeze(1)
+    candidates = log_probs.view(-1, width).index_select(0, (promising + first_blocks).flatten())
+    candidates = candidates.view(*promising.shape, width)  # (B, C, width)
     totals = (scores.gather(1, parents).unsqueeze(2) + candidates).flatten(1)
     best, flat = totals.topk(min(count, totals.size(1)), dim=1)  # (B, C)
     block = flat.div(width, rounding_mode="floor")

@@ -130,7 +130,9 @@ class ActiveBeams:
         sentences, limits, is_open = self.sentences, self.limits, self.open
         if chosen.stay is not None:
             sentences, limits, is_open = sentences[chosen.stay], limits[chosen.stay], is_open[chosen.stay]
-        history = self.history if chosen.rows is None else self.history.flatten(0, 1)[chosen.rows]
+        history = self.history
+        if chosen.rows is not None:
+            history = history.flatten(0, 1).index_select(0, chosen.rows.flatten()).view(*chosen.rows.shape, self.length)
         return ActiveBeams(sentences, limits, is_open, torch.cat([history, chosen.words.unsqueeze(2)], dim=2))
 
 

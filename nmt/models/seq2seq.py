@@ -150,7 +150,7 @@ class Seq2Seq(nn.Module):
         The rows of the output layer are copied once per batch. In int8 they are rounded as in the whole layer, which
         has one scale per row.
         """
-        weight, bias = self.output_weight[subsets.union], self.output_bias[subsets.union]
+        weight, bias = (part.index_select(0, subsets.union) for part in (self.output_weight, self.output_bias))
         project: Callable[[Tensor], Tensor] = partial(linear, weight=weight, bias=bias)
         if isinstance(self.search_output, Int8Linear):
             project = Int8Linear(weight, bias, self.decoder.vector_bound)

@@ -90,8 +90,8 @@ class RestrictedState(Generic[S]):
         """Return the state of the hypotheses `rows`."""
         columns, penalty = self.columns, self.penalty
         if (stay := selected_sentences(rows, len(columns), self.rows)) is not None:
-            columns = columns[stay]
-            penalty = None if penalty is None else penalty[stay]
+            columns = columns.index_select(0, stay)
+            penalty = None if penalty is None else penalty.index_select(0, stay)
         return replace(self, state=self.state.select(rows), columns=columns, penalty=penalty, rows=rows.numel())
 
     def log_probs(self, vectors: Tensor) -> Tensor:

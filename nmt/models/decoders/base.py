@@ -58,9 +58,9 @@ class DecoderState:
         flat = rows.flatten()
         state = replace(
             self,
-            hidden=[tuple(part[flat] for part in layer) for layer in self.hidden],
-            feed=self.feed[flat],
-            coverage=None if self.coverage is None else self.coverage[flat],
+            hidden=[tuple(part.index_select(0, flat) for part in layer) for layer in self.hidden],
+            feed=self.feed.index_select(0, flat),
+            coverage=None if self.coverage is None else self.coverage.index_select(0, flat),
         )
         if self.mask is None:
             return state
@@ -69,8 +69,8 @@ class DecoderState:
             return state
         assert self.keys is not None
         assert self.values is not None
-        words = None if self.words is None else self.words[sentences]
-        keys, values, mask = (tensor[sentences] for tensor in (self.keys, self.values, self.mask))
+        words = None if self.words is None else self.words.index_select(0, sentences)
+        keys, values, mask = (part.index_select(0, sentences) for part in (self.keys, self.values, self.mask))
         return replace(state, keys=keys, values=values, mask=mask, words=words)
 
 

@@ -34,12 +34,12 @@ class ConvolutionalState:
 
     def select(self, rows: Tensor) -> "ConvolutionalState":
         """Return the state of the hypotheses `rows` (B', K'), as `AnyState.select`."""
-        windows = [window[:, rows.flatten()] for window in self.windows]
+        windows = [window.index_select(1, rows.flatten()) for window in self.windows]
         sentences = selected_sentences(rows, len(self.mask), self.windows[0].size(1))
         if sentences is None:
             return replace(self, windows=windows)
-        source = {"keys": self.keys[sentences], "values": self.values[sentences], "mask": self.mask[sentences]}
-        return ConvolutionalState(**source, windows=windows, time=self.time)
+        keys, values, mask = (part.index_select(0, sentences) for part in (self.keys, self.values, self.mask))
+        return ConvolutionalState(keys, values, mask, windows, self.time)
 
 
 class ConvolutionalDecoderLayer(nn.Module):

@@ -29,12 +29,12 @@ class TransformerState:
     def select(self, rows: Tensor) -> "TransformerState":
         """Return the state of the hypotheses `rows` (B', K'), as `AnyState.select`."""
         flat = rows.flatten()
-        past = [(keys[flat], values[flat]) for keys, values in self.past]
+        past = [(keys.index_select(0, flat), values.index_select(0, flat)) for keys, values in self.past]
         sentences = selected_sentences(rows, len(self.mask), len(self.past[0][0]))
         if sentences is None:
             return replace(self, past=past)
-        source = [(keys[sentences], values[sentences]) for keys, values in self.source]
-        return TransformerState(source, self.mask[sentences], past)
+        source = [(keys.index_select(0, sentences), values.index_select(0, sentences)) for keys, values in self.source]
+        return TransformerState(source, self.mask.index_select(0, sentences), past)
 
 
 class TransformerDecoderLayer(nn.Module):
