@@ -65,6 +65,9 @@ def changed_search(search: SearchConfig, settings: Mapping[str, object]) -> Sear
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
             raise UserError(f"{name} is not a search setting; {hint}")
+    current = {name: getattr(search, name) for name in settings}
+    if settings == current and all(type(value) is type(current[name]) for name, value in settings.items()):
+        return search  # the conversion below takes several milliseconds
     return from_hydra(SearchConfig, asdict(search), dict(settings), prefix="search.")
 
 

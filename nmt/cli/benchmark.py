@@ -35,6 +35,7 @@ from nmt.config import (
     user_path,
 )
 from nmt.console import escape_control_characters, progress_bar
+from nmt.export import exported_translator, is_export, open_export
 from nmt.lab.benchmark.commands import PreparationBenchmark, StartupBenchmark
 from nmt.lab.benchmark.decoding import DecodingBenchmark
 from nmt.lab.benchmark.figures import Benchmark, busy_neighbours, matmul_peak, spread
@@ -42,7 +43,7 @@ from nmt.lab.benchmark.peers import PEAK, UNITS, BenchmarkMachine, Peers, peer_r
 from nmt.lab.benchmark.training import CheckpointBenchmark, TrainingBenchmark
 from nmt.models.int8 import exact_weight_levels
 from nmt.run import RunDirectory, processor
-from nmt.runtime import fast_bfloat16, setup_runtime
+from nmt.runtime import Runtime, fast_bfloat16, setup_runtime
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +78,7 @@ def build_benchmark(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, f
         case BenchmarkTask.checkpoint:
             return CheckpointBenchmark(full, folder, runtime.device, runtime.bfloat16, config.steps)
         case BenchmarkTask.decode:
-            run = None if config.run is None else RunDirectory.open(config.run)
-            search = search_settings(config, SearchConfig() if run is None else run.config().search)
-            benchmark = (
-                DecodingBenchmark.untrained(full, search, runtime.device)
-                if run is None
-                else DecodingBenchmark.trained(run, search, runtime.device)
-            )
-            runtime.prepare_search(benchmark.translator)
-            return benchmark
+            return build_decoding_benchmark(config, full, runtime)
         case BenchmarkTask.prepare:
             return PreparationBenchmark(full)
         case BenchmarkTask.startup:
@@ -93,8 +86,24 @@ def build_benchmark(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, f
             return StartupBenchmark(config.run)
 
 
+def build_decoding_benchmark(config: BenchmarkConfig, full: Config, runtime: Runtime) -> DecodingBenchmark:
+    """Create the benchmark of decoding with an untrained model, a run, or an exported folder."""
+    if config.run is None:
+        search = search_settings(config, SearchConfig())
+        return DecodingBenchmark.untrained(full, search, runtime.device, runtime.translate_in)
+    if is_export(user_path(config.run)):
+        folder = open_export(config.run)
+        search = search_settings(config, folder.settings.search)
+        return DecodingBenchmark.exported(full, exported_translator(folder, config.machine(), search))
+    run = RunDirectory.open(config.run)
+    search = search_settings(config, run.config().search)
+    return DecodingBenchmark.trained(run, search, runtime.device, runtime.translate_in)
+
+
 def select_precision(config: BenchmarkConfig) -> Precision:
-    """Return the configured precision; for `auto`, the fastest on this processor for the task."""
+    """Return the configured precision, or that of an exported folder; for `auto`, the fastest here for the task."""
+    if config.run is not None and is_export(user_path(config.run)):
+        return Precision(open_export(config.run).settings.precision)
     if config.precision != Precision.auto:
         return config.precision
     if config.task == BenchmarkTask.decode:

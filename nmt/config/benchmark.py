@@ -35,7 +35,8 @@ class BenchmarkConfig:
     data: DataConfig = field(default_factory=DataConfig)
     """Corpus to train on, decode and preprocess."""
     run: str | None = None
-    """decode, startup: run to translate with; null: decode with an untrained model."""
+    """decode, startup: run to translate with, for decode also a folder of `nmt-export`; null: decode with an untrained
+    model."""
     variant: Variant = Variant.default
     """Decoder: default, which processes the whole sequence at once, or input_feeding, which runs step by step."""
     precision: Precision = Precision.auto

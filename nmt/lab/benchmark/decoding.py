@@ -8,9 +8,9 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from nmt.config import Config, SearchConfig
+from nmt.config import Config, Precision, SearchConfig
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, normalise, prepare, read_lines
-from nmt.decoding import Translator, load_translator
+from nmt.decoding import LineTranslator, Translator, load_translator
 from nmt.decoding.shortlist import Shortlist
 from nmt.decoding.shortlist_files import make_tables
 from nmt.lab.benchmark.figures import Figures
@@ -50,18 +50,28 @@ class ReferenceLengthTranslator(Translator):
 class DecodingBenchmark:
     """Translation of a test set, in batches and sentence by sentence."""
 
-    def __init__(self, translator: Translator, lines: list[str]) -> None:
+    def __init__(self, translator: LineTranslator, lines: list[str]) -> None:
         self.translator = translator
         self.lines = lines
 
     @classmethod
-    def trained(cls, run: RunDirectory, search: SearchConfig, device: torch.device) -> "DecodingBenchmark":
+    def exported(cls, config: Config, translator: LineTranslator) -> "DecodingBenchmark":
+        """Make a benchmark of an exported model on the test set of the corpus."""
+        return cls(translator, list(read_lines(prepare(config.data).text("test").with_suffix(".src"))))
+
+    @classmethod
+    def trained(
+        cls, run: RunDirectory, search: SearchConfig, device: torch.device, precision: Precision
+    ) -> "DecodingBenchmark":
         """Make a benchmark of the best checkpoint of a run on its test set."""
         translator, _ = load_translator(run, "best", search, device)
+        translator.model.prepare_search(precision)
         return cls(translator, run.text("test")[0])
 
     @classmethod
-    def untrained(cls, config: Config, search: SearchConfig, device: torch.device) -> "DecodingBenchmark":
+    def untrained(
+        cls, config: Config, search: SearchConfig, device: torch.device, precision: Precision
+    ) -> "DecodingBenchmark":
         """Make a benchmark of a model with random weights on the test set of the corpus."""
         prepared = prepare(config.data)
         src, tgt = prepared.tokenizer("src"), prepared.tokenizer("tgt")
@@ -75,6 +85,7 @@ class DecodingBenchmark:
         translator = ReferenceLengthTranslator(model, src, tgt, replace(search, n_best=1), shortlist)
         lines, references = (list(read_lines(prepared.text("test").with_suffix(f".{side}"))) for side in ("src", "tgt"))
         translator.set_lengths(lines, references)
+        model.prepare_search(precision)
         return cls(translator, lines)
 
     def translate(self, lines: Sequence[str]) -> tuple[float, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from exported import export
 from shapes import model_config
 
 from nmt.config import (
@@ -14,18 +15,22 @@ from nmt.config import (
     DataConfig,
     IntervalUnit,
     PhrasebookConfig,
+    Precision,
     SearchConfig,
     TokenizerConfig,
     TrackingConfig,
     TrackingMode,
     TrainConfig,
 )
-from nmt.data import prepare, read_lines
+from nmt.data import BOS_ID, PAD_ID, prepare, read_lines
+from nmt.decoding import Translator
 from nmt.errors import UserError
+from nmt.export import ExportedTranslator
 from nmt.lab.benchmark.commands import PreparationBenchmark
 from nmt.lab.benchmark.decoding import DecodingBenchmark
 from nmt.lab.benchmark.figures import Benchmark, busy_neighbours, matmul_peak, spread
 from nmt.lab.benchmark.training import CheckpointBenchmark, TrainingBenchmark
+from nmt.models import Vocabulary, build_model
 
 CPU = torch.device("cpu")
 
@@ -77,13 +82,23 @@ def test_a_checkpoint_of_each_epoch_comes_after_its_steps(config: Config, tmp_pa
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_an_untrained_model_writes_as_many_pieces_as_the_references_have(config: Config, beam: int) -> None:
-    benchmark = DecodingBenchmark.untrained(config, SearchConfig(beam_size=beam, batch_size=4), CPU)
+    benchmark = DecodingBenchmark.untrained(config, SearchConfig(beam_size=beam, batch_size=4), CPU, Precision.float32)
     positive(benchmark, "sentences_per_second", "milliseconds_per_sentence")
     translator = benchmark.translator
     references = list(read_lines(prepare(config.data).text("test").with_suffix(".tgt")))
     hypotheses = translator.search(translator.src.encode(benchmark.lines), lambda count: None)
     expected = [len(ids) for ids in translator.tgt.encode(references)]
     assert [len(best.tokens) for best, *_ in hypotheses] == expected
+
+
+def test_an_exported_model_translates_the_test_set(config: Config, tmp_path: Path) -> None:
+    prepared = prepare(config.data)
+    tokenizer = prepared.tokenizer("tgt")
+    model = build_model(config.model, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID)).eval()
+    folder = export(Translator(model, tokenizer, tokenizer, SearchConfig()), tmp_path / "exported")
+    benchmark = DecodingBenchmark.exported(config, ExportedTranslator(folder, search=SearchConfig(beam_size=2)))
+    positive(benchmark, "pieces_per_second", "milliseconds_per_piece")
+    assert benchmark.lines == list(read_lines(prepared.text("test").with_suffix(".src")))
 
 
 @pytest.mark.commands
