@@ -1,5 +1,6 @@
 """Recurrences without a recurrent matrix: against their equations, unit by unit, and the loop's gradient."""
 
+import importlib
 import math
 
 import pytest
@@ -111,3 +112,46 @@ def test_what_needs_a_recurrent_matrix_is_refused(cell: CellKind, key: str) -> N
     config = RecurrentEncoderConfig(cell=cell)
     setattr(config, key, 0.2)
     assert (key, f"is 0.2 but the cell {cell} has no recurrent matrix; set it to 0") in list(config.problems())
+
+
+@pytest.mark.parametrize("cell", [CellKind.min_gru, CellKind.min_lstm])
+def test_minimal_cells_are_those_of_a_public_implementation(cell: CellKind) -> None:
+    name = {CellKind.min_gru: "minGRU", CellKind.min_lstm: "minLSTM"}[cell]
+    reason = "needs minGRU-pytorch (pip install --no-deps minGRU-pytorch)"
+    module = pytest.importorskip(f"minGRU_pytorch.{name}", reason=reason)
+    torch.manual_seed(1)
+    layer = build_layer(RecurrentEncoderConfig(cell=cell), INPUT, INPUT).double()
+    theirs = getattr(module, name)(INPUT).double()
+    x = torch.randn(STEPS, BATCH, INPUT, dtype=torch.float64, requires_grad=True)
+    (projection,) = theirs.parameters()
+    with torch.no_grad():
+        layer.get_parameter("input.bias").zero_()  # they have none
+        *gates, value = layer.get_parameter("input.weight").chunk(len(projection) // INPUT)
+        projection.copy_(torch.cat([value, *gates]))
+    outputs, expected = layer(x)[0], theirs(x.transpose(0, 1)).transpose(0, 1)
+    torch.testing.assert_close(outputs, expected)
+    own, other = (torch.autograd.grad(y.square().sum(), x)[0] for y in (outputs, expected))
+    torch.testing.assert_close(own, other)
+
+
+def test_the_simple_recurrent_unit_is_that_of_its_authors_in_values_and_gradients() -> None:
+    try:
+        ops = importlib.import_module("sru.ops")  # compiles its kernels, so that the error can be of any kind
+    except Exception as error:
+        pytest.skip(
+            f"needs sru, ninja and a C++ compiler (pip install --no-deps sru; pip install ninja): {error!r:.80}"
+        )
+    torch.manual_seed(2)
+    layer = build_layer(RecurrentEncoderConfig(cell=CellKind.sru), INPUT, HIDDEN).double()
+    x = torch.randn(STEPS, BATCH, INPUT, dtype=torch.float64, requires_grad=True)
+    products = layer.input_product(x).unflatten(-1, (4, HIDDEN)).transpose(-1, -2)  # (T, B, H, 4), as theirs
+    start, no_bias = x.new_zeros(BATCH, HIDDEN), x.new_zeros(2 * HIDDEN)
+    expected, last = ops.elementwise_recurrence_naive(
+        products.flatten(2), x, layer.get_parameter("gate_state").flatten(), no_bias, start, 0, HIDDEN, False, True
+    )[:2]
+    outputs, (_, c) = layer(x)
+    torch.testing.assert_close(outputs, expected)
+    torch.testing.assert_close(c, last)
+    weights = [x, layer.get_parameter("input.weight"), layer.get_parameter("gate_state")]
+    own, other = (torch.autograd.grad(y.square().sum(), weights) for y in (outputs, expected))
+    torch.testing.assert_close(own, other)
