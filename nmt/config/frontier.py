@@ -50,8 +50,8 @@ class FrontierConfig:
     threads: int | None = None
     """Number of threads, as `machine.threads`."""
     bleu_from: float | None = None
-    """Lower end of the BLEU axis. Points below it are in the table only, and the caption of the picture names them. null:
-    all points are drawn."""
+    """Lowest BLEU of the points to draw. Points below it are in the table only, and the caption of the picture names
+    them. null: all points are drawn."""
     peers: str | None = None
     """Folder with measurements of other toolkits (docs/peers.md). Those with BLEU are drawn with another marker."""
 

@@ -52,7 +52,7 @@ class Frontier:
     """Time, versions, commit, processor and number of threads, as a run records them."""
     peers: PeerPoints | None = None
     bleu_from: float | None = None
-    """Lower end of the BLEU axis; None: that of the data."""
+    """Lowest BLEU of the points to draw; None: all are drawn."""
 
     @property
     def machine(self) -> BenchmarkMachine:

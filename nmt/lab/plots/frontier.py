@@ -76,9 +76,11 @@ def draw_frontier(frontier: Frontier, picture: Path) -> None:
         marks = shown_marks(frontier, name)
         for mark in marks:
             mark.draw(axes)
-        best = sorted((mark.speed, mark.bleu) for mark in marks if mark.label in frontier.on_frontier(name))
-        lines.append(axes.plot(*zip(*best, strict=True), color="black", linestyle="--", linewidth=0.8, zorder=1))
-        if max(mark.speed for mark in marks) > WIDE * min(mark.speed for mark in marks):
+        on_frontier = frontier.on_frontier(name)
+        best = sorted((mark.speed, mark.bleu) for mark in marks if not mark.peer and mark.label in on_frontier)
+        speeds, scores = [speed for speed, _ in best], [bleu for _, bleu in best]
+        lines += axes.plot(speeds, scores, color="black", linestyle="--", linewidth=0.8, zorder=1)
+        if marks and max(mark.speed for mark in marks) > WIDE * min(mark.speed for mark in marks):
             use_log_scale(axes)
         axes.margins(0.16, 0.12)
         axes.set_title(title, fontsize=10)
@@ -94,7 +96,7 @@ def draw_frontier(frontier: Frontier, picture: Path) -> None:
             Label(mark.label, (mark.speed, mark.bleu), spread(list(mark.speeds)), mark.colour)
             for mark in shown_marks(frontier, name)
         ]
-        LabelLayout(axes, labels, line[0].get_xydata()).draw()
+        LabelLayout(axes, labels, line.get_xydata()).draw()
     save(figure, picture)
 
 
@@ -134,7 +136,7 @@ def marks_of(frontier: Frontier, name: str) -> list[Mark]:
 
 
 def shown_marks(frontier: Frontier, name: str) -> list[Mark]:
-    """Return the marks of a panel that are not below the BLEU axis."""
+    """Return the marks of a panel whose BLEU is not below `bleu_from`."""
     lowest = -math.inf if frontier.bleu_from is None else frontier.bleu_from
     return [mark for mark in marks_of(frontier, name) if mark.bleu >= lowest]
 
@@ -144,7 +146,7 @@ def caption(frontier: Frontier) -> str:
     beams = sorted({one.point.beam_size for one in frontier.points})
     text = [
         f"Beam {' or '.join(map(str, beams))}. Medians of {frontier.repeats} turns.",
-        "Bars: half of the interquartile range.",
+        "Bars: ± half of the interquartile range.",
         "Dashed: the frontier, the points of nmt than which none is as good and as fast.",
         *frontier.machines(),
     ]
