@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from nmt.config import FrontierPoint
+from nmt.console import counted
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet
 from nmt.lab.benchmark.decoding import DecodingBenchmark
@@ -77,7 +78,7 @@ class Frontier:
         """Return sentences that name the machine of the points, and that of the other toolkits."""
         threads = int(self.provenance["threads"])
         processor = self.machine.processor or "processor unknown"
-        lines = [f"{processor}, {threads} thread{'s' * (threads > 1)}, torch {self.provenance['libraries']['torch']}."]
+        lines = [f"{processor}, {counted(threads, 'thread')}, torch {self.provenance['libraries']['torch']}."]
         if self.peers is None or not self.peers.points:
             return lines
         theirs = self.peers.machine
@@ -160,7 +161,7 @@ def figure_text(values: Sequence[float]) -> str:
 def table_notes(frontier: Frontier) -> list[str]:
     """Return the notes that explain the table."""
     notes = [
-        f"Medians of {frontier.repeats} turns after a warm-up, each with every point once. "
+        f"Medians of {counted(frontier.repeats, 'turn')} after a warm-up, each with every point once. "
         "±: half of the interquartile range.",
         "ms per sentence: median time of a sentence that is translated alone.",
         "*: on the frontier. No other point has at least this BLEU and this speed, except an equal one.",

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from nmt.console import counted
 from nmt.evaluation.plots import new_figure, save
 from nmt.lab.benchmark.figures import spread
 from nmt.lab.benchmark.frontier import LATENCY, SPEED, Frontier
@@ -145,7 +146,7 @@ def caption(frontier: Frontier) -> str:
     """Return the text below the panels: what the marks are, and the machines."""
     beams = sorted({one.point.beam_size for one in frontier.points})
     text = [
-        f"Beam {' or '.join(map(str, beams))}. Medians of {frontier.repeats} turns.",
+        f"Beam {' or '.join(map(str, beams))}. Medians of {counted(frontier.repeats, 'turn')}.",
         "Bars: ± half of the interquartile range.",
         "Dashed: the frontier, the points of nmt than which none is as good and as fast.",
         *frontier.machines(),
