@@ -47,7 +47,7 @@ points:
         (["points=[{label:A}]", "output=new"], "points[0].run"),
         (["points=[{label:A,run:nowhere}]", "output=new"], "points: A: run=nowhere does not exist"),
         (["points=[{label: A, run: RUN}, {label: A, run: RUN}]", "output=new"], "points has the label 'A' twice"),
-        (["points=[{label:A,run:RUN,precison:int8}]", "output=new"], "precison"),
+        (["points=[{label:A,run:RUN,precison:int8}]", "output=new"], "Key 'precison' not in"),
         (["points=[{label:A,run:RUN}]", "output=."], "output=. exists already"),
         (
             ["points=[{label:A,run:RUN}]", "output=new", "split=talks"],

@@ -83,7 +83,10 @@ class Frontier:
             return lines
         theirs = self.peers.machine
         if not theirs.processor:
-            return [*lines, "Other toolkits: the processor is unknown, so their speeds may not be comparable."]
+            return [
+                *lines,
+                "Other toolkits: the processor is unknown; their speeds are comparable only if it is this one.",
+            ]
         if differs(theirs, self.machine):
             return [
                 *lines,

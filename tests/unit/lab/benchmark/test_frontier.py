@@ -194,7 +194,7 @@ def test_the_table_has_all_points_and_names_the_other_machine(tmp_path: Path) ->
     ("processor", "sentence"),
     [
         ("Processor A", "Other toolkits: measured on the same type of processor."),
-        (None, "Other toolkits: the processor is unknown, so their speeds may not be comparable."),
+        (None, "Other toolkits: the processor is unknown; their speeds are comparable only if it is this one."),
     ],
 )
 def test_the_machine_of_the_peers_is_described(tmp_path: Path, processor: str | None, sentence: str) -> None:
