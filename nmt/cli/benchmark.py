@@ -5,10 +5,9 @@ import logging
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nmt.cli import app
+from nmt.cli.app.decoding_benchmark import build_decoding_benchmark, select_precision
 from nmt.config import (
     AttentionKind,
     BenchmarkConfig,
@@ -24,9 +24,6 @@ from nmt.config import (
     Config,
     GnmtDecoderConfig,
     ModelConfig,
-    Precision,
-    SearchConfig,
-    SearchKind,
     TrackingConfig,
     TrackingMode,
     TrainConfig,
@@ -34,16 +31,14 @@ from nmt.config import (
     from_hydra,
     user_path,
 )
-from nmt.console import escape_control_characters, progress_bar
-from nmt.export import exported_translator, is_export, open_export
+from nmt.console import escape_control_characters
 from nmt.lab.benchmark.commands import PreparationBenchmark, StartupBenchmark
-from nmt.lab.benchmark.decoding import DecodingBenchmark
-from nmt.lab.benchmark.figures import Benchmark, busy_neighbours, matmul_peak, spread
+from nmt.lab.benchmark.figures import Benchmark, Figures, busy_neighbours, matmul_peak, spread, summary
 from nmt.lab.benchmark.peers import PEAK, UNITS, BenchmarkMachine, Peers, peer_rows, read_peers, warn_of_machines
 from nmt.lab.benchmark.training import CheckpointBenchmark, TrainingBenchmark
-from nmt.models.int8 import exact_weight_levels
-from nmt.run import RunDirectory, processor
-from nmt.runtime import Runtime, fast_bfloat16, setup_runtime
+from nmt.lab.benchmark.turns import measure_in_turns
+from nmt.run import processor
+from nmt.runtime import setup_runtime
 
 log = logging.getLogger(__name__)
 
@@ -86,38 +81,6 @@ def build_benchmark(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, f
             return StartupBenchmark(config.run)
 
 
-def build_decoding_benchmark(config: BenchmarkConfig, full: Config, runtime: Runtime) -> DecodingBenchmark:
-    """Create the benchmark of decoding with an untrained model, a run, or an exported folder."""
-    if config.run is None:
-        search = search_settings(config, SearchConfig())
-        return DecodingBenchmark.untrained(full, search, runtime.device, runtime.translate_in)
-    if is_export(user_path(config.run)):
-        folder = open_export(config.run)
-        search = search_settings(config, folder.settings.search)
-        return DecodingBenchmark.exported(full, exported_translator(folder, config.machine(), search))
-    run = RunDirectory.open(config.run)
-    search = search_settings(config, run.config().search)
-    return DecodingBenchmark.trained(run, search, runtime.device, runtime.translate_in)
-
-
-def select_precision(config: BenchmarkConfig) -> Precision:
-    """Return the configured precision, or that of an exported folder; for `auto`, the fastest here for the task."""
-    if config.run is not None and is_export(user_path(config.run)):
-        return Precision(open_export(config.run).settings.precision)
-    if config.precision != Precision.auto:
-        return config.precision
-    if config.task == BenchmarkTask.decode:
-        return Precision.int8 if exact_weight_levels() else Precision.float32
-    return Precision.bfloat16 if fast_bfloat16(torch.device("cpu")) else Precision.float32
-
-
-def search_settings(config: BenchmarkConfig, base: SearchConfig) -> SearchConfig:
-    """Return the search `base` with beam size, batch size and shortlist of the benchmark."""
-    kind = SearchKind.greedy if config.beam_size == 1 else SearchKind.beam
-    size = config.batch_size or base.batch_size
-    return replace(base, kind=kind, beam_size=config.beam_size, batch_size=size, n_best=1, shortlist=config.shortlist)
-
-
 def command(cfg: DictConfig) -> None:
     configs = [from_hydra(BenchmarkConfig, cfg)]
     if configs[0].versus:
@@ -154,33 +117,27 @@ def command(cfg: DictConfig) -> None:
         output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
-def summary(figures: dict[str, list[float]]) -> dict[str, Any]:
-    """Return the median of each figure, and under `spread` half of its interquartile range."""
-    medians: dict[str, Any] = {name: median(values) for name, values in figures.items()}
-    return medians | {"spread": {name: spread(values) for name, values in figures.items()}}
+@dataclass(frozen=True)
+class NeighbouredBenchmark:
+    """Benchmark that is repeated beside busy processes."""
+
+    benchmark: Benchmark
+    neighbours: int
+
+    def repeat(self) -> Figures:
+        """Measure once beside the processes."""
+        with busy_neighbours(self.neighbours):
+            return self.benchmark.repeat()
 
 
 def measure(configs: list[BenchmarkConfig], peaks: Mapping[str, float]) -> list[dict[str, list[float]]]:
-    """Return the figures of each configuration, one value per repetition.
-
-    The configurations are measured in turns. The first repetition of each is a warm-up and is not counted.
-    """
-    results: list[dict[str, list[float]]] = [{} for _ in configs]
-    with tempfile.TemporaryDirectory(prefix="nmt-benchmark-") as folder, progress_bar() as bar:
+    """Return the figures of each configuration, one value per repetition; the configurations are measured in turns."""
+    with tempfile.TemporaryDirectory(prefix="nmt-benchmark-") as folder:
         benchmarks = [
-            build_benchmark(config, Path(folder) / str(number), peaks) for number, config in enumerate(configs)
+            NeighbouredBenchmark(build_benchmark(config, Path(folder) / str(number), peaks), config.neighbours)
+            for number, config in enumerate(configs)
         ]
-        for repetition in bar.track(range(configs[0].repeats + 1), description="repetitions"):
-            for config, benchmark, figures in zip(configs, benchmarks, results, strict=True):
-                with busy_neighbours(config.neighbours):
-                    measured = benchmark.repeat()
-                name, value = next(iter(measured.items()))
-                part = f"repetition {repetition} of {config.repeats}" if repetition else "warm-up"
-                log.info("%s%s: %s = %s", part, neighbours_label(config), name.replace("_", " "), f"{value:,.5g}")
-                if repetition > 0:
-                    for name, value in measured.items():
-                        figures.setdefault(name, []).append(value)
-    return results
+        return measure_in_turns(benchmarks, [neighbours_label(config) for config in configs], configs[0].repeats)
 
 
 def neighbours_label(config: BenchmarkConfig) -> str:

@@ -45,6 +45,7 @@ from nmt.config.encoder import (
     encoder_of_cell,
 )
 from nmt.config.export import ExportConfig, ExportPrecision
+from nmt.config.frontier import FrontierConfig, FrontierPoint
 from nmt.config.human_eval import ACTIONS, JUDGEMENT_KINDS, HumanEvalConfig
 from nmt.config.inline import OutputFormat, Protection
 from nmt.config.languages import CASE, DirectionConfig, language_problems
@@ -140,6 +141,8 @@ __all__ = [
     "ExportConfig",
     "ExportPrecision",
     "FeedingDecoderConfig",
+    "FrontierConfig",
+    "FrontierPoint",
     "GnmtDecoderConfig",
     "HumanEvalConfig",
     "InitVocabulary",

@@ -10,7 +10,7 @@ from pathlib import Path
 from nmt.config import Config
 from nmt.console import progress_bar
 from nmt.data import tokenizer_advice
-from nmt.decoding import Candidate, Translator
+from nmt.decoding import Candidate, LineTranslator, Translator
 from nmt.decoding.shortlist_files import coverage_of_texts
 from nmt.evaluation.perplexity import perplexities
 from nmt.evaluation.sets import EvaluationSet
@@ -24,7 +24,7 @@ SCORE_AGAIN = (
 log = logging.getLogger(__name__)
 
 
-def translate_with_bar(translator: Translator, lines: Sequence[str], name: str = "") -> list[list[Candidate]]:
+def translate_with_bar(translator: LineTranslator, lines: Sequence[str], name: str = "") -> list[list[Candidate]]:
     """Return the n best translations of each line, with a progress bar on standard error if that is a terminal.
 
     `name` is the name of the text in warnings.

@@ -14,6 +14,7 @@ from nmt.data import (
     locate_test_set,
     named,
     normalise_characters,
+    prepare,
     read_all,
     read_for_scoring,
 )
@@ -61,7 +62,35 @@ class EvaluationSet:
         if name in SPLITS:
             src, references = run.text(name)
             return cls(name, src, [references])
-        data = with_described_tests(data or run.config().data)
+        return cls.further(data or run.config().data, name)
+
+    @classmethod
+    def of_corpus(cls, data: DataConfig, name: str) -> "EvaluationSet":
+        """Return a held-out split of a corpus, which is prepared if necessary, or a further test set.
+
+        Args:
+            data: corpus.
+            name: `valid`, `test`, or a name in `data.tests`.
+
+        Raises:
+            UserError: there is no such set, or its files are missing or damaged.
+        """
+        if name not in SPLITS:
+            return cls.further(data, name)
+        prepared = prepare(data)
+        if name not in prepared.held_out:
+            raise UserError(f"the corpus {data.name} has no {name} set; it has: {', '.join(prepared.held_out)}")
+        stem = prepared.text(name)
+        return cls(name, read_all(stem.with_suffix(".src")), [read_for_scoring(stem.with_suffix(".tgt"))])
+
+    @classmethod
+    def further(cls, data: DataConfig, name: str) -> "EvaluationSet":
+        """Return a further test set of a corpus by its name in `data.tests`.
+
+        Raises:
+            UserError: there is no such set, or its files are missing or damaged.
+        """
+        data = with_described_tests(data)
         if name not in data.test_names:
             unknown = [path for path in (data.paths(name) if name in data.tests else []) if path not in digests(data)]
             why = f" (data.download.sha256 has no entry for {', '.join(unknown)})" * bool(unknown)

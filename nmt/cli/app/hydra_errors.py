@@ -72,7 +72,7 @@ def file_note(text: str) -> str:
 
 def first_detail(lines: list[str]) -> str:
     """Return the first line of an error message that describes the error itself."""
-    noise = r"full_key|object_type|Could not override|Error merging|In '.* raised while"
+    noise = r"full_key|object_type|Could not override|To append to your config|Error merging|In '.* raised while"
     return next((line for line in lines if not re.match(noise, line)), "")
 
 

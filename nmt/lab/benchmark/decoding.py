@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from nmt.config import Config, Precision, SearchConfig
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, normalise, prepare, read_lines
+from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, normalise, prepare
 from nmt.decoding import LineTranslator, Translator, load_translator
 from nmt.decoding.shortlist import Shortlist
 from nmt.decoding.shortlist_files import make_tables
+from nmt.evaluation import EvaluationSet, translate_with_bar
 from nmt.lab.benchmark.figures import Figures
+from nmt.metrics import Score, bleu_score
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import RunDirectory, peak_memory
 
@@ -50,23 +52,31 @@ class ReferenceLengthTranslator(Translator):
 class DecodingBenchmark:
     """Translation of a test set, in batches and sentence by sentence."""
 
-    def __init__(self, translator: LineTranslator, lines: list[str]) -> None:
+    def __init__(self, translator: LineTranslator, test: EvaluationSet, bleu_tokenize: str) -> None:
         self.translator = translator
-        self.lines = lines
+        self.test = test
+        self.lines = list(test.src)
+        self.bleu_tokenize = bleu_tokenize
 
     @classmethod
-    def exported(cls, config: Config, translator: LineTranslator) -> "DecodingBenchmark":
-        """Make a benchmark of an exported model on the test set of the corpus."""
-        return cls(translator, list(read_lines(prepare(config.data).text("test").with_suffix(".src"))))
+    def exported(cls, config: Config, translator: LineTranslator, split: str = "test") -> "DecodingBenchmark":
+        """Make a benchmark of an exported model on a held-out set of the corpus."""
+        return cls(translator, EvaluationSet.of_corpus(config.data, split), config.data.bleu_tokenize)
 
     @classmethod
     def trained(
-        cls, run: RunDirectory, search: SearchConfig, device: torch.device, precision: Precision
+        cls,
+        run: RunDirectory,
+        search: SearchConfig,
+        device: torch.device,
+        precision: Precision,
+        split: str = "test",
     ) -> "DecodingBenchmark":
-        """Make a benchmark of the best checkpoint of a run on its test set."""
+        """Make a benchmark of the best checkpoint of a run on a held-out set."""
+        test = EvaluationSet.of_run(run, split)
         translator, _ = load_translator(run, "best", search, device)
         translator.model.prepare_search(precision)
-        return cls(translator, run.text("test")[0])
+        return cls(translator, test, run.config().data.bleu_tokenize)
 
     @classmethod
     def untrained(
@@ -83,10 +93,16 @@ class DecodingBenchmark:
         )
         shortlist = None if search.shortlist is None else make_tables(prepared, src, tgt)[0]
         translator = ReferenceLengthTranslator(model, src, tgt, replace(search, n_best=1), shortlist)
-        lines, references = (list(read_lines(prepared.text("test").with_suffix(f".{side}"))) for side in ("src", "tgt"))
-        translator.set_lengths(lines, references)
+        test = EvaluationSet.of_corpus(config.data, "test")
+        translator.set_lengths(test.src, test.references[0])
         model.prepare_search(precision)
-        return cls(translator, lines)
+        return cls(translator, test, config.data.bleu_tokenize)
+
+    def bleu(self) -> Score:
+        """Translate all lines and return BLEU, equal to that of `evaluate` with the same search."""
+        (reference,) = self.test.references
+        hypotheses = [best.text for best, *_ in translate_with_bar(self.translator, self.lines, self.test.name)]
+        return bleu_score(hypotheses, reference, self.bleu_tokenize)
 
     def translate(self, lines: Sequence[str]) -> tuple[float, int]:
         """Translate lines; return the seconds, and the number of pieces of the translations, eos not counted."""

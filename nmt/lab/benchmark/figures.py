@@ -4,9 +4,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -74,6 +74,12 @@ def product(size: int, dtype: torch.dtype, device: str = "cpu") -> Callable[[], 
     a, b = (torch.randn(size, size, dtype=torch.float32).to(dtype).to(device) for _ in range(2))
     out = torch.empty_like(a)
     return lambda: torch.mm(a, b, out=out)
+
+
+def summary(figures: Mapping[str, list[float]]) -> dict[str, Any]:
+    """Return the median of each figure, and under `spread` half of its interquartile range."""
+    medians: dict[str, Any] = {name: statistics.median(values) for name, values in figures.items()}
+    return medians | {"spread": {name: spread(values) for name, values in figures.items()}}
 
 
 @contextmanager

@@ -7,11 +7,11 @@ FOLDER/machine.json         the machine they were made on, as `benchmark.py ... 
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Protocol
 
 from nmt.data import read_all, read_json
 from nmt.errors import UserError
@@ -61,6 +61,18 @@ class Peers:
     """Number of measurements that were made beside other busy processes."""
 
 
+class MeasuredElsewhere(Protocol):
+    """Measurements of other toolkits, in any form."""
+
+    @property
+    def machine(self) -> BenchmarkMachine:
+        """Machine of the measurements."""
+
+    @property
+    def left_out(self) -> int:
+        """Number of measurements that were made beside other busy processes."""
+
+
 def read_peers(folder: Path, beam_size: int) -> Peers:
     """Read the measurements of training and of decoding with a beam size.
 
@@ -69,28 +81,35 @@ def read_peers(folder: Path, beam_size: int) -> Peers:
     Raises:
         UserError: a file is missing, or a line is not a measurement; the error names file, line and key.
     """
-    path = folder / MEASUREMENTS
-    if not path.is_file():
-        raise UserError(f"peers={folder} has no {MEASUREMENTS}; name the folder that has it (docs/peers.md)")
     figures: dict[str, dict[str, PeerFigures]] = {name: {} for name in UNITS}
     left_out = 0
-    for number, line in enumerate(read_all(path), start=1):
-        if not line.strip():
-            continue
-        row = MeasurementLine.of(line, f"{path}, line {number}")
+    for row in measurement_lines(folder):
         measured = row.figure(beam_size)
         if measured is None:
             continue
-        if row.number("foreign", 0.0) > MOST_FOREIGN:
+        if row.disturbed:
             left_out += 1
             continue
         name, value = measured
-        note = row.text("note", "")
-        of_peer = figures[name].setdefault(row.text("peer") + (f" ({note})" if note else ""), PeerFigures())
+        of_peer = figures[name].setdefault(row.label, PeerFigures())
         of_peer.values.append(value)
         if "flops_per_piece" in row.content:
             of_peer.flops_per_piece = row.number("flops_per_piece")
     return Peers(read_machine(folder / MACHINE), figures, left_out)
+
+
+def measurement_lines(folder: Path) -> Iterator["MeasurementLine"]:
+    """Yield the lines of the measurements of a folder.
+
+    Raises:
+        UserError: the file is missing, or a line is not a JSON object.
+    """
+    path = folder / MEASUREMENTS
+    if not path.is_file():
+        raise UserError(f"peers={folder} has no {MEASUREMENTS}; name the folder that has it (docs/peers.md)")
+    for number, line in enumerate(read_all(path), start=1):
+        if line.strip():
+            yield MeasurementLine.of(line, f"{path}, line {number}")
 
 
 def read_machine(path: Path) -> BenchmarkMachine:
@@ -129,6 +148,17 @@ class MeasurementLine:
         if not isinstance(content, dict):
             raise UserError(f"{place} is not a JSON object; correct or remove the line")
         return cls(content, place)
+
+    @property
+    def label(self) -> str:
+        """Name of the toolkit, with the note of the line."""
+        note = self.text("note", "")
+        return self.text("peer") + (f" ({note})" if note else "")
+
+    @property
+    def disturbed(self) -> bool:
+        """True if other processes took more than `MOST_FOREIGN` of the machine."""
+        return self.number("foreign", 0.0) > MOST_FOREIGN
 
     def figure(self, beam_size: int) -> tuple[str, float] | None:
         """Return name and value of the measured figure; None if the line has no value, or another beam size."""
@@ -212,7 +242,7 @@ def differs(one: BenchmarkMachine, other: BenchmarkMachine) -> bool:
     return bool(one.processor and other.processor) and one.processor != other.processor
 
 
-def warn_of_machines(peers: Peers, machine: BenchmarkMachine, folder: Path) -> None:
+def warn_of_machines(peers: MeasuredElsewhere, machine: BenchmarkMachine, folder: Path) -> None:
     """Warn if the peers were measured on another processor or an unknown one, or beside busy processes."""
     if not peers.machine.processor:
         log.warning(

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from nmt.cli.app import SCHEMAS
 from nmt.config import (
     EvaluateConfig,
+    FrontierPoint,
     LengthPenalty,
     ModelConfig,
     OptimConfig,
@@ -55,6 +56,8 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.runs = ["runs/one"]
     if command == "benchmark":
         cfg.task = "checkpoint"
+    if command == "frontier":
+        cfg.output, cfg.points = "corpus", [FrontierPoint("LSTM", "runs/one")]
     if command == "score":
         cfg.hyp, cfg.ref = "translations", "references"
     if command == "human_eval":
