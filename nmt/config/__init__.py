@@ -65,6 +65,7 @@ from nmt.config.search import COPY_UNKNOWN, LengthPenalty, MbrCandidates, MbrRef
 from nmt.config.serve import ServeConfig
 from nmt.config.shortlist import ShortlistConfig
 from nmt.config.side import CELLS, CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
+from nmt.config.strings import StringsConfig, StringTask
 from nmt.config.sweep import (
     ParameterConfig,
     PrunerKind,
@@ -185,6 +186,8 @@ __all__ = [
     "ServeConfig",
     "ShortlistConfig",
     "SideConfig",
+    "StringTask",
+    "StringsConfig",
     "SweepCommandConfig",
     "SweepConfig",
     "TableConfig",
