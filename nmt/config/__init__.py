@@ -1,7 +1,7 @@
 """Typed configuration. Default values are defined only here."""
 
 from nmt.config.adapt import AdaptConfig
-from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
+from nmt.config.benchmark import TRANSFORMER, BenchmarkConfig, BenchmarkTask, Variant
 from nmt.config.checks import flatten
 from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
@@ -108,6 +108,7 @@ __all__ = [
     "SPLITS",
     "SUFFIXES",
     "TEST_SET_NAME",
+    "TRANSFORMER",
     "AdaptConfig",
     "AttentionKind",
     "BahdanauDecoderConfig",
