@@ -6,7 +6,7 @@ from nmt.config import TRANSFORMER
 from nmt.evaluation.plots import new_figure, save
 from nmt.lab.benchmark.recurrences import HEADINGS, SEARCH, STATE, TRAINING
 from nmt.lab.benchmark.recurrences_table import Costs
-from nmt.lab.plots.diagnostics import COLOURS, MARKERS
+from nmt.lab.plots.diagnostics import COLOURS, MARKERS, plain_numbers
 
 PANELS = (TRAINING, SEARCH, STATE)
 
@@ -24,6 +24,7 @@ def draw_costs(costs: Costs, title: str, picture: Path) -> None:
             axes.plot(list(by_length), values, label=decoder, linestyle=line, markersize=5, linewidth=1.4, **style)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
+        plain_numbers(axes)
         lengths = sorted({length for by_length in costs[name].values() for length in by_length})
         axes.set_xticks(lengths, [f"{length:,}" for length in lengths])
         axes.set(xlabel="target tokens", ylabel=HEADINGS[name])
