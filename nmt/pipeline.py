@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config, from_hydra
+from nmt.config import Config, Precision, from_hydra
 from nmt.data import Prepared
 from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
@@ -67,6 +67,7 @@ def train(
         fit(config, run, runtime, tracker, prepared, distributed=distributed, defer_signals=defer_signals)
         if run.has_split("test"):
             translator, step = load_translator(run, "best", config.search, runtime.device)
+            translator.model.prepare_search(Precision.float32)
             scores = evaluate_split(run, translator, "test", step, config)
             tracker.summary({f"test/{name}": score.score for name, score in scores.items()})
         run.finish()

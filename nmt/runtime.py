@@ -1,13 +1,12 @@
 """Runtime of a command: device, precision, number of threads and memory allocator."""
 
-import ctypes
 import logging
 import os
-import sys
 from dataclasses import dataclass
 
 import torch
 
+from nmt.allocator import keep_memory
 from nmt.config import MachineConfig, Precision
 from nmt.decoding import Translator
 from nmt.errors import UserError
@@ -83,22 +82,3 @@ def fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
-
-
-def keep_memory() -> bool:
-    """Make glibc keep freed memory instead of returning large blocks to the kernel at each step.
-
-    Page faults for returned blocks took a fifth of a training step. The cost is more resident memory. Return whether
-    glibc was found.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # another C library
-        return False
-    trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
-    mallopt(mmap_max, 0)
-    mallopt(trim_threshold, 2**31 - 1)
-    mallopt(top_pad, 2**28)
-    return True

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
+from nmt.allocator import return_memory
 from nmt.config import IntervalUnit, Metric, TrainConfig
 from nmt.data import Batch, TrainingBatches
 from nmt.errors import Interrupted, UserError
@@ -29,6 +30,8 @@ from nmt.training.signals import StopSignals
 from nmt.training.tracking import Tracker
 
 log = logging.getLogger(__name__)
+RETURN_MEMORY_EVERY = 20
+"""Steps between two returns of freed memory, each of which takes about 20 ms."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,8 @@ class Trainer:
                     raise self.divergence_error()
                 if progress.step % config.log_every == 0:
                     bar.show(progress.step, self.log_window())
+                if progress.step % RETURN_MEMORY_EVERY == 0:
+                    return_memory()
 
                 improved = False
                 validation_due = self.due(config.validate_every, before) or progress.step == config.max_steps
