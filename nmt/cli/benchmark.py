@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -35,8 +35,11 @@ from nmt.console import escape_control_characters
 from nmt.lab.benchmark.commands import PreparationBenchmark, StartupBenchmark
 from nmt.lab.benchmark.figures import Benchmark, Figures, busy_neighbours, matmul_peak, spread, summary
 from nmt.lab.benchmark.peers import PEAK, UNITS, BenchmarkMachine, Peers, peer_rows, read_peers, warn_of_machines
+from nmt.lab.benchmark.recurrences import RecurrencesBenchmark, decoder_config
+from nmt.lab.benchmark.recurrences_table import costs_of, costs_table
 from nmt.lab.benchmark.training import CheckpointBenchmark, TrainingBenchmark
 from nmt.lab.benchmark.turns import measure_in_turns
+from nmt.lab.plots.recurrences import draw_costs
 from nmt.run import processor
 from nmt.runtime import setup_runtime
 
@@ -79,6 +82,9 @@ def build_benchmark(config: BenchmarkConfig, folder: Path, peaks: Mapping[str, f
         case BenchmarkTask.startup:
             assert config.run is not None
             return StartupBenchmark(config.run)
+        case BenchmarkTask.recurrences:
+            models = {decoder: decoder_config(decoder) for decoder in config.decoders}
+            return RecurrencesBenchmark(models, config.lengths, config.beam_size, runtime.bfloat16)
 
 
 def command(cfg: DictConfig) -> None:
@@ -88,6 +94,7 @@ def command(cfg: DictConfig) -> None:
     elif configs[0].neighbours:
         configs.append(replace(configs[0], neighbours=0))
     output = None if configs[0].output is None else app.new_path(configs[0].output)
+    picture = None if configs[0].picture is None else app.new_path(configs[0].picture, "picture")
     peers = None if configs[0].peers is None else read_peers(user_path(configs[0].peers), configs[0].beam_size)
     setup_runtime(configs[0].machine())
     peaks = {}
@@ -98,8 +105,11 @@ def command(cfg: DictConfig) -> None:
     precisions = [str(select_precision(config)) for config in configs]
     labels = [precision + neighbours_label(config) for precision, config in zip(precisions, configs, strict=True)]
     threads = torch.get_num_threads()
-    title = f"{configs[0].task} on {configs[0].data.name} in {' versus '.join(labels)}, {threads} threads"
-    show_table(figures, peaks, title)
+    title = f"{configs[0].task} on {corpus_of(configs[0])} in {' versus '.join(labels)}, {threads} threads"
+    if configs[0].task == BenchmarkTask.recurrences:
+        show_recurrences(figures, labels, title, picture)
+    else:
+        show_table(figures, peaks, title)
     if peers is not None:
         show_peers(peers, figures[0], BenchmarkMachine(processor(), peaks[PEAK]), user_path(str(configs[0].peers)))
     if output is not None:
@@ -128,6 +138,22 @@ class NeighbouredBenchmark:
         """Measure once beside the processes."""
         with busy_neighbours(self.neighbours):
             return self.benchmark.repeat()
+
+
+def corpus_of(config: BenchmarkConfig) -> str:
+    """Return a name of the text that a benchmark reads."""
+    return "random ids" if config.task == BenchmarkTask.recurrences else config.data.name
+
+
+def show_recurrences(
+    figures: list[dict[str, list[float]]], labels: Sequence[str], title: str, picture: Path | None
+) -> None:
+    """Print the tables of each configuration, and draw the figures of the first one."""
+    print(f"{title}\n")
+    for label, measured in zip(labels, figures, strict=True):
+        print(f"Training in {label}, search in float32:\n\n{costs_table(costs_of(measured))}")
+    if picture is not None:
+        draw_costs(costs_of(figures[0]), f"{processor()}, {title}", picture)
 
 
 def measure(configs: list[BenchmarkConfig], peaks: Mapping[str, float]) -> list[dict[str, list[float]]]:

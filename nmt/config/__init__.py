@@ -1,7 +1,7 @@
 """Typed configuration. Default values are defined only here."""
 
 from nmt.config.adapt import AdaptConfig
-from nmt.config.benchmark import BenchmarkConfig, BenchmarkTask, Variant
+from nmt.config.benchmark import TRANSFORMER, BenchmarkConfig, BenchmarkTask, Variant
 from nmt.config.checks import flatten
 from nmt.config.cluster import ClusterConfig, Queue
 from nmt.config.compare import CompareConfig
@@ -66,6 +66,7 @@ from nmt.config.search import COPY_UNKNOWN, LengthPenalty, MbrCandidates, MbrRef
 from nmt.config.serve import ServeConfig
 from nmt.config.shortlist import ShortlistConfig
 from nmt.config.side import CELLS, CellKind, ConvolutionalSide, PositionKind, RecurrentSide, SideConfig, TransformerSide
+from nmt.config.strings import StringsConfig, StringTask
 from nmt.config.sweep import (
     ParameterConfig,
     PrunerKind,
@@ -108,6 +109,7 @@ __all__ = [
     "SPLITS",
     "SUFFIXES",
     "TEST_SET_NAME",
+    "TRANSFORMER",
     "AdaptConfig",
     "AttentionKind",
     "BahdanauDecoderConfig",
@@ -188,6 +190,8 @@ __all__ = [
     "ServeConfig",
     "ShortlistConfig",
     "SideConfig",
+    "StringTask",
+    "StringsConfig",
     "SweepCommandConfig",
     "SweepConfig",
     "TableConfig",

@@ -7,6 +7,16 @@ from enum import StrEnum
 from nmt.config.checks import number
 from nmt.config.data import DataConfig
 from nmt.config.machine import MachineConfig, Precision
+from nmt.config.side import CELLS, CellKind
+
+TRANSFORMER = "transformer"
+"""Name of the Transformer among the decoders to measure."""
+COMPARED_DECODERS = (
+    *(CellKind.lstm, CellKind.gru, CellKind.ssru, CellKind.sru, CellKind.min_lstm, CellKind.min_gru, CellKind.rg_lru),
+    *(CellKind.slstm, CellKind.mlstm, CellKind.gated_delta, TRANSFORMER),
+)
+MOST_TOKENS = 100_000
+"""Largest length of a target to measure."""
 
 
 class BenchmarkTask(StrEnum):
@@ -17,6 +27,7 @@ class BenchmarkTask(StrEnum):
     prepare = "prepare"
     startup = "startup"
     checkpoint = "checkpoint"
+    recurrences = "recurrences"
 
 
 class Variant(StrEnum):
@@ -63,8 +74,14 @@ class BenchmarkConfig:
     peers: str | None = None
     """train, decode: folder with measurements of other toolkits (docs/peers.md). They are printed beside the figures of
     the first configuration, in target pieces/s."""
+    decoders: list[str] = field(default_factory=lambda: [str(name) for name in COMPARED_DECODERS])
+    """recurrences: decoders to measure, by their cell, or transformer."""
+    lengths: list[int] = field(default_factory=lambda: [16, 64, 256, 1024])
+    """recurrences: numbers of source and target tokens."""
     output: str | None = None
     """JSON file for the results, in addition to the table."""
+    picture: str | None = None
+    """recurrences: PNG file for the figures by length."""
 
     def machine(self) -> MachineConfig:
         """Return the machine configuration for the measurement."""
@@ -75,6 +92,16 @@ class BenchmarkConfig:
             yield from number(self, name, 1)
         yield from number(self, "shortlist", 32, 10_000_000)
         yield from number(self, "neighbours", 0, 1024)
+        for name in self.decoders:
+            if name != TRANSFORMER and name not in CELLS.names:
+                yield "decoders", f"has {name!r}; allowed: {', '.join(CELLS.names)}, {TRANSFORMER}"
+        if not self.decoders or not self.lengths:
+            yield "decoders" if not self.decoders else "lengths", "is empty; give at least one"
+        for length in self.lengths:
+            if not 1 <= length <= MOST_TOKENS:
+                yield "lengths", f"has {length}; allowed: from 1 to {MOST_TOKENS:,}"
+        if self.picture is not None and self.task != BenchmarkTask.recurrences:
+            yield "picture", f"is given, but the task {self.task} draws none; leave it out"
         if any(setting.startswith("threads=") for setting in self.versus):
             yield "versus", "sets threads, which apply to the whole process; run one benchmark per number of threads"
         if self.precision == Precision.int8 and self.task != BenchmarkTask.decode:

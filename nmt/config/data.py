@@ -8,6 +8,7 @@ from unicodedata import normalize
 
 from nmt.config.checks import number, one_of
 from nmt.config.languages import DirectionConfig, factor_problems, language_problems
+from nmt.config.strings import StringsConfig
 from nmt.config.text_files import TextFiles
 
 BLEU_TOKENIZERS = ("13a", "none", "intl", "char", "zh", "ja-mecab", "ko-mecab", "flores200")
@@ -22,6 +23,8 @@ MAX_SENTENCE_LENGTH = 100_000
 """Maximum number of words, characters or pieces in a sentence. Attention over more would need gigabytes."""
 
 
+GENERATED = ("phrasebook", "strings")
+"""Origins of a corpus that is generated."""
 SPLITS = ("train", "valid", "test")
 """Splits that are prepared with the corpus."""
 TEST_SET_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"
@@ -172,7 +175,7 @@ class TokenizerConfig:
 
 @dataclass
 class DataConfig:
-    """Parallel corpus. Exactly one of `root`, `download` and `phrasebook` gives its origin."""
+    """Parallel corpus. Exactly one of `root`, `download`, `phrasebook` and `strings` gives its origin."""
 
     name: str = "corpus"
     """Short name of the corpus, a label in logs, reports and tables. It does not choose the files; `data=NAME` does."""
@@ -189,6 +192,8 @@ class DataConfig:
     downloading."""
     phrasebook: PhrasebookConfig | None = None
     """Embedded corpus."""
+    strings: StringsConfig | None = None
+    """Embedded corpus of random strings to copy or reverse."""
     train: TextFiles = field(default_factory=TextFiles)
     """Files of the training set."""
     valid: TextFiles = field(default_factory=TextFiles)
@@ -224,7 +229,7 @@ class DataConfig:
     """Tokenizers of both sides."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        origins = [name for name in ("root", "download", "phrasebook") if getattr(self, name) is not None]
+        origins = [name for name in ("root", "download", *GENERATED) if getattr(self, name) is not None]
         if not origins:
             yield "root", "is missing; give your folder as data.root=FOLDER, or choose a corpus as data=phrasebook"
         if len(origins) > 1:
@@ -234,7 +239,8 @@ class DataConfig:
             )
         if self.mirror is not None and self.download is None:
             yield "mirror", "replaces a download, but this corpus has none; set data.root instead"
-        if self.phrasebook is None:
+        generated = [name for name in GENERATED if getattr(self, name) is not None]
+        if not generated:
             for split in ("train", "valid"):
                 if getattr(self, split).empty:
                     yield split, "has no files; give src and tgt, or tsv"
@@ -243,8 +249,10 @@ class DataConfig:
                 "src_lang",
                 f"is {self.src_lang!r}, tgt_lang {self.tgt_lang!r}; the phrasebook supports en and de only",
             )
-        if self.phrasebook is not None and self.tests:
-            yield "tests", "has files, but the phrasebook has none; use data=files for your own test sets"
+        if generated and self.tests:
+            yield "tests", f"has files, but the {generated[0]} has none; use data=files for your own test sets"
+        if self.strings is not None and self.directions:
+            yield "directions", "is given together with data.strings, which has one direction; leave it out"
         for name, files in self.tests.items():
             if not re.fullmatch(TEST_SET_NAME, name) or name in SPLITS:
                 yield (

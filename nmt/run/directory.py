@@ -292,7 +292,7 @@ def corpus_settings(data: DataConfig) -> dict[str, Any]:
         used = set(data.paths(*SPLITS))
         digests = {path: digest for path, digest in data.download.sha256.items() if path in used}
         settings["download"] = asdict(data.download) | {"sha256": digests}
-    unused = {"tests"} | {key for key in ("directions", "factors") if not settings[key]}
+    unused = {"tests"} | {key for key in ("directions", "factors", "strings") if not settings[key]}
     unused |= set() if data.factors else {"factor_values"}
     return {key: value for key, value in settings.items() if key not in CORPUS_PREPARATION and key not in unused}
 

@@ -25,12 +25,12 @@ SENTENCE = "Where is the station?\n"
 class PreparationBenchmark:
     """Time of the preparation command with a new cache, and of a second call with that cache, including start-up.
 
-    Downloads and the files of the phrasebook exist before the first measurement.
+    Downloads and generated files exist before the first measurement.
     """
 
     def __init__(self, config: Config) -> None:
         sources = locate(replace(config.data, directions=[]))  # of a multilingual corpus, its first direction
-        self.data = replace(config.data, directions=[], download=None, mirror=None, phrasebook=None)
+        self.data = replace(config.data, directions=[], download=None, mirror=None, phrasebook=None, strings=None)
         self.data.root = str(sources["train"].folder)
         for split, source in sources.items():
             setattr(self.data, split, source.files)

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.usefixtures("composing")
 def composed(command: str, *overrides: str) -> DictConfig:
     """Return the composed configuration, with values for keys that have no default."""
     cfg = compose(command, overrides=list(overrides))
-    if "data" in cfg and not any(cfg.data.get(source) for source in ("root", "download", "phrasebook")):
+    if "data" in cfg and not any(cfg.data.get(source) for source in ("root", "download", "phrasebook", "strings")):
         cfg.data.root = "corpus"
     if command in (*OF_A_RUN, "report", "shortlist", "export"):
         cfg.run = "runs/one"
