@@ -30,8 +30,8 @@ from nmt.training.signals import StopSignals
 from nmt.training.tracking import Tracker
 
 log = logging.getLogger(__name__)
-RETURN_MEMORY_EVERY = 20
-"""Steps between two returns of freed memory, each of which takes about 20 ms."""
+RETURN_MEMORY_EVERY = 10
+"""Steps between two returns of freed memory, each of which takes 10 to 20 ms."""
 
 
 @dataclass(frozen=True)
