@@ -141,7 +141,9 @@ def test_training_and_evaluation_warn_and_the_best_checkpoint_is_that_of_the_low
         build_trainer(
             settings, run, prepare(settings.data), Tracker(run.path, settings.tracking, {}), cpu, bfloat16=False
         ).train()
-        (training,) = caplog.messages
+        (training,) = [
+            message for message in caplog.messages if "bleu_tokenize" in message
+        ]  # not that of a busy machine
         caplog.clear()
         validations = [line for line in read_metrics(run.metrics_path) if "valid/bleu" in line]
         translator, step = load_translator(run, "best", settings.search, cpu)

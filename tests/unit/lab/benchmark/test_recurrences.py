@@ -1,12 +1,14 @@
 """Cost of decoders by length: bytes of the state against formulas, figures, tables and the picture."""
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from composing import restored_readers
 
 from nmt.cli import benchmark
 from nmt.config import TRANSFORMER, BenchmarkConfig, BenchmarkTask
@@ -136,7 +138,12 @@ def test_the_command_writes_table_json_and_picture(
     output, picture = tmp_path / "costs.json", tmp_path / "costs.png"
     words = ["recurrences", "decoders=[ssru,transformer]", "repeats=1", "precision=float32", f"output={output}"]
     monkeypatch.setattr(sys, "argv", ["benchmark.py", *words, f"picture={picture}", "threads=1"])
-    benchmark.main()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with restored_readers():
+        benchmark.main()
+    root.handlers[:] = handlers
+    root.setLevel(level)
     printed = capsys.readouterr().out
     assert printed.startswith("recurrences on random ids in float32, 1 threads\n")
     assert "| search, sentences/s | 2 tokens | 5 tokens |" in printed
