@@ -144,10 +144,9 @@ def test_the_gates_of_a_model_with_fused_cells_are_seen_through_the_reference() 
 def test_a_member_learns_two_pairs_by_heart(settings: dict[str, Any]) -> None:
     model = build(settings, hidden_size=16, direction_size=None).train()
     batch = make_batch(SRC[1:3], TGT[1:3], range(2))
-    rate = 0.02 if settings.get("decoder") == "transformer" else 0.04  # 0.04 is too high for a post-norm decoder
-    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)  # at 0.04 some members diverge, others on each processor
     first = loss(model, batch).item()
-    for _ in range(20):
+    for _ in range(40):
         optimizer.zero_grad()
         loss(model, batch).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
