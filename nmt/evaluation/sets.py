@@ -57,7 +57,7 @@ class EvaluationSet:
             data: corpus with the locations of its files on this machine; None: as in the run.
 
         Raises:
-            UserError: there is no such set, or its files are missing or damaged.
+            UserError: the set does not exist, or its files are missing or damaged.
         """
         if name in SPLITS:
             src, references = run.text(name)
@@ -73,7 +73,7 @@ class EvaluationSet:
             name: `valid`, `test`, or a name in `data.tests`.
 
         Raises:
-            UserError: there is no such set, or its files are missing or damaged.
+            UserError: the set does not exist, or its files are missing or damaged.
         """
         if name not in SPLITS:
             return cls.further(data, name)
@@ -88,7 +88,7 @@ class EvaluationSet:
         """Return a further test set of a corpus by its name in `data.tests`.
 
         Raises:
-            UserError: there is no such set, or its files are missing or damaged.
+            UserError: the set does not exist, or its files are missing or damaged.
         """
         data = with_described_tests(data)
         if name not in data.test_names:

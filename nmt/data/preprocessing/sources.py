@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
@@ -29,6 +29,7 @@ from nmt.data.preprocessing import strings
 from nmt.data.preprocessing.fetch import fetch, sha256_of
 from nmt.data.preprocessing.locking import locked
 from nmt.data.preprocessing.parallel_text import read_pairs
+from nmt.data.preprocessing.strings import string_pairs
 from nmt.data.source_form import tag_of
 from nmt.errors import Unfinished, UserError
 
@@ -99,7 +100,7 @@ def locate_direction(config: DataConfig) -> dict[str, Source]:
     if config.phrasebook is not None:
         return write_phrasebook(config.phrasebook, config.src_lang, cache / "phrasebook")
     if config.strings is not None:
-        return locate_strings(config.strings, config.src_lang, config.tgt_lang, cache / "strings")
+        return write_strings(config.strings, config.src_lang, config.tgt_lang, cache / "strings")
     return locate_files(config, {name: files for name in SPLITS if not (files := getattr(config, name)).empty})
 
 
@@ -135,38 +136,62 @@ def locate_files(config: DataConfig, splits: dict[str, TextFiles]) -> dict[str, 
 def write_phrasebook(config: PhrasebookConfig, src_lang: str, folder: Path) -> dict[str, Source]:
     """Write the phrasebook corpus to files, once per setting and version of the grammar."""
     grammar = [sha256_of(path) for path in sorted(Path(phrasebook.__file__).parent.glob("*.py"))]
-    key = hashlib.sha256(json.dumps([asdict(config), grammar]).encode()).hexdigest()[:16]
-    target = folder / key
-    make_once(target, lambda partial: write_sentences(config, partial))
-    tgt_lang = "de" if src_lang == "en" else "en"
-    return {
-        split: Source(TextFiles(src=[f"{split}.{src_lang}"], tgt=[f"{split}.{tgt_lang}"]), target) for split in SPLITS
-    }
-
-
-def locate_strings(config: StringsConfig, src_lang: str, tgt_lang: str, folder: Path) -> dict[str, Source]:
-    """Return the files of the corpus of random strings, written once per setting and version of the generator."""
-    parts = [asdict(config), src_lang, tgt_lang, sha256_of(Path(strings.__file__))]
-    target = folder / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-    make_once(target, lambda partial: strings.write_strings(config, partial, src_lang, tgt_lang))
-    return {
-        split: Source(TextFiles(src=[f"{split}.{src_lang}"], tgt=[f"{split}.{tgt_lang}"]), target) for split in SPLITS
-    }
-
-
-def write_sentences(config: PhrasebookConfig, folder: Path) -> None:
-    """Write both sides of each split of the phrasebook into a folder."""
     sizes = {split: getattr(config, split) for split in SPLITS}
+    target = folder / settings_key([asdict(config), grammar])
+
+    def fill(partial: Path) -> None:
+        pairs = phrasebook.splits(**sizes, seed=config.seed, depth=config.depth)
+        write_pairs("the phrasebook", pairs, sizes, ("en", "de"), partial)
+
+    make_once(target, fill)
+    return generated_files(target, src_lang, "de" if src_lang == "en" else "en")
+
+
+def write_strings(config: StringsConfig, src_lang: str, tgt_lang: str, folder: Path) -> dict[str, Source]:
+    """Write the corpus of random strings to files, once per setting and version of the generator."""
+    sizes = {split: getattr(config, split) for split in SPLITS}
+    languages = (src_lang, tgt_lang)
+    target = folder / settings_key([asdict(config), src_lang, tgt_lang, sha256_of(Path(strings.__file__))])
+    make_once(target, lambda partial: write_pairs("strings", string_pairs(config), sizes, languages, partial))
+    return generated_files(target, src_lang, tgt_lang)
+
+
+def settings_key(parts: list[Any]) -> str:
+    """Return the name of the folder of a generated corpus: a digest of everything that its text depends on."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def generated_files(folder: Path, src_lang: str, tgt_lang: str) -> dict[str, Source]:
+    """Return the files of each split of a generated corpus."""
+    return {
+        split: Source(TextFiles(src=[f"{split}.{src_lang}"], tgt=[f"{split}.{tgt_lang}"]), folder) for split in SPLITS
+    }
+
+
+def write_pairs(
+    name: str,
+    splits: Mapping[str, Iterable[tuple[str, str]]],
+    sizes: Mapping[str, int],
+    languages: tuple[str, str],
+    folder: Path,
+) -> None:
+    """Write both sides of each split of a generated corpus into a folder, with a progress bar.
+
+    Args:
+        name: name of the corpus in the bar.
+        splits: pairs of each split.
+        sizes: number of pairs of each split.
+        languages: languages of the sides of a pair, which are the suffixes of the files.
+        folder: existing folder.
+    """
     with progress_bar() as progress:
-        task = progress.add_task("drawing the phrasebook", total=sum(sizes.values()))
-        for split, pairs in phrasebook.splits(**sizes, seed=config.seed, depth=config.depth).items():
-            with (
-                (folder / f"{split}.en").open("w", encoding="utf-8") as english,
-                (folder / f"{split}.de").open("w", encoding="utf-8") as german,
-            ):
-                for number, pair in enumerate(pairs, start=1):
-                    english.write(pair.en + "\n")
-                    german.write(pair.de + "\n")
+        task = progress.add_task(f"drawing {name}", total=sum(sizes.values()))
+        for split, pairs in splits.items():
+            paths = [folder / f"{split}.{language}" for language in languages]
+            with paths[0].open("w", encoding="utf-8") as first, paths[1].open("w", encoding="utf-8") as second:
+                for number, (one, other) in enumerate(pairs, start=1):
+                    first.write(one + "\n")
+                    second.write(other + "\n")
                     if number % PROGRESS_PAIRS == 0 or number == sizes[split]:
                         progress.advance(task, (number - 1) % PROGRESS_PAIRS + 1)
 

@@ -1,10 +1,9 @@
 """Corpus of random strings that are copied or reversed, which a model can only translate by remembering them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 
-from nmt.config import SPLITS, StringsConfig, StringTask
+from nmt.config import StringsConfig, StringTask
 from nmt.config.strings import ALPHABET
 from nmt.digests import DigestSet, digest
 
@@ -34,16 +33,3 @@ def string_pairs(config: StringsConfig) -> dict[str, Iterator[tuple[str, str]]]:
         "train": draw(config.train, config.train_lengths),
         **{split: iter(pairs) for split, pairs in held_out.items()},
     }
-
-
-def write_strings(config: StringsConfig, folder: Path, src_lang: str, tgt_lang: str) -> None:
-    """Write both sides of each split into a folder, one pair per line."""
-    pairs = string_pairs(config)
-    for split in SPLITS:
-        with (
-            (folder / f"{split}.{src_lang}").open("w", encoding="utf-8") as sources,
-            (folder / f"{split}.{tgt_lang}").open("w", encoding="utf-8") as targets,
-        ):
-            for source, target in pairs[split]:
-                sources.write(source + "\n")
-                targets.write(target + "\n")
