@@ -32,8 +32,13 @@ def costs_table(costs: Costs) -> str:
     return "\n".join(lines)
 
 
+def in_unit(name: str, value: float) -> float:
+    """Return a figure in the unit of its heading: KiB for bytes."""
+    return value / 1024 if name in (STATE, SOURCE) else value
+
+
 def written(name: str, value: float) -> str:
     """Return a figure in the unit of its heading, with three significant digits below 1,000."""
-    value /= 1024 if name in (STATE, SOURCE) else 1
+    value = in_unit(name, value)
     digits = next((digits for digits, least in ((0, 100), (1, 10), (2, 1)) if value >= least), 3)
     return f"{value:,.{digits}f}"

@@ -5,7 +5,7 @@ from pathlib import Path
 from nmt.config import TRANSFORMER
 from nmt.evaluation.plots import new_figure, save
 from nmt.lab.benchmark.recurrences import HEADINGS, SEARCH, STATE, TRAINING
-from nmt.lab.benchmark.recurrences_table import Costs
+from nmt.lab.benchmark.recurrences_table import Costs, in_unit
 from nmt.lab.plots.diagnostics import COLOURS, MARKERS, plain_numbers
 
 PANELS = (TRAINING, SEARCH, STATE)
@@ -18,7 +18,7 @@ def draw_costs(costs: Costs, title: str, picture: Path) -> None:
     panels = figure.subplots(1, len(PANELS))
     for axes, name in zip(panels, PANELS, strict=True):
         for number, (decoder, by_length) in enumerate(costs[name].items()):
-            values = [value / (1024 if name == STATE else 1) for value in by_length.values()]
+            values = [in_unit(name, value) for value in by_length.values()]
             style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[(number + number // 8) % len(MARKERS)]}
             line = ("--" if number >= len(COLOURS) else "-") if decoder != TRANSFORMER else ":"
             axes.plot(list(by_length), values, label=decoder, linestyle=line, markersize=5, linewidth=1.4, **style)
