@@ -76,26 +76,31 @@ class Seq2Seq(nn.Module):
     def prepare_search(self, precision: Precision) -> None:
         """Convert the weights for search; the model cannot be trained afterwards.
 
-        float32: weights are packed for products with few rows. bfloat16 converts everything. int8 quantises products
-        whose inputs are bounded, and packs the others: bounded are the output projection of a recurrent decoder, and
-        its layers if the memory is bounded too. A Transformer and convolutions have no bounds.
+        bfloat16 converts everything. int8 quantises products whose inputs are bounded: the output projection of a
+        recurrent decoder, and its layers if the memory is bounded too. A Transformer and convolutions have no bounds.
+        On a CPU all other products, and those of float32, get packed weights.
         """
         if precision == Precision.bfloat16:
             self.precision = precision
             self.bfloat16()
             return
-        if self.output_weight.device.type == "cpu" and packing_works():
-            pack_linear_layers(self)
-            for name, module in self.named_modules():
-                if name.startswith("decoder.") and isinstance(module, FusedLayer):
-                    module.pack()
-            self.search_output = PackedLinear(self.output_weight, self.output_bias)
         if precision == Precision.int8:
             if isinstance(self.decoder, RecurrentDecoder) and self.bridge is None and math.isfinite(self.encoder.bound):
                 self.decoder.round_to_int8(self.encoder.bound)
             if math.isfinite(self.decoder.vector_bound):
                 self.search_output = Int8Linear(self.output_weight, self.output_bias, self.decoder.vector_bound)
                 self.precision = precision
+        if self.output_weight.device.type == "cpu" and packing_works():
+            self.pack()
+
+    def pack(self) -> None:
+        """Pack the weights of all products of search that have not been quantised."""
+        pack_linear_layers(self)
+        for name, module in self.named_modules():
+            if name.startswith("decoder.") and isinstance(module, FusedLayer) and module.products is None:
+                module.pack()
+        if self.search_output is None:
+            self.search_output = PackedLinear(self.output_weight, self.output_bias)
 
     def encode(self, src: Tensor, src_mask: Tensor) -> AnyState:
         """Return the decoder's state before the first token, from source ids and mask, (S, B), padded on the left."""
