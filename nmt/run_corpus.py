@@ -1,16 +1,23 @@
-"""Prepared corpus of a new run. Its vocabularies are trained, ready, or those of the run that it starts from."""
+"""Prepared corpus of a new run, and the corpus of an existing run as text files.
+
+The vocabularies of a new run are trained, ready, or those of the run that it starts from.
+"""
 
 import logging
+import shutil
 from collections.abc import Collection
 from dataclasses import asdict, replace
+from pathlib import Path
 
-from nmt.config import Config, InitVocabulary, TokenizerType, flatten
+from nmt.config import Config, CorpusLocation, InitVocabulary, TokenizerType, flatten, with_location
 from nmt.data import (
     UNK_ID,
     Prepared,
     SourceForm,
     check_sampling,
     extensible_tokenizers,
+    locate,
+    normalise,
     prepare,
     ready_tokenizers,
     with_tags,
@@ -136,3 +143,39 @@ def check_unknown(prepared: Prepared, origin: str, remedy: str, max_share: float
             )
         if share:
             log.warning("%s: %.2f %% of the pieces of the %s text are unknown", origin, 100 * share, name)
+
+
+def write_corpus(run: RunDirectory, folder: Path, location: CorpusLocation, targets: str = "train") -> None:
+    """Write the corpus of a run as text files: train.LANGUAGE, and valid.LANGUAGE and test.LANGUAGE where it has them.
+
+    Training pairs are normalised. The folder appears when it is complete.
+
+    Args:
+        run: the run.
+        folder: new folder.
+        location: location of the corpus's files on this machine.
+        targets: stem of the file of the training targets.
+
+    Raises:
+        UserError: the corpus cannot be found, or the folder cannot be written.
+    """
+    data = with_location(run.config().data, location)
+    languages = {"src": data.src_lang, "tgt": data.tgt_lang}
+    pairs = locate(data)["train"].pairs()
+    partial = folder.with_name(f"{folder.name}.part")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for split in filter(run.has_split, ("valid", "test")):
+            for side, language in languages.items():
+                shutil.copyfile(run.path / "data" / f"{split}.{side}", partial / f"{split}.{language}")
+        with (
+            (partial / f"train.{data.src_lang}").open("w", encoding="utf-8", newline="\n") as sources,
+            (partial / f"{targets}.{data.tgt_lang}").open("w", encoding="utf-8", newline="\n") as references,
+        ):
+            for src, tgt in pairs:
+                sources.write(normalise(src) + "\n")
+                references.write(normalise(tgt) + "\n")
+        partial.rename(folder)
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror}; choose a folder with write access") from None

@@ -29,6 +29,7 @@ ORDER = [
     "run_corpus",
     "pipeline",
     "adaptation",
+    "back_translation",
     "lab",
     "documents",
     "export",

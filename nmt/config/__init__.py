@@ -1,6 +1,7 @@
 """Typed configuration. Default values are defined only here."""
 
 from nmt.config.adapt import AdaptConfig
+from nmt.config.back_translation import BackTranslationConfig
 from nmt.config.benchmark import TRANSFORMER, BenchmarkConfig, BenchmarkTask, Variant
 from nmt.config.checks import flatten
 from nmt.config.cluster import ClusterConfig, Queue
@@ -112,6 +113,7 @@ __all__ = [
     "TRANSFORMER",
     "AdaptConfig",
     "AttentionKind",
+    "BackTranslationConfig",
     "BahdanauDecoderConfig",
     "BatchUnit",
     "BenchmarkConfig",

@@ -26,6 +26,7 @@ from nmt.cli.app.streams import OUTPUT, drop_output, flush_output, prepare_strea
 from nmt.config import (
     CELLS,
     AdaptConfig,
+    BackTranslationConfig,
     BenchmarkConfig,
     CompareConfig,
     Config,
@@ -65,6 +66,7 @@ SCHEMAS = {
     "compare": CompareConfig,
     "table": TableConfig,
     "distil": DistilConfig,
+    "back_translate": BackTranslationConfig,
     "doctor": DoctorConfig,
     "score": ScoreConfig,
     "human_eval": HumanEvalConfig,

@@ -33,7 +33,7 @@ from nmt.errors import UserError
 
 CONF = Path(conf_dir())
 YAML = {path: path.read_text(encoding="utf-8") for path in sorted(CONF.rglob("*.yaml"))}
-OF_A_RUN = ("evaluate", "translate", "serve", "adapt", "distil", "diagnose")
+OF_A_RUN = ("evaluate", "translate", "serve", "adapt", "distil", "diagnose", "back_translate")
 EXPERIMENTS = sorted(CONF.glob("experiment/*.yaml"))
 
 
@@ -48,7 +48,9 @@ def composed(command: str, *overrides: str) -> DictConfig:
         cfg.data.root = "corpus"
     if command in (*OF_A_RUN, "report", "shortlist", "export"):
         cfg.run = "runs/one"
-    if command in ("adapt", "distil", "export", "device_check"):
+    if command == "back_translate":
+        cfg.text = "monolingual.de"
+    if command in ("adapt", "distil", "export", "device_check", "back_translate"):
         cfg.output = "corpus"
     if command == "adapt":
         cfg.corrections = "corrections.jsonl"
