@@ -12,8 +12,7 @@ from nmt.back_translation import BackTranslation, Round
 from nmt.cli import app
 from nmt.config import BackTranslationConfig, Config, with_search
 from nmt.data import locked, written
-from nmt.metrics import check_tokenizer
-from nmt.pipeline import create_run, record_start, train
+from nmt.pipeline import check_identity, create_run, record_start, train
 from nmt.run import RunDirectory
 from nmt.runtime import Runtime, setup_runtime
 
@@ -27,7 +26,6 @@ def command(cfg: DictConfig) -> None:
         app.required(cfg, key)
     config, search = with_search(BackTranslationConfig, cfg, run.config().search)
     runtime = setup_runtime(config.machine)
-    check_tokenizer(run.config().data.bleu_tokenize)
 
     def train_run(training: Config, path: Path) -> RunDirectory:
         return finished_run(training, path, runtime)
@@ -52,6 +50,7 @@ def finished_run(config: Config, path: Path, runtime: Runtime) -> RunDirectory:
     prepared = None
     if run.exists:
         run = RunDirectory.open(str(path))
+        check_identity(config, run)
     else:
         prepared = create_run(run, config)
     if not run.finished:
