@@ -229,6 +229,16 @@ def create_run(run: RunDirectory, config: Config) -> Prepared:
     return prepared
 
 
+def open_or_create(folder: Path, config: Config) -> tuple[RunDirectory, Prepared | None]:
+    """Return the run in a folder; a new one is created and returned with its prepared corpus.
+
+    Raises:
+        UserError: the run is damaged, or cannot be created (see `create_run`).
+    """
+    run = RunDirectory(folder)
+    return (RunDirectory.open(str(folder)), None) if run.exists else (run, create_run(run, config))
+
+
 def record_start(run: RunDirectory, config: Config, overrides: list[str], command: list[str] | None = None) -> None:
     """Record in `run.json` a start of a training and the settings that it changes; the caller has locked the run.
 

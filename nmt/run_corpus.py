@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from nmt.config import Config, CorpusLocation, InitVocabulary, TokenizerType, flatten, with_location
+from nmt.config import Config, DataConfig, InitVocabulary, TokenizerType, flatten
 from nmt.data import (
     UNK_ID,
     Prepared,
@@ -145,21 +145,20 @@ def check_unknown(prepared: Prepared, origin: str, remedy: str, max_share: float
             log.warning("%s: %.2f %% of the pieces of the %s text are unknown", origin, 100 * share, name)
 
 
-def write_corpus(run: RunDirectory, folder: Path, location: CorpusLocation, targets: str = "train") -> None:
+def write_corpus(run: RunDirectory, data: DataConfig, folder: Path, targets: str = "train") -> None:
     """Write the corpus of a run as text files: train.LANGUAGE, and valid.LANGUAGE and test.LANGUAGE where it has them.
 
     Training pairs are normalised. The folder appears when it is complete.
 
     Args:
         run: the run.
+        data: corpus of the run, with the locations of its files on this machine.
         folder: new folder.
-        location: location of the corpus's files on this machine.
         targets: stem of the file of the training targets.
 
     Raises:
         UserError: the corpus cannot be found, or the folder cannot be written.
     """
-    data = with_location(run.config().data, location)
     languages = {"src": data.src_lang, "tgt": data.tgt_lang}
     pairs = locate(data)["train"].pairs()
     partial = folder.with_name(f"{folder.name}.part")

@@ -5,17 +5,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nmt.config import CorpusLocation, DataConfig, TextFiles, user_path, with_described_tests, with_location
+from nmt.config import DataConfig, TextFiles, user_path, with_described_tests
 from nmt.config.data import CleaningConfig
 from nmt.data import locate_test_set, normalise, read_lines, write_lines
 from nmt.data.preprocessing.cleaning import CleaningReport, clean, digests, loose
 from nmt.errors import UserError
+from nmt.metrics.scores import CJK_TOKENIZERS
 from nmt.run import RunDirectory
 from nmt.run_corpus import write_corpus
 
 CHARACTER_LANGUAGES = ("zh", "ja", "th", "lo", "km", "my")
 """Languages without spaces between words, whose translations a reverse model scores by characters."""
-CHARACTER_TOKENIZERS = ("zh", "ja-mecab", "ko-mecab", "char")
+LANGUAGE_TOKENIZERS = (*CJK_TOKENIZERS, "char")
 """Tokenizers of BLEU for one target language, which the reverse model does not use."""
 MIN_SENTENCES = 10
 """Smallest number of sentences of a monolingual text, and of its pairs that are kept."""
@@ -30,13 +31,13 @@ class SyntheticCorpus:
         """
         Args:
             folder: folder of the files.
-            data: corpus of the run.
+            data: corpus of the run, with the locations of its files on this machine.
             tag: tag before the source of each synthetic pair.
         """
         self.folder, self.data, self.tag = folder, data, tag
         self.languages = data.src_lang, data.tgt_lang
 
-    def begin(self, run: RunDirectory, location: CorpusLocation, texts: Sequence[tuple[str, str]]) -> None:
+    def begin(self, run: RunDirectory, texts: Sequence[tuple[str, str]]) -> None:
         """Write the corpus of the run and the monolingual texts, given as language and file, unless they exist.
 
         Repetitions and sentences that are in a held-out set, in any letter case and punctuation, are left out.
@@ -45,8 +46,8 @@ class SyntheticCorpus:
             UserError: a file cannot be read, or a text has too few sentences.
         """
         if not self.folder.exists():
-            write_corpus(run, self.folder, location)
-        self.copy_test_sets(with_location(with_described_tests(self.data), location))
+            write_corpus(run, self.data, self.folder)
+        self.copy_test_sets(with_described_tests(self.data))
         for language, text in texts:
             path = self.folder / f"mono.{language}"
             if path.exists():
@@ -70,10 +71,8 @@ class SyntheticCorpus:
             except UserError as error:
                 log.warning("the test set %s is not in the corpus: %s; a text may contain its sentences", name, error)
                 continue
-            for side, language in enumerate((data.src_lang, data.tgt_lang)):
-                path = self.test_path(name, language)
-                path.parent.mkdir(exist_ok=True)
-                write_lines(path, (normalise(pair[side]) for pair in pairs))
+            (self.folder / "tests").mkdir(exist_ok=True)
+            self.write_sides(f"tests/{name}", [(normalise(src), normalise(tgt)) for src, tgt in pairs])
 
     def test_path(self, name: str, language: str) -> Path:
         """Return the path of one side of a further test set."""
@@ -107,9 +106,13 @@ class SyntheticCorpus:
                 f"{name}: {len(kept)} of {report.read} pairs are left after data.cleaning, fewer than {MIN_SENTENCES}; "
                 "give a longer text, or raise keep"
             )
-        for side, language in enumerate(self.languages):
-            write_lines(self.folder / f"{name}.{language}", (pair[side] for pair in kept))
+        self.write_sides(name, kept)
         log.info("%s: %d pairs kept", name, len(kept))
+
+    def write_sides(self, stem: str, pairs: Sequence[tuple[str, str]]) -> None:
+        """Write both sides of pairs to `STEM.LANGUAGE`."""
+        for side, language in enumerate(self.languages):
+            write_lines(self.folder / f"{stem}.{language}", (pair[side] for pair in pairs))
 
     def tagged(self, name: str, language: str) -> str:
         """Write one side of synthetic pairs with the tag before each line, and return the file's name."""
@@ -132,8 +135,11 @@ class SyntheticCorpus:
             src=[f"train.{src}"] * copies + [self.tagged(name, src) for name in names],
             tgt=[f"train.{tgt}"] * copies + [f"{name}.{tgt}" for name in names],
         )
-        tests = {path.stem: f"tests/{path.stem}" for path in sorted((self.folder / "tests").glob(f"*.{src}"))}
-        test = ["test"] if (self.folder / f"test.{src}").exists() else []
+
+        def files(*stems: str) -> TextFiles:
+            return TextFiles(src=[f"{stem}.{src}" for stem in stems], tgt=[f"{stem}.{tgt}" for stem in stems])
+
+        further = [path.stem for path in sorted((self.folder / "tests").glob(f"*.{src}"))]
         data, tokenizer = self.data, self.data.tokenizer
         if src != data.src_lang:
             tokenizer = replace(tokenizer, src_file=tokenizer.tgt_file, tgt_file=tokenizer.src_file)
@@ -148,9 +154,9 @@ class SyntheticCorpus:
             phrasebook=None,
             strings=None,
             train=train,
-            valid=TextFiles(src=[f"valid.{src}"], tgt=[f"valid.{tgt}"]),
-            test=TextFiles(src=[f"{name}.{src}" for name in test], tgt=[f"{name}.{tgt}" for name in test]),
-            tests={name: TextFiles(src=[f"{stem}.{src}"], tgt=[f"{stem}.{tgt}"]) for name, stem in tests.items()},
+            valid=files("valid"),
+            test=files("test") if (self.folder / f"test.{src}").exists() else TextFiles(),
+            tests={name: files(f"tests/{name}") for name in further},
             most_pairs=None,
             bleu_tokenize=bleu_tokenizer(data, tgt),
             cleaning=replace(data.cleaning, drop_duplicates=data.cleaning.drop_duplicates and copies == 1),
@@ -164,7 +170,7 @@ def bleu_tokenizer(data: DataConfig, tgt: str) -> str:
         return data.bleu_tokenize
     if tgt.split("-")[0].lower() in CHARACTER_LANGUAGES:
         return "char"
-    return "13a" if data.bleu_tokenize in CHARACTER_TOKENIZERS else data.bleu_tokenize
+    return "13a" if data.bleu_tokenize in LANGUAGE_TOKENIZERS else data.bleu_tokenize
 
 
 def new_sentences(lines: Iterable[str], held_out: set[str]) -> list[str]:

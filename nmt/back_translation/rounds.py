@@ -109,7 +109,7 @@ class BackTranslation:
         """Yield the figures of the run and of each round, as they are complete. Finished parts are not repeated."""
         texts = [(self.tgt, self.config.text)]
         texts += [(self.src, self.config.source_text)] if self.config.source_text is not None else []
-        self.corpus.begin(self.run, self.config.data, texts)
+        self.corpus.begin(self.run, texts)
         yield self.figures(0, self.run)
         model, reverse = self.run, None
         for number in range(1, self.config.rounds + 1):
@@ -142,7 +142,7 @@ class BackTranslation:
             embeddings = train.pretrained_embeddings
             train = replace(train, pretrained_embeddings=replace(embeddings, src=embeddings.tgt, tgt=embeddings.src))
             search = without_dictionary(search)
-        return with_values(replace(self.base, data=data, train=train, search=search), {})  # checks the values
+        return with_values(replace(self.base, data=data, train=train, search=search), {})  # this checks all values
 
     def translate(self, model: RunDirectory, name: str, src: str) -> str:
         """Translate the monolingual text in `src`, keep the most probable translations, and return the pairs' name."""
@@ -226,7 +226,8 @@ def check_run(run: RunDirectory, key: str) -> None:
 
 def without_base_run(run: RunDirectory) -> Config:
     """Return the configuration of a run for trainings that begin with random weights; warn if the run did not."""
-    config, train = run.config(), run.config().train
+    config = run.config()
+    train = config.train
     if train.init_from is not None or run.adapted:
         log.warning("%s continued the weights of another run; the rounds begin with random weights", run.path)
     train = replace(train, init_from=None, init_vocabulary=InitVocabulary.base, init_partial=False, freeze=[])

@@ -1,6 +1,7 @@
 """nmt-back-translate: train on machine translations of monolingual text, in rounds."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -12,7 +13,8 @@ from nmt.back_translation import BackTranslation, Round
 from nmt.cli import app
 from nmt.config import BackTranslationConfig, Config, with_search
 from nmt.data import locked, written
-from nmt.pipeline import check_identity, create_run, record_start, train
+from nmt.lab.comparison.report import table_lines
+from nmt.pipeline import check_identity, open_or_create, record_start, train
 from nmt.run import RunDirectory
 from nmt.runtime import Runtime, setup_runtime
 
@@ -26,11 +28,7 @@ def command(cfg: DictConfig) -> None:
         app.required(cfg, key)
     config, search = with_search(BackTranslationConfig, cfg, run.config().search)
     runtime = setup_runtime(config.machine)
-
-    def train_run(training: Config, path: Path) -> RunDirectory:
-        return finished_run(training, path, runtime)
-
-    work = BackTranslation(run, config, search, runtime, train_run)
+    work = BackTranslation(run, config, search, runtime, partial(finished_run, runtime=runtime))
     busy = f"output={config.output} is in use by another process"
     with locked(work.folder / ".lock", busy), app.interruptible(REMEDY):
         work.begin()
@@ -46,13 +44,8 @@ def command(cfg: DictConfig) -> None:
 
 def finished_run(config: Config, path: Path, runtime: Runtime) -> RunDirectory:
     """Train a new or interrupted run to its end, and return it."""
-    run = RunDirectory(path)
-    prepared = None
-    if run.exists:
-        run = RunDirectory.open(str(path))
-        check_identity(config, run)
-    else:
-        prepared = create_run(run, config)
+    run, prepared = open_or_create(path, config)
+    check_identity(config, run)
     if not run.finished:
         with run.locked(), app.logging_to(run.path / "train.log"):
             record_start(run, config, app.overrides())
@@ -81,9 +74,7 @@ def show(cells: Sequence[Sequence[str]]) -> None:
 def markdown(rounds: Sequence[Round]) -> str:
     """Return the report: the table, the run of each round, and the signatures."""
     lines = ["# Back-translation", "", "Scores are of the validation set. Round 0 is the run that was given.", ""]
-    lines += [f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
-    lines += [f"| {' | '.join(row)} |" for row in rows(rounds)]
-    lines += ["", "Runs:", ""]
+    lines += [*table_lines(HEADER, rows(rounds)), "Runs:", ""]
     lines += [f"- Round {done.number}: `{done.run}`" for done in rounds]
     lines += [f"- Round {done.number}, reverse: `{done.reverse}`" for done in rounds if done.reverse is not None]
     lines += ["", "Signatures:", ""]

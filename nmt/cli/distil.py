@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from nmt.cli import app
 from nmt.cli.app.file_translation import translate_file
-from nmt.config import CorpusLocation, DistilConfig, with_search
+from nmt.config import DistilConfig, with_search
 from nmt.decoding import load_translator
 from nmt.errors import UserError
 from nmt.run import RunDirectory
@@ -30,7 +30,7 @@ def command(cfg: DictConfig) -> None:
     data = run.config().data
     partial = folder.with_name(f"{folder.name}.untranslated")  # renamed when it is complete
     shutil.rmtree(partial, ignore_errors=True)
-    write_corpus(run, partial, CorpusLocation(), targets="reference")
+    write_corpus(run, data, partial, targets="reference")
     translate_file(translator, partial / f"train.{data.src_lang}", str(partial / f"train.{data.tgt_lang}"))
     partial.rename(folder)
     print(folder)

@@ -16,7 +16,7 @@ from nmt.lab.sweep.report import write_report
 from nmt.lab.sweep.space import Parameter, Value, search_space, text, trials_of
 from nmt.lab.sweep.trials import SweepDirectory, Trial, TrialState, best_trial, read_validations, with_validations
 from nmt.metrics import check_tokenizer
-from nmt.pipeline import create_run, fit, plain_dict
+from nmt.pipeline import fit, open_or_create, plain_dict
 from nmt.run import RunDirectory, provenance
 from nmt.run_corpus import with_base_tokenizer
 from nmt.runtime import Runtime, setup_runtime
@@ -139,11 +139,7 @@ def trial_config(command_config: SweepCommandConfig, sweep: SweepDirectory, para
 
 def train_run(config: Config, run: RunDirectory, runtime: Runtime, poor: Callable[[], bool]) -> float:
     """Train the run of a trial, and return the seconds that this took over all starts."""
-    prepared = None
-    if run.exists:
-        run = RunDirectory.open(str(run.path))
-    else:
-        prepared = create_run(run, config)
+    run, prepared = open_or_create(run.path, config)
     with run.locked(), app.logging_to(run.path / "train.log"):
         run.add_start(provenance(app.overrides()))
         tracker = Tracker(run.path, config.tracking, plain_dict(config))

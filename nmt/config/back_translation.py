@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nmt.config.checks import number
-from nmt.config.data import CorpusLocation, TokenizerConfig
+from nmt.config.data import CorpusLocation, symbol_problem
 from nmt.config.machine import MachineConfig
 from nmt.config.root import checkpoint_problems
 
@@ -52,7 +52,7 @@ class BackTranslationConfig:
         yield from number(self, "rounds", 1, 100)
         yield from number(self, "keep", 0.01, 1)
         yield from number(self, "real_copies", 1, 1000)
-        for _, problem in TokenizerConfig(user_symbols=[self.tag]).symbol_problems():
-            yield "tag", problem.replace("has", "is", 1)
+        if problem := symbol_problem(self.tag):
+            yield "tag", f"is {problem}"
         if self.forward and self.source_text is None:
-            yield "forward", "is true, but there is no text to translate; add source_text=FILE"
+            yield "forward", "is true with no text to translate; add source_text=FILE"

@@ -104,6 +104,16 @@ class CleaningConfig:
         yield from number(self, "max_ratio", 1)
 
 
+def symbol_problem(symbol: str) -> str | None:
+    """Return why a text cannot be a user symbol, beginning with the text, or None if it can."""
+    written = symbol.isprintable() and not any(map(str.isspace, symbol))
+    if not 0 < len(symbol) <= 64 or not written or "▁" in symbol or symbol != normalize("NFC", symbol):
+        return f"{symbol!r}; allowed: 1 to 64 visible characters in Unicode NFC, without ▁"
+    if symbol in ("<pad>", "<unk>", "<s>", "</s>"):
+        return f"{symbol!r}, a special symbol of this program; use another name"
+    return None
+
+
 @dataclass
 class TokenizerConfig:
     """Tokenizers of both sides: SentencePiece (Kudo and Richardson 2018), words, characters, or files of your own."""
@@ -161,11 +171,8 @@ class TokenizerConfig:
     def symbol_problems(self) -> Iterator[tuple[str, str]]:
         """Yield the problems of the user symbols."""
         for symbol in self.user_symbols:
-            written = symbol.isprintable() and not any(map(str.isspace, symbol))
-            if not 0 < len(symbol) <= 64 or not written or "▁" in symbol or symbol != normalize("NFC", symbol):
-                yield "user_symbols", f"has {symbol!r}; allowed: 1 to 64 visible characters in Unicode NFC, without ▁"
-            elif symbol in ("<pad>", "<unk>", "<s>", "</s>"):
-                yield "user_symbols", f"has {symbol!r}, a special symbol of this program; use another name"
+            if problem := symbol_problem(symbol):
+                yield "user_symbols", f"has {problem}"
         if repeated := [symbol for symbol in set(self.user_symbols) if self.user_symbols.count(symbol) > 1]:
             yield "user_symbols", f"has {min(repeated)!r} twice; give each symbol once"
         needed = 5 + len(self.user_symbols) + 256 * self.byte_fallback

@@ -79,9 +79,9 @@ def test_the_text_is_copied_without_the_sentences_of_all_held_out_sets(tmp_path:
     write(given.corpus.test_path("further", "en"), "The window is shut .")
     write(given.corpus.test_path("further", "de"), "das Fenster ist zu")
     given.corpus.folder.rename(tmp_path / "kept")  # the corpus is written as a whole
-    given.corpus.begin(given.run, given.config.data, [])
+    given.corpus.begin(given.run, [])
     (tmp_path / "kept" / "tests").rename(given.corpus.folder / "tests")
-    given.corpus.begin(given.run, given.config.data, [("de", str(tmp_path / "mono.de"))])
+    given.corpus.begin(given.run, [("de", str(tmp_path / "mono.de"))])
     assert given.corpus.text("de") == new
     data = given.mixture("de", []).data
     assert data.tests == {"further": TextFiles(src=["tests/further.de"], tgt=["tests/further.en"])}
