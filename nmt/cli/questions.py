@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +13,9 @@ from omegaconf import DictConfig
 from nmt.cli import app
 from nmt.cli.launch.local_jobs import LocalJob, run_jobs
 from nmt.cli.questioning.measurements import Measurements
-from nmt.cli.questioning.runs import Runs, Table, Training, rows_of, tables_of, training_job, translation_job
+from nmt.cli.questioning.runs import Runs, Training, training_job, translation_job
 from nmt.cli.questioning.speed import measure_speeds
+from nmt.cli.questioning.tables import Table, rows_of, tables_of
 from nmt.cli.questioning.work import QuestionWork
 from nmt.config import Question, QuestionPart, QuestionsConfig, conf_dir, from_hydra, load_config, user_path
 from nmt.data import prepare
@@ -36,33 +37,45 @@ def command(cfg: DictConfig) -> None:
     questions = load_questions(folder)
     if config.question is not None and config.question not in questions:
         raise UserError(f"question={config.question} is not in {folder}; there are: {', '.join(questions)}")
-    tables = {name: tables_of(question, f"{folder / name}.yaml") for name, question in questions.items()}
-    selected = {name: parts for name, parts in tables.items() if config.question in (None, name)}
     runs, measurements = Runs(user_path(config.runs)), Measurements(user_path(config.measurements))
-    everything = rows_of(table for parts in tables.values() for table in parts)
-    report_stale(measurements, everything)
+
+    def tables() -> dict[str, list[Table]]:
+        """Return the tables of each question, with the learning rates that are chosen so far."""
+        return {name: tables_of(one, f"{folder / name}.yaml", measurements) for name, one in questions.items()}
+
+    def work() -> QuestionWork:
+        selected = {name: parts for name, parts in tables().items() if config.question in (None, name)}
+        return QuestionWork(selected, runs, measurements)
+
+    report_stale(measurements, every_row(tables()))
     if config.dry:
-        show_missing(QuestionWork(selected, runs, measurements))
+        show_missing(work())
         return
-    store_finished(everything, runs, measurements)
+    store_finished(every_row(tables()), runs, measurements)
     failures: dict[str, str] = {}
     if config.measure or config.jobs > 0:
         with runs.locked():
             if not config.measure:
-                failures = run_missing(QuestionWork(selected, runs, measurements), config)
+                failures = run_all(work, config)
             runs = Runs(runs.folder)
             if config.measure or config.then_measure:
-                measure_speeds([table for parts in selected.values() for table in parts], runs)
-        store_finished(everything, runs, measurements)
+                measure_speeds(work().shown, runs)
+        store_finished(every_row(tables()), runs, measurements)
     page = user_path(config.page)
     cache = runs.folder / "measured"
-    entries = [answer(name, one, tables[name], measurements, page.parent, cache) for name, one in questions.items()]
-    write_page(page, entries, QuestionWork(tables, runs, measurements))
+    now = tables()
+    entries = [answer(name, one, now[name], measurements, page.parent, cache) for name, one in questions.items()]
+    write_page(page, entries, QuestionWork(now, runs, measurements))
     print(page)
     for entry in entries:
         if entry.complete and (entry.stale or entry.question.answer is None):
             print(claims_to_paste(entry))
     report_problems(failures, entries, runs)
+
+
+def every_row(tables: Mapping[str, Sequence[Table]]) -> list[Training]:
+    """Return all trainings of all questions with their searches."""
+    return rows_of(table for parts in tables.values() for table in parts)
 
 
 def report_stale(measurements: Measurements, rows: Sequence[Training]) -> None:
@@ -87,7 +100,7 @@ def write_page(page: Path, entries: Sequence[AnsweredQuestion], work: QuestionWo
     """Write the page of all questions, with the totals of their trainings."""
     seconds = [one.spent for row in work.trainings if (one := work.measurements.any_of(row)) is not None]
     longer = work.measurements.longer(work.trainings)
-    totals = WorkTotals(len(work.trainings), len(seconds), sum(seconds) / 3600, longer, work.describe())
+    totals = WorkTotals(len(work.trainings) + work.later, len(seconds), sum(seconds) / 3600, longer, work.describe())
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(questions_page(entries, totals), encoding="utf-8")
 
@@ -122,14 +135,27 @@ def trainings_in(rows: Sequence[Training], work: QuestionWork) -> list[Training]
     return [row for row in {row.key: row for row in rows}.values() if row.key in work.seconds]
 
 
-def run_missing(work: QuestionWork, config: QuestionsConfig) -> dict[str, str]:
+def run_all(work: Callable[[], QuestionWork], config: QuestionsConfig) -> dict[str, str]:
+    """Run the missing work, and then the trainings with the learning rates that it chose.
+
+    `work` returns the work that is missing by now. The result has the reason of each failure by the name of the job.
+    """
+    until = math.inf if config.max_minutes is None else time.monotonic() + 60 * config.max_minutes
+    first = work()
+    failures = run_missing(first, config, until)
+    if first.later and work().later < first.later:
+        failures |= run_missing(work(), config, until)
+    return failures
+
+
+def run_missing(work: QuestionWork, config: QuestionsConfig, until: float) -> dict[str, str]:
     """Run the missing trainings and translations, and return the reason of each failure by the name of the job.
 
-    The translations of a training follow it, and the measurement of a row is written when it is translated.
+    The translations of a training follow it, and the measurement of a row is written when it is translated. After the
+    time `until`, by the monotonic clock, no training starts.
     """
     log.info(work.describe())
     threads = max(1, available_cores() // config.jobs)
-    until = math.inf if config.max_minutes is None else time.monotonic() + 60 * config.max_minutes
     rows, runs, seconds = work.in_order(), work.runs, dict(work.seconds)
     missing = {training.key: training for training in trainings_in(rows, work)}
     prepare_corpora(list(missing.values()), config.mirror)
@@ -183,7 +209,8 @@ def answer(
     name: str, question: Question, tables: Sequence[Table], measurements: Measurements, folder: Path, cache: Path
 ) -> AnsweredQuestion:
     """Collect the measurements of a question, and draw its picture below the folder of the page."""
-    done = [{row.label: sum(map(measurements.measured, trainings)) for row, trainings in table} for table in tables]
+    done = [{each.row.label: sum(map(measurements.measured, each.seeds)) for each in table} for table in tables]
+    rates = [{each.row.label: each.valid for each in table} for table in tables]
     measured = [
         measure_part(part, table, measurements, cache) for part, table in zip(question.parts, tables, strict=True)
     ]
@@ -192,14 +219,14 @@ def answer(
     shown = [(part, table) for part, table in zip(question.parts, measured, strict=True) if table is not None]
     if shown:
         draw_question(shown, folder / picture)
-    return AnsweredQuestion(name, question, measured, done, existing, picture.as_posix() if shown else None)
+    return AnsweredQuestion(name, question, measured, done, rates, existing, picture.as_posix() if shown else None)
 
 
 def measure_part(part: QuestionPart, table: Table, measurements: Measurements, cache: Path) -> MeasuredTable | None:
     """Compare the rows of a part whose seeds are all measured; None if the first row, the baseline, is not."""
-    rows = {row.label: [measurements.of(training) for training in trainings] for row, trainings in table}
+    rows = {each.row.label: [measurements.of(seed) for seed in each.seeds] for each in table if each.seeds}
     complete = {label: found for label, ones in rows.items() if len(found := [one for one in ones if one]) == len(ones)}
-    if table[0][0].label not in complete:
+    if table[0].row.label not in complete:
         return None
     return measure(complete, part.by_length, cache)
 

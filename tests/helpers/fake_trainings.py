@@ -16,7 +16,9 @@ from scored_run import SENTENCES, write_scores
 
 from nmt.cli import questions
 from nmt.cli.launch.local_jobs import LocalJob
-from nmt.cli.questioning.runs import Training, tables_of, trainings_of
+from nmt.cli.questioning.measurements import Measurements
+from nmt.cli.questioning.runs import Training
+from nmt.cli.questioning.tables import tables_of, trainings_of
 from nmt.config import Config, EvaluateConfig, Question, QuestionsConfig, load_config, with_search
 from nmt.data import prepare
 from nmt.metrics import significance
@@ -29,6 +31,7 @@ BAD = {"label": "GRU", "overrides": ["model/encoder=gru", "model.decoder.cell=gr
 GREEDY = {"label": "greedy", "search": ["search=greedy"]}
 BY_BOTH = {"says": "A paper found the first better", "better": "LSTM", "worse": "GRU"}
 BY_OTHER = {"says": "Another found the second better", "better": "GRU", "worse": "LSTM"}
+HIGH_RATE = 0.5
 HOLDS = {"best": "LSTM", "verdicts": {"GRU": "worse"}}
 
 
@@ -64,16 +67,22 @@ def first_word_last(line: str) -> str:
 
 
 def translations(run: RunDirectory, config: Config, split: str = "test") -> list[str]:
-    """Return the references with errors: in two of three sentences for a GRU, in one of nine otherwise."""
+    """Return the references with errors.
+
+    They are in every fourth sentence if the learning rate is high, otherwise in two of three for a GRU and in one of
+    nine for other cells.
+    """
     wrong: Callable[[int], bool] = (
         (lambda at: at % 3 > 0) if config.model.decoder.cell == "gru" else (lambda at: at % 9 == 0)
     )
+    if config.optim.learning_rate > HIGH_RATE / 2:
+        wrong = lambda at: at % 4 == 0  # noqa: E731
     return [first_word_last(line) if wrong(at + config.seed) else line for at, line in enumerate(run.text(split)[1])]
 
 
 def write_question(folder: Path, name: str, *rows: dict[str, Any], **changes: Any) -> None:
     part = {"name": "Words", "overrides": BASE, "minutes": 2, "rows": list(rows)}
-    part |= {key: changes.pop(key) for key in list(changes) if key in ("by_length", "literature", "claim")}
+    part |= {key: changes.pop(key) for key in list(changes) if key in ("by_length", "literature", "claim", "rates")}
     content = {"title": f"About {name}", "question": "Which?", "seeds": [1, 2], "parts": [part], **changes}
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")
@@ -139,7 +148,8 @@ class Trainer:
 def trainings(folder: Path) -> list[Training]:
     paths = sorted((folder / "questions").glob("*.yaml"))
     loaded = [load_config(Question, path) for path in paths]
-    return trainings_of(table for question in loaded for table in tables_of(question, "a file"))
+    measurements = Measurements(folder / "measurements")
+    return trainings_of(table for question in loaded for table in tables_of(question, "a file", measurements))
 
 
 @pytest.fixture(name="trainer")

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
@@ -16,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.app.hydra_errors import explain
 from nmt.cli.launch.local_jobs import LocalJob, path_override
-from nmt.config import Config, Question, Row, TrackingConfig, from_hydra
+from nmt.config import Config, TrackingConfig, from_hydra
 from nmt.data import locked, read_json
 from nmt.errors import UserError
 from nmt.run import RunDirectory, corpus_settings
@@ -70,34 +69,6 @@ def key_of(config: Config) -> str:
     rest["data"] = corpus_settings(config.data)
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:10]
     return f"{config.data.name}_{digest}_seed{config.seed}"
-
-
-Table = list[tuple[Row, list[Training]]]
-"""Rows of a part with their trainings, one per seed."""
-
-
-def tables_of(question: Question, file: str) -> list[Table]:
-    """Return the tables of a question, one per part.
-
-    `file` is the file of the question, for messages.
-
-    Raises:
-        UserError: the overrides of a row do not compose.
-    """
-    tables = []
-    for part in question.parts:
-        table: Table = []
-        for row in part.rows:
-            overrides = (*part.overrides, *row.overrides)
-            try:
-                config = compose_train(overrides)
-            except UserError as error:
-                raise UserError(f"{file}, row {row.label!r}: {error}") from None
-            minutes = part.minutes if row.minutes is None else row.minutes
-            seeds = [replace(config, seed=seed) for seed in question.seeds]
-            table.append((row, [Training(seeded, overrides, minutes, tuple(row.search)) for seeded in seeds]))
-        tables.append(table)
-    return tables
 
 
 @cache
@@ -190,17 +161,6 @@ class Runs:
             return 0.0
         threads: int = run.record()["starts"][-1]["threads"]
         return run.facts.get("cpu_seconds", run.facts.get("seconds", 0.0) * threads)
-
-
-def trainings_of(tables: Iterable[Table]) -> list[Training]:
-    """Return all trainings in order, without duplicates."""
-    return list({training.key: training for table in tables for _, row in table for training in row}.values())
-
-
-def rows_of(tables: Iterable[Table]) -> list[Training]:
-    """Return all trainings with their searches in order, without duplicates."""
-    trainings = [training for table in tables for _, row in table for training in row]
-    return list({(training.key, training.scores): training for training in trainings}.values())
 
 
 def training_job(training: Training, runs: Runs, threads: int, mirror: str | None) -> LocalJob:

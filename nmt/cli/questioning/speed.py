@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
-from nmt.cli.questioning.runs import Runs, Table, Training, rows_of
+from nmt.cli.questioning.runs import Runs, Training
 from nmt.config import MachineConfig, SearchConfig, from_hydra
 from nmt.data import read_json, write_json
 from nmt.decoding import load_translator
@@ -22,9 +22,9 @@ BUSY = 0.3
 log = logging.getLogger(__name__)
 
 
-def measure_speeds(tables: Sequence[Table], runs: Runs) -> None:
+def measure_speeds(rows: Sequence[Training], runs: Runs) -> None:
     """Translate the test set on all cores with the search of each row that is not measured, and record the time."""
-    missing = [row for row in rows_of(tables) if runs.translated(row) and not runs.speed_path(row).is_file()]
+    missing = [row for row in rows if runs.translated(row) and not runs.speed_path(row).is_file()]
     load = os.getloadavg()[0]
     if missing and load > BUSY * (os.cpu_count() or 1):
         log.warning(

@@ -162,6 +162,11 @@ def cell_from(record: dict[str, Any]) -> ScoreCell:
     return ScoreCell(interval=interval, verdict=verdict and ComparisonVerdict(verdict), **record)
 
 
+def chosen_rate(valid: Mapping[float, float]) -> float:
+    """Return the learning rate with the highest validation BLEU; of equal ones the first."""
+    return max(valid, key=valid.__getitem__)
+
+
 def claim_of(measured: MeasuredTable) -> Claim:
     """Return the claim that the measurements support: best row, verdicts and mean BLEU."""
     verdicts = {

@@ -20,6 +20,7 @@ from nmt.lab.comparison.report import (
 from nmt.lab.questions.measure import (
     MeasuredTable,
     changed_figures,
+    chosen_rate,
     claim_of,
     contradictions,
     literature_verdict,
@@ -58,6 +59,8 @@ checkpoint with the best validation score. The other rows are tested against the
 
 - Validation BLEU: mean over the seeds ± standard deviation, with the search of the row. It selects the row marked
   *best*; the test set selects nothing.
+- Learning rate: in tables with several rates, the first seed of each row is trained with each of them, and the other
+  seeds with the one that has the highest validation BLEU.
 - BLEU and chrF: test set. The 95 % interval covers other sentences and other seeds.
 - p bootstrap: the paired bootstrap of the means over the seeds, with the spread between the seeds added from Student's
   distribution ([compare.md](compare.md)).
@@ -85,6 +88,8 @@ class AnsweredQuestion:
     """Measurements of each part; None until its first row is measured."""
     done: list[dict[str, int]]
     """Number of measured seeds of each part, by row."""
+    rates: list[dict[str, dict[float, float]]]
+    """Validation BLEU of each part with the first seed, by row and learning rate; empty where the rate is given."""
     measurements: list[Measurement]
     """Existing measurements of the question."""
     picture: str | None = None
@@ -168,8 +173,9 @@ def section(entry: AnsweredQuestion) -> str:
     question = entry.question
     lines = [f"## {question.title}", "", f"*{question.question}*", "", f"Answer: {answer(entry)}", ""]
     lines += [f"- {note}" for note in question.notes] + [""] * bool(question.notes)
-    for part, table, done in zip(question.parts, entry.tables, entry.done, strict=True):
+    for part, table, done, rates in zip(question.parts, entry.tables, entry.done, entry.rates, strict=True):
         lines += part_lines(part, table, done, question.seeds)
+        lines += rate_lines(part, rates, question.seeds[0])
     if entry.picture is not None:
         lines += [f"![{question.title}]({entry.picture})", ""]
     signatures = {
@@ -215,6 +221,19 @@ def part_lines(
     if findings:
         lines += ["Published findings:", "", *(f"- {says}. {verdict}".rstrip() for says, verdict in findings), ""]
     return lines
+
+
+def rate_lines(part: QuestionPart, rates: Mapping[str, Mapping[float, float]], seed: int) -> list[str]:
+    """Return a table of the validation scores that the learning rate of each row was chosen from; [] if it is given."""
+    if not part.rates:
+        return []
+    rows = []
+    for label, valid in rates.items():
+        chosen = chosen_rate(valid) if len(valid) == len(part.rates) else None
+        scores = {rate: f"{valid[rate]:.1f}" if rate in valid else "" for rate in part.rates}
+        rows.append([label, *(text + ", chosen" * (rate == chosen) for rate, text in scores.items())])
+    text = f"Each row has the learning rate that has the highest validation BLEU with seed {seed}:"
+    return [text, "", *table_lines(["validation BLEU by learning rate", *(f"{rate:g}" for rate in part.rates)], rows)]
 
 
 def costs_in_words(table: MeasuredTable) -> list[str]:

@@ -22,7 +22,8 @@ from fake_trainings import (  # noqa: F401
 )
 
 from nmt.cli.questioning.measurements import Measurements
-from nmt.cli.questioning.runs import Runs, rows_of, tables_of
+from nmt.cli.questioning.runs import Runs
+from nmt.cli.questioning.tables import rows_of, tables_of
 from nmt.cli.questioning.work import QuestionWork
 from nmt.cli.questions import load_questions
 from nmt.errors import UserError
@@ -42,20 +43,20 @@ def change(path: Path, **values: Any) -> None:
 def test_a_page_from_files_is_the_page_from_runs(trainer: Trainer, tmp_path: Path) -> None:
     write_question(tmp_path / "questions", "cells", GOOD, BAD, GREEDY, by_length=True)
     page = answer_questions(tmp_path)
-    tables = tables_of(load_questions(tmp_path / "questions")["cells"], "cells")
     runs, measurements = Runs(tmp_path / "runs"), Measurements(tmp_path / "measurements")
+    tables = tables_of(load_questions(tmp_path / "questions")["cells"], "cells", measurements)
     assert len(files_in(tmp_path)) == 6
 
     # The comparison from hypotheses, which does not use the files.
     systems = [
-        System([ScoredRun.open(runs.run(one), "test", name=one.scores) for one in ones], row.label)
-        for row, ones in tables[0]
+        System([ScoredRun.open(runs.run(one), "test", name=one.scores) for one in each.seeds], each.row.label)
+        for each in tables[0]
     ]
     test = common_test_set([run for system in systems for run in system.runs], "test")
     comparison = Comparison(systems, test)
     unit, lengths = source_lengths(test.src)
     breakdown = comparison.breakdown("", lengths, LENGTHS)
-    rows = {row.label: [one for t in ones if (one := measurements.of(t))] for row, ones in tables[0]}
+    rows = {each.row.label: [one for t in each.seeds if (one := measurements.of(t))] for each in tables[0]}
     measured = compare(rows, by_length=True)
     for at, row in enumerate(measured.rows.values()):
         assert row.scores == {name: comparison.cells[name][at] for name in ("bleu", "chrf")}
@@ -159,8 +160,9 @@ def test_the_question_with_the_least_remaining_time_comes_first(trainer: Trainer
     write_question(tmp_path / "questions", "cells", GOOD, BAD)
     write_question(tmp_path / "questions", "searches", GOOD, GREEDY)
     questions = load_questions(tmp_path / "questions")
-    tables = {name: tables_of(question, name) for name, question in questions.items()}
-    work = QuestionWork(tables, Runs(tmp_path / "runs"), Measurements(tmp_path / "measurements"))
+    measurements = Measurements(tmp_path / "measurements")
+    tables = {name: tables_of(question, name, measurements) for name, question in questions.items()}
+    work = QuestionWork(tables, Runs(tmp_path / "runs"), measurements)
     first = rows_of(tables["searches"])
     assert [row.scores for row in work.in_order()[:4]] == [row.scores for row in first]
     answer_questions(tmp_path)

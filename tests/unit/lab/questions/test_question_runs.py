@@ -9,10 +9,12 @@ from fake_trainings import (  # noqa: F401
     BAD,
     BY_BOTH,
     GOOD,
+    HIGH_RATE,
     HOLDS,
     Trainer,
     answer_questions,
     few_trials,
+    line_of,
     make_trainer,
     quick,
     trainings,
@@ -21,7 +23,8 @@ from fake_trainings import (  # noqa: F401
 
 from nmt.cli import questions
 from nmt.cli.questioning.measurements import Measurements
-from nmt.cli.questioning.runs import Runs, tables_of, training_job
+from nmt.cli.questioning.runs import Runs, training_job
+from nmt.cli.questioning.tables import tables_of
 from nmt.cli.questioning.work import QuestionWork
 from nmt.cli.questions import load_questions
 from nmt.config import Question, conf_dir, load_config
@@ -32,8 +35,9 @@ from nmt.run import RunDirectory
 
 def work_in(folder: Path) -> QuestionWork:
     questions = load_questions(folder / "questions")
-    tables = {name: tables_of(question, name) for name, question in questions.items()}
-    return QuestionWork(tables, Runs(folder / "runs"), Measurements(folder / "measurements"))
+    measurements = Measurements(folder / "measurements")
+    tables = {name: tables_of(question, name, measurements) for name, question in questions.items()}
+    return QuestionWork(tables, Runs(folder / "runs"), measurements)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,9 @@ def work_in(folder: Path) -> QuestionWork:
         ),
         ({"answer": "Yes."}, r"parts\.0\.claim is null but there is an answer"),
         ({"seeds": [1, 1]}, r"seeds is \[1, 1\]"),
+        ({"rates": [0.004]}, r"parts\.0\.rates is \[0\.004\]; allowed: empty, or two or more"),
+        ({"rates": [0.004, 0.004]}, r"rates is .*distinct"),
+        ({"rates": [0.004, 0]}, r"rates is .*positive"),
     ],
 )
 def test_a_question_that_cannot_be_answered_is_refused(tmp_path: Path, changes: Any, complaint: str) -> None:
@@ -135,8 +142,9 @@ def test_each_finding_of_the_literature_names_its_paper() -> None:
 @pytest.mark.commands
 def test_the_shipped_questions_compose_and_fit_into_six_hours(tmp_path: Path) -> None:
     shipped = load_questions(Path(conf_dir()) / "questions")
-    tables = {name: tables_of(question, name) for name, question in shipped.items()}
-    work = QuestionWork(tables, Runs(tmp_path), Measurements(tmp_path))
+    measurements = Measurements(tmp_path)
+    tables = {name: tables_of(question, name, measurements) for name, question in shipped.items()}
+    work = QuestionWork(tables, Runs(tmp_path), measurements)
     everything = work.trainings
     assert len(everything) <= 280
     assert sum(work.seconds.values()) <= 2 * 6 * 3600  # two cores
@@ -145,6 +153,39 @@ def test_the_shipped_questions_compose_and_fit_into_six_hours(tmp_path: Path) ->
     assert "are missing: about" in work.describe()
     searched = [row for row in work.rows if row.search]
     assert len({(row.overrides, row.search) for row in searched}) == len(searched) / 3
+
+
+def test_the_validation_set_chooses_the_learning_rate_of_the_other_seeds(trainer: Trainer, tmp_path: Path) -> None:
+    """The high rate is worse for the LSTM and better for the GRU. Both are trained with both rates and one seed."""
+    write_question(tmp_path / "questions", "cells", GOOD, BAD, rates=[0.002, HIGH_RATE], seeds=[3, 1, 2])
+    before = trainings(tmp_path)
+    assert [training.config.seed for training in before] == [3] * 4
+    assert [training.config.optim.learning_rate for training in before] == [0.002, HIGH_RATE] * 2
+    assert "8 of 8 trainings" in work_in(tmp_path).describe()
+    page = answer_questions(tmp_path)
+    assert "8 of 8 trainings are done" in page
+    further = [run for run in Runs(tmp_path / "runs").by_key.values() if run.config().seed != 3]
+    rates = sorted((run.config().model.decoder.cell, run.config().optim.learning_rate) for run in further)
+    assert rates == [("gru", HIGH_RATE)] * 2 + [("lstm", 0.002)] * 2
+    assert line_of(page, "LSTM", "validation BLEU by learning rate")[0].endswith(", chosen")
+    assert line_of(page, "GRU", "validation BLEU by learning rate")[1].endswith(", chosen")
+    made = list(trainer.made)
+    assert answer_questions(tmp_path) == page
+    assert trainer.made == made
+
+
+def test_a_row_waits_until_all_its_learning_rates_are_measured(trainer: Trainer, tmp_path: Path) -> None:
+    write_question(tmp_path / "questions", "cells", GOOD, BAD, rates=[0.002, HIGH_RATE])
+    trainer.failing = [trainings(tmp_path)[3].key]
+    with pytest.raises(UserError, match="1 of the runs failed"):
+        answer_questions(tmp_path)
+    page = (tmp_path / "docs" / "page.md").read_text(encoding="utf-8")
+    assert line_of(page, "GRU")[0] == "not measured yet"
+    assert line_of(page, "GRU", "validation BLEU by learning rate")[1] == ""
+    assert len(line_of(page, "LSTM", "bleu".upper())) > 1
+    assert "4 of 6 trainings are done" in page
+    trainer.failing = []
+    assert "6 of 6 trainings are done" in answer_questions(tmp_path)
 
 
 def test_finished_trainings_are_measured_although_another_training_failed(
