@@ -20,7 +20,7 @@ from nmt.cli.questioning.work import QuestionWork
 from nmt.config import Question, QuestionPart, QuestionsConfig, conf_dir, from_hydra, load_config, user_path
 from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
-from nmt.lab.plots.questions import draw_question
+from nmt.lab.plots.questions import draw_costs, draw_question
 from nmt.lab.questions.measure import MeasuredTable, measure
 from nmt.lab.questions.page import AnsweredQuestion, WorkTotals, claims_to_paste, questions_page
 from nmt.processor import available_cores
@@ -208,18 +208,28 @@ def prepare_corpora(trainings: Sequence[Training], mirror: str | None) -> None:
 def answer(
     name: str, question: Question, tables: Sequence[Table], measurements: Measurements, folder: Path, cache: Path
 ) -> AnsweredQuestion:
-    """Collect the measurements of a question, and draw its picture below the folder of the page."""
+    """Collect the measurements of a question, and draw its pictures below the folder of the page."""
     done = [{each.row.label: sum(map(measurements.measured, each.seeds)) for each in table} for table in tables]
     rates = [{each.row.label: each.valid for each in table} for table in tables]
     measured = [
         measure_part(part, table, measurements, cache) for part, table in zip(question.parts, tables, strict=True)
     ]
     existing = [one for row in rows_of(tables) if (one := measurements.of(row)) is not None]
-    picture = Path("pictures") / "questions" / f"{name}.png"
     shown = [(part, table) for part, table in zip(question.parts, measured, strict=True) if table is not None]
-    if shown:
-        draw_question(shown, folder / picture)
-    return AnsweredQuestion(name, question, measured, done, rates, existing, picture.as_posix() if shown else None)
+    pictures = draw_pictures(name, shown, folder)
+    return AnsweredQuestion(name, question, measured, done, rates, existing, pictures)
+
+
+def draw_pictures(name: str, shown: Sequence[tuple[QuestionPart, MeasuredTable]], folder: Path) -> list[str]:
+    """Draw the pictures of a question below the folder of the page, and return their paths relative to it."""
+    by_cost = [(part, table) for part, table in shown if part.by_cost and table.same_machine]
+    pictures = []
+    for draw, parts, suffix in ((draw_question, shown, ""), (draw_costs, by_cost, "_costs")):
+        if parts:
+            picture = Path("pictures") / "questions" / f"{name}{suffix}.png"
+            draw(parts, folder / picture)
+            pictures.append(picture.as_posix())
+    return pictures
 
 
 def measure_part(part: QuestionPart, table: Table, measurements: Measurements, cache: Path) -> MeasuredTable | None:

@@ -75,6 +75,8 @@ class QuestionPart:
     the one of the highest validation BLEU. Empty: the learning rate of the settings."""
     by_length: bool = False
     """Show BLEU by source length as well."""
+    by_cost: bool = False
+    """Draw BLEU against the core minutes of training in a picture of its own."""
     literature: list[Literature] = field(default_factory=list)
     """Findings of papers. The page reports where the results here disagree."""
     claim: Claim | None = None

@@ -82,7 +82,11 @@ def translations(run: RunDirectory, config: Config, split: str = "test") -> list
 
 def write_question(folder: Path, name: str, *rows: dict[str, Any], **changes: Any) -> None:
     part = {"name": "Words", "overrides": BASE, "minutes": 2, "rows": list(rows)}
-    part |= {key: changes.pop(key) for key in list(changes) if key in ("by_length", "literature", "claim", "rates")}
+    part |= {
+        key: changes.pop(key)
+        for key in list(changes)
+        if key in ("by_length", "literature", "claim", "rates", "by_cost")
+    }
     content = {"title": f"About {name}", "question": "Which?", "seeds": [1, 2], "parts": [part], **changes}
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.yaml").write_text(json.dumps(content), encoding="utf-8")

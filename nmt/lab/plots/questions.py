@@ -1,11 +1,14 @@
-"""Picture of a question: BLEU of each row with its interval, and by source length."""
+"""Pictures of a question: BLEU of each row with its interval, by source length, and against the cost of training."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.config import QuestionPart
 from nmt.evaluation.plots import new_figure, save
 from nmt.lab.plots.compare import POINT, interval_arms
+from nmt.lab.plots.diagnostics import COLOURS, MARKERS
+from nmt.lab.plots.labels import Label, LabelLayout
 from nmt.lab.questions.measure import MeasuredTable
 
 
@@ -36,4 +39,30 @@ def draw_question(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: 
             panels[1].set_xticks(range(len(table.groups)), table.groups)
             panels[1].set(xlabel=f"{table.unit}s of the source", ylabel="BLEU")
             panels[1].grid(alpha=0.3)
+    save(figure, picture)
+
+
+def draw_costs(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: Path) -> None:
+    """Draw test BLEU against the core minutes of training, one panel per table and one point per row.
+
+    Vertical bars are 95 % intervals over sentences and seeds.
+    """
+    figure = new_figure(5.4 * len(parts), 4.2)
+    panels = figure.subplots(1, len(parts), squeeze=False)[0]
+    layouts = []
+    for axes, (part, table) in zip(panels, parts, strict=True):
+        labels = []
+        for at, (name, row) in enumerate(table.rows.items()):
+            minutes, cell, colour = row.cost["cpu_seconds"] / 60, row.scores["bleu"], COLOURS[at % len(COLOURS)]
+            arms = [[arm] for arm in interval_arms(cell)]
+            axes.errorbar(minutes, cell.mean, yerr=arms, color=colour, **POINT | {"marker": MARKERS[at % len(MARKERS)]})
+            labels.append(Label(name, (minutes, cell.mean), 0.0, colour))
+        axes.set(xlabel="core minutes of training", ylabel="BLEU, test set")
+        axes.set_title("\n".join(textwrap.wrap(part.name, 60)), fontsize=9, parse_math=False)
+        axes.margins(0.2, 0.1)
+        axes.grid(alpha=0.3)
+        layouts.append((axes, labels))
+    figure.draw_without_rendering()  # fixes the sizes of the panels, on which the positions of the labels depend
+    for axes, labels in layouts:
+        LabelLayout(axes, labels, [label.position for label in labels[:1]]).draw()
     save(figure, picture)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nmt.config import MAX_MINUTES, Claim, Question, QuestionPart
@@ -92,8 +92,8 @@ class AnsweredQuestion:
     """Validation BLEU of each part with the first seed, by row and learning rate; empty where the rate is given."""
     measurements: list[Measurement]
     """Existing measurements of the question."""
-    picture: str | None = None
-    """Path of the picture, relative to the page."""
+    pictures: list[str] = field(default_factory=list)
+    """Paths of the pictures, relative to the page."""
 
     @property
     def complete(self) -> bool:
@@ -176,8 +176,8 @@ def section(entry: AnsweredQuestion) -> str:
     for part, table, done, rates in zip(question.parts, entry.tables, entry.done, entry.rates, strict=True):
         lines += part_lines(part, table, done, question.seeds)
         lines += rate_lines(part, rates, question.seeds[0])
-    if entry.picture is not None:
-        lines += [f"![{question.title}]({entry.picture})", ""]
+    for picture in entry.pictures:
+        lines += [f"![{question.title}]({picture})", ""]
     signatures = {
         f"{title_of(name, text)} `{text}`" for table in entry.tables if table for name, text in table.signatures.items()
     }

@@ -140,16 +140,16 @@ def test_each_finding_of_the_literature_names_its_paper() -> None:
 
 
 @pytest.mark.commands
-def test_the_shipped_questions_compose_and_fit_into_six_hours(tmp_path: Path) -> None:
+def test_the_shipped_questions_compose_and_fit_into_twelve_hours(tmp_path: Path) -> None:
     shipped = load_questions(Path(conf_dir()) / "questions")
     measurements = Measurements(tmp_path)
     tables = {name: tables_of(question, name, measurements) for name, question in shipped.items()}
     work = QuestionWork(tables, Runs(tmp_path), measurements)
     everything = work.trainings
-    assert len(everything) <= 280
-    assert sum(work.seconds.values()) <= 2 * 6 * 3600  # two cores
+    assert len(everything) + work.later <= 500
+    assert sum(work.seconds.values()) + work.later_seconds <= 2 * 12 * 3600  # two cores
     assert all(question.seeds == [1, 2, 3] for question in shipped.values())
-    assert {training.config.data.name for training in everything} == {"phrasebook", "multi30k", "strings"}
+    assert {training.config.data.name for training in everything} == {"phrasebook", "multi30k", "strings", "tatoeba"}
     assert "are missing: about" in work.describe()
     searched = [row for row in work.rows if row.search]
     assert len({(row.overrides, row.search) for row in searched}) == len(searched) / 3

@@ -71,7 +71,9 @@ def test_a_table_shows_what_the_runs_recorded(
     trainer: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(questions, "draw_question", draw_question)
-    write_question(tmp_path / "questions", "cells", GOOD, BAD, GREEDY, by_length=True, literature=[BY_BOTH, BY_OTHER])
+    write_question(
+        tmp_path / "questions", "cells", GOOD, BAD, GREEDY, by_length=True, by_cost=True, literature=[BY_BOTH, BY_OTHER]
+    )
     page = answer_questions(tmp_path)
     runs, made = Runs(tmp_path / "runs"), trainings(tmp_path)
     for label, group in (("LSTM", made[:2]), ("GRU", made[2:])):
@@ -98,10 +100,11 @@ def test_a_table_shows_what_the_runs_recorded(
     assert "- Another found the second better. **Opposite direction** here (GRU " in page
     assert origin()["commit"][:7] in page
     assert origin()["processor"] in page
-    picture = tmp_path / "docs" / "pictures" / "questions" / "cells.png"
-    assert "](pictures/questions/cells.png)" in page
-    assert picture.read_bytes()[:4] == b"\x89PNG"
-    assert picture.stat().st_size < 200_000
+    for name in ("cells.png", "cells_costs.png"):
+        picture = tmp_path / "docs" / "pictures" / "questions" / name
+        assert f"](pictures/questions/{name})" in page
+        assert picture.read_bytes()[:4] == b"\x89PNG"
+        assert picture.stat().st_size < 200_000
 
 
 def test_speed_is_measured_apart_for_each_row_by_its_search(
