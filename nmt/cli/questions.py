@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +15,14 @@ from nmt.cli.launch.local_jobs import LocalJob, run_jobs
 from nmt.cli.questioning.measurements import Measurements
 from nmt.cli.questioning.runs import Runs, Training, training_job, translation_job
 from nmt.cli.questioning.speed import measure_speeds
-from nmt.cli.questioning.tables import Table, rows_of, tables_of
+from nmt.cli.questioning.tables import Table, possible_rows, rows_of, tables_of
 from nmt.cli.questioning.work import QuestionWork
 from nmt.config import Question, QuestionPart, QuestionsConfig, conf_dir, from_hydra, load_config, user_path
 from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
 from nmt.lab.plots.questions import draw_costs, draw_question
 from nmt.lab.questions.measure import MeasuredTable, measure
+from nmt.lab.questions.measurement import Measurement
 from nmt.lab.questions.page import AnsweredQuestion, WorkTotals, claims_to_paste, questions_page
 from nmt.processor import available_cores
 
@@ -37,45 +38,33 @@ def command(cfg: DictConfig) -> None:
     questions = load_questions(folder)
     if config.question is not None and config.question not in questions:
         raise UserError(f"question={config.question} is not in {folder}; there are: {', '.join(questions)}")
+    tables = {name: tables_of(question, f"{folder / name}.yaml") for name, question in questions.items()}
+    selected = {name: parts for name, parts in tables.items() if config.question in (None, name)}
     runs, measurements = Runs(user_path(config.runs)), Measurements(user_path(config.measurements))
-
-    def tables() -> dict[str, list[Table]]:
-        """Return the tables of each question, with the learning rates that are chosen so far."""
-        return {name: tables_of(one, f"{folder / name}.yaml", measurements) for name, one in questions.items()}
-
-    def work() -> QuestionWork:
-        selected = {name: parts for name, parts in tables().items() if config.question in (None, name)}
-        return QuestionWork(selected, runs, measurements)
-
-    report_stale(measurements, every_row(tables()))
+    everything = possible_rows(table for parts in tables.values() for table in parts)
+    report_stale(measurements, everything)
     if config.dry:
-        show_missing(work())
+        show_missing(QuestionWork(selected, runs, measurements))
         return
-    store_finished(every_row(tables()), runs, measurements)
+    store_finished(everything, runs, measurements)
     failures: dict[str, str] = {}
     if config.measure or config.jobs > 0:
         with runs.locked():
             if not config.measure:
-                failures = run_all(work, config)
+                failures = run_missing(QuestionWork(selected, runs, measurements), config)
             runs = Runs(runs.folder)
             if config.measure or config.then_measure:
-                measure_speeds(work().shown, runs)
-        store_finished(every_row(tables()), runs, measurements)
+                measure_speeds(QuestionWork(selected, runs, measurements).shown, runs)
+        store_finished(everything, runs, measurements)
     page = user_path(config.page)
     cache = runs.folder / "measured"
-    now = tables()
-    entries = [answer(name, one, now[name], measurements, page.parent, cache) for name, one in questions.items()]
-    write_page(page, entries, QuestionWork(now, runs, measurements))
+    entries = [answer(name, one, tables[name], measurements, page.parent, cache) for name, one in questions.items()]
+    write_page(page, entries, QuestionWork(tables, runs, measurements))
     print(page)
     for entry in entries:
         if entry.complete and (entry.stale or entry.question.answer is None):
             print(claims_to_paste(entry))
     report_problems(failures, entries, runs)
-
-
-def every_row(tables: Mapping[str, Sequence[Table]]) -> list[Training]:
-    """Return all trainings of all questions with their searches."""
-    return rows_of(table for parts in tables.values() for table in parts)
 
 
 def report_stale(measurements: Measurements, rows: Sequence[Training]) -> None:
@@ -100,7 +89,8 @@ def write_page(page: Path, entries: Sequence[AnsweredQuestion], work: QuestionWo
     """Write the page of all questions, with the totals of their trainings."""
     seconds = [one.spent for row in work.trainings if (one := work.measurements.any_of(row)) is not None]
     longer = work.measurements.longer(work.trainings)
-    totals = WorkTotals(len(work.trainings) + work.later, len(seconds), sum(seconds) / 3600, longer, work.describe())
+    needed = len(work.trainings) + len(work.pending(work.all_tables))
+    totals = WorkTotals(needed, len(seconds), sum(seconds) / 3600, longer, work.describe())
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(questions_page(entries, totals), encoding="utf-8")
 
@@ -135,67 +125,68 @@ def trainings_in(rows: Sequence[Training], work: QuestionWork) -> list[Training]
     return [row for row in {row.key: row for row in rows}.values() if row.key in work.seconds]
 
 
-def run_all(work: Callable[[], QuestionWork], config: QuestionsConfig) -> dict[str, str]:
-    """Run the missing work, and then the trainings with the learning rates that it chose.
-
-    `work` returns the work that is missing by now. The result has the reason of each failure by the name of the job.
-    """
-    until = math.inf if config.max_minutes is None else time.monotonic() + 60 * config.max_minutes
-    first = work()
-    failures = run_missing(first, config, until)
-    if first.later and work().later < first.later:
-        failures |= run_missing(work(), config, until)
-    return failures
-
-
-def run_missing(work: QuestionWork, config: QuestionsConfig, until: float) -> dict[str, str]:
+def run_missing(work: QuestionWork, config: QuestionsConfig) -> dict[str, str]:
     """Run the missing trainings and translations, and return the reason of each failure by the name of the job.
 
-    The translations of a training follow it, and the measurement of a row is written when it is translated. After the
-    time `until`, by the monotonic clock, no training starts.
+    The translations of a training follow it, and the measurement of a row is written when it is translated. When the
+    last of its learning rates is measured, the trainings of a row's other seeds follow.
     """
     log.info(work.describe())
     threads = max(1, available_cores() // config.jobs)
-    rows, runs, seconds = work.in_order(), work.runs, dict(work.seconds)
-    missing = {training.key: training for training in trainings_in(rows, work)}
-    prepare_corpora(list(missing.values()), config.mirror)
-    row_of, unstored = dict[str, Training](), dict[str, str]()
+    until = math.inf if config.max_minutes is None else time.monotonic() + 60 * config.max_minutes
+    rows, runs = work.in_order(), work.runs
+    prepare_corpora(trainings_in(rows, work), config.mirror)
+    started, row_of, unstored = dict[str, Training](), dict[str, Training](), without_corpus(rows)
 
     def translations(row: Training) -> list[LocalJob]:
         jobs = [translation_job(row, split, runs, threads, not row.search) for split in runs.missing_splits(row)]
         row_of.update({job.name: row for job in jobs})
         return jobs
 
+    def jobs_of(new: Sequence[Training]) -> list[LocalJob]:
+        """Return the jobs of rows without a measurement, and one of each of their trainings."""
+        jobs = [job for row in new if runs.trained(row) for job in translations(row)]
+        untrained = {row.key: row for row in new if not (runs.trained(row) or row.key in started | unstored)}
+        started.update(untrained)
+        return [*jobs, *(training_job(row, runs, threads, config.mirror) for row in untrained.values())]
+
     def after(job: LocalJob) -> list[LocalJob]:
         ended = [row for row in rows if row.key == job.name] or [row_of[job.name]]
         further: list[LocalJob] = []
-        if job.name in missing:
-            runs.read_again(missing[job.name])
+        if job.name in started:
+            runs.read_again(started[job.name])
             further = [job for row in ended for job in translations(row)]
-            seconds.pop(job.name, None)
-            hours = sum(seconds.values()) / available_cores() / 3600
-            log.info("%s is trained; %d trainings left, about %.1f hours", job.name, len(seconds), hours)
         for row in ended:
             if runs.translated(row):
                 try:
                     work.measurements.store(row, runs)
                 except UserError as error:
                     unstored[f"{row.key}.{row.scores}"] = str(error)
-        return further
+        chosen = work.update()
+        rows.extend(chosen)
+        if job.name in started:
+            hours = sum(work.seconds.values()) / available_cores() / 3600
+            log.info("%s is trained; %d trainings left, about %.1f hours", job.name, len(work.seconds), hours)
+        return [*further, *jobs_of(chosen)]
 
-    jobs: list[LocalJob] = []
-    for row in rows:
-        jobs += translations(row) if runs.trained(row) else []
-        if row.key in missing and all(job.name != row.key for job in jobs):
-            jobs.append(training_job(row, runs, threads, config.mirror))
     try:
-        failures = run_jobs(jobs, config.jobs, runs.folder / "logs", after, until)
+        failures = run_jobs(jobs_of(rows), config.jobs, runs.folder / "logs", after, until)
     except Interrupted as error:
         error.remedy = "the same command continues"
         raise
-    if time.monotonic() >= until and seconds:
+    if time.monotonic() >= until and work.seconds:
         log.info("max_minutes=%g: no further training was started; the same command continues", config.max_minutes)
     return failures | unstored
+
+
+def without_corpus(rows: Sequence[Training]) -> dict[str, str]:
+    """Return the keys of the trainings whose folder `data.root` is missing, each with the reason."""
+    roots = {row.key: row.config.data.root for row in rows}
+    return {
+        key: f"{root}, the folder of its corpus, does not exist; make it or a link to it (docs/data.md)"
+        for key, root in roots.items()
+        if root is not None and not user_path(root).is_dir()
+    }
 
 
 def prepare_corpora(trainings: Sequence[Training], mirror: str | None) -> None:
@@ -209,12 +200,14 @@ def answer(
     name: str, question: Question, tables: Sequence[Table], measurements: Measurements, folder: Path, cache: Path
 ) -> AnsweredQuestion:
     """Collect the measurements of a question, and draw its pictures below the folder of the page."""
-    done = [{each.row.label: sum(map(measurements.measured, each.seeds)) for each in table} for table in tables]
-    rates = [{each.row.label: each.valid for each in table} for table in tables]
+    done = [
+        {row.row.label: sum(map(measurements.measured, row.seeds(measurements))) for row in table} for table in tables
+    ]
+    rates = [{row.row.label: row.valid_bleu(measurements) for row in table} for table in tables]
     measured = [
         measure_part(part, table, measurements, cache) for part, table in zip(question.parts, tables, strict=True)
     ]
-    existing = [one for row in rows_of(tables) if (one := measurements.of(row)) is not None]
+    existing = [one for row in rows_of(tables, measurements) if (one := measurements.of(row)) is not None]
     shown = [(part, table) for part, table in zip(question.parts, measured, strict=True) if table is not None]
     pictures = draw_pictures(name, shown, folder)
     return AnsweredQuestion(name, question, measured, done, rates, existing, pictures)
@@ -222,7 +215,7 @@ def answer(
 
 def draw_pictures(name: str, shown: Sequence[tuple[QuestionPart, MeasuredTable]], folder: Path) -> list[str]:
     """Draw the pictures of a question below the folder of the page, and return their paths relative to it."""
-    by_cost = [(part, table) for part, table in shown if part.by_cost and table.same_machine]
+    by_cost = [(part, table) for part, table in shown if part.by_cost and table.trained_on_one]
     pictures = []
     for draw, parts, suffix in ((draw_question, shown, ""), (draw_costs, by_cost, "_costs")):
         if parts:
@@ -234,8 +227,12 @@ def draw_pictures(name: str, shown: Sequence[tuple[QuestionPart, MeasuredTable]]
 
 def measure_part(part: QuestionPart, table: Table, measurements: Measurements, cache: Path) -> MeasuredTable | None:
     """Compare the rows of a part whose seeds are all measured; None if the first row, the baseline, is not."""
-    rows = {each.row.label: [measurements.of(seed) for seed in each.seeds] for each in table if each.seeds}
-    complete = {label: found for label, ones in rows.items() if len(found := [one for one in ones if one]) == len(ones)}
+    complete: dict[str, list[Measurement]] = {}
+    for row in table:
+        seeds = row.seeds(measurements)
+        found = [one for seed in seeds if (one := measurements.of(seed)) is not None]
+        if seeds and len(found) == len(seeds):
+            complete[row.row.label] = found
     if table[0].row.label not in complete:
         return None
     return measure(complete, part.by_length, cache)

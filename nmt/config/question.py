@@ -70,7 +70,7 @@ class QuestionPart:
     minutes: float
     """Estimated duration of each training in minutes, on one core while another training uses a second core. Measured
     durations replace the estimate."""
-    rates: list[float] = field(default_factory=list)
+    learning_rates: list[float] = field(default_factory=list)
     """Learning rates to choose from for each row: the first seed is trained with each of them, and the other seeds with
     the one of the highest validation BLEU. Empty: the learning rate of the settings."""
     by_length: bool = False
@@ -90,8 +90,12 @@ class QuestionPart:
             if labels.count(row.label) > 1:
                 yield "rows", f"has the label {row.label!r} twice; give each row its own"
         yield from number(self, "minutes", 0, MAX_MINUTES)
-        if len(self.rates) == 1 or len(set(self.rates)) < len(self.rates) or min(self.rates, default=1) <= 0:
-            yield "rates", f"is {self.rates}; allowed: empty, or two or more distinct positive numbers"
+        rates = self.learning_rates
+        if len(rates) == 1 or len(set(rates)) < len(rates) or min(rates, default=1) <= 0:
+            yield "learning_rates", f"is {rates}; allowed: empty, or two or more distinct positive numbers"
+        for row in self.rows if rates else []:
+            if any(word.startswith("optim.learning_rate=") for word in row.overrides):
+                yield "learning_rates", f"is {rates} but row {row.label!r} sets optim.learning_rate; remove one of them"
         for finding in self.literature:
             pair = (finding.better, finding.worse)
             if labels and (labels[0] not in pair or not set(pair) <= set(labels) or finding.better == finding.worse):

@@ -18,7 +18,7 @@ from nmt.cli import questions
 from nmt.cli.launch.local_jobs import LocalJob
 from nmt.cli.questioning.measurements import Measurements
 from nmt.cli.questioning.runs import Training
-from nmt.cli.questioning.tables import tables_of, trainings_of
+from nmt.cli.questioning.tables import rows_of, tables_of
 from nmt.config import Config, EvaluateConfig, Question, QuestionsConfig, load_config, with_search
 from nmt.data import prepare
 from nmt.metrics import significance
@@ -85,7 +85,7 @@ def write_question(folder: Path, name: str, *rows: dict[str, Any], **changes: An
     part |= {
         key: changes.pop(key)
         for key in list(changes)
-        if key in ("by_length", "literature", "claim", "rates", "by_cost")
+        if key in ("by_length", "literature", "claim", "learning_rates", "by_cost", "overrides")
     }
     content = {"title": f"About {name}", "question": "Which?", "seeds": [1, 2], "parts": [part], **changes}
     folder.mkdir(exist_ok=True)
@@ -153,7 +153,8 @@ def trainings(folder: Path) -> list[Training]:
     paths = sorted((folder / "questions").glob("*.yaml"))
     loaded = [load_config(Question, path) for path in paths]
     measurements = Measurements(folder / "measurements")
-    return trainings_of(table for question in loaded for table in tables_of(question, "a file", measurements))
+    rows = rows_of((table for question in loaded for table in tables_of(question, "a file")), measurements)
+    return list({row.key: row for row in rows}.values())
 
 
 @pytest.fixture(name="trainer")

@@ -74,15 +74,17 @@ class Measurements:
     def store(self, training: Training, runs: Runs) -> None:
         """Write the file of a row whose run is finished and translated; keep the scores of an existing file.
 
-        An existing file gets the speed if it lacks it.
+        An existing file gets the speed if it lacks it. It is replaced if its training was run again later, because all
+        searches of a row have to be measured with the same weights.
 
         Raises:
             UserError: scores or translations of the run are damaged.
         """
-        before, speed = self.of(training), runs.speed(training)
+        before, speed, run = self.of(training), runs.speed(training), runs.run(training)
+        if before is not None and run.record()["starts"][0]["time"] > before.starts[-1]["time"]:
+            before = None
         if before is not None and (before.speed or not speed):
             return
-        run = runs.run(training)
         made = measure_run(
             run,
             training.key,

@@ -7,7 +7,6 @@ from pathlib import Path
 from nmt.config import QuestionPart
 from nmt.evaluation.plots import new_figure, save
 from nmt.lab.plots.compare import POINT, interval_arms
-from nmt.lab.plots.diagnostics import COLOURS, MARKERS
 from nmt.lab.plots.labels import Label, LabelLayout
 from nmt.lab.questions.measure import MeasuredTable
 
@@ -53,9 +52,11 @@ def draw_costs(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: Pat
     for axes, (part, table) in zip(panels, parts, strict=True):
         labels = []
         for at, (name, row) in enumerate(table.rows.items()):
-            minutes, cell, colour = row.cost["cpu_seconds"] / 60, row.scores["bleu"], COLOURS[at % len(COLOURS)]
+            if "cpu_seconds" not in row.cost:
+                continue
+            minutes, cell, colour = row.cost["cpu_seconds"] / 60, row.scores["bleu"], f"C{at}"
             arms = [[arm] for arm in interval_arms(cell)]
-            axes.errorbar(minutes, cell.mean, yerr=arms, color=colour, **POINT | {"marker": MARKERS[at % len(MARKERS)]})
+            axes.errorbar(minutes, cell.mean, yerr=arms, color=colour, **POINT)
             labels.append(Label(name, (minutes, cell.mean), 0.0, colour))
         axes.set(xlabel="core minutes of training", ylabel="BLEU, test set")
         axes.set_title("\n".join(textwrap.wrap(part.name, 60)), fontsize=9, parse_math=False)

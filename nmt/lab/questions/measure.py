@@ -63,11 +63,15 @@ class MeasuredTable:
         return max(means, key=means.__getitem__) if means else None
 
     @property
+    def trained_on_one(self) -> bool:
+        """True if all rows were trained on one processor in one precision."""
+        return len({name for row in self.rows.values() for name in row.trained_on}) <= 1
+
+    @property
     def same_machine(self) -> bool:
         """True if all rows were trained on one processor in one precision, and their speeds measured on one."""
-        trained = {name for row in self.rows.values() for name in row.trained_on}
         translated = {name for row in self.rows.values() for name in row.translated_on}
-        return max(len(trained), len(translated)) <= 1
+        return self.trained_on_one and len(translated) <= 1
 
 
 def measure(rows: Mapping[str, Sequence[Measurement]], by_length: bool, cache: Path) -> MeasuredTable:

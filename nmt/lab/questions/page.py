@@ -60,7 +60,8 @@ checkpoint with the best validation score. The other rows are tested against the
 - Validation BLEU: mean over the seeds ± standard deviation, with the search of the row. It selects the row marked
   *best*; the test set selects nothing.
 - Learning rate: in tables with several rates, the first seed of each row is trained with each of them, and the other
-  seeds with the one that has the highest validation BLEU.
+  seeds with the one that has the highest validation BLEU. A rate at the edge of the list is marked: a rate beyond it
+  may be better.
 - BLEU and chrF: test set. The 95 % interval covers other sentences and other seeds.
 - p bootstrap: the paired bootstrap of the means over the seeds, with the spread between the seeds added from Student's
   distribution ([compare.md](compare.md)).
@@ -225,15 +226,20 @@ def part_lines(
 
 def rate_lines(part: QuestionPart, rates: Mapping[str, Mapping[float, float]], seed: int) -> list[str]:
     """Return a table of the validation scores that the learning rate of each row was chosen from; [] if it is given."""
-    if not part.rates:
+    if not part.learning_rates:
         return []
     rows = []
     for label, valid in rates.items():
-        chosen = chosen_rate(valid) if len(valid) == len(part.rates) else None
-        scores = {rate: f"{valid[rate]:.1f}" if rate in valid else "" for rate in part.rates}
-        rows.append([label, *(text + ", chosen" * (rate == chosen) for rate, text in scores.items())])
-    text = f"Each row has the learning rate that has the highest validation BLEU with seed {seed}:"
-    return [text, "", *table_lines(["validation BLEU by learning rate", *(f"{rate:g}" for rate in part.rates)], rows)]
+        chosen = chosen_rate(valid) if len(valid) == len(part.learning_rates) else None
+        scores = {rate: f"{valid[rate]:.2f}" if rate in valid else "" for rate in part.learning_rates}
+        edge = " at the edge" * (chosen in (min(part.learning_rates), max(part.learning_rates)))
+        rows.append([label, *(text + f", chosen{edge}" * (rate == chosen) for rate, text in scores.items())])
+    text = f"Learning rate of each row: the highest validation BLEU with seed {seed}, which is one of the seeds above."
+    return [
+        text,
+        "",
+        *table_lines(["validation BLEU by learning rate", *(f"{rate:g}" for rate in part.learning_rates)], rows),
+    ]
 
 
 def costs_in_words(table: MeasuredTable) -> list[str]:

@@ -44,19 +44,23 @@ def test_a_page_from_files_is_the_page_from_runs(trainer: Trainer, tmp_path: Pat
     write_question(tmp_path / "questions", "cells", GOOD, BAD, GREEDY, by_length=True)
     page = answer_questions(tmp_path)
     runs, measurements = Runs(tmp_path / "runs"), Measurements(tmp_path / "measurements")
-    tables = tables_of(load_questions(tmp_path / "questions")["cells"], "cells", measurements)
+    tables = tables_of(load_questions(tmp_path / "questions")["cells"], "cells")
     assert len(files_in(tmp_path)) == 6
 
     # The comparison from hypotheses, which does not use the files.
     systems = [
-        System([ScoredRun.open(runs.run(one), "test", name=one.scores) for one in each.seeds], each.row.label)
+        System(
+            [ScoredRun.open(runs.run(one), "test", name=one.scores) for one in each.seeds(measurements)], each.row.label
+        )
         for each in tables[0]
     ]
     test = common_test_set([run for system in systems for run in system.runs], "test")
     comparison = Comparison(systems, test)
     unit, lengths = source_lengths(test.src)
     breakdown = comparison.breakdown("", lengths, LENGTHS)
-    rows = {each.row.label: [one for t in each.seeds if (one := measurements.of(t))] for each in tables[0]}
+    rows = {
+        each.row.label: [one for t in each.seeds(measurements) if (one := measurements.of(t))] for each in tables[0]
+    }
     measured = compare(rows, by_length=True)
     for at, row in enumerate(measured.rows.values()):
         assert row.scores == {name: comparison.cells[name][at] for name in ("bleu", "chrf")}
@@ -149,6 +153,22 @@ def test_costs_of_different_processors_are_given_in_words(trainer: Trainer, tmp_
     assert "in bfloat16" in page
 
 
+def test_a_training_that_was_run_again_replaces_its_measurements(trainer: Trainer, tmp_path: Path) -> None:
+    """All searches of a training are measured with the same weights."""
+    write_question(tmp_path / "questions", "searches", GOOD, GREEDY)
+    answer_questions(tmp_path)
+    for path in files_in(tmp_path):
+        starts = json.loads(path.read_text())["starts"]
+        older = [start | {"time": "2020-01-01T00:00:00"} for start in starts]
+        change(path, starts=older, precision="unknown")
+    answer_questions(tmp_path)
+    assert [json.loads(path.read_text())["precision"] for path in files_in(tmp_path)] == ["float32"] * 4
+    for path in files_in(tmp_path):
+        change(path, starts=[start | {"time": "2120-01-01T00:00:00"} for start in starts], precision="unknown")
+    answer_questions(tmp_path)
+    assert [json.loads(path.read_text())["precision"] for path in files_in(tmp_path)] == ["unknown"] * 4
+
+
 def test_no_training_starts_after_the_time_limit(trainer: Trainer, tmp_path: Path) -> None:
     write_question(tmp_path / "questions", "cells", GOOD, BAD)
     trainer.late = True
@@ -161,9 +181,9 @@ def test_the_question_with_the_least_remaining_time_comes_first(trainer: Trainer
     write_question(tmp_path / "questions", "searches", GOOD, GREEDY)
     questions = load_questions(tmp_path / "questions")
     measurements = Measurements(tmp_path / "measurements")
-    tables = {name: tables_of(question, name, measurements) for name, question in questions.items()}
+    tables = {name: tables_of(question, name) for name, question in questions.items()}
     work = QuestionWork(tables, Runs(tmp_path / "runs"), measurements)
-    first = rows_of(tables["searches"])
+    first = rows_of(tables["searches"], measurements)
     assert [row.scores for row in work.in_order()[:4]] == [row.scores for row in first]
     answer_questions(tmp_path)
     # A training is followed by its translations.
