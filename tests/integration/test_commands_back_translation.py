@@ -86,6 +86,11 @@ def test_without_source_text_the_reverse_model_learns_from_its_own_translations(
     second = (folder / "alone" / "round2" / "reverse" / "config.yaml").read_text()
     assert ("back1.tagged.de" in first, "back1.tagged.de" in second) == (False, True)
     assert (folder / "alone" / "round1" / "run" / "config.yaml").read_text().count("train.en") == 2
+    arguments[2] = "output=given"
+    call("back_translate", *arguments, "rounds=1", "real_copies=2", "reverse=alone/round1/reverse", cwd=folder)
+    assert not (folder / "given" / "round1" / "reverse").exists()
+    pairs = [(folder / name / "round1.json").read_text() for name in ("alone", "given")]
+    assert json.loads(pairs[0])["pairs"] == json.loads(pairs[1])["pairs"]
 
 
 def test_what_it_refuses(run: Path) -> None:

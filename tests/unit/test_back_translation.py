@@ -1,5 +1,6 @@
 """Rounds of back-translation without trainings: corpora, configurations of both directions, settings, translations."""
 
+import gzip
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -70,18 +71,21 @@ def test_held_out_sentences_and_repetitions_are_not_translated() -> None:
     assert new_sentences(lines, {"der hund schläft", ""}) == ["Die Tür ist offen .", "Ein Haus ."]
 
 
-def test_the_text_is_copied_without_the_sentences_of_all_held_out_sets(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["mono.de", "mono.de.gz"])
+def test_the_text_is_copied_without_the_sentences_of_all_held_out_sets(tmp_path: Path, name: str) -> None:
     """Further test sets are found through the run's configuration, which names files of a folder."""
     given = work(tmp_path)
     held_out = given.run.text("valid")[1][0], given.run.text("test")[1][0], "Das Fenster ist zu ."
     new = [f"Satz {number} ." for number in range(20)]
-    write(tmp_path / "mono.de", *held_out, *new, new[3])
+    write(tmp_path / name, *held_out, *new, new[3])
+    if name.endswith(".gz"):
+        (tmp_path / name).write_bytes(gzip.compress((tmp_path / name).read_bytes()))
     write(given.corpus.test_path("further", "en"), "The window is shut .")
     write(given.corpus.test_path("further", "de"), "das Fenster ist zu")
     given.corpus.folder.rename(tmp_path / "kept")  # the corpus is written as a whole
     given.corpus.begin(given.run, [])
     (tmp_path / "kept" / "tests").rename(given.corpus.folder / "tests")
-    given.corpus.begin(given.run, [("de", str(tmp_path / "mono.de"))])
+    given.corpus.begin(given.run, [("de", str(tmp_path / name))])
     assert given.corpus.text("de") == new
     data = given.mixture("de", []).data
     assert data.tests == {"further": TextFiles(src=["tests/further.de"], tgt=["tests/further.en"])}
