@@ -49,10 +49,24 @@ class Measurements:
                 paths[row] = path
         return paths
 
+    @cached_property
+    def begun(self) -> dict[str, str]:
+        """Start of the last training that was measured, by its key."""
+        begun: dict[str, str] = {}
+        for (key, _), path in self.paths.items():
+            begun[key] = max(begun.get(key, ""), start_of(self.files[path]))
+        return begun
+
     def of(self, training: Training) -> Measurement | None:
-        """Return the measurement of a row with one seed; None if it is not measured."""
+        """Return the measurement of a row with one seed; None if it is not measured.
+
+        A measurement does not count if the training was run again for another search, because all searches of a
+        training have to be measured with the same weights.
+        """
         path = self.paths.get((training.key, training.scores))
-        return None if path is None else self.files[path]
+        if path is None or start_of(self.files[path]) < self.begun[training.key]:
+            return None
+        return self.files[path]
 
     def measured(self, training: Training) -> bool:
         return self.of(training) is not None
@@ -74,14 +88,13 @@ class Measurements:
     def store(self, training: Training, runs: Runs) -> None:
         """Write the file of a row whose run is finished and translated; keep the scores of an existing file.
 
-        An existing file gets the speed if it lacks it. It is replaced if its training was run again later, because all
-        searches of a row have to be measured with the same weights.
+        An existing file gets the speed if it lacks it. It is replaced if its training was run again later.
 
         Raises:
             UserError: scores or translations of the run are damaged.
         """
         before, speed, run = self.of(training), runs.speed(training), runs.run(training)
-        if before is not None and run.record()["starts"][0]["time"] > before.starts[-1]["time"]:
+        if before is not None and run.record()["starts"][0]["time"] > start_of(before):
             before = None
         if before is not None and (before.speed or not speed):
             return
@@ -101,6 +114,7 @@ class Measurements:
         path = write_measurement(made, self.folder)
         self.files[path] = made
         self.paths[training.key, training.scores] = path
+        self.begun[training.key] = max(self.begun.get(training.key, ""), start_of(made))
 
     def store_finished(self, rows: Sequence[Training], runs: Runs) -> int:
         """Write the files of all rows whose runs are translated, and return the number of new ones."""
@@ -115,6 +129,11 @@ class Measurements:
         found = [(row, measurement) for row in trainings if (measurement := self.any_of(row)) is not None]
         minutes = {f"{' '.join(row.overrides)} seed={row.config.seed}": one.spent / 60 for row, one in found}
         return {command: spent for command, spent in minutes.items() if spent > MAX_MINUTES}
+
+
+def start_of(measurement: Measurement) -> str:
+    """Return the time at which the training began."""
+    return str(measurement.starts[0]["time"])
 
 
 def settings_of(config: Config) -> dict[str, Any]:

@@ -18,22 +18,23 @@ class QuestionWork:
         self.measurements = measurements
         self.tables = tables
         self.all_tables = [table for parts in tables.values() for table in parts]
-        self.rows: list[Training] = []
+        self.missing_rows: list[Training] = []
         self.update()
 
     def update(self) -> list[Training]:
-        """Read the state of runs and measurements again.
+        """Read the state of runs and measurements again, and return the rows that have become missing.
 
-        Returns the rows without a measurement that are new, because the learning rate of their row is chosen.
+        Those are the other seeds of a row whose learning rate is chosen now, and the other searches of a training that
+        was run again.
         """
-        known = {identity(row) for row in self.rows}
+        before = {identity(row) for row in self.missing_rows}
         self.rows = rows_of(self.all_tables, self.measurements)
         self.trainings = list({row.key: row for row in self.rows}.values())
         self.missing_rows = [row for row in self.rows if not self.measurements.measured(row)]
         needed = {row.key for row in self.missing_rows if not self.runs.trained(row)}
         self.missing_trainings = [training for training in self.trainings if training.key in needed]
         self.seconds = self.estimate()
-        return [row for row in self.missing_rows if identity(row) not in known]
+        return [row for row in self.missing_rows if identity(row) not in before]
 
     @property
     def shown(self) -> list[Training]:

@@ -169,6 +169,24 @@ def test_a_training_that_was_run_again_replaces_its_measurements(trainer: Traine
     assert [json.loads(path.read_text())["precision"] for path in files_in(tmp_path)] == ["unknown"] * 4
 
 
+def test_a_training_that_was_run_again_for_one_search_is_measured_with_all_of_them(
+    trainer: Trainer, tmp_path: Path
+) -> None:
+    write_question(tmp_path / "questions", "searches", GOOD, GREEDY, seeds=[1])
+    answer_questions(tmp_path)
+    shutil.rmtree(tmp_path / "runs")
+    greedy, first = sorted(files_in(tmp_path), key=lambda path: len(path.name), reverse=True)
+    greedy.unlink()
+    starts = json.loads(first.read_text())["starts"]
+    older = [start | {"time": "2020-01-01T00:00:00"} for start in starts]
+    change(first, starts=older)
+    answer_questions(tmp_path)
+    assert [json.loads(path.read_text())["starts"] for path in (greedy, first)] == [starts] * 2
+    change(first, starts=older)
+    shutil.rmtree(tmp_path / "runs")
+    assert line_of(answer_questions(tmp_path, jobs=0), "LSTM")[0].startswith("not measured yet")
+
+
 def test_no_training_starts_after_the_time_limit(trainer: Trainer, tmp_path: Path) -> None:
     write_question(tmp_path / "questions", "cells", GOOD, BAD)
     trainer.late = True
