@@ -91,14 +91,19 @@ def table_row(question: Question, part: QuestionPart, row: Row) -> TableRow:
 
 def possible_rows(tables: Iterable[Table]) -> list[Training]:
     """Return all trainings with their searches that a choice of learning rates can need."""
-    return list({identity(one): one for table in tables for row in table for one in row.possible}.values())
+    return distinct_rows(one for table in tables for row in table for one in row.possible)
 
 
 def rows_of(tables: Iterable[Table], measurements: Measurements) -> list[Training]:
     """Return the known trainings with their searches in order, without duplicates."""
-    return list({identity(one): one for table in tables for row in table for one in row.known(measurements)}.values())
+    return distinct_rows(one for table in tables for row in table for one in row.known(measurements))
 
 
 def identity(training: Training) -> tuple[str, str]:
     """Return what distinguishes two rows of one seed: training and search."""
     return training.key, training.scores
+
+
+def distinct_rows(trainings: Iterable[Training]) -> list[Training]:
+    """Return the trainings with their searches in order, each combination once."""
+    return list({identity(training): training for training in trainings}.values())

@@ -5,7 +5,7 @@ from statistics import mean, median
 
 from nmt.cli.questioning.measurements import Measurements
 from nmt.cli.questioning.runs import SPEED_SECONDS, SPLITS, START_SECONDS, TRANSLATION_SECONDS, Runs, Training
-from nmt.cli.questioning.tables import Table, identity, rows_of
+from nmt.cli.questioning.tables import Table, distinct_rows, identity, rows_of
 from nmt.processor import available_cores
 
 
@@ -39,8 +39,8 @@ class QuestionWork:
     @property
     def shown(self) -> list[Training]:
         """Rows of the tables with their seeds, without the trainings that only choose a learning rate."""
-        seeds = [seed for table in self.all_tables for row in table for seed in row.seeds(self.measurements)]
-        return list({identity(seed): seed for seed in seeds}.values())
+        rows = [row for table in self.all_tables for row in table]
+        return distinct_rows(seed for row in rows for seed in row.seeds(self.measurements))
 
     def pending(self, tables: Sequence[Table]) -> list[Training]:
         """Return one training for each that follows when the learning rate of its row is chosen."""
@@ -91,7 +91,7 @@ class QuestionWork:
             rows = rows_of(left.pop(name), self.measurements)
             ordered += [row for row in rows if not self.measurements.measured(row)]
             done |= {row.key for row in rows}
-        return list({identity(row): row for row in ordered}.values())
+        return distinct_rows(ordered)
 
     def remaining(self, tables: Sequence[Table], done: set[str]) -> float:
         """Return the estimated core seconds that the tables need besides the trainings `done`."""

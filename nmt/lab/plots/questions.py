@@ -65,5 +65,6 @@ def draw_costs(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: Pat
         layouts.append((axes, labels))
     figure.draw_without_rendering()  # fixes the sizes of the panels, on which the positions of the labels depend
     for axes, labels in layouts:
-        LabelLayout(axes, labels, [label.position for label in labels[:1]]).draw()
+        if labels:
+            LabelLayout(axes, labels, line=[labels[0].position]).draw()  # a line of one point: none to avoid
     save(figure, picture)

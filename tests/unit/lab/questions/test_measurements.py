@@ -50,17 +50,15 @@ def test_a_page_from_files_is_the_page_from_runs(trainer: Trainer, tmp_path: Pat
     # The comparison from hypotheses, which does not use the files.
     systems = [
         System(
-            [ScoredRun.open(runs.run(one), "test", name=one.scores) for one in each.seeds(measurements)], each.row.label
+            [ScoredRun.open(runs.run(one), "test", name=one.scores) for one in row.seeds(measurements)], row.row.label
         )
-        for each in tables[0]
+        for row in tables[0]
     ]
     test = common_test_set([run for system in systems for run in system.runs], "test")
     comparison = Comparison(systems, test)
     unit, lengths = source_lengths(test.src)
     breakdown = comparison.breakdown("", lengths, LENGTHS)
-    rows = {
-        each.row.label: [one for t in each.seeds(measurements) if (one := measurements.of(t))] for each in tables[0]
-    }
+    rows = {row.row.label: [one for t in row.seeds(measurements) if (one := measurements.of(t))] for row in tables[0]}
     measured = compare(rows, by_length=True)
     for at, row in enumerate(measured.rows.values()):
         assert row.scores == {name: comparison.cells[name][at] for name in ("bleu", "chrf")}
