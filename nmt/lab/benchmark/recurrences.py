@@ -40,10 +40,10 @@ FIRST_WORD = 4
 """First id that is not a special symbol."""
 BATCH_TOKENS = 4096
 """Number of target tokens of a training batch, without eos, at every length."""
-SENTENCES = 8
-"""Number of sentences that are searched together."""
-TRAINING_SECONDS = 2.0
-"""Expected time of the training steps at one length in one repetition; at least one step is taken."""
+SEARCH_TOKENS = 2048
+"""Number of target tokens that are searched together at every length; longer sentences are searched alone."""
+MEASURED_SECONDS = 2.0
+"""Time after which no further training step or search at one length is begun in one repetition."""
 TRAINING, SEARCH, STATE, SOURCE = "target_tokens_per_second", "sentences_per_second", "state_bytes", "source_bytes"
 """Figures of each decoder at each length. State: what each hypothesis keeps. Source: what the hypotheses of a sentence
 share for the attention to the source."""
@@ -90,6 +90,8 @@ class RecurrencesBenchmark:
         """
         self.models, self.lengths, self.beam_size, self.bfloat16 = models, lengths, beam_size, bfloat16
         self.words, self.batch_tokens, self.seed = words, batch_tokens, seed
+        self.bytes: Figures = {}
+        """Figures that do not differ between repetitions, by their names."""
 
     def repeat(self) -> Figures:
         """Measure each decoder at each length; the names of the figures are DECODER/LENGTH/FIGURE."""
@@ -104,9 +106,10 @@ class RecurrencesBenchmark:
             model.prepare_search(Precision.float32)
             for length in self.lengths:
                 figures[f"{decoder}/{length}/{SEARCH}"] = self.search_speed(model, length)
-                state, source = state_bytes(model, self.batch(1, length))
-                figures |= {f"{decoder}/{length}/{STATE}": state, f"{decoder}/{length}/{SOURCE}": source}
-        return figures
+                if f"{decoder}/{length}/{STATE}" not in self.bytes:
+                    state, source = state_bytes(model, self.batch(1, length))
+                    self.bytes |= {f"{decoder}/{length}/{STATE}": state, f"{decoder}/{length}/{SOURCE}": source}
+        return figures | self.bytes
 
     def batch(self, sentences: int, length: int) -> Batch:
         """Return random pairs whose sources and targets have `length` tokens."""
@@ -115,7 +118,7 @@ class RecurrencesBenchmark:
         return make_batch(src, tgt, range(sentences))
 
     def training_speed(self, model: Seq2Seq, length: int) -> float:
-        """Return the target tokens per second of training steps after a first one, eos counted."""
+        """Return the target tokens per second of training, eos counted."""
         batch = self.batch(max(1, self.batch_tokens // length), length)
         objective, optimizer = cross_entropy(0.0), build_optimizer(model.train(), OptimConfig())
 
@@ -125,27 +128,30 @@ class RecurrencesBenchmark:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-        first = timed(step)
-        steps = max(1, int(TRAINING_SECONDS / first))
-        return steps * batch.tokens / timed(lambda: repeated(step, steps))
+        return batch.tokens * times_per_second(step)
 
     def search_speed(self, model: Seq2Seq, length: int) -> float:
         """Return the sentences per second of a search whose hypotheses all have `length` tokens."""
-        batch = self.batch(SENTENCES, length)
+        sentences = max(1, SEARCH_TOKENS // length)
+        batch = self.batch(sentences, length)
         config = SearchConfig(beam_size=self.beam_size, n_best=1, length_penalty=LengthPenalty.none)
-        limits = torch.full((SENTENCES,), length)
+        limits = torch.full((sentences,), length)
 
         @torch.inference_mode()
         def search() -> None:
             state = model.encode(batch.src, batch.src_mask)
             beam_search(SearchRequest(model.step, state, limits, SYMBOLS, config))
 
-        return SENTENCES / timed(search)
+        return sentences * times_per_second(search)
 
 
-def repeated(action: Callable[[], None], times: int) -> None:
-    for _ in range(times):
-        action()
+def times_per_second(action: Callable[[], None]) -> float:
+    """Return how often an action, which is repeated for `MEASURED_SECONDS` and at least once, runs per second."""
+    times, seconds = 0, 0.0
+    while times == 0 or seconds < MEASURED_SECONDS:
+        seconds += timed(action)
+        times += 1
+    return times / seconds
 
 
 @torch.inference_mode()

@@ -85,7 +85,7 @@ def test_pairs_are_random_and_depend_on_the_seed_alone() -> None:
 
 
 def test_every_decoder_is_trained_and_searched_at_every_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.lab.benchmark.recurrences.TRAINING_SECONDS", 0.0)
+    monkeypatch.setattr("nmt.lab.benchmark.recurrences.MEASURED_SECONDS", 0.0)
     figures = bench("ssru", TRANSFORMER).repeat()
     names = {
         f"{decoder}/{length}/{name}" for decoder in ("ssru", TRANSFORMER) for length in (2, 5) for name in HEADINGS
@@ -105,7 +105,7 @@ def test_hypotheses_have_the_measured_length(monkeypatch: pytest.MonkeyPatch) ->
         return found[-1]
 
     monkeypatch.setattr("nmt.lab.benchmark.recurrences.beam_search", recorded)
-    monkeypatch.setattr("nmt.lab.benchmark.recurrences.TRAINING_SECONDS", 0.0)
+    monkeypatch.setattr("nmt.lab.benchmark.recurrences.MEASURED_SECONDS", 0.0)
     bench("lstm").repeat()
     assert [{len(best.tokens) for best, *_ in hypotheses} for hypotheses in found] == [{2}, {5}]
 
@@ -134,7 +134,7 @@ def test_the_command_writes_table_json_and_picture(
 ) -> None:
     monkeypatch.setattr(benchmark, "RecurrencesBenchmark", lambda models, lengths, beam, bfloat16: bench(*models))
     monkeypatch.setattr(benchmark, "matmul_peak", lambda dtype: 1e9)
-    monkeypatch.setattr("nmt.lab.benchmark.recurrences.TRAINING_SECONDS", 0.0)
+    monkeypatch.setattr("nmt.lab.benchmark.recurrences.MEASURED_SECONDS", 0.0)
     output, picture = tmp_path / "costs.json", tmp_path / "costs.png"
     words = ["recurrences", "decoders=[ssru,transformer]", "repeats=1", "precision=float32", f"output={output}"]
     monkeypatch.setattr(sys, "argv", ["benchmark.py", *words, f"picture={picture}", "threads=1"])
