@@ -31,7 +31,7 @@ demo: $(READY)  ## train on the embedded corpus, score, translate, plot, report 
 	$(BIN)/python scripts/demo.py
 
 # QUESTIONS="question=cell" trains one question, QUESTIONS="dry=true" lists the trainings; see conf/questions.
-questions: $(READY)  ## run the trainings of docs/questions.md and write the page (twelve hours; resumes after a stop)
+questions: $(READY)  ## run the trainings of docs/questions.md and write the page (thirty hours; resumes after a stop)
 	$(BIN)/python scripts/questions.py jobs=2 then_measure=true $(QUESTIONS)
 
 # RUNS="RUN RUN RUN" names the runs; TABLE=FOLDER is the folder of the table, which must not exist.

@@ -54,7 +54,7 @@ from nmt.config.machine import MachineConfig, Precision
 from nmt.config.model import ModelConfig, Tying, side_paths
 from nmt.config.optim import OptimConfig, OptimizerKind, ScheduleKind
 from nmt.config.paths import cache_dir, conf_dir, corpus_description, user_path
-from nmt.config.question import MAX_MINUTES, Claim, Literature, Question, QuestionPart, QuestionsConfig, Row
+from nmt.config.question import SHORT_MINUTES, Claim, Literature, Question, QuestionPart, QuestionsConfig, Row
 from nmt.config.report import ReportConfig
 from nmt.config.root import (
     Config,
@@ -105,8 +105,8 @@ __all__ = [
     "DECODERS",
     "ENCODERS",
     "JUDGEMENT_KINDS",
-    "MAX_MINUTES",
     "OBJECTIVES",
+    "SHORT_MINUTES",
     "SPLITS",
     "SUFFIXES",
     "TEST_SET_NAME",

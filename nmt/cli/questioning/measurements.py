@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from nmt.cli.questioning.runs import SPLITS, Runs, Training, key_of
-from nmt.config import MAX_MINUTES, Config, from_hydra
+from nmt.config import SHORT_MINUTES, Config, from_hydra
 from nmt.errors import UserError
 from nmt.lab.questions.measurement import Measurement, SetLengths, measure_run, read_measurement, write_measurement
 from nmt.run import corpus_settings
@@ -128,7 +128,7 @@ class Measurements:
         """Return the core minutes, by command, of the trainings over the limit that the page states."""
         found = [(row, measurement) for row in trainings if (measurement := self.any_of(row)) is not None]
         minutes = {f"{' '.join(row.overrides)} seed={row.config.seed}": one.spent / 60 for row, one in found}
-        return {command: spent for command, spent in minutes.items() if spent > MAX_MINUTES}
+        return {command: spent for command, spent in minutes.items() if spent > SHORT_MINUTES}
 
 
 def start_of(measurement: Measurement) -> str:

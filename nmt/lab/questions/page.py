@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from nmt.config import MAX_MINUTES, Claim, Question, QuestionPart
+from nmt.config import SHORT_MINUTES, Claim, Question, QuestionPart
 from nmt.evaluation.table import title_of
 from nmt.lab.comparison.cells import ScoreCell
 from nmt.lab.comparison.report import (
@@ -51,8 +51,9 @@ Every row and seed has a file in `docs/measurements/questions`: settings, commit
 n-gram counts of each test sentence, without any text. This page is computed from these files alone, so that the runs
 need not be kept. A row whose settings changed counts as not measured.
 
-**All answers hold for short trainings of small models on few sentences**: at most four minutes of one core each (longer
-ones are listed below). Regularisation and methods that learn slowly may help only in longer trainings.
+**All answers hold for short trainings of small models on few sentences**, at most four minutes of one core each, unless
+the question says otherwise (longer ones are listed below). Regularisation and methods that learn slowly may help only
+in longer trainings.
 
 The settings above a table apply to all its rows. The settings of a row are listed below the table. All scores use the
 checkpoint with the best validation score. The other rows are tested against the first row.
@@ -135,7 +136,7 @@ class WorkTotals:
     core_hours: float
     """Core hours of the finished trainings."""
     longer: dict[str, float]
-    """Core minutes of each training that took more than `MAX_MINUTES`, by its overrides."""
+    """Core minutes of each training that took more than `SHORT_MINUTES`, by its overrides."""
     missing: str
     """Description of the missing work and the time that it will take."""
 
@@ -147,7 +148,7 @@ def questions_page(entries: Sequence[AnsweredQuestion], totals: WorkTotals) -> s
     head = ["# Questions and answers", "", INTRODUCTION, "", f"{state}; {totals.missing}.", ""]
     if totals.longer:
         longer = [f"- {minutes:.1f}: `{overrides}`" for overrides, minutes in totals.longer.items()]
-        head += [f"**Trainings of more than {MAX_MINUTES} core minutes** (core minutes: settings):", "", *longer, ""]
+        head += [f"**Trainings of more than {SHORT_MINUTES} core minutes** (core minutes: settings):", "", *longer, ""]
     head += [*answers, ""]
     return "\n".join([*head, *(section(entry) for entry in entries)])
 
