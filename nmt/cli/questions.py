@@ -21,7 +21,7 @@ from nmt.config import Question, QuestionPart, QuestionsConfig, conf_dir, from_h
 from nmt.data import prepare
 from nmt.errors import Interrupted, UserError
 from nmt.lab.plots.questions import draw_costs, draw_question
-from nmt.lab.questions.measure import MeasuredTable, measure
+from nmt.lab.questions.measure import MeasuredTable, measure, without_verdicts
 from nmt.lab.questions.measurement import Measurement
 from nmt.lab.questions.page import AnsweredQuestion, WorkTotals, claims_to_paste, questions_page
 from nmt.processor import available_cores
@@ -226,7 +226,10 @@ def draw_pictures(name: str, shown: Sequence[tuple[QuestionPart, MeasuredTable]]
 
 
 def measure_part(part: QuestionPart, table: Table, measurements: Measurements, cache: Path) -> MeasuredTable | None:
-    """Compare the rows of a part whose seeds are all measured; None if the first row, the baseline, is not."""
+    """Compare the rows of a part whose seeds are all measured; None if the first row, the baseline, is not.
+
+    There are no verdicts until all rows are measured, because p is corrected for their number.
+    """
     complete: dict[str, list[Measurement]] = {}
     for row in table:
         seeds = row.seeds(measurements)
@@ -235,7 +238,8 @@ def measure_part(part: QuestionPart, table: Table, measurements: Measurements, c
             complete[row.row.label] = found
     if table[0].row.label not in complete:
         return None
-    return measure(complete, part.by_length, cache)
+    measured = measure(complete, part.by_length, cache)
+    return measured if len(complete) == len(table) else without_verdicts(measured)
 
 
 def report_problems(failures: dict[str, str], entries: Sequence[AnsweredQuestion], runs: Runs) -> None:

@@ -55,12 +55,14 @@ class MeasuredTable:
     """Number of sentences of each group."""
     unit: str = "word"
     """Unit of the lengths."""
+    complete: bool = True
+    """False while rows of the table are missing."""
 
     @property
     def best(self) -> str | None:
-        """Label of the row with the highest mean BLEU on the validation set; None if no row has one."""
+        """Label of the row with the highest mean BLEU on the validation set; None without one for all rows."""
         means = {label: row.valid.mean for label, row in self.rows.items() if row.valid is not None}
-        return max(means, key=means.__getitem__) if means else None
+        return max(means, key=means.__getitem__) if means and self.complete else None
 
     @property
     def trained_on_one(self) -> bool:
@@ -150,6 +152,23 @@ def compare(rows: Mapping[str, Sequence[Measurement]], by_length: bool) -> Measu
     return MeasuredTable(measured, comparison.signatures, len(lengths.src), groups, sizes, lengths.unit)
 
 
+def without_verdicts(measured: MeasuredTable) -> MeasuredTable:
+    """Return an incomplete table, whose rows have scores and intervals but neither tests nor verdicts."""
+
+    def untested(cell: ScoreCell) -> ScoreCell:
+        return ScoreCell(cell.mean, cell.deviation, cell.interval)
+
+    rows = {
+        label: replace(
+            row,
+            scores={name: untested(cell) for name, cell in row.scores.items()},
+            lengths=[untested(cell) for cell in row.lengths],
+        )
+        for label, row in measured.rows.items()
+    }
+    return replace(measured, rows=rows, complete=False)
+
+
 def from_record(record: dict[str, Any]) -> MeasuredTable:
     rows = {label: row_from(row) for label, row in record.pop("rows").items()}
     return MeasuredTable(rows, **record)
@@ -206,12 +225,12 @@ def changed_figures(claim: Claim, measured: MeasuredTable) -> list[str]:
 
 
 def literature_verdict(literature: Literature, measured: MeasuredTable) -> str:
-    """Return a sentence that compares a published finding with the measurements; empty if a row is not measured.
+    """Return a sentence that compares a published finding with the measurements; empty if a row is missing.
 
     Only the direction of the difference is compared, not its size.
     """
     first = next(iter(measured.rows), None)
-    if first is None or literature.better not in measured.rows or literature.worse not in measured.rows:
+    if first is None or not measured.complete or not {literature.better, literature.worse} <= set(measured.rows):
         return ""
     better, worse = (measured.rows[label].scores["bleu"] for label in (literature.better, literature.worse))
     tested = worse if literature.better == first else better

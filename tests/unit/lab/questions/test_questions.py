@@ -195,6 +195,25 @@ def test_missing_rows_are_marked_and_the_answer_is_withheld(trainer: Trainer, tm
     assert line_of(page, "GRU")[0].startswith("not measured yet")  # the first row is missing
 
 
+def test_a_table_with_a_missing_row_has_scores_but_no_tests(trainer: Trainer, tmp_path: Path) -> None:
+    """p is corrected for the number of rows, so that it would be too small while some are missing."""
+    rnn = {"label": "RNN", "overrides": ["model/encoder=rnn"]}
+    write_question(tmp_path / "questions", "cells", GOOD, BAD, rnn)
+    trainer.failing = [training.key for training in trainings(tmp_path)[4:]]
+    with pytest.raises(UserError, match=r"^2 of the runs failed"):
+        answer_questions(tmp_path)
+    page = (tmp_path / "docs" / "page.md").read_text()
+    scores = line_of(page, "GRU", "BLEU")
+    assert "±" in scores[0]
+    assert "[" in scores[1]
+    assert scores[2:] == [""] * 5
+    assert "best" not in line_of(page, "LSTM")[0] + line_of(page, "GRU")[0]
+    trainer.failing = []
+    page = answer_questions(tmp_path)
+    assert line_of(page, "GRU", "BLEU")[5] in ("better", "worse", "undecided")
+    assert "best" in line_of(page, "LSTM")[0] + line_of(page, "GRU")[0] + line_of(page, "RNN")[0]
+
+
 @pytest.mark.parametrize(
     ("claim", "complaint"),
     [
