@@ -1,5 +1,6 @@
-"""Gate activations of a trained LSTM or GRU (Karpathy et al. 2015, section 4.2)."""
+"""Gate activations of a trained recurrent model (Karpathy et al. 2015, section 4.2)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,6 +12,7 @@ from nmt.errors import UserError
 from nmt.models import Seq2Seq, build_model
 from nmt.models.encoders.recurrent import words_reversed
 from nmt.models.layers.cells import ReferenceGRU, ReferenceLSTM
+from nmt.models.layers.elementwise import ElementwiseLayer
 from nmt.models.layers.recurrent import reverse_within_length
 
 REFERENCES: dict[str, CellKind] = {
@@ -19,6 +21,8 @@ REFERENCES: dict[str, CellKind] = {
     CellKind.gru: CellKind.reference_gru,
     CellKind.reference_gru: CellKind.reference_gru,
 }
+DECAYS = (CellKind.ssru, CellKind.min_gru, CellKind.min_lstm, CellKind.rg_lru)
+"""Cells whose decay, the kept share of the state, is recorded as the forget gate while the model itself runs."""
 LEFT, RIGHT = 0.1, 0.9
 """A gate below `LEFT` is left-saturated (almost closed); a gate above `RIGHT` is right-saturated (almost open)."""
 TOLERANCE = 1e-5
@@ -34,11 +38,11 @@ class Recording:
     mask: Tensor
     """True on real tokens, (T, B)."""
     difference: float
-    """Largest difference between the logits of the model and of its copy in reference cells."""
+    """Largest difference between the logits of the model and of its copy in reference cells; zero without a copy."""
 
     @property
     def kept(self) -> Tensor:
-        """Gate that is the kept share of the state, (T, B, H): forget gate of the LSTM, update gate of the GRU."""
+        """Gate that is the kept share of the state, (T, B, H): forget gate or decay, update gate of the GRU."""
         return self.gates["forget" if "forget" in self.gates else "update"]
 
     def saturation(self, gate: str) -> tuple[Tensor, Tensor]:
@@ -49,7 +53,7 @@ class Recording:
 
 @torch.no_grad()
 def record_gates(model: Seq2Seq, config: ModelConfig, side: ModelSide, layer: int, batch: Batch) -> Recording:
-    """Run a batch through a copy of the model in reference cells and record the gates of one layer.
+    """Run a batch through a copy of the model in reference cells, or the model itself, and record a layer's gates.
 
     Args:
         model: model to record; it remains in double precision and evaluation mode.
@@ -60,9 +64,58 @@ def record_gates(model: Seq2Seq, config: ModelConfig, side: ModelSide, layer: in
         batch: sentence pairs; the targets are the inputs of the decoder.
 
     Raises:
-        UserError: the model does not have this layer, or its cells have no reference implementation.
+        UserError: the model does not have this layer, or the gates of its cells cannot be recorded.
     """
-    reference = build_model(with_reference(config, side, layer), model.vocabulary)
+    kind = recorded_cell(config, side, layer)
+    if kind in DECAYS:
+        gates, difference = decay_of(model, side, layer, batch), 0.0
+    else:
+        gates, difference = gates_of_copy(model, with_cell(config, side, REFERENCES[kind]), side, layer, batch)
+    if side == ModelSide.decoder:
+        return Recording(gates, batch.tgt_mask, difference)
+    if side == ModelSide.encoder_backward:
+        gates = {name: reordered(gate, reverse_within_length(batch.src_mask)) for name, gate in gates.items()}
+    if isinstance(config.encoder, RecurrentEncoderConfig) and config.encoder.reverse_source:
+        gates = {name: reordered(gate, words_reversed(batch.src_mask)) for name, gate in gates.items()}
+    return Recording(gates, batch.src_mask, difference)
+
+
+def decay_of(model: Seq2Seq, side: ModelSide, layer: int, batch: Batch) -> dict[str, Tensor]:
+    """Run a batch through the model in double precision and return the decay of a layer, (T, B, H), as forget gate."""
+    model.double().eval()
+    decays: list[Tensor] = []
+    cell = next(module for module in stack(model, side)[layer - 1].modules() if isinstance(module, ElementwiseLayer))
+    coefficients: Callable[[Tensor], tuple[Tensor, Tensor]] = cell.coefficients
+
+    def recorded(products: Tensor) -> tuple[Tensor, Tensor]:
+        decay, added = coefficients(products)
+        decays.append(decay if decay.dim() == 3 else decay.unsqueeze(0))  # a sequence, or one step
+        return decay, added
+
+    cell.coefficients = recorded  # type: ignore[method-assign]
+    try:
+        model(batch.src, batch.src_mask, batch.tgt_in)
+    finally:
+        del cell.coefficients
+    return {"forget": torch.cat(decays)}
+
+
+def gates_of_copy(
+    model: Seq2Seq, config: ModelConfig, side: ModelSide, layer: int, batch: Batch
+) -> tuple[dict[str, Tensor], float]:
+    """Run a batch through the model and a copy in reference cells, both in double precision.
+
+    Args:
+        model: model to copy.
+        config: its configuration, with reference cells on the side.
+        side: side of the recorded layer.
+        layer: number of the recorded layer.
+        batch: sentence pairs.
+
+    Returns:
+        The gates of the layer, (T, B, H), and the largest difference between the logits of the two.
+    """
+    reference = build_model(config, model.vocabulary)
     reference.to(batch.src.device, next(model.parameters()).dtype)
     reference.load_weights({name: parameter.detach() for name, parameter in model.named_parameters()})
     inputs, outputs = (batch.src, batch.src_mask, batch.tgt_in), []
@@ -74,13 +127,7 @@ def record_gates(model: Seq2Seq, config: ModelConfig, side: ModelSide, layer: in
     difference = float((model(*inputs) - outputs[0])[batch.tgt_mask].abs().max())
     if difference > TOLERANCE:
         raise RuntimeError(f"the reference cells do not compute the same as the model: logits differ by {difference}")
-    if side == ModelSide.decoder:
-        return Recording(gates, batch.tgt_mask, difference)
-    if side == ModelSide.encoder_backward:
-        gates = {name: reordered(gate, reverse_within_length(batch.src_mask)) for name, gate in gates.items()}
-    if isinstance(config.encoder, RecurrentEncoderConfig) and config.encoder.reverse_source:
-        gates = {name: reordered(gate, words_reversed(batch.src_mask)) for name, gate in gates.items()}
-    return Recording(gates, batch.src_mask, difference)
+    return gates, difference
 
 
 def reordered(gate: Tensor, order: Tensor) -> Tensor:
@@ -101,8 +148,8 @@ def stack(model: Seq2Seq, side: ModelSide) -> nn.ModuleList:
     return layers
 
 
-def with_reference(model: ModelConfig, side: ModelSide, layer: int) -> ModelConfig:
-    """Return the configuration with reference cells on a side.
+def recorded_cell(model: ModelConfig, side: ModelSide, layer: int) -> CellKind:
+    """Return the kind of the cells of a side.
 
     Raises:
         UserError: the gates of this layer cannot be recorded.
@@ -111,10 +158,9 @@ def with_reference(model: ModelConfig, side: ModelSide, layer: int) -> ModelConf
     config = getattr(model, name)
     if not isinstance(config, RecurrentSide):
         raise UserError(f"model.{name}.kind={config.kind} has no gates; choose a run with a recurrent {name}")
-    if config.cell not in REFERENCES:
-        raise UserError(
-            f"gates of model.{name}.cell={config.cell} cannot be recorded; allowed: {', '.join(REFERENCES)}"
-        )
+    if config.cell not in (*REFERENCES, *DECAYS):
+        allowed = ", ".join((*REFERENCES, *DECAYS))
+        raise UserError(f"gates of model.{name}.cell={config.cell} cannot be recorded; allowed: {allowed}")
     count = config.layers
     if side == ModelSide.encoder_backward and isinstance(config, RecurrentEncoderConfig):
         count = config.layer_widths(model.hidden_size)[0].count(True)
@@ -122,4 +168,10 @@ def with_reference(model: ModelConfig, side: ModelSide, layer: int) -> ModelConf
         raise UserError(
             f"side={side} layer={layer}: the model has {count} layer(s) on this side; give another side= or layer="
         )
-    return replace(model, **{name: replace(config, cell=REFERENCES[config.cell])})
+    return CellKind(config.cell)
+
+
+def with_cell(model: ModelConfig, side: ModelSide, cell: CellKind) -> ModelConfig:
+    """Return the configuration with other cells on a side."""
+    name = "decoder" if side == ModelSide.decoder else "encoder"
+    return replace(model, **{name: replace(getattr(model, name), cell=cell)})

@@ -1,5 +1,6 @@
 """Recorded gates: by the equations of PyTorch's layers they give the hidden states of the fused kernel."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,6 +93,43 @@ def test_a_decoders_gates_make_the_states_of_its_steps(cell: CellKind, settings:
         gates = {name: gate[:, b] for name, gate in recording.gates.items()}
         computed = replayed(gates, start[0][b], start[1][b] if len(start) == 2 else None)
         torch.testing.assert_close(computed, torch.stack(states)[:, b], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("cell", [CellKind.ssru, CellKind.min_gru, CellKind.min_lstm, CellKind.rg_lru])
+@pytest.mark.parametrize("settings", [{}, {"input_feeding": True}], ids=["sequence", "steps"])
+@pytest.mark.parametrize("layer", [1, 2])
+def test_a_decoders_decay_is_the_derivative_of_its_state(cell: CellKind, settings: dict[str, Any], layer: int) -> None:
+    """c' = decay c + added, element by element, so that dc'/dc is the decay; the derivative is taken by autograd."""
+    config = shape(cell=cell, **settings)
+    model, batch = build(config), make_batch(SRC, TGT, range(3))
+    recording = record_gates(model, config, ModelSide.decoder, layer, batch)
+    assert torch.equal(recording.mask, batch.tgt_mask)
+    assert list(recording.gates) == ["forget"]
+    assert recording.kept.shape == (*batch.tgt_in.shape, 8)
+    state = model.encode(batch.src, batch.src_mask)
+    at = 0 if len(state.hidden[0]) == 1 else 1  # c of (h, c, ...), or h
+    for t, tokens in enumerate(batch.tgt_in):
+        given = state.hidden[layer - 1][at].detach().requires_grad_()
+        before = (*state.hidden[layer - 1][:at], given, *state.hidden[layer - 1][at + 1 :])
+        hidden = tuple(before if n == layer - 1 else each for n, each in enumerate(state.hidden))
+        _, state, _ = model.decoder.step(tokens, replace(state, hidden=hidden))
+        (derivative,) = torch.autograd.grad(state.hidden[layer - 1][at].sum(), given)
+        torch.testing.assert_close(recording.kept[t], derivative, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("cell", [CellKind.ssru, CellKind.rg_lru])
+def test_an_encoders_decay_is_in_the_order_of_the_text(cell: CellKind) -> None:
+    """The decay of a forward layer depends on the words so far, that of a backward layer on the words from there on."""
+    config = shape(cell=cell)
+    changed = [[5, 6, 9, 8], *SRC[1:]]  # the third word of four
+    for side, kept in (
+        (ModelSide.encoder, [True, True, False]),
+        (ModelSide.encoder_backward, [None, None, False, True]),
+    ):
+        gates = [record_gates(build(config), config, side, 1, make_batch(src, TGT, range(3))) for src in (SRC, changed)]
+        assert all(torch.equal(gate.mask, gates[0].mask) for gate in gates)
+        same = [torch.equal(*(gate.kept[t, 0] for gate in gates)) for t in range(4)]
+        assert all(expected is None or same[t] == expected for t, expected in enumerate(kept))
 
 
 @pytest.mark.parametrize(
