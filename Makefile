@@ -9,7 +9,7 @@ READY := .venv/complete
 NEXT := .venv-next
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo questions table amx-check gpu-check test test-commands test-browser pictures test-next test-processors \
+.PHONY: help install demo questions table amx-check gpu-check test test-commands test-authors test-browser pictures test-next test-processors \
 	test-kernels test-slow fuzz test-all check \
 	format commands docs clean
 
@@ -55,6 +55,12 @@ test: $(READY)  ## run the unit tests, one process per core (5 minutes on two co
 
 test-commands: $(READY)  ## run the integration tests: real commands, whole trainings, several processes (30 minutes on two cores)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "commands and not slow"
+
+# Without their requirements, which the compared files do not need. sru compiles itself with the C++ compiler.
+AUTHORS := einops==0.8.2 fla-core==0.6.0 minGRU-pytorch==0.2.1 sru==2.6.0 xlstm==2.0.6
+test-authors: $(READY)  ## compare recurrences with their authors' code, which is installed into build/authors
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target build/authors $(AUTHORS)
+	PYTHONPATH=build/authors OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m authors tests/unit/models
 
 BROWSER_TESTS := tests/integration/test_browser_page.py tests/integration/test_browser_form.py
 test-browser: $(READY)  ## drive the page of nmt-serve and the form of nmt-human-eval in headless Chromium (skips without one)

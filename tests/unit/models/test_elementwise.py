@@ -114,10 +114,11 @@ def test_what_needs_a_recurrent_matrix_is_refused(cell: CellKind, key: str) -> N
     assert (key, f"is 0.2 but the cell {cell} has no recurrent matrix; set it to 0") in list(config.problems())
 
 
+@pytest.mark.authors
 @pytest.mark.parametrize("cell", [CellKind.min_gru, CellKind.min_lstm])
 def test_minimal_cells_are_those_of_a_public_implementation(cell: CellKind) -> None:
     name = {CellKind.min_gru: "minGRU", CellKind.min_lstm: "minLSTM"}[cell]
-    reason = "needs minGRU-pytorch (pip install --no-deps minGRU-pytorch)"
+    reason = "needs minGRU-pytorch (make test-authors)"
     module = pytest.importorskip(f"minGRU_pytorch.{name}", reason=reason)
     torch.manual_seed(1)
     layer = build_layer(RecurrentEncoderConfig(cell=cell), INPUT, INPUT).double()
@@ -134,6 +135,7 @@ def test_minimal_cells_are_those_of_a_public_implementation(cell: CellKind) -> N
     torch.testing.assert_close(own, other)
 
 
+@pytest.mark.authors
 def test_the_simple_recurrent_unit_is_that_of_its_authors_in_values_and_gradients() -> None:
     try:
         ops = importlib.import_module("sru.ops")  # compiles its kernels, so that the error can be of any kind

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from authors_code import load_file
 from layer_forms import assert_same_with_gradients
 from torch import Tensor
+from torch.nn.functional import silu
 
 from nmt.config import CellKind
 from nmt.models.layers.cells import cell_type
@@ -168,3 +170,28 @@ def test_an_untrained_decay_is_in_the_range_of_mamba2() -> None:
     assert 0.00099 < steps.min() < 0.0012
     assert 0.08 < steps.max() < 0.101
     assert not GLA(INPUT, 64).input.bias.any()
+
+
+@pytest.mark.authors
+@pytest.mark.parametrize("cell", [CellKind.gated_delta, CellKind.gla])
+def test_the_memory_is_that_of_its_authors_in_values_and_gradients(cell: CellKind) -> None:
+    """Their reference forms compute in float32."""
+    pytest.importorskip("einops", reason="needs einops (make test-authors)")
+    layer, x = build(cell), inputs(150).requires_grad_()
+    q, k, v, g, *rest = torch.split(layer.input(x), layer.sizes, dim=-1)
+    q, k, v = (layer.split(silu(part)).transpose(0, 1) for part in (q, k, v))  # (B, T, N, D)
+    q, k = (part / (part.square().sum(dim=-1, keepdim=True) + EPSILON).sqrt() for part in (q, k))
+    log_a, b = (gate.transpose(0, 1) for gate in layer.gates(rest[0]))
+    if cell == CellKind.gla:
+        theirs = load_file("fla", "ops/gla/naive.py")
+        read, _ = theirs.naive_recurrent_gla(q * math.sqrt(UNITS), k, v, log_a)  # they divide by the root of D
+    else:
+        theirs = load_file("fla", "ops/gated_delta_rule/naive.py")
+        read, _ = theirs.naive_recurrent_gated_delta_rule(q, k, v, b.squeeze(-1), log_a.squeeze(-1), scale=1.0)
+    expected = layer.norm(read.transpose(0, 1).double()) * silu(g)
+    outputs, _ = layer(x)
+    torch.testing.assert_close(outputs, expected, atol=2e-4, rtol=2e-4)
+    weights = [x, layer.input.weight, layer.input.bias]
+    own_gradients, their_gradients = (torch.autograd.grad(y.square().sum(), weights) for y in (outputs, expected))
+    for own, their in zip(own_gradients, their_gradients, strict=True):
+        assert (own - their).norm() < 1e-3 * their.norm()

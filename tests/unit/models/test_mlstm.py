@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from authors_code import load_file
 from layer_forms import assert_same_with_gradients
 from torch import Tensor
 
@@ -129,3 +130,31 @@ def test_an_untrained_layer_forgets_at_four_speeds() -> None:
     bias = MLSTM(INPUT, HIDDEN).input.bias
     assert bias[-HEADS:].tolist() == pytest.approx([3.0, 4.0, 5.0, 6.0])
     assert not bias[:-HEADS].any()
+
+
+@pytest.mark.authors
+@pytest.mark.parametrize("form", ["parallel", "steps"])
+def test_the_memory_is_that_of_its_authors_in_values_and_gradients(form: str) -> None:
+    theirs = load_file("xlstm", "blocks/mlstm/backends.py")
+    layer, x = build(), inputs(23).requires_grad_()
+    q, k, v, o, gates = torch.split(layer.input(x), layer.sizes, dim=-1)
+    q, k, v = (layer.by_head(part) for part in (q, k, v))
+    i, f = (gate.unsqueeze(-1) for gate in gates.permute(1, 2, 0).chunk(2, dim=1))  # each (B, N, T, 1)
+    if form == "parallel":
+        read = theirs.parallel_stabilized_simple(q, k, v, i, f, eps=0.0)
+        outputs, _ = layer(x)
+    else:
+        c, n, m = q.new_zeros(BATCH, HEADS, UNITS, UNITS), q.new_zeros(BATCH, HEADS, UNITS, 1), q.new_zeros(1)
+        reads, own, state = [], [], layer.zero_state(x)
+        for t in range(len(x)):
+            at = (part[:, :, t : t + 1].clone() for part in (q, k, v, i, f))  # they change q, k and v
+            h, (c, n, m) = theirs.recurrent_step_stabilized_simple(c, n, m, *at, eps=0.0)
+            reads.append(h)
+            state = layer.cell(layer.input_product(x[t]), state)
+            own.append(state[0])
+        read, outputs = torch.cat(reads, dim=2), torch.stack(own)
+    expected = o.sigmoid() * layer.norm(read.permute(2, 0, 1, 3))
+    torch.testing.assert_close(outputs, expected, atol=1e-10, rtol=1e-10)
+    weights = [x, layer.input.weight, layer.input.bias]
+    own_gradients, their_gradients = (torch.autograd.grad(y.square().sum(), weights) for y in (outputs, expected))
+    torch.testing.assert_close(own_gradients, their_gradients, atol=1e-8, rtol=1e-8)

@@ -119,6 +119,7 @@ def test_an_untrained_layer_decays_slowly() -> None:
     assert 0.998 < slowest.max() <= 0.999
 
 
+@pytest.mark.authors
 def test_the_block_is_that_of_its_authors_in_values_and_gradients() -> None:
     """The authors' block ends in a matrix, which is the unit matrix here, and approximates gelu by a tanh."""
     modules = pytest.importorskip("recurrentgemma.torch.modules", reason="needs recurrentgemma, flax and typeguard<3")

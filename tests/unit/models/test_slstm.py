@@ -105,8 +105,9 @@ def test_zoneout_of_c_is_refused_because_it_is_scaled_by_the_stabiliser() -> Non
     assert list(config.problems()) == [("zoneout_c", said)]
 
 
+@pytest.mark.authors
 def test_the_cell_is_that_of_its_authors_in_values_and_gradients() -> None:
-    cell = pytest.importorskip("xlstm.blocks.slstm.cell", reason="needs xlstm (pip install xlstm)")
+    cell = pytest.importorskip("xlstm.blocks.slstm.cell", reason="needs xlstm (make test-authors)")
     layer, x = build(), sequence().requires_grad_()
     heads = head_count(HIDDEN)
     options = {"hidden_size": HIDDEN, "num_heads": heads, "backend": "vanilla", "batch_size": BATCH}
