@@ -23,6 +23,8 @@ class Row:
     """Search settings, as on the command line of `evaluate`. Rows that share a training differ in these only."""
     minutes: float | None = None
     """Duration of the training in minutes, where it differs from `minutes` of the table."""
+    learning_rates: list[float] = field(default_factory=list)
+    """Learning rates to choose from in addition to those of the table, where the best of those is at the edge."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from number(self, "minutes", 0)
@@ -82,6 +84,10 @@ class QuestionPart:
     claim: Claim | None = None
     """Results behind the answer; null until an answer is written."""
 
+    def rates_of(self, row: Row) -> list[float]:
+        """Return the learning rates that a row is trained with; empty: that of the settings."""
+        return [*self.learning_rates, *row.learning_rates]
+
     def problems(self) -> Iterator[tuple[str, str]]:
         labels = [row.label for row in self.rows]
         if len(labels) < 2:
@@ -91,6 +97,11 @@ class QuestionPart:
                 yield "rows", f"has the label {row.label!r} twice; give each row its own"
         yield from number(self, "minutes", 0)
         rates = self.learning_rates
+        for row in self.rows:
+            every = [*rates, *row.learning_rates]
+            if row.learning_rates and (not rates or len(set(every)) < len(every) or min(every) <= 0):
+                said = f"{row.learning_rates} in row {row.label!r}"
+                yield "rows", f"has the learning_rates {said}; allowed: positive numbers that a table with rates lacks"
         if len(rates) == 1 or len(set(rates)) < len(rates) or min(rates, default=1) <= 0:
             yield "learning_rates", f"is {rates}; allowed: empty, or two or more distinct positive numbers"
         for row in self.rows if rates else []:

@@ -80,7 +80,7 @@ def table_row(question: Question, part: QuestionPart, row: Row) -> TableRow:
     config = compose_train(overrides)
     minutes = part.minutes if row.minutes is None else row.minutes
     by_rate = {}
-    for rate in part.learning_rates or [config.optim.learning_rate]:
+    for rate in part.rates_of(row) or [config.optim.learning_rate]:
         tuned = replace(config, optim=replace(config.optim, learning_rate=rate))
         words = (*overrides, *([f"optim.learning_rate={rate:g}"] if part.learning_rates else []))
         by_rate[rate] = [

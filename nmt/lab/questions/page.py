@@ -229,17 +229,19 @@ def rate_lines(part: QuestionPart, rates: Mapping[str, Mapping[float, float]], s
     """Return a table of the validation scores that the learning rate of each row was chosen from; [] if it is given."""
     if not part.learning_rates:
         return []
+    columns = sorted({rate for row in part.rows for rate in part.rates_of(row)})
     rows = []
-    for label, valid in rates.items():
-        chosen = chosen_rate(valid) if len(valid) == len(part.learning_rates) else None
-        scores = {rate: f"{valid[rate]:.2f}" if rate in valid else "" for rate in part.learning_rates}
-        edge = " at the edge" * (chosen in (min(part.learning_rates), max(part.learning_rates)))
-        rows.append([label, *(text + f", chosen{edge}" * (rate == chosen) for rate, text in scores.items())])
+    for row in part.rows:
+        valid, tried = rates[row.label], part.rates_of(row)
+        chosen = chosen_rate(valid) if len(valid) == len(tried) else None
+        scores = {rate: f"{valid[rate]:.2f}" if rate in valid else "" for rate in columns}
+        edge = " at the edge" * (chosen in (min(tried), max(tried)))
+        rows.append([row.label, *(text + f", chosen{edge}" * (rate == chosen) for rate, text in scores.items())])
     text = f"Learning rate of each row: the highest validation BLEU with seed {seed}, which is one of the seeds above."
     return [
         text,
         "",
-        *table_lines(["validation BLEU by learning rate", *(f"{rate:g}" for rate in part.learning_rates)], rows),
+        *table_lines(["validation BLEU by learning rate", *(f"{rate:g}" for rate in columns)], rows),
     ]
 
 

@@ -63,6 +63,11 @@ def work_in(folder: Path) -> QuestionWork:
             "row 'GRU' sets optim.learning_rate; remove one",
         ),
         ({"learning_rates": [0.004, 0]}, r"learning_rates is .*positive"),
+        ({"rows": [GOOD, BAD | {"learning_rates": [0.001]}]}, r"rows has the learning_rates \[0\.001\] in row 'GRU'"),
+        (
+            {"learning_rates": [1, 2], "rows": [GOOD, BAD | {"learning_rates": [2]}]},
+            r"learning_rates \[2.*that a table",
+        ),
     ],
 )
 def test_a_question_that_cannot_be_answered_is_refused(tmp_path: Path, changes: Any, complaint: str) -> None:
@@ -216,6 +221,20 @@ def test_a_training_whose_corpus_is_missing_is_not_started(trainer: Trainer, tmp
         answer_questions(tmp_path)
     assert [name for name in trainer.made if "tatoeba" in name] == []
     assert len(list((tmp_path / "measurements").glob("*.json"))) == 2
+
+
+def test_a_row_can_have_further_learning_rates(trainer: Trainer, tmp_path: Path) -> None:
+    write_question(
+        tmp_path / "questions", "cells", GOOD, BAD | {"learning_rates": [HIGH_RATE]}, learning_rates=[0.002, 0.003]
+    )
+    page = answer_questions(tmp_path)
+    choice = "validation BLEU by learning rate"
+    assert f"| {choice} | 0.002 | 0.003 | {HIGH_RATE:g} |" in page
+    tried = {label: line_of(page, label, choice) for label in ("LSTM", "GRU")}
+    assert tried["LSTM"][2] == ""
+    assert "chosen at the edge" in tried["GRU"][2]
+    seeds = {word for key in trainer.made for word in key.split(".")[:1]}
+    assert len(seeds) == 7  # two rates and a second seed, three rates and a second seed
 
 
 def test_a_row_waits_until_all_its_learning_rates_are_measured(trainer: Trainer, tmp_path: Path) -> None:
