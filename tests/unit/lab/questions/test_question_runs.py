@@ -66,7 +66,7 @@ def work_in(folder: Path) -> QuestionWork:
         ({"rows": [GOOD, BAD | {"learning_rates": [0.001]}]}, r"rows has the learning_rates \[0\.001\] in row 'GRU'"),
         (
             {"learning_rates": [1, 2], "rows": [GOOD, BAD | {"learning_rates": [2]}]},
-            r"learning_rates \[2.*that a table",
+            r"rates \[2.*that a table",
         ),
     ],
 )
