@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nmt.config import QuestionPart
 from nmt.evaluation.plots import new_figure, save
@@ -10,9 +11,22 @@ from nmt.lab.plots.compare import POINT, interval_arms
 from nmt.lab.plots.labels import Label, LabelLayout
 from nmt.lab.questions.measure import MeasuredTable
 
+COLOURS = 10
+"""Number of colours of matplotlib's cycle; rows after them have another marker and line."""
+
+
+def style(row: int) -> dict[str, Any]:
+    """Return colour, marker and line of a row, counted from 0, so that no two rows of a table look alike."""
+    again = row // COLOURS
+    return POINT | {
+        "color": f"C{row % COLOURS}",
+        "marker": "os^D"[again % 4],
+        "linestyle": ("-", "--", ":", "-.")[again % 4],
+    }
+
 
 def draw_question(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: Path) -> None:
-    """Draw the panels of each measured table; a row has the same colour in both panels."""
+    """Draw the panels of each measured table; a row has the same style in both panels."""
     heights = [max(0.8 + 0.26 * len(table.rows), 2.2 if table.groups else 0) for _, table in parts]
     figure = new_figure(9 if any(table.groups for _, table in parts) else 6, sum(heights))
     lines = figure.add_gridspec(len(parts), 1, height_ratios=heights)
@@ -20,7 +34,7 @@ def draw_question(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: 
         panels = lines[at].subgridspec(1, 2 if table.groups else 1).subplots(squeeze=False)[0]
         for line, row in enumerate(table.rows.values()):
             cell = row.scores["bleu"]
-            panels[0].errorbar(cell.mean, line, xerr=[[arm] for arm in interval_arms(cell)], color=f"C{line}", **POINT)
+            panels[0].errorbar(cell.mean, line, xerr=[[arm] for arm in interval_arms(cell)], **style(line))
         labels = [
             f"{label} ({cell.verdict})" if (cell := row.scores["bleu"]).verdict else label
             for label, row in table.rows.items()
@@ -34,7 +48,7 @@ def draw_question(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: 
             for line, row in enumerate(table.rows.values()):
                 below, above = zip(*map(interval_arms, row.lengths), strict=True)
                 means = [cell.mean for cell in row.lengths]
-                panels[1].errorbar(range(len(means)), means, yerr=[below, above], color=f"C{line}", **POINT)
+                panels[1].errorbar(range(len(means)), means, yerr=[below, above], **style(line))
             panels[1].set_xticks(range(len(table.groups)), table.groups)
             panels[1].set(xlabel=f"{table.unit}s of the source", ylabel="BLEU")
             panels[1].grid(alpha=0.3)
@@ -54,10 +68,10 @@ def draw_costs(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: Pat
         for at, (name, row) in enumerate(table.rows.items()):
             if "cpu_seconds" not in row.cost:
                 continue
-            minutes, cell, colour = row.cost["cpu_seconds"] / 60, row.scores["bleu"], f"C{at}"
+            minutes, cell, point = row.cost["cpu_seconds"] / 60, row.scores["bleu"], style(at)
             arms = [[arm] for arm in interval_arms(cell)]
-            axes.errorbar(minutes, cell.mean, yerr=arms, color=colour, **POINT)
-            labels.append(Label(name, (minutes, cell.mean), 0.0, colour))
+            axes.errorbar(minutes, cell.mean, yerr=arms, **point)
+            labels.append(Label(name, (minutes, cell.mean), 0.0, point["color"]))
         axes.set(xlabel="core minutes of training", ylabel="BLEU, test set")
         axes.set_title("\n".join(textwrap.wrap(part.name, 60)), fontsize=9, parse_math=False)
         axes.margins(0.2, 0.1)
