@@ -148,13 +148,18 @@ def stack(model: Seq2Seq, side: ModelSide) -> nn.ModuleList:
     return layers
 
 
+def side_key(side: ModelSide) -> str:
+    """Return the key of `model` that configures a side."""
+    return "decoder" if side == ModelSide.decoder else "encoder"
+
+
 def recorded_cell(model: ModelConfig, side: ModelSide, layer: int) -> CellKind:
     """Return the kind of the cells of a side.
 
     Raises:
         UserError: the gates of this layer cannot be recorded.
     """
-    name = "decoder" if side == ModelSide.decoder else "encoder"
+    name = side_key(side)
     config = getattr(model, name)
     if not isinstance(config, RecurrentSide):
         raise UserError(f"model.{name}.kind={config.kind} has no gates; choose a run with a recurrent {name}")
@@ -173,5 +178,5 @@ def recorded_cell(model: ModelConfig, side: ModelSide, layer: int) -> CellKind:
 
 def with_cell(model: ModelConfig, side: ModelSide, cell: CellKind) -> ModelConfig:
     """Return the configuration with other cells on a side."""
-    name = "decoder" if side == ModelSide.decoder else "encoder"
+    name = side_key(side)
     return replace(model, **{name: replace(getattr(model, name), cell=cell)})

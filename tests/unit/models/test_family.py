@@ -144,7 +144,8 @@ def test_the_gates_of_a_model_with_fused_cells_are_seen_through_the_reference() 
 def test_a_member_learns_two_pairs_by_heart(settings: dict[str, Any]) -> None:
     model = build(settings, hidden_size=16, direction_size=None).train()
     batch = make_batch(SRC[1:3], TGT[1:3], range(2))
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)  # at 0.02 some members diverge, others on each processor
+    # At 0.02 some members diverge; which ones depends on the processor.
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     first = loss(model, batch).item()
     for _ in range(80):
         optimizer.zero_grad()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nmt.cli.diagnose import finding
 from nmt.config import AttentionKind, CellKind, ModelConfig, ModelSide
-from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.data import BOS_ID, PAD_ID, Batch, make_batch
 from nmt.errors import UserError
 from nmt.lab.diagnostics.gates import Recording, record_gates
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -28,6 +28,15 @@ def build(config: ModelConfig) -> Seq2Seq:
 
 def shape(**settings: Any) -> ModelConfig:
     return model_config(**{"embed_size": 6, "hidden_size": 8, "encoder_layers": 2, "decoder_layers": 2, **settings})
+
+
+def recorded_decoder(cell: CellKind, layer: int, settings: dict[str, Any]) -> tuple[Seq2Seq, Batch, Recording]:
+    """Record a layer of a decoder; return the model, the batch that it read, and the recording, which has its mask."""
+    config = shape(cell=cell, **settings)
+    model, batch = build(config), make_batch(SRC, TGT, range(3))
+    recording = record_gates(model, config, ModelSide.decoder, layer, batch)
+    assert torch.equal(recording.mask, batch.tgt_mask)
+    return model, batch, recording
 
 
 def replayed(gates: dict[str, Tensor], h: Tensor, c: Tensor | None) -> Tensor:
@@ -79,10 +88,7 @@ def test_an_encoders_gates_make_the_states_of_the_fused_layer(cell: CellKind, re
 )
 @pytest.mark.parametrize("layer", [1, 2])
 def test_a_decoders_gates_make_the_states_of_its_steps(cell: CellKind, settings: dict[str, Any], layer: int) -> None:
-    config = shape(cell=cell, **settings)
-    model, batch = build(config), make_batch(SRC, TGT, range(3))
-    recording = record_gates(model, config, ModelSide.decoder, layer, batch)
-    assert torch.equal(recording.mask, batch.tgt_mask)
+    model, batch, recording = recorded_decoder(cell, layer, settings)
     with torch.no_grad():
         state = model.encode(batch.src, batch.src_mask)
         start, states = state.hidden[layer - 1], []
@@ -100,10 +106,7 @@ def test_a_decoders_gates_make_the_states_of_its_steps(cell: CellKind, settings:
 @pytest.mark.parametrize("layer", [1, 2])
 def test_a_decoders_decay_is_the_derivative_of_its_state(cell: CellKind, settings: dict[str, Any], layer: int) -> None:
     """c' = decay c + added, element by element, so that dc'/dc is the decay; the derivative is taken by autograd."""
-    config = shape(cell=cell, **settings)
-    model, batch = build(config), make_batch(SRC, TGT, range(3))
-    recording = record_gates(model, config, ModelSide.decoder, layer, batch)
-    assert torch.equal(recording.mask, batch.tgt_mask)
+    model, batch, recording = recorded_decoder(cell, layer, settings)
     assert list(recording.gates) == ["forget"]
     assert recording.kept.shape == (*batch.tgt_in.shape, 8)
     state = model.encode(batch.src, batch.src_mask)

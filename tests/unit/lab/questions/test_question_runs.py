@@ -242,8 +242,8 @@ def test_a_row_can_have_further_learning_rates(trainer: Trainer, tmp_path: Path)
     tried = {label: line_of(page, label, choice) for label in ("LSTM", "GRU")}
     assert tried["LSTM"][2] == ""
     assert "chosen at the edge" in tried["GRU"][2]
-    seeds = {word for key in trainer.made for word in key.split(".")[:1]}
-    assert len(seeds) == 7  # two rates and a second seed, three rates and a second seed
+    trained = {job.partition(".")[0] for job in trainer.made}
+    assert len(trained) == 7  # two rates and a second seed, three rates and a second seed
 
 
 def test_a_row_waits_until_all_its_learning_rates_are_measured(trainer: Trainer, tmp_path: Path) -> None:
