@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,8 @@ from nmt.data import Batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, build_model
 from nmt.models.encoders.recurrent import words_reversed
-from nmt.models.layers.cells import ReferenceGRU, ReferenceLSTM
-from nmt.models.layers.elementwise import ElementwiseLayer
-from nmt.models.layers.recurrent import reverse_within_length
+from nmt.models.layers.cells import ReferenceGRU, ReferenceLSTM, cell_type
+from nmt.models.layers.recurrent import LayerState, RecurrentLayer, reverse_within_length
 
 REFERENCES: dict[str, CellKind] = {
     CellKind.lstm: CellKind.reference_lstm,
@@ -21,8 +21,11 @@ REFERENCES: dict[str, CellKind] = {
     CellKind.gru: CellKind.reference_gru,
     CellKind.reference_gru: CellKind.reference_gru,
 }
-DECAYS = (CellKind.ssru, CellKind.min_gru, CellKind.min_lstm, CellKind.rg_lru)
-"""Cells whose decay, the kept share of the state, is recorded as the forget gate while the model itself runs."""
+DECAYS = (
+    *(CellKind.layer_norm_lstm, CellKind.ssru, CellKind.sru, CellKind.min_gru, CellKind.min_lstm, CellKind.rg_lru),
+    *(CellKind.slstm, CellKind.mlstm, CellKind.gated_delta, CellKind.mamba2, CellKind.gla),
+)
+"""Cells whose `kept_share` is recorded as the forget gate while the model itself runs."""
 LEFT, RIGHT = 0.1, 0.9
 """A gate below `LEFT` is left-saturated (almost closed); a gate above `RIGHT` is right-saturated (almost open)."""
 TOLERANCE = 1e-5
@@ -34,7 +37,10 @@ class Recording:
     """Gate activations of a layer."""
 
     gates: dict[str, Tensor]
-    """Activations (T, B, H) by name of the gate, in the order of the text, also for a backward layer."""
+    """Activations (T, B, H) by name of the gate, in the order of the text, also for a backward layer.
+
+    A matrix memory has one gate per head or per key unit in place of H.
+    """
     mask: Tensor
     """True on real tokens, (T, B)."""
     difference: float
@@ -46,7 +52,7 @@ class Recording:
         return self.gates["forget" if "forget" in self.gates else "update"]
 
     def saturation(self, gate: str) -> tuple[Tensor, Tensor]:
-        """Return the shares of real tokens at which each unit's gate is left- and right-saturated, both (H,)."""
+        """Return the shares of real tokens at which each gate is left- and right-saturated, both (H,)."""
         values = self.gates[gate][self.mask]  # (N, H)
         return (values < LEFT).double().mean(dim=0), (values > RIGHT).double().mean(dim=0)
 
@@ -68,7 +74,7 @@ def record_gates(model: Seq2Seq, config: ModelConfig, side: ModelSide, layer: in
     """
     kind = recorded_cell(config, side, layer)
     if kind in DECAYS:
-        gates, difference = decay_of(model, side, layer, batch), 0.0
+        gates, difference = decay_of(model, kind, side, layer, batch), 0.0
     else:
         gates, difference = gates_of_copy(model, with_cell(config, side, REFERENCES[kind]), side, layer, batch)
     if side == ModelSide.decoder:
@@ -80,24 +86,25 @@ def record_gates(model: Seq2Seq, config: ModelConfig, side: ModelSide, layer: in
     return Recording(gates, batch.src_mask, difference)
 
 
-def decay_of(model: Seq2Seq, side: ModelSide, layer: int, batch: Batch) -> dict[str, Tensor]:
-    """Run a batch through the model in double precision and return the decay of a layer, (T, B, H), as forget gate."""
+def decay_of(model: Seq2Seq, kind: CellKind, side: ModelSide, layer: int, batch: Batch) -> dict[str, Tensor]:
+    """Run a batch through the model in double precision, step by step, and return a layer's decay as forget gate."""
     model.double().eval()
     decays: list[Tensor] = []
-    cell = next(module for module in stack(model, side)[layer - 1].modules() if isinstance(module, ElementwiseLayer))
-    coefficients: Callable[[Tensor], tuple[Tensor, Tensor]] = cell.coefficients
+    modules = stack(model, side)[layer - 1].modules()
+    cell = next(module for module in modules if isinstance(module, RecurrentLayer) and type(module) is cell_type(kind))
+    step: Callable[[Tensor, LayerState], LayerState] = cell.cell
 
-    def recorded(products: Tensor) -> tuple[Tensor, Tensor]:
-        decay, added = coefficients(products)
-        decays.append(decay if decay.dim() == 3 else decay.unsqueeze(0))  # a sequence, or one step
-        return decay, added
+    def recorded(inputs: Tensor, state: LayerState) -> LayerState:
+        decays.append(cell.kept_share(inputs, state))
+        return step(inputs, state)
 
-    cell.coefficients = recorded  # type: ignore[method-assign]
+    cell.cell = recorded  # type: ignore[method-assign]
+    cell.forward = partial(RecurrentLayer.forward, cell)  # type: ignore[method-assign]
     try:
         model(batch.src, batch.src_mask, batch.tgt_in)
     finally:
-        del cell.coefficients
-    return {"forget": torch.cat(decays)}
+        del cell.cell, cell.forward
+    return {"forget": torch.stack(decays)}
 
 
 def gates_of_copy(

@@ -64,10 +64,17 @@ class LayerNormLSTM(StepwiseLayer):
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
         h, c = state
-        gates = self.normalise(inputs) * self.input_gain + self.normalise(self.state_product(h)) * self.state_gain
-        i, f, g, o = (gates + self.bias).unbind(-2)  # each (B, H)
+        i, f, g, o = self.gate_inputs(inputs, h)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         return o.sigmoid() * self.norm(c).tanh(), c
+
+    def kept_share(self, inputs: Tensor, state: LayerState) -> Tensor:
+        return self.gate_inputs(inputs, state[0])[1].sigmoid()
+
+    def gate_inputs(self, inputs: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+        """Return the arguments of the gates i, f, g, o, each (B, H), from input products (B, G) and h (B, H)."""
+        gates = self.normalise(inputs) * self.input_gain + self.normalise(self.state_product(h)) * self.state_gain
+        return (gates + self.bias).unbind(-2)
 
     def normalise(self, products: Tensor) -> Tensor:
         """Normalise the products of each gate, (B, 4 H) -> (B, 4, H)."""

@@ -74,6 +74,9 @@ class ElementwiseLayer(LinearInputLayer):
         c = decay * state[-1] + added
         return (c,) if self.states == 1 else (self.output(c, inputs), c)
 
+    def kept_share(self, inputs: Tensor, state: LayerState) -> Tensor:
+        return self.coefficients(inputs)[0]
+
     def forward(
         self, x: Tensor, state: LayerState | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, LayerState]:
@@ -165,8 +168,11 @@ class SRU(ElementwiseLayer):
     forward = RecurrentLayer.forward  # the gates read c, so that the decay of a sequence is not known in advance
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
-        candidate, forget, reset, highway = inputs.chunk(4, dim=-1)
+        candidate, _, reset, highway = inputs.chunk(4, dim=-1)
         _, c = state
-        forget, reset = (forget + self.gate_state[0] * c).sigmoid(), (reset + self.gate_state[1] * c).sigmoid()
+        forget, reset = self.kept_share(inputs, state), (reset + self.gate_state[1] * c).sigmoid()
         c = candidate + forget * (c - candidate)
         return highway + reset * (c - highway), c
+
+    def kept_share(self, inputs: Tensor, state: LayerState) -> Tensor:
+        return (inputs.chunk(4, dim=-1)[1] + self.gate_state[0] * state[1]).sigmoid()

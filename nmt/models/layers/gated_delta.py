@@ -74,6 +74,10 @@ class GatedDelta(MatrixMemoryLayer):
         s = torch.addcmul(s, k.unsqueeze(-1), (b * v).unsqueeze(-2))
         return self.norm((q.unsqueeze(-2) @ s).squeeze(-2)) * silu(g), (s,)
 
+    def kept_share(self, inputs: Tensor, state: LayerState) -> Tensor:
+        """Return a, (B, N), or (B, N D) with a decay per key unit."""
+        return self.gates(inputs[..., 4 * self.hidden_size :])[0].exp().flatten(-2)
+
     def sequence(
         self, products: Tensor, memory: LayerState, mask: Tensor | None, empty: bool
     ) -> tuple[Tensor, LayerState]:

@@ -50,6 +50,10 @@ class MLSTM(MatrixMemoryLayer):
         read = (q.unsqueeze(-2) @ c).squeeze(-2)
         return self.output(read, (q * n).sum(dim=-1), m, o), (c, n, m)
 
+    def kept_share(self, inputs: Tensor, state: LayerState) -> Tensor:
+        """Return f, (B, N)."""
+        return inputs[..., -self.heads :].sigmoid()
+
     def sequence(
         self, products: Tensor, memory: LayerState, mask: Tensor | None, empty: bool
     ) -> tuple[Tensor, LayerState]:

@@ -89,6 +89,13 @@ class RecurrentLayer(nn.Module):
         """Compute the next state, each tensor (B, ...), from the input products (B, G) and the previous state."""
         raise NotImplementedError
 
+    def kept_share(self, inputs: Tensor, state: LayerState) -> Tensor:
+        """Return the share of the memory that a step keeps, (B, units), from the arguments of `cell`.
+
+        The units are those of the state, or the heads or keys of a matrix memory.
+        """
+        raise NotImplementedError
+
     def forward(
         self, x: Tensor, state: LayerState | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, LayerState]:

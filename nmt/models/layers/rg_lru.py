@@ -80,6 +80,9 @@ class RGLRU(ElementwiseLayer):
         c = decay * c + added
         return (gelu(gate.to(c.dtype)) * c).to(inputs.dtype), c, *window[1:]
 
+    def kept_share(self, inputs: Tensor, state: LayerState) -> Tensor:
+        return self.coefficients(self.convolve([*state[2:], inputs.chunk(2, dim=-1)[0]]))[0]
+
     def forward(
         self, x: Tensor, state: LayerState | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, LayerState]:

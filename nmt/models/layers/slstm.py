@@ -40,14 +40,24 @@ class SLSTM(LinearInputLayer):
         return product
 
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
-        h, c, n, m = state
+        _, c, n, _ = state
+        decay, write, z, o, m = self.gate_values(inputs, state)
+        c, n = decay * c + write * z, decay * n + write
+        return (o * c / n).to(inputs.dtype), c, n, m
+
+    def kept_share(self, inputs: Tensor, state: LayerState) -> Tensor:
+        """Return f n / n', the weight of the mean before, c / n, in the mean after the step, c' / n'."""
+        decay, write, *_ = self.gate_values(inputs, state)
+        return decay * state[2] / (decay * state[2] + write)
+
+    def gate_values(self, inputs: Tensor, state: LayerState) -> tuple[Tensor, ...]:
+        """Return f exp(m - m'), i exp(-m'), z, o and m', each (B, H), from the arguments of `cell`."""
+        h, _, n, m = state
         wide = torch.promote_types(inputs.dtype, torch.float32)
         log_i, f, z, o = (inputs + self.state_product(h)).to(wide).chunk(4, dim=-1)
         kept = (logsigmoid(f) + m).masked_fill(n == 0, float("-inf"))
         m = torch.maximum(kept, log_i)
-        decay, write = (kept - m).exp(), (log_i - m).exp()
-        c, n = decay * c + write * z.tanh(), decay * n + write
-        return (o.sigmoid() * c / n).to(inputs.dtype), c, n, m
+        return (kept - m).exp(), (log_i - m).exp(), z.tanh(), o.sigmoid(), m
 
     @classmethod
     def bridged(cls) -> int:

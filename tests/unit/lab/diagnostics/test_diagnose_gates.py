@@ -13,8 +13,9 @@ from nmt.cli.diagnose import finding
 from nmt.config import AttentionKind, CellKind, ModelConfig, ModelSide
 from nmt.data import BOS_ID, PAD_ID, Batch, make_batch
 from nmt.errors import UserError
-from nmt.lab.diagnostics.gates import Recording, record_gates
+from nmt.lab.diagnostics.gates import DECAYS, Recording, record_gates
 from nmt.models import Seq2Seq, Vocabulary, build_model
+from nmt.models.layers.cells import cell_type
 
 WORDS = 20
 SRC = [[5, 6, 7, 8], [8, 9], [11]]
@@ -101,26 +102,96 @@ def test_a_decoders_gates_make_the_states_of_its_steps(cell: CellKind, settings:
         torch.testing.assert_close(computed, torch.stack(states)[:, b], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("cell", [CellKind.ssru, CellKind.min_gru, CellKind.min_lstm, CellKind.rg_lru])
+KEEPERS = [*(CellKind.ssru, CellKind.min_gru, CellKind.min_lstm, CellKind.rg_lru), *(CellKind.mamba2, CellKind.gla)]
+
+
+@pytest.mark.parametrize("cell", KEEPERS)
 @pytest.mark.parametrize("settings", [{}, {"input_feeding": True}], ids=["sequence", "steps"])
 @pytest.mark.parametrize("layer", [1, 2])
 def test_a_decoders_decay_is_the_derivative_of_its_state(cell: CellKind, settings: dict[str, Any], layer: int) -> None:
     """c' = decay c + added, element by element, so that dc'/dc is the decay; the derivative is taken by autograd."""
     model, batch, recording = recorded_decoder(cell, layer, settings)
     assert list(recording.gates) == ["forget"]
-    assert recording.kept.shape == (*batch.tgt_in.shape, 8)
+    assert recording.kept.shape == (*batch.tgt_in.shape, 4 if cell == CellKind.mamba2 else 8)
     state = model.encode(batch.src, batch.src_mask)
-    at = 0 if len(state.hidden[0]) == 1 else 1  # c of (h, c, ...), or h
+    at = 0 if len(state.hidden[0]) == 1 else 1  # c or the matrix of (h, c, ...), or h
     for t, tokens in enumerate(batch.tgt_in):
         given = state.hidden[layer - 1][at].detach().requires_grad_()
         before = (*state.hidden[layer - 1][:at], given, *state.hidden[layer - 1][at + 1 :])
         hidden = tuple(before if n == layer - 1 else each for n, each in enumerate(state.hidden))
         _, state, _ = model.decoder.step(tokens, replace(state, hidden=hidden))
         (derivative,) = torch.autograd.grad(state.hidden[layer - 1][at].sum(), given)
+        if cell == CellKind.mamba2:  # (B, N, D, D), the same number in the whole matrix of a head
+            derivative = derivative[..., 0, 0]
+        elif cell == CellKind.gla:  # one number per row, the units of a key
+            derivative = derivative[..., 0].flatten(-2)
         torch.testing.assert_close(recording.kept[t], derivative, atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize("cell", [CellKind.ssru, CellKind.rg_lru])
+def decays_of_a_layer(cell: CellKind) -> tuple[Any, Tensor, list[tuple[Tensor, ...]], Tensor]:
+    """Return a layer, inputs (5, 2, 6), the states before and after each of its steps, and `kept_share` at each."""
+    torch.manual_seed(3)
+    layer: Any = cell_type(cell)(6, 8)
+    layer.double()
+    x = torch.randn(5, 2, 6).double()
+    states, kept = [layer.zero_state(x)], []
+    for row in x:
+        kept.append(layer.kept_share(layer.input_product(row), states[-1]))
+        states.append(layer.step(row, states[-1]))
+    return layer, x, states, torch.stack(kept)
+
+
+def test_the_decay_of_slstm_is_the_weight_of_the_mean_before() -> None:
+    """Beck et al. 2024, 2.2, without the stabiliser: f n / n', with n' = f n + i, and with it c / n is replayed."""
+    layer, x, states, kept = decays_of_a_layer(CellKind.slstm)
+    n, mean = torch.zeros(2, 8).double(), torch.zeros(2, 8).double()
+    for t, row in enumerate(x):
+        i, f, z, _ = (layer.input(row) + layer.state(states[t][0])).chunk(4, dim=-1)
+        after = f.sigmoid() * n + i.exp()
+        torch.testing.assert_close(kept[t], f.sigmoid() * n / after)
+        n, mean = after, kept[t] * mean + (1 - kept[t]) * z.tanh()
+        torch.testing.assert_close(states[t + 1][1] / states[t + 1][2], mean)
+    assert torch.equal(kept[0], torch.zeros(2, 8).double())  # nothing is there to be kept
+
+
+def test_the_decays_of_the_other_cells_are_those_of_their_equations() -> None:
+    """Forget gates by rows of the weights; the memory of the delta rule keeps a of what its key does not name."""
+    layer, x, states, kept = decays_of_a_layer(CellKind.sru)
+    weight, bias = layer.input.weight[8:16], layer.input.bias[8:16]
+    before = torch.stack([state[1] for state in states[:-1]])
+    torch.testing.assert_close(kept, (x @ weight.t() + bias + layer.gate_state[0] * before).sigmoid())
+
+    layer, x, _, kept = decays_of_a_layer(CellKind.mlstm)
+    assert layer.heads == 4
+    torch.testing.assert_close(kept, (x @ layer.input.weight[-4:].t() + layer.input.bias[-4:]).sigmoid())
+
+    layer, x, states, kept = decays_of_a_layer(CellKind.gated_delta)
+    for t, row in enumerate(x):
+        key = (row @ layer.input.weight[8:16].t() + layer.input.bias[8:16]).view(2, 4, 2)
+        key = key * key.sigmoid()
+        other = torch.stack([-key[..., 1], key[..., 0]], dim=-1).unsqueeze(-2)  # orthogonal to the key, (2, 4, 1, 2)
+        torch.testing.assert_close(other @ states[t + 1][1], kept[t].view(2, 4, 1, 1) * (other @ states[t][1]))
+
+    layer, x, states, kept = decays_of_a_layer(CellKind.layer_norm_lstm)
+    for t, row in enumerate(x):
+        c = states[t][1].detach().requires_grad_()
+        (derivative,) = torch.autograd.grad(layer.step(row, (states[t][0], c))[1].sum(), c)
+        torch.testing.assert_close(kept[t], derivative)
+
+
+@pytest.mark.parametrize("cell", DECAYS)
+@pytest.mark.parametrize("block", [False, True], ids=["bare", "block"])
+def test_the_decay_of_every_layer_is_a_share(cell: CellKind, block: bool) -> None:
+    parts = {"encoder_pre_norm": True, "decoder_pre_norm": True} if block else {}
+    config = shape(cell=cell, **parts)
+    for side in ModelSide:
+        recording = record_gates(build(config), config, side, 1, make_batch(SRC, TGT, range(3)))
+        kept = recording.kept[recording.mask]
+        assert recording.kept.shape[:2] == recording.mask.shape
+        assert 0 <= kept.min() < kept.max() <= 1
+
+
+@pytest.mark.parametrize("cell", [CellKind.ssru, CellKind.rg_lru, CellKind.slstm, CellKind.mlstm])
 def test_an_encoders_decay_is_in_the_order_of_the_text(cell: CellKind) -> None:
     """The decay of a forward layer depends on the words so far, that of a backward layer on the words from there on."""
     config = shape(cell=cell)
