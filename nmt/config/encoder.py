@@ -23,6 +23,8 @@ class EncoderConfig(SideConfig):
 class RecurrentEncoderConfig(RecurrentSide, EncoderConfig):
     """Stacked recurrent layers."""
 
+    least_residual = 1
+
     kind: str = "recurrent"
     bidirectional: bool = True
     """Use bidirectional layers."""
@@ -61,6 +63,11 @@ class RecurrentEncoderConfig(RecurrentSide, EncoderConfig):
         if self.bidirectional and self.direction_size is None and hidden_size % 2:
             yield "hidden_size", f"is {hidden_size}; allowed: even numbers, because each direction gets half"
         both, widths = self.layer_widths(hidden_size)
+        if self.residual_from == 1 and widths[0] != embed_size:
+            yield (
+                "residual_from",
+                f"is 1; allowed: null, or above 1: embeddings of width {embed_size} meet a layer of width {widths[0]}",
+            )
         seam = both.count(True) + 1  # first unidirectional layer
         if self.residual_from is not None and self.residual_from <= seam <= self.layers and widths[0] != widths[-1]:
             yield (

@@ -6,7 +6,7 @@ A side of a model is a dataclass with the keys that its kind uses. The sizes of 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from nmt.config.checks import number
 from nmt.config.registry import Registry
@@ -105,7 +105,9 @@ class RecurrentSide(SideConfig):
     """Width in tokens of a causal convolution of each unit, with silu, before each layer's cell (Beck et al. 2024 and
     Yang et al. 2025: 4); null: none."""
     residual_from: int | None = 2
-    """First layer, counted from 1, with a residual connection from its input to its output; null: none (GNMT: 3)."""
+    """First layer, counted from 1, with a residual connection from its input to its output; null: none (GNMT: 3).
+    In an encoder 1 adds the embeddings to the output of the bottom layer, as in stacks of blocks; the widths must be
+    equal."""
     zoneout_h: float = 0.0
     """Zoneout on the hidden state: probability that a unit keeps its value from the previous step (Krueger et al.
     2017)."""
@@ -117,6 +119,9 @@ class RecurrentSide(SideConfig):
     """Probability of dropping a unit of h before the recurrent product, with one mask for all time steps of a sentence
     (Gal and Ghahramani 2016). Slower, because the fused kernels do not support it."""
 
+    least_residual: ClassVar[int] = 2
+    """Smallest value of `residual_from`."""
+
     @property
     def has_block(self) -> bool:
         """True if layers have parts of a block around their cell."""
@@ -124,7 +129,7 @@ class RecurrentSide(SideConfig):
 
     def problems(self) -> Problems:
         yield from super().problems()
-        yield from number(self, "residual_from", 2)
+        yield from number(self, "residual_from", self.least_residual)
         yield from number(self, "convolution", 2, 64)
         if self.convolution is not None and self.cell == CellKind.rg_lru:
             yield "convolution", f"is {self.convolution} but the cell rg_lru has its own convolution; set it to null"

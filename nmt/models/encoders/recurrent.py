@@ -46,10 +46,10 @@ class RecurrentEncoder(nn.Module):
     def bound(self) -> float:
         """Largest magnitude of an output.
 
-        The output is a sum over layers, of values in [-1, 1] for most cells. After feed-forward blocks or a projection
-        it has no bound.
+        The output is a sum over layers, of values in [-1, 1] for most cells. With the embeddings in the sum, and after
+        feed-forward blocks or a projection, it has no bound.
         """
-        if self.blocks or self.projection is not None:
+        if self.blocks or self.projection is not None or self.residual_from == 1:
             return float("inf")
         bounds: list[float] = [layer.output_bound for layer in self.forwards if isinstance(layer, RecurrentLayer)]
         return sum(bounds)
@@ -70,6 +70,8 @@ class RecurrentEncoder(nn.Module):
             src = src.gather(0, mirror)
         x = self.dropout(self.word_dropout(self.embedding(src)))  # (S, B, E)
         words = x
+        if self.residual_from == 1:  # padding has an embedding, which is not part of the memory
+            x = x * mask.unsqueeze(-1)
         for depth in range(len(self.forwards)):
             outputs, state = self.layer(depth, x, mask)
             outputs = self.dropout(outputs)

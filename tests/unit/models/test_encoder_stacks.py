@@ -17,6 +17,10 @@ from nmt.models.interface import Encoded
 EMBED, HIDDEN, VOCABULARY = 6, 8, 20
 SENTENCES = [[5, 6, 7, 8, 9], [10], [], [11, 12, 13]]
 GNMT: dict[str, Any] = {"encoder_layers": 4, "bidirectional_layers": 1, "residual_from": 3}
+BLOCKS: dict[str, Any] = {
+    **{"cell": CellKind.mlstm, "encoder_layers": 2, "bidirectional": False},
+    **{"encoder_pre_norm": True, "encoder_residual_from": 1, "embed_size": HIDDEN},
+}
 STACKS: list[dict[str, Any]] = [
     *({"cell": cell, "encoder_layers": 2} for cell in CellKind),
     *({"cell": cell, "encoder_layers": 2, "bidirectional": False} for cell in CellKind),
@@ -27,6 +31,7 @@ STACKS: list[dict[str, Any]] = [
     {"encoder_layers": 2, "encoder_transitions": 3, "cell": CellKind.gru},
     {"encoder_layers": 2, "encoder_feed_forward": 5},
     {"encoder_layers": 2, "bidirectional_layers": 1, "direction_size": 3, "residual_from": None},
+    BLOCKS,
     {"reverse_source": True, "bidirectional": False},
     {"reverse_source": True, "encoder_feed_forward": 5, "zoneout_h": 0.2},
 ]
@@ -35,9 +40,9 @@ EVERY = pytest.mark.parametrize("settings", STACKS, ids=str)
 
 def build(**settings: Any) -> RecurrentEncoder:
     torch.manual_seed(1)
-    config = model_config(embed_size=EMBED, hidden_size=HIDDEN, **{"dropout": 0.0, **settings})
+    config = model_config(**{"embed_size": EMBED, "hidden_size": HIDDEN, "dropout": 0.0, **settings})
     assert list(config.problems()) == []
-    encoder = RecurrentEncoder(config.encoder, config, Embedding(VOCABULARY, EMBED)).eval()
+    encoder = RecurrentEncoder(config.encoder, config, Embedding(VOCABULARY, config.embed_size)).eval()
     for parameter in encoder.parameters():
         nn.init.uniform_(parameter, -0.7, 0.7)
     return encoder
@@ -108,6 +113,19 @@ def test_without_residual_connections_a_layer_reads_the_one_below_alone() -> Non
     assert_close(alone(encoder, [5, 6, 7]).memory[:, 0], expected)
 
 
+def test_a_stack_of_blocks_adds_every_layer_to_the_embeddings() -> None:
+    """x + B1(x) + B2(x + B1(x)) with B = P cell(LN(x)), as in Beck et al. 2024, fig. 9 and 10, without convolution."""
+    encoder = build(**BLOCKS)
+    src, mask = pad_source([[5, 6, 7], [5]])
+    x = encoder.embedding(src[:, 0])
+    for layer in encoder.forwards:
+        x = x + read(layer, x)
+    assert_close(alone(encoder, [5, 6, 7]).memory[:, 0], x)
+    encoder.embedding.weight.data[PAD_ID] = 1.0
+    assert (encoder(src, mask).memory[~mask] == 0).all()
+    assert encoder.bound == float("inf")
+
+
 def test_wide_directions_are_projected_to_what_the_decoder_reads() -> None:
     encoder = build(direction_size=7)
     src, _ = pad_source([[5, 6, 7]])
@@ -156,7 +174,12 @@ def test_outputs_of_a_reversed_source_stand_where_their_words_do() -> None:
             {"bidirectional": False, "direction_size": 4},
             "encoder.direction_size is 4 but bidirectional is false; allowed: null",
         ),
-        ({"residual_from": 1}, "encoder.residual_from is 1; allowed: at least 2"),
+        ({"residual_from": 0}, "encoder.residual_from is 0; allowed: at least 1"),
+        ({"decoder_residual_from": 1}, "decoder.residual_from is 1; allowed: at least 2"),
+        (
+            {"encoder_residual_from": 1, "embed_size": EMBED},
+            "encoder.residual_from is 1; allowed: null, or above 1: embeddings of width 6 meet a layer of width 8",
+        ),
         ({"encoder_transitions": 0}, "encoder.transitions is 0; allowed: from 1 to 100"),
         ({"encoder_feed_forward": 0}, "encoder.feed_forward is 0; allowed: from 1 to 65536"),
         (
