@@ -108,6 +108,8 @@ class RecurrentDecoderConfig(RecurrentSide, DecoderConfig):
 class FeedingDecoderConfig(RecurrentDecoderConfig):
     """Recurrent decoder whose attentional vector can be fed into the next step."""
 
+    least_residual = 1
+
     input_feeding: bool = False
     """Feed the previous attentional vector into the next step (Luong et al. 2015, 3.3). Slower, because training then
     runs step by step."""

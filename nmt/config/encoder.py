@@ -63,11 +63,6 @@ class RecurrentEncoderConfig(RecurrentSide, EncoderConfig):
         if self.bidirectional and self.direction_size is None and hidden_size % 2:
             yield "hidden_size", f"is {hidden_size}; allowed: even numbers, because each direction gets half"
         both, widths = self.layer_widths(hidden_size)
-        if self.residual_from == 1 and widths[0] != embed_size:
-            yield (
-                "residual_from",
-                f"is 1; allowed: null, or above 1: embeddings of width {embed_size} meet a layer of width {widths[0]}",
-            )
         seam = both.count(True) + 1  # first unidirectional layer
         if self.residual_from is not None and self.residual_from <= seam <= self.layers and widths[0] != widths[-1]:
             yield (
@@ -99,7 +94,8 @@ def encoder_of_cell(cell: str) -> RecurrentEncoderConfig:
     """Return the encoder `model/encoder=CELL`, with the block in which its paper stacks the cell."""
     convolution = 4 if cell in WITH_CONVOLUTION else None
     pre_norm = convolution is not None or cell in (CellKind.rg_lru, CellKind.gla)
-    return RecurrentEncoderConfig(cell=cell, pre_norm=pre_norm, convolution=convolution)
+    first = 1 if pre_norm else 2
+    return RecurrentEncoderConfig(cell=cell, pre_norm=pre_norm, convolution=convolution, residual_from=first)
 
 
 @dataclass

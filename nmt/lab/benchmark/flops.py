@@ -152,6 +152,7 @@ def recurrent_encoder_flops(config: RecurrentEncoderConfig, e: int, h: int, work
     more, block = config.transitions - 1, config.feed_forward or 0
     masked = 1 if issubclass(cell_type(config.cell), FusedLayer) and not more else 0
     source, memory = 2 * widths[-1] * h if widths[-1] != h else 0, 0
+    source += shortcut_flops(config, e, widths[0])
     for two, width, reads in zip(both, widths, [e, *widths[:-1]], strict=True):
         direction = width // 2 if two else width
         step = layer_flops(config.cell, reads + masked, direction) + more * layer_flops(config.cell, 1, direction)
@@ -160,6 +161,11 @@ def recurrent_encoder_flops(config: RecurrentEncoderConfig, e: int, h: int, work
         once = memory_flops(config.cell, direction, work.src_tokens, work.src_squared, started=False, stepwise=False)
         memory += (1 + two) * once
     return source * work.src_tokens + memory
+
+
+def shortcut_flops(config: RecurrentSide, e: int, width: int) -> int:
+    """Return the operations per token of the matrix around the bottom layer with `residual_from=1`: 2 E W."""
+    return 2 * e * width if config.residual_from == 1 and e != width else 0
 
 
 def recurrent_decoder_flops(config: RecurrentDecoderConfig, e: int, h: int, state: int, work: Work) -> int:
@@ -176,7 +182,12 @@ def recurrent_decoder_flops(config: RecurrentDecoderConfig, e: int, h: int, stat
     sentence = 2 * bridged * state * h * config.layers * (config.bridge == BridgeKind.learned)
     inputs, readout = decoder_sizes(config, e, h)
     target = sum(layer_flops(config.cell, reads, h) + 2 * h**2 * config.pre_norm for reads in inputs)
-    target += 2 * readout + query + 2 * 2 * h * (config.feed_forward or 0) * (config.layers - 1)
+    target += (
+        shortcut_flops(config, e, h)
+        + 2 * readout
+        + query
+        + 2 * 2 * h * (config.feed_forward or 0) * (config.layers - 1)
+    )
     if config.lexicon:
         target += 2 * 2 * e**2
         pair += 2 * e

@@ -26,7 +26,7 @@ class AttentionalDecoder(RecurrentDecoder):
         """Complete `decode` from the output of the bottom layer.
 
         Args:
-            output: output of the bottom layer, (T, B K, H).
+            output: output of the bottom layer with its residual connection, (T, B K, H).
             last: last state of the bottom layer.
             state: state before the first step.
             masks: dropout masks.
@@ -35,14 +35,19 @@ class AttentionalDecoder(RecurrentDecoder):
     def decode(self, x: Tensor, state: DecoderState, masks: DropoutMasks) -> Decoded:
         if not self.stepwise:
             output, last = run_layer(self.bottom, x, state.hidden[0])
-            return self.decode_from_bottom(output, last, state, masks)
+            return self.decode_from_bottom(self.add_shortcut(output, x), last, state, masks)
         project, vectors, weights = self.input_projection(x), [], []
         for t in range(len(x)):
             last = self.bottom.advance(project(t, state.feed), state.hidden[0])
-            vector, state, weight = self.decode_from_bottom(last[0].unsqueeze(0), last, state, masks.at_step(t))
+            output = self.add_shortcut(last[0].unsqueeze(0), x[t : t + 1])
+            vector, state, weight = self.decode_from_bottom(output, last, state, masks.at_step(t))
             vectors.append(vector)
             weights += [] if weight is None else [weight]
         return torch.cat(vectors), state, torch.cat(weights, dim=1)
+
+    def add_shortcut(self, output: Tensor, x: Tensor) -> Tensor:
+        """Add embedded tokens (T, B K, E) to the output of the bottom layer (T, B K, H) with `residual_from=1`."""
+        return output if self.shortcut is None else output + self.shortcut(x)
 
     def input_projection(self, x: Tensor) -> Callable[[int, Tensor], Tensor]:
         """Return the bottom layer's input products (B K, G) as a function of the step and the fed vector (B K, E).

@@ -15,7 +15,7 @@ from nmt.models.attention import AttentionHistory, build_attention
 from nmt.models.bridge import build_bridge
 from nmt.models.embedding import Embedding
 from nmt.models.interface import DecoderOutput, Encoded, fold_hypotheses, selected_sentences, unfold_hypotheses
-from nmt.models.layers.block import PreNormFeedForward
+from nmt.models.layers.block import PreNormFeedForward, Shortcut
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.fused import FusedLayer
 from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout
@@ -124,6 +124,7 @@ class RecurrentDecoder(nn.Module, ABC):
         self.embedding = embedding
         self.input_feeding = config.feeds
         self.residual_from = config.residual_from or config.layers + 1
+        self.shortcut = Shortcut(embed, hidden) if self.residual_from == 1 else None
         self.has_blocks = config.has_block or config.feed_forward is not None
         self.attention = build_attention(config, hidden)
         self.lexicon = Lexicon(embed) if config.lexicon else None
@@ -173,10 +174,10 @@ class RecurrentDecoder(nn.Module, ABC):
         """Quantise the products of the fused layers to int8; the memory lies in [-memory_bound, memory_bound].
 
         The inputs of a layer are bounded by the embeddings, the memory, and the residual sum of the layers' outputs.
-        With blocks they have no bound. The readout stays in float: it is small, and search is most sensitive to its
-        rounding.
+        With blocks or embeddings in that sum they have no bound. The readout stays in float: it is small, and search is
+        most sensitive to its rounding.
         """
-        if self.has_blocks or (self.attention is not None and not self.attention.bounded):
+        if self.has_blocks or self.shortcut is not None or (self.attention is not None and not self.attention.bounded):
             return
         embedded = float(self.embedding.weight.detach().abs().max()) * self.embedding.scale
         bound = max(embedded, memory_bound, len(self.layers))

@@ -105,6 +105,26 @@ class BlockLayer(RecurrentLayer):
         return outputs, (outputs[-1], *last, *inner)
 
 
+class Shortcut(nn.Module):
+    """Residual connection around the bottom layer: x, or W x where the layer has another width (He et al. 2016, eq. 2).
+
+    Args:
+        input_size: width of the embeddings x.
+        hidden_size: width of the output of the layer.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.matrix = nn.Linear(input_size, hidden_size, bias=False) if input_size != hidden_size else None
+        if self.matrix is not None:
+            nn.init.xavier_uniform_(self.matrix.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what is added to the output of the layer, (..., E) -> (..., H)."""
+        result: Tensor = x if self.matrix is None else self.matrix(x)
+        return result
+
+
 class PreNormFeedForward(nn.Module):
     """Feed-forward block W' relu(W LN(x)), whose output is added to x after a recurrent layer (Domhan 2018)."""
 
