@@ -45,15 +45,8 @@ BLOCKS: list[dict[str, Any]] = [
         {"pre_norm": True, "convolution": 3, "residual_from": 1, "decoder": name, "decoder_layers": 2}
         for name in ("gnmt", "luong")
     ),
-    {
-        "pre_norm": True,
-        "cell": CellKind.mlstm,
-        "residual_from": 1,
-        "input_feeding": True,
-        "embed_size": 8,
-        "hidden_size": 8,
-    },
-    {"pre_norm": True, "residual_from": 1, "attention": None, "cell": CellKind.rg_lru},
+    {"pre_norm": True, "cell": CellKind.gated_delta, "residual_from": 1, "input_feeding": True, "embed_size": 6},
+    {"pre_norm": True, "residual_from": 1, "attention": None},
     {"pre_norm": True, "encoder_transitions": 2, "weight_drop": 0.3, "zoneout_h": 0.1},
     {"pre_norm": True, "convolution": 3, "recurrent_dropout": 0.3, "input_feeding": True, "direction_size": 8},
 ]
