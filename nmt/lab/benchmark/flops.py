@@ -152,8 +152,9 @@ def recurrent_encoder_flops(config: RecurrentEncoderConfig, e: int, h: int, work
     more, block = config.transitions - 1, config.feed_forward or 0
     masked = 1 if issubclass(cell_type(config.cell), FusedLayer) and not more else 0
     source, memory = 2 * widths[-1] * h if widths[-1] != h else 0, 0
-    source += shortcut_flops(config, e, widths[0])
-    for two, width, reads in zip(both, widths, [e, *widths[:-1]], strict=True):
+    source += embedding_flops(config, e, widths[0])
+    bottom = widths[0] if config.residual_from == 1 else e
+    for two, width, reads in zip(both, widths, [bottom, *widths[:-1]], strict=True):
         direction = width // 2 if two else width
         step = layer_flops(config.cell, reads + masked, direction) + more * layer_flops(config.cell, 1, direction)
         step += 2 * direction**2 * config.pre_norm
@@ -163,8 +164,8 @@ def recurrent_encoder_flops(config: RecurrentEncoderConfig, e: int, h: int, work
     return source * work.src_tokens + memory
 
 
-def shortcut_flops(config: RecurrentSide, e: int, width: int) -> int:
-    """Return the operations per token of the matrix around the bottom layer with `residual_from=1`: 2 E W."""
+def embedding_flops(config: RecurrentSide, e: int, width: int) -> int:
+    """Return the operations per token of the matrix of the embeddings with `residual_from=1`: 2 E W."""
     return 2 * e * width if config.residual_from == 1 and e != width else 0
 
 
@@ -182,12 +183,8 @@ def recurrent_decoder_flops(config: RecurrentDecoderConfig, e: int, h: int, stat
     sentence = 2 * bridged * state * h * config.layers * (config.bridge == BridgeKind.learned)
     inputs, readout = decoder_sizes(config, e, h)
     target = sum(layer_flops(config.cell, reads, h) + 2 * h**2 * config.pre_norm for reads in inputs)
-    target += (
-        shortcut_flops(config, e, h)
-        + 2 * readout
-        + query
-        + 2 * 2 * h * (config.feed_forward or 0) * (config.layers - 1)
-    )
+    target += 2 * readout + query + 2 * 2 * h * (config.feed_forward or 0) * (config.layers - 1)
+    target += embedding_flops(config, e, h)
     if config.lexicon:
         target += 2 * 2 * e**2
         pair += 2 * e
@@ -214,7 +211,7 @@ def stepwise_cells(config: RecurrentDecoderConfig, cells: int) -> int:
 def decoder_sizes(config: RecurrentDecoderConfig, e: int, h: int) -> tuple[list[int], int]:
     """Return the input size of each cell of the decoder, and the number of weights of the readout."""
     context = h if config.attends else 0
-    bottom, upper = e + (e if config.feeds else 0), config.layers - 1
+    bottom, upper = (h if config.residual_from == 1 else e) + e * config.feeds, config.layers - 1
     match config:
         case GnmtDecoderConfig():
             return [bottom] + [h + context] * upper, (h + context) * e

@@ -33,6 +33,7 @@ class AttentionalDecoder(RecurrentDecoder):
         """
 
     def decode(self, x: Tensor, state: DecoderState, masks: DropoutMasks) -> Decoded:
+        x = x if self.embedding_projection is None else self.embedding_projection(x)
         if not self.stepwise:
             output, last = run_layer(self.bottom, x, state.hidden[0])
             return self.decode_from_bottom(self.add_shortcut(output, x), last, state, masks)
@@ -46,13 +47,13 @@ class AttentionalDecoder(RecurrentDecoder):
         return torch.cat(vectors), state, torch.cat(weights, dim=1)
 
     def add_shortcut(self, output: Tensor, x: Tensor) -> Tensor:
-        """Add embedded tokens (T, B K, E) to the output of the bottom layer (T, B K, H) with `residual_from=1`."""
-        return output if self.shortcut is None else output + self.shortcut(x)
+        """Add the bottom layer's input (T, B K, H) to its output with `residual_from=1`."""
+        return output + x if self.residual_from == 1 else output
 
     def input_projection(self, x: Tensor) -> Callable[[int, Tensor], Tensor]:
         """Return the bottom layer's input products (B K, G) as a function of the step and the fed vector (B K, E).
 
-        The products of the embedded tokens x (T, B K, E) are computed for all steps at once.
+        The products of the embedded tokens x (T, B K, E or H) are computed for all steps at once.
         """
         if self.input_feeding:
             return self.bottom.input_projection(x)

@@ -15,7 +15,7 @@ from nmt.models.attention import AttentionHistory, build_attention
 from nmt.models.bridge import build_bridge
 from nmt.models.embedding import Embedding
 from nmt.models.interface import DecoderOutput, Encoded, fold_hypotheses, selected_sentences, unfold_hypotheses
-from nmt.models.layers.block import PreNormFeedForward, Shortcut
+from nmt.models.layers.block import PreNormFeedForward, embedding_projection
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.fused import FusedLayer
 from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout
@@ -121,10 +121,10 @@ class RecurrentDecoder(nn.Module, ABC):
         """
         super().__init__()
         embed, hidden = model.embed_size, model.hidden_size
-        self.embedding = embedding
+        self.embedding, self.embedding_projection = embedding, embedding_projection(embed, hidden, config.residual_from)
+        self.word_size = hidden if self.embedding_projection else embed
         self.input_feeding = config.feeds
         self.residual_from = config.residual_from or config.layers + 1
-        self.shortcut = Shortcut(embed, hidden) if self.residual_from == 1 else None
         self.has_blocks = config.has_block or config.feed_forward is not None
         self.attention = build_attention(config, hidden)
         self.lexicon = Lexicon(embed) if config.lexicon else None
@@ -177,7 +177,7 @@ class RecurrentDecoder(nn.Module, ABC):
         With blocks or embeddings in that sum they have no bound. The readout stays in float: it is small, and search is
         most sensitive to its rounding.
         """
-        if self.has_blocks or self.shortcut is not None or (self.attention is not None and not self.attention.bounded):
+        if self.has_blocks or self.residual_from == 1 or (self.attention is not None and not self.attention.bounded):
             return
         embedded = float(self.embedding.weight.detach().abs().max()) * self.embedding.scale
         bound = max(embedded, memory_bound, len(self.layers))

@@ -15,7 +15,7 @@ class GnmtDecoder(AttentionalDecoder):
     """
 
     def input_sizes(self, layers: int) -> list[int]:
-        bottom = self.embed_size * (2 if self.input_feeding else 1)
+        bottom = self.word_size + self.embed_size * self.input_feeding
         return [bottom] + [self.hidden_size + self.context_size] * (layers - 1)
 
     def decode_from_bottom(self, output: Tensor, last: LayerState, state: DecoderState, masks: DropoutMasks) -> Decoded:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig, RecurrentEncoderConfig
 from nmt.models.embedding import SourceEmbedding
 from nmt.models.interface import Encoded
-from nmt.models.layers.block import PreNormFeedForward, Shortcut
+from nmt.models.layers.block import PreNormFeedForward, embedding_projection
 from nmt.models.layers.cells import build_layer
 from nmt.models.layers.recurrent import Dropout, LayerState, RecurrentLayer, WordDropout, reverse_within_length
 
@@ -23,7 +23,8 @@ class RecurrentEncoder(nn.Module):
     def __init__(self, config: RecurrentEncoderConfig, model: ModelConfig, embedding: SourceEmbedding) -> None:
         super().__init__()
         both, widths = config.layer_widths(model.hidden_size)
-        inputs = [model.embed_size, *widths[:-1]]
+        self.embedding_projection = embedding_projection(model.embed_size, widths[0], config.residual_from)
+        inputs = [widths[0] if self.embedding_projection else model.embed_size, *widths[:-1]]
         self.memory_size, self.state_size = model.hidden_size, widths[-1]
         self.embedding = embedding
 
@@ -38,7 +39,6 @@ class RecurrentEncoder(nn.Module):
         projected = widths[-1] != model.hidden_size
         self.projection = nn.Linear(widths[-1], model.hidden_size, bias=False) if projected else None
         self.residual_from = config.residual_from or config.layers + 1
-        self.shortcut = Shortcut(model.embed_size, widths[0]) if self.residual_from == 1 else None
         self.reverse_source = config.reverse_source
         self.dropout = Dropout(model.dropout, model.fixed_masks)
         self.word_dropout = WordDropout(model.word_dropout)
@@ -50,7 +50,7 @@ class RecurrentEncoder(nn.Module):
         The output is a sum over layers, of values in [-1, 1] for most cells. With the embeddings in the sum, and after
         feed-forward blocks or a projection, it has no bound.
         """
-        if self.blocks or self.projection is not None or self.shortcut is not None:
+        if self.blocks or self.projection is not None or self.residual_from == 1:
             return float("inf")
         bounds: list[float] = [layer.output_bound for layer in self.forwards if isinstance(layer, RecurrentLayer)]
         return sum(bounds)
@@ -71,11 +71,13 @@ class RecurrentEncoder(nn.Module):
             src = src.gather(0, mirror)
         x = self.dropout(self.word_dropout(self.embedding(src)))  # (S, B, E)
         words = x
+        if self.embedding_projection is not None:
+            x = self.embedding_projection(x)
+        if self.residual_from == 1:  # padding has an embedding, which is not part of the memory
+            x = x * mask.unsqueeze(-1)
         for depth in range(len(self.forwards)):
             outputs, state = self.layer(depth, x, mask)
             outputs = self.dropout(outputs)
-            if depth == 0 and self.shortcut is not None:  # padding has an embedding, which is not part of the memory
-                x = self.shortcut(x) * mask.unsqueeze(-1)
             x = x + outputs if depth + 1 >= self.residual_from else outputs
             if self.blocks:
                 x = x + self.dropout(self.blocks[depth](x)) * mask.unsqueeze(-1)

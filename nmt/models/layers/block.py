@@ -105,24 +105,17 @@ class BlockLayer(RecurrentLayer):
         return outputs, (outputs[-1], *last, *inner)
 
 
-class Shortcut(nn.Module):
-    """Residual connection around the bottom layer: x, or W x where the layer has another width (He et al. 2016, eq. 2).
+def embedding_projection(embed_size: int, width: int, residual_from: int | None) -> nn.Linear | None:
+    """Return the matrix of embeddings that a bottom layer of another width is added to; None where none is needed.
 
-    Args:
-        input_size: width of the embeddings x.
-        hidden_size: width of the output of the layer.
+    With `residual_from=1` the embeddings are the first summand of all layers and have their width, after a matrix as in
+    Lan et al. 2020, 3.1.
     """
-
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.matrix = nn.Linear(input_size, hidden_size, bias=False) if input_size != hidden_size else None
-        if self.matrix is not None:
-            nn.init.xavier_uniform_(self.matrix.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return what is added to the output of the layer, (..., E) -> (..., H)."""
-        result: Tensor = x if self.matrix is None else self.matrix(x)
-        return result
+    if residual_from != 1 or embed_size == width:
+        return None
+    matrix = nn.Linear(embed_size, width, bias=False)
+    nn.init.xavier_uniform_(matrix.weight)
+    return matrix
 
 
 class PreNormFeedForward(nn.Module):

@@ -115,14 +115,14 @@ def test_without_residual_connections_a_layer_reads_the_one_below_alone() -> Non
 
 @pytest.mark.parametrize("embed_size", [EMBED, HIDDEN])
 def test_a_stack_of_blocks_adds_every_layer_to_the_embeddings(embed_size: int) -> None:
-    """x0 + B1(x) + B2(x0 + B1(x)) with x0 = x, or W x where widths differ (He et al. 2016, eq. 1 and 2)."""
+    """x + B1(x) + B2(x + B1(x)), where x are the embeddings, or W e where widths differ."""
     encoder = build(**BLOCKS, embed_size=embed_size)
     src, mask = pad_source([[5, 6, 7], [5]])
     x = encoder.embedding(src[:, 0])
-    assert encoder.shortcut is not None
-    assert (encoder.shortcut.matrix is None) == (embed_size == HIDDEN)
-    first = x if encoder.shortcut.matrix is None else x @ encoder.shortcut.matrix.weight.T
-    first = first + read(encoder.forwards[0], x)
+    assert (encoder.embedding_projection is None) == (embed_size == HIDDEN)
+    if encoder.embedding_projection is not None:
+        x = x @ encoder.embedding_projection.weight.T
+    first = x + read(encoder.forwards[0], x)
     assert_close(alone(encoder, [5, 6, 7]).memory[:, 0], first + read(encoder.forwards[1], first))
     encoder.embedding.weight.data[PAD_ID] = 1.0
     assert (encoder(src, mask).memory[~mask] == 0).all()
