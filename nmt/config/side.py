@@ -106,8 +106,8 @@ class RecurrentSide(SideConfig):
     Yang et al. 2025: 4); null: none."""
     residual_from: int | None = 2
     """First layer, counted from 1, with a residual connection from its input to its output; null: none (GNMT: 3).
-    1 adds the embeddings to the output of the bottom layer, as the papers of `pre_norm` do; where widths differ, they
-    are multiplied by a matrix (He et al. 2016). Not with the decoders bahdanau and conditional."""
+    1 adds the embeddings to the output of the bottom layer, as the papers of `pre_norm` do; where widths differ, the
+    layer reads and adds their product with a matrix. Not with the decoders bahdanau and conditional."""
     zoneout_h: float = 0.0
     """Zoneout on the hidden state: probability that a unit keeps its value from the previous step (Krueger et al.
     2017)."""
