@@ -22,11 +22,14 @@ class AttentionalDecoder(RecurrentDecoder):
         return nn.Linear(self.hidden_size + self.context_size, self.embed_size)
 
     @abstractmethod
-    def decode_from_bottom(self, output: Tensor, last: LayerState, state: DecoderState, masks: DropoutMasks) -> Decoded:
+    def decode_from_bottom(
+        self, words: Tensor, output: Tensor, last: LayerState, state: DecoderState, masks: DropoutMasks
+    ) -> Decoded:
         """Complete `decode` from the output of the bottom layer.
 
         Args:
-            output: output of the bottom layer with its residual connection, (T, B K, H).
+            words: embedded tokens, (T, B K, E), or their projection (T, B K, H).
+            output: output of the bottom layer, (T, B K, H).
             last: last state of the bottom layer.
             state: state before the first step.
             masks: dropout masks.
@@ -36,19 +39,19 @@ class AttentionalDecoder(RecurrentDecoder):
         x = x if self.embedding_projection is None else self.embedding_projection(x)
         if not self.stepwise:
             output, last = run_layer(self.bottom, x, state.hidden[0])
-            return self.decode_from_bottom(self.add_shortcut(output, x), last, state, masks)
+            return self.decode_from_bottom(x, output, last, state, masks)
         project, vectors, weights = self.input_projection(x), [], []
         for t in range(len(x)):
             last = self.bottom.advance(project(t, state.feed), state.hidden[0])
-            output = self.add_shortcut(last[0].unsqueeze(0), x[t : t + 1])
-            vector, state, weight = self.decode_from_bottom(output, last, state, masks.at_step(t))
+            words, output = x[t : t + 1], last[0].unsqueeze(0)
+            vector, state, weight = self.decode_from_bottom(words, output, last, state, masks.at_step(t))
             vectors.append(vector)
             weights += [] if weight is None else [weight]
         return torch.cat(vectors), state, torch.cat(weights, dim=1)
 
-    def add_shortcut(self, output: Tensor, x: Tensor) -> Tensor:
-        """Add the bottom layer's input (T, B K, H) to its output with `residual_from=1`."""
-        return output + x if self.residual_from == 1 else output
+    def with_words(self, output: Tensor, words: Tensor) -> Tensor:
+        """Add the embedded or projected tokens to the output of the bottom layer (T, B K, H) with `residual_from=1`."""
+        return words + output if self.residual_from == 1 else output
 
     def input_projection(self, x: Tensor) -> Callable[[int, Tensor], Tensor]:
         """Return the bottom layer's input products (B K, G) as a function of the step and the fed vector (B K, E).

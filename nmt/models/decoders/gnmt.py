@@ -18,10 +18,12 @@ class GnmtDecoder(AttentionalDecoder):
         bottom = self.word_size + self.embed_size * self.input_feeding
         return [bottom] + [self.hidden_size + self.context_size] * (layers - 1)
 
-    def decode_from_bottom(self, output: Tensor, last: LayerState, state: DecoderState, masks: DropoutMasks) -> Decoded:
-        below, weights = [drop(output, masks.layers[0])], None
+    def decode_from_bottom(
+        self, words: Tensor, output: Tensor, last: LayerState, state: DecoderState, masks: DropoutMasks
+    ) -> Decoded:
+        below, weights = [self.with_words(drop(output, masks.layers[0]), words)], None
         if self.attention is not None:
-            context, weights = self.attend(output, state)
+            context, weights = self.attend(self.with_words(output, words), state)
             below.append(drop(context, masks.context))
         top, hidden = self.upper_layers(below, state, masks)
         vectors = self.attentional_vectors([top, *below[1:]], masks)

@@ -17,8 +17,11 @@ class LuongDecoder(AttentionalDecoder):
         bottom = self.word_size + self.embed_size * self.input_feeding
         return [bottom] + [self.hidden_size] * (layers - 1)
 
-    def decode_from_bottom(self, output: Tensor, last: LayerState, state: DecoderState, masks: DropoutMasks) -> Decoded:
-        top, hidden = self.upper_layers([drop(output, masks.layers[0])], state, masks)
+    def decode_from_bottom(
+        self, words: Tensor, output: Tensor, last: LayerState, state: DecoderState, masks: DropoutMasks
+    ) -> Decoded:
+        below = self.with_words(drop(output, masks.layers[0]), words)
+        top, hidden = self.upper_layers([below], state, masks)
         context, weights = self.attend(top, state)
         vectors = self.attentional_vectors([top, drop(context, masks.context)], masks)
         return vectors, state_after(state, [last, *hidden], vectors, weights), weights
