@@ -47,6 +47,7 @@ BLOCKS: list[dict[str, Any]] = [
     ),
     {"pre_norm": True, "cell": CellKind.gated_delta, "residual_from": 1, "input_feeding": True, "embed_size": 6},
     {"pre_norm": True, "residual_from": 1, "attention": None},
+    {"decoder_residual_from": 1, "embed_size": 6},
     {"pre_norm": True, "encoder_transitions": 2, "weight_drop": 0.3, "zoneout_h": 0.1},
     {"pre_norm": True, "convolution": 3, "recurrent_dropout": 0.3, "input_feeding": True, "direction_size": 8},
 ]

@@ -50,7 +50,7 @@ class AttentionalDecoder(RecurrentDecoder):
         return torch.cat(vectors), state, torch.cat(weights, dim=1)
 
     def with_words(self, output: Tensor, words: Tensor) -> Tensor:
-        """Add the embedded or projected tokens to the output of the bottom layer (T, B K, H) with `residual_from=1`."""
+        """Add the embedded or projected tokens to the bottom layer's output (T, B K, H) with `residual_from=1`."""
         return words + output if self.residual_from == 1 else output
 
     def input_projection(self, x: Tensor) -> Callable[[int, Tensor], Tensor]:

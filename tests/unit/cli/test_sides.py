@@ -45,9 +45,11 @@ def test_each_encoder_is_chosen_with_each_decoder(encoder: str, decoder: str) ->
 
 
 BLOCKS = {
-    **{name: {"pre_norm": True} for name in ("rg_lru", "gla")},
-    **{name: {"pre_norm": True, "convolution": 4} for name in ("min_gru", "min_lstm", "slstm", "mlstm")},
-    **{name: {"pre_norm": True, "convolution": 4} for name in ("gated_delta", "delta_net", "mamba2")},
+    **{name: {"pre_norm": True, "residual_from": 1} for name in ("rg_lru", "gla")},
+    **{
+        name: {"pre_norm": True, "convolution": 4, "residual_from": 1}
+        for name in ("min_gru", "min_lstm", "slstm", "mlstm", "gated_delta", "delta_net", "mamba2")
+    },
 }
 """Keys of the blocks in which papers stack their cells."""
 

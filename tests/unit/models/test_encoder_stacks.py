@@ -126,7 +126,8 @@ def test_a_stack_of_blocks_adds_every_layer_to_the_embeddings(embed_size: int) -
     assert_close(alone(encoder, [5, 6, 7]).memory[:, 0], first + read(encoder.forwards[1], first))
     encoder.embedding.weight.data[PAD_ID] = 1.0
     assert (encoder(src, mask).memory[~mask] == 0).all()
-    assert encoder.bound == float("inf")
+    assert build(encoder_layers=2).bound == 2.0
+    assert build(encoder_layers=2, encoder_residual_from=1).bound == float("inf")
 
 
 def test_wide_directions_are_projected_to_what_the_decoder_reads() -> None:

@@ -35,6 +35,7 @@ def build(
     layers: int = 2,
     dropout: float = 0.0,
     fixed_masks: bool = True,
+    residual_from: int = 2,
 ) -> GnmtDecoder:
     torch.manual_seed(layers)
     config = model_config(
@@ -48,6 +49,7 @@ def build(
         input_feeding=input_feeding,
         dropout=dropout,
         fixed_masks=fixed_masks,
+        decoder_residual_from=residual_from,
     )
     decoder = GnmtDecoder(config.decoder, config, Embedding(VOCABULARY, EMBED), HIDDEN)
     for name, weight in decoder.named_parameters():
@@ -101,6 +103,9 @@ def by_hand(decoder: GnmtDecoder, b: int, tokens: Tensor, masks: list[Tensor] | 
     for t, token in enumerate(tokens):
         on_word, *on_layers, on_context, on_vector = [m[t, b] for m in masks] if masks else [1.0] * (layers + 3)
         x = decoder.embedding.weight[token] * EMBED**0.25 * on_word
+        word: Tensor | float = 0.0
+        if decoder.residual_from == 1:
+            x = word = decoder.embedding_projection.weight @ x
         x = torch.cat([x, vector]) if decoder.input_feeding else x
         h[0], c[0] = cell(decoder.layers[0], x, h[0], c[0])
         context = torch.empty(0)
@@ -108,9 +113,9 @@ def by_hand(decoder: GnmtDecoder, b: int, tokens: Tensor, masks: list[Tensor] | 
             mask = torch.ones(1, LENGTHS[b], dtype=torch.bool)
             keys, summed = decoder.attention.project_keys(values), decoder.attention.project_values(values)
             past = AttentionHistory(torch.tensor([t]), coverage)
-            context, weights = decoder.attention(h[0].view(1, 1, HIDDEN), keys, summed, mask, past)
+            context, weights = decoder.attention((word + h[0]).view(1, 1, HIDDEN), keys, summed, mask, past)
             context, coverage = context.flatten() * on_context, coverage + weights
-        top = h[0] * on_layers[0]
+        top = word + h[0] * on_layers[0]
         for depth in range(1, layers):
             h[depth], c[depth] = cell(decoder.layers[depth], torch.cat([top, context]), h[depth], c[depth])
             top = top + h[depth] * on_layers[depth]
@@ -149,6 +154,15 @@ def test_a_batch_is_the_equations_of_each_sentence_alone(
         assert (weights[~MASK.t().unsqueeze(1).expand_as(weights)] == 0).all()
 
 
+@pytest.mark.parametrize("input_feeding", [True, False])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_bottom_layer_is_added_to_the_projected_words(layers: int, input_feeding: bool) -> None:
+    decoder, tokens = build(AttentionKind.general, input_feeding, layers, residual_from=1), targets()
+    vectors, _ = decoder(tokens, decoder.start(encoded(), MASK))
+    for b in range(BATCH):
+        assert_close(vectors[:, b], by_hand(decoder, b, tokens[:, b]))
+
+
 def test_the_weights_of_a_step_are_those_of_its_own_query() -> None:
     tokens = targets()
     for input_feeding in (True, False):
@@ -161,10 +175,11 @@ def test_the_weights_of_a_step_are_those_of_its_own_query() -> None:
 
 @pytest.mark.parametrize("fixed_masks", [True, False])
 @pytest.mark.parametrize("input_feeding", [True, False])
+@pytest.mark.parametrize("residual_from", [1, 2])
 def test_dropout_stands_where_the_equations_have_it(
-    monkeypatch: pytest.MonkeyPatch, input_feeding: bool, fixed_masks: bool
+    monkeypatch: pytest.MonkeyPatch, residual_from: int, input_feeding: bool, fixed_masks: bool
 ) -> None:
-    decoder = build(AttentionKind.general, input_feeding, layers=2, dropout=0.4, fixed_masks=fixed_masks)
+    decoder = build(AttentionKind.general, input_feeding, 2, 0.4, fixed_masks, residual_from)
     masks: list[Tensor] = []
     draw = decoder.dropout.mask
 

@@ -33,6 +33,8 @@ KINDS: list[dict[str, Any]] = [
     {"decoder": "luong", "input_feeding": True},
     {"decoder": "bahdanau"},
     {"decoder": "conditional"},
+    {"decoder": "luong", "decoder_residual_from": 1},
+    {"decoder": "luong", "decoder_residual_from": 1, "input_feeding": True},
 ]
 PAST = (AttentionKind.coverage, AttentionKind.local_m)
 """Attentions that depend on the steps before, or on their number."""
@@ -55,7 +57,9 @@ def build(**settings: Any) -> RecurrentDecoder:
     usual = {"embed_size": EMBED, "hidden_size": HIDDEN, "dropout": 0.0, "attention": AttentionKind.additive}
     config = model_config(**{**usual, **settings})
     assert list(config.problems()) == []
-    decoder = DECODERS[config.decoder.kind](config.decoder, config, Embedding(VOCABULARY, EMBED), HIDDEN).eval()
+    decoder = DECODERS[config.decoder.kind](
+        config.decoder, config, Embedding(VOCABULARY, config.embed_size), HIDDEN
+    ).eval()
     for parameter in decoder.parameters():
         nn.init.uniform_(parameter, -0.7, 0.7)
     return decoder
@@ -182,7 +186,7 @@ def by_hand(decoder: RecurrentDecoder, b: int, tokens: Tensor, drop: Draw) -> Te
     """Compute the vectors (T, E) of sentence b from the equations in the classes' docstrings."""
     start, layers = alone(decoder, b), len(decoder.layers)
     values, states = start.values[0], list(start.hidden)
-    feed, vectors = torch.zeros(EMBED), []
+    feed, vectors = torch.zeros(decoder.embed_size), []
     w, bias = decoder.readout.weight, decoder.readout.bias
 
     def move(layer: Any, depth: int, x: Tensor) -> Tensor:
@@ -190,10 +194,14 @@ def by_hand(decoder: RecurrentDecoder, b: int, tokens: Tensor, drop: Draw) -> Te
         return states[depth][0][0]
 
     for t, token in enumerate(tokens):
-        word = decoder.embedding.weight[token] * EMBED**0.25 * drop(t, 0)
+        word = decoder.embedding.weight[token] * decoder.embed_size**0.25 * drop(t, 0)
         if isinstance(decoder, LuongDecoder):
+            if decoder.embedding_projection is not None:
+                word = decoder.embedding_projection.weight @ word
             x = torch.cat([word, feed]) if decoder.input_feeding else word
             top = move(decoder.layers[0], 0, x) * drop(t, 1)
+            if decoder.residual_from == 1:
+                top = word + top
             for depth in range(1, layers):
                 top = top + move(decoder.layers[depth], depth, top) * drop(t, depth + 1)
             context = ask(decoder, top, values) * drop(t, layers + 1)
@@ -246,7 +254,8 @@ def test_dropout_stands_where_the_equations_have_it(
     monkeypatch.setattr(decoder.dropout, "mask", recorded)
     tokens = targets()
     vectors, _ = decoder(tokens, decoder.start(encoded(decoder), MASK))
-    assert [mask.size(-1) for mask in masks] == [EMBED, HIDDEN, HIDDEN, HIDDEN, EMBED]
+    embed = decoder.embed_size
+    assert [mask.size(-1) for mask in masks] == [embed, HIDDEN, HIDDEN, HIDDEN, embed]
     for b in range(BATCH):
         expected = by_hand(decoder, b, tokens[:, b], lambda t, place, b=b: masks[place][t, b])
         assert_close(vectors[:, b], expected)
