@@ -146,7 +146,8 @@ def recurrent_encoder_flops(config: RecurrentEncoderConfig, e: int, h: int, work
     """Return the operations of a recurrent encoder, all per source token but those of a matrix memory.
 
     Layers in each direction (a fused layer has one more input, a 1 that carries the mask as its bias; with `pre_norm` a
-    matrix after it); further transitions, whose input is a 1; feed-forward blocks; the projections of the embeddings and to H.
+    matrix after it); further transitions, whose input is a 1; feed-forward blocks; the projections of the embeddings
+    and to H.
     """
     both, widths = config.layer_widths(h)
     more, block = config.transitions - 1, config.feed_forward or 0
@@ -174,8 +175,9 @@ def recurrent_decoder_flops(config: RecurrentDecoderConfig, e: int, h: int, stat
 
     source token    the keys and values of the attention
     sentence        a learned bridge: 2 H times the width of the encoder's state per tensor of each layer's state
-    target token    a projection of the embeddings; layers and readout (see `decoder_sizes`), with `pre_norm` a matrix after each layer; feed-forward
-                    blocks; the queries and outputs of the attention; the layers of a lexicon: 2 . 2 E E
+    target token    layers and readout (see `decoder_sizes`), with `pre_norm` a matrix after each layer; feed-forward
+                    blocks; the queries and outputs of the attention; the projection of the embeddings; the layers of
+                    a lexicon: 2 . 2 E E
     pair of tokens  the score and context of the attention; the sum of a lexicon: 2 E
     """
     kind, (key, query, pair) = cell_type(config.cell), attention_flops(config, h)
