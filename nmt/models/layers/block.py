@@ -106,10 +106,10 @@ class BlockLayer(RecurrentLayer):
 
 
 def embedding_projection(embed_size: int, width: int, residual_from: int | None) -> nn.Linear | None:
-    """Return the matrix of embeddings that a bottom layer of another width is added to; None where none is needed.
+    """Return the projection of the embeddings to the width of the bottom layer; None if no projection is needed.
 
-    With `residual_from=1` the embeddings are the first summand of all layers and have their width, after a matrix as in
-    Lan et al. 2020, 3.1.
+    With `residual_from=1` the output of the bottom layer is added to the embeddings, so that both need the same width.
+    The matrix is that of Lan et al. 2020, 3.1.
     """
     if residual_from != 1 or embed_size == width:
         return None

@@ -57,9 +57,7 @@ def build(**settings: Any) -> RecurrentDecoder:
     usual = {"embed_size": EMBED, "hidden_size": HIDDEN, "dropout": 0.0, "attention": AttentionKind.additive}
     config = model_config(**{**usual, **settings})
     assert list(config.problems()) == []
-    decoder = DECODERS[config.decoder.kind](
-        config.decoder, config, Embedding(VOCABULARY, config.embed_size), HIDDEN
-    ).eval()
+    decoder = DECODERS[config.decoder.kind](config.decoder, config, Embedding(VOCABULARY, EMBED), HIDDEN).eval()
     for parameter in decoder.parameters():
         nn.init.uniform_(parameter, -0.7, 0.7)
     return decoder
@@ -186,7 +184,7 @@ def by_hand(decoder: RecurrentDecoder, b: int, tokens: Tensor, drop: Draw) -> Te
     """Compute the vectors (T, E) of sentence b from the equations in the classes' docstrings."""
     start, layers = alone(decoder, b), len(decoder.layers)
     values, states = start.values[0], list(start.hidden)
-    feed, vectors = torch.zeros(decoder.embed_size), []
+    feed, vectors = torch.zeros(EMBED), []
     w, bias = decoder.readout.weight, decoder.readout.bias
 
     def move(layer: Any, depth: int, x: Tensor) -> Tensor:
@@ -194,7 +192,7 @@ def by_hand(decoder: RecurrentDecoder, b: int, tokens: Tensor, drop: Draw) -> Te
         return states[depth][0][0]
 
     for t, token in enumerate(tokens):
-        word = decoder.embedding.weight[token] * decoder.embed_size**0.25 * drop(t, 0)
+        word = decoder.embedding.weight[token] * EMBED**0.25 * drop(t, 0)
         if isinstance(decoder, LuongDecoder):
             if decoder.embedding_projection is not None:
                 word = decoder.embedding_projection.weight @ word
@@ -254,8 +252,7 @@ def test_dropout_stands_where_the_equations_have_it(
     monkeypatch.setattr(decoder.dropout, "mask", recorded)
     tokens = targets()
     vectors, _ = decoder(tokens, decoder.start(encoded(decoder), MASK))
-    embed = decoder.embed_size
-    assert [mask.size(-1) for mask in masks] == [embed, HIDDEN, HIDDEN, HIDDEN, embed]
+    assert [mask.size(-1) for mask in masks] == [EMBED, HIDDEN, HIDDEN, HIDDEN, EMBED]
     for b in range(BATCH):
         expected = by_hand(decoder, b, tokens[:, b], lambda t, place, b=b: masks[place][t, b])
         assert_close(vectors[:, b], expected)
