@@ -3,9 +3,10 @@
 import logging
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +30,16 @@ from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import translate_with_bar
 from nmt.lab.benchmark.training import TrainingBenchmark
-from nmt.lab.diagnostics.memory import Accuracy, Contestant, accuracies, chance, contestants, draw_clauses
+from nmt.lab.comparison.systems import iterate_runs, system_settings
+from nmt.lab.diagnostics.memory import (
+    Contestant,
+    MeanAccuracy,
+    accuracies,
+    chance,
+    contestants,
+    draw_clauses,
+    model_name,
+)
 from nmt.lab.plots.diagnostics import draw_memory
 from nmt.pipeline import create_run, train
 from nmt.run import RunDirectory, provenance
@@ -47,23 +57,27 @@ log = logging.getLogger(__name__)
 
 def memory(config: DiagnoseConfig, search: SearchConfig, runtime: Runtime, folder: Path) -> None:
     """Write FOLDER/memory.json and memory.png, and print the table."""
-    runs = open_or_train_runs(config, search, runtime)
+    models = open_or_train_runs(config, search, runtime)
+    runs = [run for seeds in models.values() for run in seeds]
     classes = draw_clauses(config.sentences, HELD_OUT_SEED, depth(runs), training_sentences(runs))
     clauses = [clause for members in classes.values() for clause in members]
-    accuracy: dict[str, list[Accuracy]] = {}
-    for name, run in runs.items():
-        log.info("translating %d sentences: %s", len(clauses), name)
-        translator, _ = load_translator(run, config.checkpoint, search, runtime.device)
-        translations = translate_with_bar(translator, [clause.en for clause in clauses])
-        accuracy[name] = accuracies(classes, [best.text for best, *_ in translations])
+    accuracy: dict[str, list[MeanAccuracy]] = {}
+    for name, seeds in models.items():
+        of_seeds = []
+        for run in seeds:
+            log.info("translating %d sentences: %s", len(clauses), run.path)
+            translator, _ = load_translator(run, config.checkpoint, search, runtime.device)
+            translations = translate_with_bar(translator, [clause.en for clause in clauses])
+            of_seeds.append(accuracies(classes, [best.text for best, *_ in translations]))
+        accuracy[name] = [MeanAccuracy(by_class) for by_class in zip(*of_seeds, strict=True)]
     labels = [f"{low} to {high}" for low, high in classes]
-    by_chance = chance(classes)
+    by_chance = [MeanAccuracy((accuracy,)) for accuracy in chance(classes)]
     table = Table("distance in words", *labels, title="right verbs, in percent", title_justify="left")
     for name, values in [*accuracy.items(), ("chance", by_chance)]:
         table.add_row(Text(escape_control_characters(name)), *(cell(value) for value in values))
     Console(width=140).print(table)
     record = {
-        "runs": {name: str(run.path) for name, run in runs.items()},
+        "runs": {name: [str(run.path) for run in seeds] for name, seeds in models.items()},
         "distances": labels,
         "accuracy": {name: [numbers(value) for value in values] for name, values in accuracy.items()},
         "chance": [numbers(value) for value in by_chance],
@@ -72,31 +86,32 @@ def memory(config: DiagnoseConfig, search: SearchConfig, runtime: Runtime, folde
     draw_memory(finding(accuracy, by_chance, labels[-1]), labels, accuracy, by_chance, folder / "memory.png")
 
 
-def finding(accuracy: dict[str, list[Accuracy]], by_chance: list[Accuracy], last: str) -> str:
+def finding(accuracy: dict[str, list[MeanAccuracy]], by_chance: list[MeanAccuracy], last: str) -> str:
     """Return the title: the accuracies of the best and the worst model at the largest distance."""
     best, *_, worst = sorted(accuracy, key=lambda name: -accuracy[name][-1].share)
     shares = [f"{100 * accuracy[name][-1].share:.0f} % by {name}" for name in dict.fromkeys((best, worst))]
     return f"Verbs at a distance of {last} words:\n{', '.join(shares)}, {100 * by_chance[-1].share:.0f} % by chance"
 
 
-def cell(value: Accuracy) -> str:
+def cell(value: MeanAccuracy) -> str:
     low, high = value.interval
     return f"{100 * value.share:.1f} ({100 * low:.0f}-{100 * high:.0f})"
 
 
-def numbers(value: Accuracy) -> dict[str, float]:
+def numbers(value: MeanAccuracy) -> dict[str, Any]:
     low, high = value.interval
-    return {"share": value.share, "low": low, "high": high, "right": value.hits, "of": value.of}
+    right = [accuracy.hits for accuracy in value.of_seeds]
+    return {"share": value.share, "low": low, "high": high, "right": right, "of": value.of_seeds[0].of}
 
 
-def depth(runs: dict[str, RunDirectory]) -> int:
+def depth(runs: Sequence[RunDirectory]) -> int:
     """Return the deepest nesting that all runs were trained on.
 
     Raises:
         UserError: a run does not translate the phrasebook into German.
     """
     depths = []
-    for run in runs.values():
+    for run in runs:
         data = run.config().data
         if data.phrasebook is None or data.tgt_lang != "de":
             raise UserError(
@@ -106,20 +121,16 @@ def depth(runs: dict[str, RunDirectory]) -> int:
     return min(depths)
 
 
-def training_sentences(runs: dict[str, RunDirectory]) -> set[str]:
+def training_sentences(runs: Sequence[RunDirectory]) -> set[str]:
     """Return the English sentences of all corpora: models were trained or selected on them."""
-    corpora = {str(data.phrasebook): data for data in (run.config().data for run in runs.values())}
+    corpora = {str(data.phrasebook): data for data in (run.config().data for run in runs)}
     return {en for data in corpora.values() for source in locate(data).values() for en, _ in source.pairs()}
 
 
-def open_or_train_runs(config: DiagnoseConfig, search: SearchConfig, runtime: Runtime) -> dict[str, RunDirectory]:
-    """Return the runs to compare by name; train those that do not exist."""
+def open_or_train_runs(config: DiagnoseConfig, search: SearchConfig, runtime: Runtime) -> dict[str, list[RunDirectory]]:
+    """Return the runs to compare by the name of their model; train those that do not exist."""
     if config.runs:
-        names = [Path(path).name for path in config.runs]
-        unique = len(set(names)) == len(names)
-        return {
-            name if unique else path: RunDirectory.open(path) for name, path in zip(names, config.runs, strict=True)
-        }
+        return name_models(group_runs(iterate_runs(config.runs)))
     base = Config(
         data=config.data,
         model=config.model,
@@ -137,7 +148,30 @@ def open_or_train_runs(config: DiagnoseConfig, search: SearchConfig, runtime: Ru
         log_estimated_time(missing, runtime)
     for model in missing:
         run_training(model, runs[model.name], runtime)
-    return {name: RunDirectory.open(str(run.path)) for name, run in runs.items()}
+    return {name: [RunDirectory.open(str(run.path))] for name, run in runs.items()}
+
+
+def group_runs(runs: Iterable[RunDirectory]) -> list[list[RunDirectory]]:
+    """Return the runs, those together that differ only in their seed, in the order of their first runs."""
+    groups: list[list[RunDirectory]] = []
+    for run in runs:
+        settings = system_settings(run.config())
+        of_same = (group for group in groups if system_settings(group[0].config()) == settings)
+        same = next(of_same, None)
+        if same is None or run.config().seed in [other.config().seed for other in same]:
+            groups.append([run])
+        else:
+            same.append(run)
+    return groups
+
+
+def name_models(groups: Sequence[list[RunDirectory]]) -> dict[str, list[RunDirectory]]:
+    """Return the groups by cell and attention, or by the path of the first run where models share these."""
+    names = [model_name(group[0].config().model) for group in groups]
+    return {
+        name if name and names.count(name) == 1 else str(group[0].path): group
+        for name, group in zip(names, groups, strict=True)
+    }
 
 
 def training(steps: int) -> TrainConfig:

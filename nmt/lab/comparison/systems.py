@@ -8,7 +8,16 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from nmt.config import SPLITS, CorpusLocation, DataConfig, flatten, user_path, with_described_tests, with_location
+from nmt.config import (
+    SPLITS,
+    Config,
+    CorpusLocation,
+    DataConfig,
+    flatten,
+    user_path,
+    with_described_tests,
+    with_location,
+)
 from nmt.data import is_regular, read_all, read_json
 from nmt.errors import UserError
 from nmt.evaluation.sets import EvaluationSet, scores_name, sha256_of_lines
@@ -108,16 +117,20 @@ class ScoredRun:
                 f"{stem}.json has no score metric={metric}; it has: {', '.join(record)}. Compute others with: {command}"
             )
         hypotheses = read_all(Path(f"{stem}.hyp"))
-        settings = flatten(asdict(config) | {"data": corpus_settings(config.data), "search": search})
-        settings |= {
+        settings = system_settings(config, search) | {
             "checkpoint": made_by.get("checkpoint", "best"),
             "ensemble": made_by.get("ensemble", []),
             "precision": made_by.get("precision", "float32"),
             "adapted": str(run.adapted.get("corrections_sha256"))[:8] if run.adapted else None,
         }
-        settings = {key: value for key, value in settings.items() if not key.startswith(IGNORED_KEYS)}
         step = made_by.get("checkpoint_step")
         return cls(run, seed, settings, scores, hypotheses, stem, command, step, test_set, files)
+
+
+def system_settings(config: Config, search: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the dotted keys and values that the runs of one system share; `search` replaces that of the run."""
+    values = flatten(asdict(config) | {"data": corpus_settings(config.data), "search": search or asdict(config.search)})
+    return {key: value for key, value in values.items() if not key.startswith(IGNORED_KEYS)}
 
 
 def is_valid_score(score: dict[str, Any]) -> bool:

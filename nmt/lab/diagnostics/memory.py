@@ -5,12 +5,13 @@ import itertools
 import json
 import logging
 import math
+import statistics
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
-from nmt.config import CellKind, Config, ModelConfig, RecurrentDecoderConfig
+from nmt.config import CellKind, Config, ModelConfig, RecurrentDecoderConfig, RecurrentSide
 from nmt.errors import UserError
 from nmt.phrasebook.verbs_last import VerbsLast, parts, verbs_last
 from nmt.run import identity
@@ -82,6 +83,25 @@ class Accuracy(NamedTuple):
         return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
 
 
+@dataclass(frozen=True)
+class MeanAccuracy:
+    """Mean accuracy of models that differ only in their seed."""
+
+    of_seeds: tuple[Accuracy, ...]
+
+    @property
+    def share(self) -> float:
+        return statistics.mean(accuracy.share for accuracy in self.of_seeds)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Confidence interval of a single model; the lowest and the highest accuracy of several."""
+        if len(self.of_seeds) == 1:
+            return self.of_seeds[0].interval
+        shares = [accuracy.share for accuracy in self.of_seeds]
+        return min(shares), max(shares)
+
+
 def accuracies(classes: Mapping[tuple[int, int], Sequence[VerbsLast]], translations: Sequence[str]) -> list[Accuracy]:
     """Return the accuracy per class; the translations have the order of the clauses, class by class."""
     remaining = iter(translations)
@@ -100,6 +120,18 @@ def chance(classes: Mapping[tuple[int, int], Sequence[VerbsLast]]) -> list[Accur
     ]
 
 
+def name_of(cell: str, attends: bool) -> str:
+    return f"{cell} {'with' if attends else 'without'} attention"
+
+
+def model_name(model: ModelConfig) -> str | None:
+    """Return the name of a model by its cell and attention; None if its sides do not have the same cell."""
+    encoder, decoder = model.encoder, model.decoder
+    if isinstance(encoder, RecurrentSide) and isinstance(decoder, RecurrentSide) and encoder.cell == decoder.cell:
+        return name_of(encoder.cell, decoder.attends)
+    return None
+
+
 @dataclass(frozen=True)
 class Contestant:
     """Model to train for the comparison."""
@@ -110,7 +142,7 @@ class Contestant:
 
     @property
     def name(self) -> str:
-        return f"{self.cell} {'with' if self.attends else 'without'} attention"
+        return name_of(self.cell, self.attends)
 
     @property
     def folder(self) -> str:

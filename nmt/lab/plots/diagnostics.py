@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nmt.evaluation.plots import new_figure, save
 from nmt.lab.diagnostics.gates import Recording
 from nmt.lab.diagnostics.gradients import ClippedTraining, Decay
-from nmt.lab.diagnostics.memory import Accuracy
+from nmt.lab.diagnostics.memory import MeanAccuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,11 +95,11 @@ def dashes() -> "Line2D":
 def draw_memory(
     title: str,
     classes: Sequence[str],
-    accuracies: Mapping[str, Sequence[Accuracy]],
-    chance: Sequence[Accuracy],
+    accuracies: Mapping[str, Sequence[MeanAccuracy]],
+    chance: Sequence[MeanAccuracy],
     picture: Path,
 ) -> None:
-    """Draw the accuracy by distance class with its 95 % interval.
+    """Draw the accuracy by distance class with its interval.
 
     A system whose name ends in "without attention" has a dashed line. `chance` is the accuracy of the most frequent
     verb.

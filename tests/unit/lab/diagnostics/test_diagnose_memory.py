@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shapes import model_config
 
-from nmt.cli.diagnosis.memory import depth, training_sentences
+from nmt.cli.diagnosis.memory import depth, group_runs, name_models, training_sentences
 from nmt.config import (
     CellKind,
     Config,
@@ -19,7 +19,16 @@ from nmt.config import (
     TrainConfig,
 )
 from nmt.errors import UserError
-from nmt.lab.diagnostics.memory import CLASSES, Accuracy, accuracies, chance, contestants, draw_clauses, right
+from nmt.lab.diagnostics.memory import (
+    CLASSES,
+    Accuracy,
+    MeanAccuracy,
+    accuracies,
+    chance,
+    contestants,
+    draw_clauses,
+    right,
+)
 from nmt.phrasebook import german, stream
 from nmt.phrasebook.sentences import SentenceSampler
 from nmt.phrasebook.verbs_last import VerbsLast, subordinate_clauses, verbs_last
@@ -69,6 +78,13 @@ def test_chance_says_the_commonest_verb_everywhere() -> None:
 def test_the_interval_is_wilsons(hits: int, of: int, low: float, high: float) -> None:
     """Take the first and the last row from Newcombe 1998, table I, and the second from z^2 / (n + z^2)."""
     assert Accuracy(hits, of).interval == pytest.approx((low, high), abs=5e-5)
+
+
+def test_several_seeds_have_their_mean_and_their_extremes() -> None:
+    assert MeanAccuracy((Accuracy(15, 20),)).interval == Accuracy(15, 20).interval
+    accuracy = MeanAccuracy((Accuracy(10, 20), Accuracy(4, 20), Accuracy(7, 20)))
+    assert accuracy.share == pytest.approx(0.35)
+    assert accuracy.interval == (0.2, 0.5)
 
 
 def test_clauses_found_by_the_grammar_are_those_that_the_commas_show() -> None:
@@ -186,10 +202,23 @@ def test_a_training_is_used_again_for_the_same_configuration_alone() -> None:
     assert len({folder(config) for config in (TINY, *others)}) == 5
 
 
+def test_runs_that_differ_only_in_their_seed_are_one_model(tmp_path: Path) -> None:
+    gru = replace(TINY, model=TINY.model.with_cell("gru"))
+    configs = [TINY, gru, replace(TINY, seed=2, machine=MachineConfig(threads=1)), TINY, replace(gru, seed=2)]
+    groups = group_runs(Saved(tmp_path / str(number), config) for number, config in enumerate(configs))
+    assert [[run.path.name for run in group] for group in groups] == [["0", "2"], ["1", "4"], ["3"]]
+    assert [Path(name).name for name in name_models(groups)] == ["0", "gru with attention", "3"]
+
+
+def test_a_model_with_two_cells_is_named_by_its_run(tmp_path: Path) -> None:
+    mixed = replace(TINY.model, encoder=replace(TINY.model.encoder, cell="gru"))
+    assert list(name_models([[Saved(tmp_path, replace(TINY, model=mixed))]])) == [str(tmp_path)]
+
+
 def test_training_sentences_of_all_runs_are_excluded(tmp_path: Path) -> None:
     data = replace(TINY.data, cache=str(tmp_path))
     configs = [replace(TINY, data=replace(data, phrasebook=PhrasebookConfig(30, 4, 5, 2, seed))) for seed in (1, 2)]
-    sentences = training_sentences({str(number): Saved(tmp_path, config) for number, config in enumerate(configs)})
+    sentences = training_sentences([Saved(tmp_path, config) for config in configs])
     texts = [path.read_text().split("\n")[:-1] for path in (tmp_path / "phrasebook").rglob("*.en")]
     assert len(texts) == 6
     assert sentences == {line for text in texts for line in text}
@@ -208,8 +237,8 @@ class Saved(RunDirectory):
 
 def test_the_depth_is_the_smallest_of_all_runs(tmp_path: Path) -> None:
     deeper = replace(TINY, data=replace(TINY.data, phrasebook=PhrasebookConfig(depth=4)))
-    runs = {"two": Saved(tmp_path, TINY), "four": Saved(tmp_path, deeper)}
+    runs = [Saved(tmp_path, TINY), Saved(tmp_path, deeper)]
     assert depth(runs) == 2
     for data in (replace(TINY.data, phrasebook=None, root="x"), replace(TINY.data, src_lang="de", tgt_lang="en")):
         with pytest.raises(UserError, match="was not trained on the phrasebook into German"):
-            depth(runs | {"other": Saved(tmp_path, replace(TINY, data=data))})
+            depth([*runs, Saved(tmp_path, replace(TINY, data=data))])

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from nmt.lab.diagnostics.gates import Recording
 from nmt.lab.diagnostics.gradients import ClippedTraining, Decay
-from nmt.lab.diagnostics.memory import Accuracy
+from nmt.lab.diagnostics.memory import Accuracy, MeanAccuracy
 from nmt.lab.plots import diagnostics as plots_diagnostics
 from nmt.lab.plots.diagnostics import GradientPage, draw_gates, draw_gradients, draw_memory
 
@@ -56,12 +56,17 @@ def test_gradients_by_distance_and_what_clipping_leaves_of_them(figures: list[Fi
     assert all(axes.get_xlabel() for axes in figures[0].axes)
 
 
+def mean(*of_seeds: Accuracy) -> MeanAccuracy:
+    return MeanAccuracy(of_seeds)
+
+
 def test_memory_by_class_of_distances_with_intervals(figures: list[Figure]) -> None:
     found = {
-        "lstm without attention": [Accuracy(90, 100), Accuracy(20, 80)],
-        "lstm with attention": [Accuracy(100, 100), Accuracy(60, 80)],
+        "lstm without attention": [mean(Accuracy(90, 100)), mean(Accuracy(20, 80), Accuracy(30, 80))],
+        "lstm with attention": [mean(Accuracy(100, 100)), mean(Accuracy(60, 80))],
     }
-    draw_memory("a finding", ["1 to 3", "4 to 6"], found, [Accuracy(5, 100), Accuracy(4, 80)], Path("unused"))
+    by_chance = [mean(Accuracy(5, 100)), mean(Accuracy(4, 80))]
+    draw_memory("a finding", ["1 to 3", "4 to 6"], found, by_chance, Path("unused"))
     axes = figures[0].axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1 to 3", "4 to 6"]
     for bars, accuracies in zip(axes.containers, found.values(), strict=True):
@@ -111,8 +116,8 @@ def test_gates_are_shown_unit_by_unit_most_kept_first(figures: list[Figure], nam
 
 def test_each_is_a_valid_picture(tmp_path: Path) -> None:
     draw_gradients(page([]), tmp_path / "new" / "gradients.png")
-    accuracy = {name: [Accuracy(0, 9)] for name in ("a run", "another run", "one more")}
-    draw_memory("a finding", ["1 to 3"], accuracy, [Accuracy(9, 9)], tmp_path / "memory.png")
+    accuracy = {name: [mean(Accuracy(0, 9))] for name in ("a run", "another run", "one more")}
+    draw_memory("a finding", ["1 to 3"], accuracy, [mean(Accuracy(9, 9))], tmp_path / "memory.png")
     draw_gates("$a$ finding", recording(1, 1, *GRU), recording(2, 3, *GRU), ["</s>"], tmp_path / "gates.png")
     for name in ("new/gradients", "memory", "gates"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
