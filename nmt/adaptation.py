@@ -13,8 +13,6 @@ from torch import Tensor
 
 from nmt.config import AdaptConfig, Config, OptimConfig, user_path, with_location
 from nmt.data import (
-    BOS_ID,
-    PAD_ID,
     Correction,
     PairStore,
     latest,
@@ -249,7 +247,7 @@ def adapt(run: RunDirectory, translator: Translator, config: AdaptConfig) -> tup
 def copy_without_noise(model: Seq2Seq, translator: Translator, config: Config) -> Seq2Seq:
     """Return a copy of a translator's model without dropout and other noise in training."""
     src, tgt = translator.src, translator.tgt
-    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes)
+    vocabulary = Vocabulary(src.size, tgt.size, src.factor_sizes)
     copy = build_model(config.model.without_noise(), vocabulary).to(translator.device)
     copy.load_weights({name: weight.detach() for name, weight in model.named_parameters()})
     return copy

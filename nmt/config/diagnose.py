@@ -65,8 +65,8 @@ class DiagnoseConfig:
     distance: int = 30
     """gradients: largest distance k, in time steps."""
     runs: list[str] = field(default_factory=list)
-    """memory: runs trained on the phrasebook to compare, instead of new trainings. Runs that differ only in their seed are
-    one model."""
+    """memory: runs trained on the phrasebook to compare, instead of new trainings. Runs that differ only in their
+    seed are one model."""
     trainings: str = "runs/memory"
     """memory: folder of the trainings; existing ones are resumed or reused."""
     steps: int | None = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nmt.config.checks import number
 from nmt.config.side import (
-    MATRIX_MEMORY_CELLS,
+    CELLS_WITHOUT_MATRIX,
     CellKind,
     ConvolutionalSide,
     Problems,
@@ -45,11 +45,11 @@ class RecurrentEncoderConfig(RecurrentSide, EncoderConfig):
         yield from number(self, "direction_size", 1, 1 << 16)
         yield from number(self, "feed_forward", 1, 1 << 16)
         yield from number(self, "transitions", 1, 100)
-        if self.transitions > 1 and self.cell in MATRIX_MEMORY_CELLS:
+        if self.transitions > 1 and self.cell in CELLS_WITHOUT_MATRIX and self.cell != CellKind.sru:
             yield (
                 "transitions",
-                f"is {self.transitions} but only the last cell of a transition is read from the memory of {self.cell}; "
-                "set it to 1",
+                f"is {self.transitions} but the gates of {self.cell} read only the input, which the second cell of a "
+                "transition does not have; set it to 1",
             )
         if self.layers >= 1:
             yield from number(self, "bidirectional_layers", 1, self.layers)

@@ -7,7 +7,6 @@ from functools import partial
 import torch
 
 from nmt.config import SearchConfig
-from nmt.data import BOS_ID, PAD_ID
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.shortlist_files import load_shortlist
 from nmt.decoding.translator import Translator
@@ -69,7 +68,7 @@ def load_model(run: RunDirectory, checkpoint: str) -> tuple[Seq2Seq, int]:
     if name != checkpoint.partition(":")[0]:
         log.warning("%s was stopped before its first validation and has no best checkpoint: last is used", run.path)
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
-    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes)
+    vocabulary = Vocabulary(src.size, tgt.size, src.factor_sizes)
     check_model_size(config.model, vocabulary, sum(weight.numel() for weight in weights.values()))
     model = build_model(config.model, vocabulary)
     model.load_weights(weights)

@@ -31,7 +31,7 @@ class MemoryBridge(nn.Module):
 class Bridge(nn.Module):
     """Learned initial states: h0 = tanh(W h), c0 = V c (cf. Bahdanau et al. 2015, A.2.2).
 
-    For cells that do not read h, h0 is zero. From a state without c, c0 = V h.
+    In a decoder that does not read its first h, h0 is zero. From a state without c, c0 = V h.
     """
 
     def __init__(
@@ -71,11 +71,16 @@ def mean_memory(memory: Tensor, mask: Tensor) -> Tensor:
     return memory.masked_fill(~real, 0).sum(dim=0) / real.sum(dim=0)
 
 
+def reads_first_output(config: RecurrentDecoderConfig) -> bool:
+    """Return whether a decoder reads its first h: in its cell, or as the attention query of the decoder `bahdanau`."""
+    return cell_type(config.cell).reads_output or config.kind == "bahdanau"
+
+
 def build_bridge(config: RecurrentDecoderConfig, hidden_size: int, encoder_size: int) -> Bridge | ZeroBridge:
     """Build the configured bridge to the states of a recurrent decoder from a state of width `encoder_size`."""
     layer = cell_type(config.cell)
     match config.bridge:
         case BridgeKind.learned:
-            return Bridge(encoder_size, hidden_size, config.layers, layer.bridged(), layer.reads_output)
+            return Bridge(encoder_size, hidden_size, config.layers, layer.bridged(), reads_first_output(config))
         case BridgeKind.zero:
             return ZeroBridge(hidden_size, config.layers, layer.bridged())

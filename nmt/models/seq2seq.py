@@ -25,12 +25,10 @@ from nmt.models.shortlist import RestrictedState, WordSubsets
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Sizes of the two vocabularies, and the special tokens that the model uses."""
+    """Sizes of the two vocabularies and of the source factors."""
 
     src_size: int
     tgt_size: int
-    pad_id: int
-    bos_id: int
     factor_sizes: tuple[int, ...] = ()
     """Number of values of each source factor."""
 
@@ -85,11 +83,13 @@ class Seq2Seq(nn.Module):
             self.bfloat16()
             return
         if precision == Precision.int8:
+            rounded = False
             if isinstance(self.decoder, RecurrentDecoder) and self.bridge is None and math.isfinite(self.encoder.bound):
-                self.decoder.round_to_int8(self.encoder.bound)
+                rounded = self.decoder.round_to_int8(self.encoder.bound)
             if math.isfinite(self.decoder.vector_bound):
                 self.search_output = Int8Linear(self.output_weight, self.output_bias, self.decoder.vector_bound)
-                self.precision = precision
+                rounded = True
+            self.precision = precision if rounded else self.precision
         if self.output_weight.device.type == "cpu" and packing_works():
             self.pack()
 

@@ -65,7 +65,7 @@ class WordSubsets:
     def spread(self, log_probs: Tensor, sentences: Tensor) -> Tensor:
         """Map the log-probabilities of the subsets' words, (B', K, N), to those of all words, (B', K, V).
 
-        Words outside a sentence's subset have -inf. Padding stands at word 0, which must have -inf itself.
+        Words outside a sentence's subset have -inf. Padding columns have word id 0, which must have -inf itself.
         """
         full = log_probs.new_full((*log_probs.shape[:2], self.vocabulary), float("-inf"))
         return full.scatter_(2, self.words[sentences].unsqueeze(1).expand_as(log_probs), log_probs)

@@ -108,7 +108,7 @@ class CorrectionBatches:
         self.corrections = corrections
         self.store = store
         self.replayed = 0 if store is None else min(round(size * replay), size - 1, len(store))
-        self.corrected = size - self.replayed if self.replayed else size
+        self.corrected = size - self.replayed
         self.random = np.random.default_rng(seed)
         self.order = self.endless_order()
 

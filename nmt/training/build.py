@@ -7,8 +7,6 @@ import torch
 
 from nmt.config import OBJECTIVES, Config, ObjectiveKind, OptimConfig, TrainConfig
 from nmt.data import (
-    BOS_ID,
-    PAD_ID,
     Prepared,
     Tokenizer,
     TrainingBatches,
@@ -64,7 +62,7 @@ def build_trainer(
     """
     src, tgt = run.tokenizer("src"), run.tokenizer("tgt")
     begun = (run.checkpoints / "last").is_symlink() or (run.checkpoints / "last").exists()
-    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes)
+    vocabulary = Vocabulary(src.size, tgt.size, src.factor_sizes)
 
     def load(model: Seq2Seq) -> None:
         if not begun:

@@ -16,7 +16,7 @@ from nmt.errors import UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.models.embedding import FactoredEmbedding
 from nmt.run import RunDirectory
-from nmt.training.freezing import frozen_names, names_by_parameter
+from nmt.training.freezing import frozen_names
 from nmt.training.transfer import SIDE_NAMES, SIDES, Known, listed, running_share, take_base_weights
 
 SPECIALS = (PAD_ID, UNK_ID, BOS_ID, EOS_ID)
@@ -34,7 +34,7 @@ def check_initial_weights(config: Config) -> None:
         UserError: a file of vectors cannot be used, or `train.freeze` selects nothing or everything.
     """
     with torch.device("meta"):
-        model = build_model(config.model, Vocabulary(8, 8, PAD_ID, BOS_ID))
+        model = build_model(config.model, Vocabulary(8, 8, (2,) * len(config.data.factors)))
     frozen_names(model, config.train.freeze)
     files = {side: chosen for side in SIDES if (chosen := embedding_config(config, side)).file is not None}
     for side, chosen in files.items():
@@ -117,37 +117,44 @@ def load_embeddings(
     """
     key, table = f"train.pretrained_embeddings.{side}", embedding_table(model, side)
     vectors = open_vectors(config, side, table.size(1))
-    found = find_vectors(config, side, vectors, tokenizer)
-    name = next(first for first, names in names_by_parameter(model).items() if f"{MODULES[side]}.weight" in names)
+    vectors_by_id = find_vectors(config, side, vectors, tokenizer)
+    name = next(name for name, parameter in model.named_parameters() if parameter is table)
     mask = known.get(name, torch.zeros(len(table), dtype=torch.bool))
-    free = [] if mask is None else [row for row in found if not mask[row]]
+    free = [] if mask is None else [row for row in vectors_by_id if not mask[row]]
     if mask is None or not free:
         raise UserError(
             f"{key}.file={config.file} would change nothing, because all its pieces have weights of "
             "train.init_from; leave it out"
         )
-    scale = (len(free) / sum(float(np.square(found[row], dtype=np.float64).sum()) for row in free)) ** 0.5
+    scale = (len(free) / sum(float(np.square(vectors_by_id[row], dtype=np.float64).sum()) for row in free)) ** 0.5
     with torch.no_grad():
-        values = np.stack([found[row] for row in free])
+        values = np.stack([vectors_by_id[row] for row in free])
         table[free] = torch.from_numpy(values).to(table) * scale
     known[name] = mask.index_fill(0, torch.tensor(free), True)
     covered = np.zeros(tokenizer.size, dtype=bool)
-    covered[list(found)] = True
+    covered[list(vectors_by_id)] = True
     facts = {
         "file": str(user_path(str(config.file)).absolute()),
         "sha256": sha256_of(vectors.path),
         "format": vectors.format,
         "lookup": config.lookup.value,
         "scale": scale,
-        "pieces": len(found),
+        "pieces": len(vectors_by_id),
         "pieces_set": len(free),
-        "share_of_vocabulary": len(found) / max(tokenizer.size - len(SPECIALS), 1),
+        "share_of_vocabulary": len(vectors_by_id) / max(tokenizer.size - len(SPECIALS), 1),
         "share_of_text": running_share(covered, pairs, side),
     }
     log.info(
         "%s embeddings: %s (%s, width %d) has vectors of %d pieces, which are %.1f %% of the vocabulary and %.1f %% of "
         "the training text; %d embeddings are set, scaled by %.3g",
-        *(SIDE_NAMES[side], config.file, vectors.format, vectors.width, len(found), 100 * facts["share_of_vocabulary"]),
+        *(
+            SIDE_NAMES[side],
+            config.file,
+            vectors.format,
+            vectors.width,
+            len(vectors_by_id),
+            100 * facts["share_of_vocabulary"],
+        ),
         *(100 * facts["share_of_text"], len(free), scale),
     )
     return facts
@@ -177,17 +184,17 @@ def find_vectors(
         UserError: the file is damaged, or has no vector of any piece.
     """
     wanted = wanted_rows(tokenizer, config.lookup)
-    found: dict[int, NDArray[np.float32]] = {}
+    vectors_by_id: dict[int, NDArray[np.float32]] = {}
     with progress_bar() as progress:
         task = progress.add_task(f"reading {SIDE_NAMES[side]} embeddings", total=vectors.path.stat().st_size)
         for word, vector in vectors.read(wanted, lambda size: progress.advance(task, size)):
             for row in wanted[word] if vector.any() else ():
-                found.setdefault(row, vector)
-    if not found:
+                vectors_by_id.setdefault(row, vector)
+    if not vectors_by_id:
         other = next(lookup for lookup in EmbeddingLookup if lookup != config.lookup)
         key = f"train.pretrained_embeddings.{side}"
         raise UserError(f"{key}.file={config.file} has no vector of any piece; try {key}.lookup={other}")
-    return found
+    return vectors_by_id
 
 
 def wanted_rows(tokenizer: Tokenizer, lookup: EmbeddingLookup) -> dict[bytes, list[int]]:

@@ -162,7 +162,7 @@ class Trainer:
                 progress.cpu_seconds += time.process_time() - started_cpu
                 checkpoint_due = validation_due or self.due(config.checkpoint_every, before)
                 stop_signal = self.distributed.all_reduce_max(signals.received)
-                if stop_signal or self.finished or (checkpoint_due and not progress.skipped_in_a_row):
+                if stop_signal or self.finished or improved or (checkpoint_due and not progress.skipped_in_a_row):
                     self.save(improved, scheduled=checkpoint_due)
                 if stop_signal:
                     raise Interrupted(stop_signal)
@@ -247,17 +247,18 @@ class Trainer:
         """Return the error that ends a diverged training, after saving a checkpoint if none exists yet."""
         if self.saved_step is None:
             self.save(improved=False, scheduled=False)
+        last = "start again" if self.saved_step is None else f"continue the checkpoint of step {self.saved_step}"
         return UserError(
             f"the loss or gradient of the last {self.progress.skipped_in_a_row} steps was not finite, and training "
-            f"stopped at step {self.progress.step}; the checkpoint of step {self.saved_step} is from before: continue "
-            "it with a lower optim.learning_rate, or look at the training pairs that the log names"
+            f"stopped at step {self.progress.step}; {last} with a lower optim.learning_rate, or look at the training "
+            "pairs that the log names"
         )
 
     def save(self, improved: bool, scheduled: bool = True) -> None:
         """Write a checkpoint and link it as `last`, and as `best` if it `improved`.
 
         A checkpoint that is not `scheduled`, because a signal stopped the training, is deleted when the next one is
-        written. Otherwise an interrupted training would end with another checkpoint average than an uninterrupted one.
+        written. Otherwise an interrupted training would end with a different average of checkpoints.
 
         `best` is linked before `last`, so that a run which continues from `last` also has the weights of the best score
         that `last` records. If the checkpoint cannot be written, as on a full disk, training continues, and the best

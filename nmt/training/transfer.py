@@ -10,16 +10,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data import BOS_ID, PAD_ID, PairStore, Tokenizer
+from nmt.data import PairStore, Tokenizer
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import RunDirectory, load_weights
-from nmt.training.freezing import in_part, names_by_parameter
+from nmt.training.freezing import names_by_parameter
 
 SIDES = ("src", "tgt")
 SIDE_NAMES = {"src": "source", "tgt": "target"}
-TABLES = {"src_embedding": "src", "tgt_embedding": "tgt", "output": "tgt"}
-"""Parts with one row per piece, and the side of their vocabulary."""
+TABLES = {
+    "encoder.embedding.weight": "src",
+    "encoder.embedding.pieces.weight": "src",
+    "decoder.embedding.weight": "tgt",
+    "output_weight": "tgt",
+    "output_bias": "tgt",
+}
+"""Parameters with one row per piece, and the side of their vocabulary."""
 Known = dict[str, Tensor | None]
 """Parameters with weights that are not random, by name. Tables with one row per piece have a mask of such rows."""
 LISTED = 6
@@ -76,14 +82,14 @@ def take_base_weights(
     step, weights = load_weights(base.checkpoints, link, base.identity)
     log.info("initial weights: step %d of %s, its %s checkpoint", step, path, link)
     transfer = Transfer(step, link)
-    theirs = base.tokenizers()
-    same = all(theirs[side].model == tokenizers[side].model for side in SIDES)
+    base_tokenizers = base.tokenizers()
+    same = all(base_tokenizers[side].model == tokenizers[side].model for side in SIDES)
     if same and not partial:
         model.load_weights(weights)
         transfer.taken = dict.fromkeys(weights)
         return transfer
-    by_name, first_names = with_all_names(base, theirs, weights)
-    rows = {side: row_sources(theirs[side], tokenizers[side]) for side in SIDES}
+    by_name, first_names = weights_by_alias(base, base_tokenizers, weights)
+    rows = {side: row_sources(base_tokenizers[side], tokenizers[side]) for side in SIDES}
     initial = {name: parameter.detach() for name, parameter in model.named_parameters()}
     used = set()
     for name, names in names_by_parameter(model).items():
@@ -101,7 +107,7 @@ def take_base_weights(
             "give the same model, or add train.init_partial=true"
         )
     model.load_weights(initial)
-    transfer.pieces = {side: compare_pieces(rows[side], theirs[side].size, pairs, side) for side in SIDES}
+    transfer.pieces = {side: compare_pieces(rows[side], base_tokenizers[side].size, pairs, side) for side in SIDES}
     report(transfer, model, path)
     return transfer
 
@@ -117,7 +123,7 @@ def fit(
         initial: initial value of the parameter.
         rows: `row_sources` by side.
     """
-    side = next((side for part, side in TABLES.items() if in_part(name, part)), None)
+    side = TABLES.get(name)
     if side is None:
         return (weight.to(initial.device), None, name) if weight.shape == initial.shape else None
     sources = rows[side]
@@ -129,7 +135,7 @@ def fit(
     return value, taken, name
 
 
-def with_all_names(
+def weights_by_alias(
     base: RunDirectory, tokenizers: Mapping[str, Tokenizer], weights: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return a base's weights by all names of each parameter, and the first name by each name.
@@ -137,7 +143,7 @@ def with_all_names(
     Raises:
         UserError: the weights are not those of the base's model.
     """
-    vocabulary = Vocabulary(tokenizers["src"].size, tokenizers["tgt"].size, PAD_ID, BOS_ID)
+    vocabulary = Vocabulary(tokenizers["src"].size, tokenizers["tgt"].size, tokenizers["src"].factor_sizes)
     with torch.device("meta"):
         model = build_model(base.config().model, vocabulary)
     names = names_by_parameter(model)

@@ -36,7 +36,7 @@ class Validator:
             store: the validation set as ids, for perplexity.
             text: source and reference lines to decode.
             tokenizers: tokenizers of the source and of the target.
-            search: the run's search settings, whose length limits also apply here.
+            search: the run's search settings, which apply here except its kind and `n_best`.
             bleu_tokenize: sacrebleu's tokenizer.
             label_smoothing: value of the training, used in the loss only.
             src_lang: language code of the source, by which long lines are split into sentences.

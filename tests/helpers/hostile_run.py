@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from shapes import model_config
 
 from nmt.config import Config, DataConfig, PhrasebookConfig, SearchConfig, SearchKind, TokenizerConfig
-from nmt.data import BOS_ID, PAD_ID, prepare, sha256_of
+from nmt.data import prepare, sha256_of
 from nmt.decoding import Translator, load_translator
 from nmt.models import Vocabulary, build_model
 from nmt.run import Checkpoint, RunDirectory, load_checkpoint, save_checkpoint
@@ -48,7 +48,7 @@ def make(folder: Path) -> Path:
     run = RunDirectory(folder / "run")
     run.create(config, prepare(config.data))
     torch.manual_seed(1)
-    model = build_model(config.model, Vocabulary(150, 150, PAD_ID, BOS_ID))
+    model = build_model(config.model, Vocabulary(150, 150))
     tensors = {"random.cpu": torch.get_rng_state()}
     state = {"progress": {"step": 10}}
     weights = {name: weight.detach() for name, weight in model.named_parameters()}

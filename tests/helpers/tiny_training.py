@@ -23,7 +23,7 @@ from nmt.config import (
     TrackingMode,
     TrainConfig,
 )
-from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, SubwordSampling, TrainingBatches
+from nmt.data import Batch, PairStore, SubwordSampling, TrainingBatches
 from nmt.data.subword_sampling import UnigramSampler
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.training import (
@@ -111,7 +111,7 @@ def build(
     folder.mkdir(exist_ok=True)
     torch.manual_seed(seed)
     usual = {"embed_size": 8, "hidden_size": 8, "decoder_layers": 2, "dropout": dropout, "word_dropout": dropout / 3}
-    model = build_model(model_config(**usual | (shape or {})), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
+    model = build_model(model_config(**usual | (shape or {})), Vocabulary(WORDS, WORDS))
     progress = Progress()
     return Trainer(
         model=model,

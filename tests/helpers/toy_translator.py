@@ -7,7 +7,7 @@ import torch
 from shapes import model_config
 
 from nmt.config import AttentionKind, CellKind, SearchConfig, SearchKind
-from nmt.data import BOS_ID, PAD_ID, Tokenizer
+from nmt.data import Tokenizer
 from nmt.decoding import Translator
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.phrasebook import pairs
@@ -49,7 +49,7 @@ def build(
     """Build a translator with random weights, large enough for its output to depend on the input."""
     torch.manual_seed(0)
     config = model_config(embed_size=12, hidden_size=16, attention=attention)
-    model = build_model(config, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID))
+    model = build_model(config, Vocabulary(tokenizer.size, tokenizer.size))
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
     short: dict[str, object] = {"beam_size": 3, "max_length_ratio": 0.0, "max_length_offset": 8}
@@ -63,7 +63,7 @@ build_long = partial(build, beam_size=4, max_length_offset=16)
 def member(seed: int, words: int = WORDS, **shape: object) -> Seq2Seq:
     torch.manual_seed(seed)
     config = model_config(**{"embed_size": 8, "hidden_size": 12, **shape})
-    model = build_model(config, Vocabulary(words, words, PAD_ID, BOS_ID)).eval()
+    model = build_model(config, Vocabulary(words, words)).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.6)
     return model

@@ -15,7 +15,6 @@ from family import MEMBERS
 from shapes import model_config
 
 import nmt
-from nmt.data import BOS_ID, PAD_ID
 from nmt.export.graphs import export_graphs
 from nmt.export.sessions import ExportedModel, read_graph
 from nmt.export.write import largest_difference
@@ -128,7 +127,7 @@ def test_the_server_serves_it(exported: Path) -> None:
 def test_every_member_of_the_family_is_exported_right(keys: dict[str, object]) -> None:
     torch.manual_seed(0)
     config = model_config(**{"embed_size": 8, "hidden_size": 16, **keys})
-    model = build_model(config, Vocabulary(24, 24, PAD_ID, BOS_ID)).eval()
+    model = build_model(config, Vocabulary(24, 24)).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     lengths = torch.randint(0, 9, (10, 2)).tolist()

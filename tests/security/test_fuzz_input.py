@@ -19,7 +19,7 @@ from shapes import model_config
 from nmt.cli.app.file_translation import translate_file
 from nmt.config import BatchUnit, Config, SearchConfig, SearchKind, TextFiles, from_hydra, load_config
 from nmt.config.checks import problems_in
-from nmt.data import BOS_ID, PAD_ID, PairStore, Tokenizer, TrainingBatches, normalise, read_lines
+from nmt.data import PairStore, Tokenizer, TrainingBatches, normalise, read_lines
 from nmt.data.preprocessing.parallel_text import read_pairs
 from nmt.decoding import Translator
 from nmt.models import Vocabulary, build_model
@@ -136,7 +136,7 @@ def test_every_pair_is_in_a_batch_once_per_epoch(
 @pytest.fixture(scope="module")
 def translator(tokenizer: Tokenizer) -> Translator:
     torch.manual_seed(0)
-    model = build_model(model_config(embed_size=8, hidden_size=8), Vocabulary(200, 200, PAD_ID, BOS_ID))
+    model = build_model(model_config(embed_size=8, hidden_size=8), Vocabulary(200, 200))
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
     return Translator(model, tokenizer, tokenizer, SearchConfig())

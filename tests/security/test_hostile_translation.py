@@ -10,7 +10,7 @@ from shapes import model_config
 
 from nmt.cli.app.file_translation import translate_batches, translate_file
 from nmt.config import MbrCandidates, MbrReferences, Precision, SearchConfig, SearchKind
-from nmt.data import BOS_ID, PAD_ID, Tokenizer
+from nmt.data import Tokenizer
 from nmt.decoding import ConstraintBuilder, Translator, align
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
@@ -39,7 +39,7 @@ SEARCHES = {
 def made(tokenizer: Tokenizer, search: str, value: float | None = None) -> Translator:
     """Return a tiny model with random weights, or with all weights set to a value."""
     torch.manual_seed(0)
-    model = build_model(model_config(embed_size=8, hidden_size=8), Vocabulary(200, 200, PAD_ID, BOS_ID))
+    model = build_model(model_config(embed_size=8, hidden_size=8), Vocabulary(200, 200))
     for parameter in model.parameters():
         if value is None:
             torch.nn.init.normal_(parameter, std=0.7)

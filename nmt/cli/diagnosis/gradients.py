@@ -11,7 +11,7 @@ from rich.table import Table
 
 from nmt.cli.diagnosis.output import save_numbers
 from nmt.config import BatchUnit, CellKind, DiagnoseConfig, OptimConfig, OptimizerKind, RecurrentSide, ScheduleKind
-from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, Prepared, TrainingBatches, gather, normalise, prepare
+from nmt.data import Batch, PairStore, Prepared, TrainingBatches, gather, normalise, prepare
 from nmt.decoding import load_model
 from nmt.errors import UserError
 from nmt.lab.diagnostics.gradients import ClippedTraining, Decay, measure_decay, scale_recurrent, train_clipped
@@ -79,7 +79,7 @@ def new_model(config: DiagnoseConfig, prepared: Prepared, cell: CellKind, scale:
     """Return an untrained model. For the same seed, only the weights of the cell differ between cells."""
     torch.manual_seed(config.seed)
     src, tgt = prepared.tokenizer("src"), prepared.tokenizer("tgt")
-    vocabulary = Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes)
+    vocabulary = Vocabulary(src.size, tgt.size, src.factor_sizes)
     model = build_model(config.model.with_cell(cell), vocabulary)
     scale_recurrent(model, scale)
     return model.to(runtime.device)

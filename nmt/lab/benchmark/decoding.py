@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import Config, Precision, SearchConfig
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, normalise, prepare
+from nmt.data import EOS_ID, Tokenizer, normalise, prepare
 from nmt.decoding import LineTranslator, Translator, load_translator
 from nmt.decoding.shortlist import Shortlist
 from nmt.decoding.shortlist_files import make_tables
@@ -86,11 +86,7 @@ class DecodingBenchmark:
         prepared = prepare(config.data)
         src, tgt = prepared.tokenizer("src"), prepared.tokenizer("tgt")
         torch.manual_seed(config.seed)
-        model = (
-            build_model(config.model, Vocabulary(src.size, tgt.size, PAD_ID, BOS_ID, src.factor_sizes))
-            .to(device)
-            .eval()
-        )
+        model = build_model(config.model, Vocabulary(src.size, tgt.size, src.factor_sizes)).to(device).eval()
         shortlist = None if search.shortlist is None else make_tables(prepared, src, tgt)[0]
         translator = ReferenceLengthTranslator(model, src, tgt, replace(search, n_best=1), shortlist)
         test = EvaluationSet.of_corpus(config.data, "test")

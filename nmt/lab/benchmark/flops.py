@@ -21,6 +21,7 @@ from nmt.config import (
 )
 from nmt.data import Batch
 from nmt.errors import UserError
+from nmt.models.bridge import reads_first_output
 from nmt.models.layers.block_diagonal import head_count
 from nmt.models.layers.cells import cell_type
 from nmt.models.layers.elementwise import ElementwiseLayer
@@ -181,7 +182,7 @@ def recurrent_decoder_flops(config: RecurrentDecoderConfig, e: int, h: int, stat
     pair of tokens  the score and context of the attention; the sum of a lexicon: 2 E
     """
     kind, (key, query, pair) = cell_type(config.cell), attention_flops(config, h)
-    bridged = kind.bridged() if kind.reads_output else kind.bridged() - 1
+    bridged = kind.bridged() - (not reads_first_output(config))
     sentence = 2 * bridged * state * h * config.layers * (config.bridge == BridgeKind.learned)
     inputs, readout = decoder_sizes(config, e, h)
     target = sum(layer_flops(config.cell, reads, h) + 2 * h**2 * config.pre_norm for reads in inputs)

@@ -21,7 +21,7 @@ from nmt.config import (
     SearchConfig,
     TransformerDecoderConfig,
 )
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch
+from nmt.data import EOS_ID, Batch
 from nmt.data.batching import make_batch
 from nmt.decoding import SearchRequest, beam_search
 from nmt.decoding.hypothesis import SYMBOLS
@@ -98,7 +98,7 @@ class RecurrencesBenchmark:
         figures = {}
         for decoder, config in self.models.items():
             torch.manual_seed(self.seed)
-            model = build_model(config, Vocabulary(self.words, self.words, PAD_ID, BOS_ID))
+            model = build_model(config, Vocabulary(self.words, self.words))
             for length in self.lengths:
                 figures[f"{decoder}/{length}/{TRAINING}"] = self.training_speed(model, length)
             model.eval().requires_grad_(False)

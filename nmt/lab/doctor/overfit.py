@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from nmt.config import ModelConfig, OptimConfig, ScheduleKind
-from nmt.data import BOS_ID, PAD_ID, Batch, Tokenizer, make_batch
+from nmt.data import Batch, Tokenizer, make_batch
 from nmt.lab.doctor.findings import Finding, Verdict
 from nmt.lab.doctor.scan import Entry
 from nmt.lab.doctor.vocabulary import encode
@@ -41,7 +41,7 @@ def examine_overfit(
     if not lines:
         return Finding("one batch", Verdict.look, f"not judged: no pair of at most {PIECES} pieces in the sample")
     torch.manual_seed(seed)
-    vocabulary = Vocabulary(tokenizers[0].size, tokenizers[1].size, PAD_ID, BOS_ID)
+    vocabulary = Vocabulary(tokenizers[0].size, tokenizers[1].size)
     model = build_model(config.without_noise(), vocabulary).to(device)
     optimizer, objective, batch = build_optimizer(model, OPTIM), cross_entropy(0.0), batch.to(device)
     losses: list[float] = []

@@ -170,20 +170,21 @@ class RecurrentDecoder(nn.Module, ABC):
         assert isinstance(layer, RecurrentLayer)
         return layer
 
-    def round_to_int8(self, memory_bound: float) -> None:
-        """Quantise the products of the fused layers to int8; the memory lies in [-memory_bound, memory_bound].
+    def round_to_int8(self, memory_bound: float) -> bool:
+        """Quantise the products of the fused layers to int8 and return whether there were any.
 
-        The inputs of a layer are bounded by the embeddings, the memory, and the residual sum of the layers' outputs.
-        With blocks or embeddings in that sum they have no bound. The readout stays in float: it is small, and search is
-        most sensitive to its rounding.
+        The memory lies in [-memory_bound, memory_bound]. The inputs of a layer are bounded by the embeddings, the
+        memory, and the residual sum of the layers' outputs. With blocks or embeddings in that sum they have no bound.
+        The readout stays in float: it is small, and search is most sensitive to its rounding.
         """
         if self.has_blocks or self.residual_from == 1 or (self.attention is not None and not self.attention.bounded):
-            return
+            return False
         embedded = float(self.embedding.weight.detach().abs().max()) * self.embedding.scale
         bound = max(embedded, memory_bound, len(self.layers))
-        for module in self.modules():
-            if isinstance(module, FusedLayer):
-                module.round_to_int8(bound)
+        fused = [module for module in self.modules() if isinstance(module, FusedLayer)]
+        for layer in fused:
+            layer.round_to_int8(bound)
+        return bool(fused)
 
     def start(self, encoded: Encoded, mask: Tensor) -> DecoderState:
         """Return the state before the first target token; `mask` is the source mask, (S, B)."""

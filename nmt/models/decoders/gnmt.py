@@ -10,8 +10,9 @@ from nmt.models.layers.recurrent import LayerState
 class GnmtDecoder(AttentionalDecoder):
     """Decoder whose bottom layer is the attention query. Every upper layer and the readout read the context.
 
-    This is the layout of GNMT (Wu et al. 2016, 3.1) and RNMT+ (Chen et al. 2018). Without attention it is the decoder
-    of Sutskever et al. 2014.
+    The layout of RNMT+ (Chen et al. 2018) and, but for two details, of GNMT (Wu et al. 2016, 3.1), whose query is the
+    bottom output of the step before (eq. 4), and whose readout does not read the context. Without attention it is the
+    decoder of Sutskever et al. 2014.
     """
 
     def input_sizes(self, layers: int) -> list[int]:

@@ -43,7 +43,6 @@ class BlockLayer(RecurrentLayer):
         self.kernel_bias = nn.Parameter(torch.zeros(input_size)) if convolution else None
         self.output = nn.Linear(hidden_size, hidden_size, bias=False) if pre_norm else None
         self.output_bound = float("inf") if pre_norm else inner.output_bound
-        self.reads_output = inner.reads_output
         if self.kernel is not None:
             nn.init.normal_(self.kernel, std=len(self.kernel) ** -0.5)
         if self.output is not None:

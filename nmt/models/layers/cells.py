@@ -174,7 +174,8 @@ class ReferenceGRU(Recorder[GRUGates], GRU):
 class DeepTransition(RecurrentLayer):
     """Several cells per time step; each starts from the state of the previous one, and only the first reads the input.
 
-    Pascanu et al. 2014; Miceli Barone et al. 2017. The other cells read a constant one, whose weights are their bias.
+    Pascanu et al. 2014; Miceli Barone et al. 2017. The other cells read a constant one, so that their products with the
+    input are constants.
     """
 
     def __init__(self, cells: Iterable[RecurrentLayer], zoneout: tuple[float, ...]) -> None:
@@ -182,15 +183,13 @@ class DeepTransition(RecurrentLayer):
         super().__init__(cells[0].hidden_size, zoneout[: cells[0].states])
         self.states = cells[0].states
         self.first, self.others = cells[0], nn.ModuleList(cells[1:])
+        self.output_bound = cells[0].output_bound
 
     def summary(self, state: LayerState) -> LayerState:
         return self.first.summary(state)
 
     def zero_state(self, x: Tensor) -> LayerState:
         return self.first.zero_state(x)
-
-    def input_weights(self) -> tuple[Tensor, Tensor | None]:
-        return self.first.input_weights()
 
     def input_product(self, x: Tensor) -> Tensor:
         return self.first.input_product(x)
@@ -286,5 +285,5 @@ def build_bare_layer(
 
 
 def constant_input_cell(kind: CellType, hidden_size: int) -> RecurrentLayer:
-    """Build a cell whose input is a constant one, so that the input weights are its bias."""
+    """Build a cell whose input is a constant one; in a fused cell the input weights replace the bias."""
     return kind(1, hidden_size, bias=False) if issubclass(kind, FusedLayer) else kind(1, hidden_size)

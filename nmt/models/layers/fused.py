@@ -248,9 +248,6 @@ class MaskedLayer(RecurrentLayer):
     def input_weights(self) -> tuple[Tensor, Tensor | None]:
         return self.layer.weight_ih_l0[:, :-1], self.layer.input_bias()
 
-    def state_product(self, h: Tensor) -> Tensor:
-        return self.layer.state_product(h)
-
     def cell(self, inputs: Tensor, state: LayerState) -> LayerState:
         return self.layer.cell(inputs, state)
 

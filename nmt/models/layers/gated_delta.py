@@ -22,9 +22,11 @@ TEMPERATURE = 16.0
 class GatedDelta(MatrixMemoryLayer):
     """Gated DeltaNet (Yang et al. 2025, eq. 10), transposed: keys are rows of S.
 
-        q = unit(silu(W_q x + b)),   k = unit(silu(W_k x + b)),   v = silu(W_v x + b),   unit(y) = y / |y|
-        a = exp(-exp(A) softplus(w_a x + b)),   b = sigmoid(w_b x + b),   scalars per head
-        S' = (I - b k k^T) a S + b k v^T,   h' = norm(S'^T q) silu(W_g x + b)
+        q = unit(silu(W_q x)),   k = unit(silu(W_k x)),   v = silu(W_v x),   unit(y) = y / |y|
+        a = exp(-exp(A) softplus(w_a x)),   b = sigmoid(w_b x),   scalars per head
+        S' = (I - b k k^T) a S + b k v^T,   h' = norm(S'^T q) silu(W_g x)
+
+    Each product with x has a bias, which is left out here.
 
     The norm is root-mean-square per head. Left out are the short convolution in front of q, k and v, and the block's
     last matrix, as the next layer multiplies h by a matrix.

@@ -14,7 +14,7 @@ LOWEST = -60.0
 class MLSTM(MatrixMemoryLayer):
     """The mLSTM of Beck et al. 2024 (eq. 19 to 27), with the norm of each head that its block applies (their fig. 10).
 
-        q = W_q x + b,   k = W_k x / sqrt(D) + b,   v = W_v x + b,   o = sigmoid(W_o x + b)
+        q = W_q x + b,   k = (W_k x + b) / sqrt(D),   v = W_v x + b,   o = sigmoid(W_o x + b)
         i = exp(~i),   f = sigmoid(~f),   both scalars per head, ~i = w_i x + b, ~f = w_f x + b
         C' = f C + i k v^T,   n' = f n + i k,   h' = o norm(C'^T q / max(|n'^T q|, 1))
 

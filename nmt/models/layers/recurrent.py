@@ -29,7 +29,7 @@ class RecurrentLayer(nn.Module):
     recurrent: tuple[str, ...] = ()
     """Names of the parameters that multiply h, used by weight drop; empty where a contained layer holds them."""
     reads_output = True
-    """True where a step reads h; otherwise h is an output only and its initial value is unused."""
+    """True where a step reads h; otherwise h is an output only, which zoneout keeps."""
     output_bound = 1.0
     """Largest absolute value of an output."""
     recurrent_mask: Tensor | None = None

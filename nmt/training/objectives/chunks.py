@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 from nmt.models import Seq2Seq
 
 ROWS = 256
-"""Rows of logits made at once, as in nmt/models/output.py."""
+"""Rows that are mapped at once."""
 
 
 def map_log_probs_chunked(model: Seq2Seq, function: Callable[..., Tensor], vectors: Tensor, *rows: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from nmt.config import (
     from_hydra,
     save_config,
 )
-from nmt.data import BOS_ID, PAD_ID, Batch, make_batch
+from nmt.data import Batch, make_batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model, decoders, encoders
 from nmt.models.attention import Attention, DotAttention
@@ -145,7 +145,7 @@ def build(sides: dict[str, Any]) -> Seq2Seq:
     torch.manual_seed(1)
     sizes = {"embed_size": 8, "hidden_size": 8, "dropout": 0.0}
     config = from_hydra(Config, PHRASEBOOK, {"model": sizes | sides}).model
-    return build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID)).eval()
+    return build_model(config, Vocabulary(WORDS, WORDS)).eval()
 
 
 def test_a_registered_cell_is_built_and_is_an_lstm_with_tied_gates() -> None:

@@ -21,7 +21,7 @@ from nmt.config import (
     SearchConfig,
     TokenizerConfig,
 )
-from nmt.data import BOS_ID, PAD_ID, prepare
+from nmt.data import prepare
 from nmt.decoding import load_translator
 from nmt.errors import UserError
 from nmt.evaluation import EvaluationSet, score_translations
@@ -47,7 +47,7 @@ def run(data: DataConfig, tmp_path_factory: pytest.TempPathFactory) -> RunDirect
     run.create(config, prepare(data))
     torch.manual_seed(1)
     size = run.tokenizer("src").size
-    model = build_model(config.model, Vocabulary(size, size, PAD_ID, BOS_ID))
+    model = build_model(config.model, Vocabulary(size, size))
     save_checkpoint(run.checkpoints, Checkpoint(1, dict(model.named_parameters()), run=run.identity), ["best"])
     return run
 

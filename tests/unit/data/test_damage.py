@@ -10,7 +10,7 @@ import torch
 from shapes import model_config
 
 from nmt.config import Config, DataConfig, PhrasebookConfig, TokenizerConfig
-from nmt.data import BOS_ID, PAD_ID, Prepared, prepare
+from nmt.data import Prepared, prepare
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
 from nmt.run import (
@@ -40,7 +40,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run.create(config(folder / "cache"), prepare(config(folder / "cache").data))
     for step, links in ((10, ["last", "best"]), (20, ["last"])):
         torch.manual_seed(step)
-        model = build_model(config(folder).model, Vocabulary(150, 150, PAD_ID, BOS_ID))
+        model = build_model(config(folder).model, Vocabulary(150, 150))
         kept = Checkpoint(step, dict(model.named_parameters()), {"random.cpu": torch.get_rng_state()}, {"n": step})
         kept.run = run.identity
         save_checkpoint(run.checkpoints, kept, links)

@@ -103,16 +103,17 @@ def spoiled_from(call: int) -> Objective:
     return objective
 
 
-@pytest.mark.parametrize(("bad_step", "kept"), [(1, 3), (8, 6), (9, 8)])
+@pytest.mark.parametrize(("bad_step", "kept", "updates"), [(1, 2, 0), (8, 8, 7), (9, 8, 8)])
 def test_many_steps_in_a_row_that_are_not_finite_end_it_with_weights_from_before(
-    tmp_path: Path, bad_step: int, kept: int
+    tmp_path: Path, bad_step: int, kept: int, updates: int
 ) -> None:
+    """A validation is due every two steps, and the best one is saved although its step was skipped."""
     config = replace(LONG, max_skipped=3, max_steps=100)
-    good = build(tmp_path / "good", replace(config, max_steps=max(kept, 1)))
+    good = build(tmp_path / "good", replace(config, max_steps=max(updates, 1)))
     good.train()
     trainer = build(tmp_path / "bad", config, objective=spoiled_from(2 * bad_step - 1))
     before = weights(trainer.model)
-    with pytest.raises(UserError, match=rf"3 steps was not finite.*checkpoint of step {kept} is from before"):
+    with pytest.raises(UserError, match=rf"3 steps was not finite.*continue the checkpoint of step {kept} with"):
         trainer.train()
     assert trainer.progress.step == bad_step + 2
     checkpoint = load_checkpoint(tmp_path / "bad" / "checkpoints", "last")

@@ -192,7 +192,7 @@ def test_a_file_of_alignments_has_a_line_for_each_line_of_output(
 def test_a_model_that_copies_aligns_each_word_with_itself(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
     torch.manual_seed(1)
     shape = model_config(embed_size=48, hidden_size=64, attention=AttentionKind.general, dropout=0.0, word_dropout=0.0)
-    model = build_model(shape, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID))
+    model = build_model(shape, Vocabulary(tokenizer.size, tokenizer.size))
     optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
     numbers = random.Random(1)
     words = sorted({word for pair in phrases for word in pair.en.split()})

@@ -8,7 +8,7 @@ import torch
 from toy_translator import PAIRS, build
 
 from nmt.config import AttentionKind, GnmtDecoderConfig, ModelConfig, TokenizerConfig
-from nmt.data import BOS_ID, PAD_ID, SourceForm, SourceTokenizer, Tokenizer
+from nmt.data import SourceForm, SourceTokenizer, Tokenizer
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Candidate, Translator, align
 from nmt.decoding.parts import cut_lines
@@ -39,7 +39,7 @@ def with_source(tokenizer: SourceTokenizer, **search: object) -> Translator:
     """Return a toy translator of this source tokenizer."""
     translator = build(tokenizer.base, **search)
     torch.manual_seed(1)
-    vocabulary = Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID, tokenizer.factor_sizes)
+    vocabulary = Vocabulary(tokenizer.size, tokenizer.size, tokenizer.factor_sizes)
     model = build_model(
         ModelConfig(embed_size=12, hidden_size=16, decoder=GnmtDecoderConfig(attention=AttentionKind.general)),
         vocabulary,

@@ -14,7 +14,7 @@ from shapes import model_config
 
 from nmt.cli import shortlist as command
 from nmt.config import Config, DataConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
-from nmt.data import BOS_ID, PAD_ID, normalise, prepare
+from nmt.data import normalise, prepare
 from nmt.data.word_translation import train_translations
 from nmt.decoding import load_translator, shortlist_files
 from nmt.decoding.shortlist_files import load_shortlist
@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     run.create(config, prepare(config.data))
     torch.manual_seed(1)
     size = run.tokenizer("src").size
-    model = build_model(config.model, Vocabulary(size, size, PAD_ID, BOS_ID))
+    model = build_model(config.model, Vocabulary(size, size))
     save_checkpoint(run.checkpoints, Checkpoint(1, dict(model.named_parameters()), run=run.identity), ["best"])
     return run
 

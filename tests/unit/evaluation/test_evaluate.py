@@ -13,7 +13,7 @@ import torch
 from shapes import model_config
 
 from nmt.config import Config, DataConfig, EvaluateConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
-from nmt.data import BOS_ID, PAD_ID, prepare
+from nmt.data import prepare
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
@@ -30,7 +30,7 @@ STEP = 30
 
 def untrained(seed: int, size: int) -> Seq2Seq:
     torch.manual_seed(seed)
-    return build_model(model_config(embed_size=8, hidden_size=8), Vocabulary(size, size, PAD_ID, BOS_ID)).eval()
+    return build_model(model_config(embed_size=8, hidden_size=8), Vocabulary(size, size)).eval()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from shapes import model_config
 from torch import Tensor
 
 from nmt.config import SearchConfig
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID, PairStore, Tokenizer, make_batch
+from nmt.data import EOS_ID, UNK_ID, PairStore, Tokenizer, make_batch
 from nmt.decoding import Ensemble, Translator
 from nmt.evaluation.perplexity import perplexities
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -37,7 +37,7 @@ def text(phrases: list[Pair]) -> Sides:
 def build(tokenizer: Tokenizer) -> Build:
     def untrained(seed: int, **settings: Any) -> Seq2Seq:
         torch.manual_seed(seed)
-        vocabulary = Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID)
+        vocabulary = Vocabulary(tokenizer.size, tokenizer.size)
         model = build_model(model_config(embed_size=8, hidden_size=8, **settings), vocabulary).eval()
         with torch.no_grad():  # so that words differ in probability
             for weight in model.parameters():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU, CHRF, TER
 from sacrebleu.significance import PairedTest
+from sacrebleu_ties import without_ties
 
 from nmt.metrics import (
     Resampled,
@@ -67,6 +68,7 @@ def test_the_p_values_of_two_runs_are_those_of_sacrebleus_command_line(
     texts: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test: str, metrics: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(module, "TRIALS", 1000)
+    monkeypatch.setattr(module, "p_value", without_ties)
     for name, lines in texts.items():
         (tmp_path / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     options = ["-i", "a", "b", f"--paired-{test}", "--paired-ar-n", "1000", "-m", *metrics, "-f", "json", "-w", "9"]
@@ -93,6 +95,7 @@ def test_the_p_values_with_two_references_are_those_of_sacrebleus_command_line(
     texts: dict[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, test: str
 ) -> None:
     monkeypatch.setattr(module, "TRIALS", 1000)
+    monkeypatch.setattr(module, "p_value", without_ties)
     written = texts | {"ref2": worse(texts["ref"], range(0, 60, 5))}
     for name, lines in written.items():
         (tmp_path / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
@@ -195,9 +198,19 @@ def test_randomisation_over_pairs_of_runs_finds_what_enumeration_finds() -> None
     first, second = (np.array([run[:, 0] for run in runs]) for runs in RUNS)  # (2, 8): runs, sentences
     actual = abs(first.mean() - second.mean())
     by_chance = [abs((np.array(signs) * (first - second)).mean()) for signs in itertools.product((1, -1), repeat=8)]
-    expected = np.mean(np.array(by_chance) > actual + 1e-12)
+    expected = np.mean(np.array(by_chance) > actual - 1e-12)
     assert 0.02 < expected < 0.5
-    assert approximate_randomisation(Mean(), *RUNS) == pytest.approx(expected, abs=0.012)  # 10,000 trials: 3 sigma
+    assert approximate_randomisation(Mean(), *RUNS) == pytest.approx(expected, abs=0.015)  # 10,000 trials: 3 sigma
+
+
+@pytest.mark.parametrize("differing", [1, 2, 4, 8])
+def test_a_difference_in_few_sentences_is_not_significant(differing: int) -> None:
+    """Sentences that all differ by the same amount: of 2^n ways to swap them, two differ as much as observed."""
+    first = counted(*[5] * 50)
+    second = counted(*[6] * differing, *[5] * (50 - differing))
+    expected = 2.0 ** (1 - differing)
+    assert approximate_randomisation(Mean(), [first], [second]) == pytest.approx(expected, abs=0.015)
+    assert approximate_randomisation(Mean(), [first] * 3, [second] * 3) == pytest.approx(expected, abs=0.015)
 
 
 def test_randomisation_leaves_out_runs_that_have_no_counterpart() -> None:

@@ -7,7 +7,7 @@ from shapes import model_config
 from torch import Tensor
 
 from nmt.config import CellKind, RecurrentEncoderConfig
-from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.data import make_batch
 from nmt.models import Vocabulary, build_model
 from nmt.models.layers.block import BlockLayer
 from nmt.models.layers.cells import build_layer
@@ -73,7 +73,7 @@ def test_a_sequence_continues_from_a_state() -> None:
 def test_feed_forward_blocks_of_the_decoder_add_to_the_layers_above_the_bottom_one() -> None:
     torch.manual_seed(2)
     config = model_config(embed_size=8, hidden_size=8, decoder_layers=3, decoder_feed_forward=5)
-    model = build_model(config, Vocabulary(20, 20, PAD_ID, BOS_ID)).double().eval()
+    model = build_model(config, Vocabulary(20, 20)).double().eval()
     assert len(model.decoder.blocks) == 2
     batch = make_batch([[5, 6, 3], [7, 3]], [[8, 9], [4]], [0, 1])
     before = model(batch.src, batch.src_mask, batch.tgt_in)
@@ -83,9 +83,7 @@ def test_feed_forward_blocks_of_the_decoder_add_to_the_layers_above_the_bottom_o
             part.outer.bias.zero_()
     without = model(batch.src, batch.src_mask, batch.tgt_in)
     assert not torch.allclose(before, without)
-    plain = build_model(
-        model_config(embed_size=8, hidden_size=8, decoder_layers=3), Vocabulary(20, 20, PAD_ID, BOS_ID)
-    ).double()
+    plain = build_model(model_config(embed_size=8, hidden_size=8, decoder_layers=3), Vocabulary(20, 20)).double()
     plain.load_state_dict({name: part for name, part in model.state_dict().items() if ".blocks." not in name})
     torch.testing.assert_close(without, plain.eval()(batch.src, batch.src_mask, batch.tgt_in))
 
@@ -94,5 +92,5 @@ def test_feed_forward_blocks_of_the_decoder_add_to_the_layers_above_the_bottom_o
 def test_gradients_are_finite_differences(settings: dict[str, object]) -> None:
     torch.manual_seed(3)
     sizes = {"embed_size": 8, "hidden_size": 8, "decoder_layers": 2}
-    model = build_model(model_config(**{**sizes, **settings}), Vocabulary(20, 20, PAD_ID, BOS_ID)).double().eval()
+    model = build_model(model_config(**{**sizes, **settings}), Vocabulary(20, 20)).double().eval()
     assert_gradients_are_finite_differences(model, make_batch([[5, 6, 7, 3], [8, 3]], [[9, 4], [5]], [0, 1]))

@@ -205,3 +205,8 @@ def test_every_cell_is_built_as_itself() -> None:
     kinds = {cell: type(build(cell)).__name__ for cell in CellKind}
     assert kinds[CellKind.lstm] == LSTM.__name__
     assert len(set(kinds.values())) == len(CellKind)
+
+
+def test_a_deep_transition_has_the_bound_of_its_cells() -> None:
+    assert build(CellKind.sru, transitions=2).output_bound == build(CellKind.sru).output_bound == float("inf")
+    assert build(CellKind.gru, transitions=2).output_bound == 1.0

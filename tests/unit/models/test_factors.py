@@ -11,7 +11,7 @@ from nmt.config import (
     Tying,
     from_hydra,
 )
-from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.data import make_batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.models.embedding import Embedding, FactoredEmbedding
@@ -21,7 +21,7 @@ from nmt.training.objectives.likelihood import cross_entropy
 PIECES, SIZES = 20, (5, 3)
 PLACES = [(7, 2, 1), (7, 4, 2), (19, 0, 0), (0, 0, 0)]
 IDS = [piece + PIECES * (first + SIZES[0] * second) for piece, first, second in PLACES]
-VOCABULARY = Vocabulary(PIECES, PIECES, PAD_ID, BOS_ID, SIZES)
+VOCABULARY = Vocabulary(PIECES, PIECES, SIZES)
 EACH_ENCODER = pytest.mark.parametrize("encoder", list(ENCODERS))
 
 
@@ -94,7 +94,7 @@ def test_with_three_way_tying_the_piece_table_is_shared() -> None:
 def test_a_model_without_factors_is_unchanged(encoder: str) -> None:
     """Parameters keep their names, by which checkpoints store them."""
     models: list[Seq2Seq] = []
-    for vocabulary in (VOCABULARY, Vocabulary(PIECES, PIECES, PAD_ID, BOS_ID)):
+    for vocabulary in (VOCABULARY, Vocabulary(PIECES, PIECES)):
         models.append(build_model(small(encoder=ENCODERS[encoder](), tying=Tying.two_way), vocabulary))
     names = [{name for name, _ in model.named_parameters()} for model in models]
     assert "encoder.embedding.weight" in names[1]
@@ -108,7 +108,7 @@ def loss_with(factors: bool) -> float:
     """Train on pairs whose target only the factor determines, and return the loss in nats per token."""
     torch.manual_seed(4)
     sizes = (4,) if factors else ()
-    model = build_model(small(), Vocabulary(PIECES, PIECES, PAD_ID, BOS_ID, sizes))
+    model = build_model(small(), Vocabulary(PIECES, PIECES, sizes))
     optimizer, objective = torch.optim.Adam(model.parameters(), lr=0.02), cross_entropy(0.0)
     src = [[7 + PIECES * factor * factors, 8 + PIECES * 2 * factors] for factor in (2, 3)]
     batch = make_batch(src, [[10, 11], [12, 11]], [0, 1])

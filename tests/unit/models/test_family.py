@@ -27,7 +27,7 @@ def build(settings: dict[str, Any], **more: Any) -> Seq2Seq:
         **{"embed_size": 8, "hidden_size": 8, "dropout": 0.0, "decoder_layers": 2, **settings, **more}
     )
     assert list(config.problems()) == []
-    model = build_model(config, Vocabulary(20, 20, PAD_ID, BOS_ID)).eval()
+    model = build_model(config, Vocabulary(20, 20)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))  # biases that start at zero, and gains at one, too

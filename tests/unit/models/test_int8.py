@@ -17,6 +17,7 @@ from torch.nn.functional import linear
 from nmt.config import AttentionKind, Precision
 from nmt.models import Vocabulary, build_model
 from nmt.models.int8 import WEIGHT_LEVELS, Int8Linear, exact_weight_levels
+from nmt.models.layers.fused import FusedLayer
 
 pytestmark = pytest.mark.skipif(exact_weight_levels() is None, reason="needs a processor with exact 8-bit products")
 
@@ -82,7 +83,7 @@ def test_a_rounded_model_says_nearly_what_the_exact_one_says(settings: dict[str,
         attention=AttentionKind.general,
         **settings,
     )
-    model = build_model(config, Vocabulary(90, 90, pad_id=0, bos_id=2)).eval()
+    model = build_model(config, Vocabulary(90, 90)).eval()
     src, mask = torch.randint(4, 90, (7, 6)), torch.ones(7, 6, dtype=torch.bool)
     tokens = torch.randint(4, 90, (5, 6))
     exact, state = [], model.encode(src, mask)
@@ -106,11 +107,12 @@ def test_what_a_product_reads_keeps_within_its_bound_and_what_has_none_is_not_ro
     """Use weights so large that every layer is near its limits."""
     torch.manual_seed(0)
     usual = {"embed_size": 8, "hidden_size": 8, "decoder_layers": 2}
-    model = build_model(model_config(**{**usual, **settings}), Vocabulary(20, 20, pad_id=0, bos_id=2)).eval()
+    model = build_model(model_config(**{**usual, **settings}), Vocabulary(20, 20)).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=4.0)
     model.prepare_search(Precision.int8)
-    rounded = [module for module in model.modules() if isinstance(module, Int8Linear)]
+    products = [part for layer in model.modules() if isinstance(layer, FusedLayer) for part in layer.products or ()]
+    rounded = [module for module in (*model.modules(), *products) if isinstance(module, Int8Linear)]
     shares: list[float] = []
 
     def look(module: nn.Module, inputs: tuple[Tensor, ...], _: object) -> None:

@@ -63,7 +63,7 @@ def build(settings: dict[str, Any], size: int = 20, std: float = 0.4) -> Seq2Seq
     torch.manual_seed(4)
     usual = {"embed_size": 8, "hidden_size": 12, "encoder_layers": 2, "decoder_layers": 2, "heads": 2}
     small = {"feed_forward_size": 16, "attention_window": 1, "max_positions": 4}
-    model = build_model(model_config(**{**usual, **small, **settings}), Vocabulary(size, size, PAD_ID, BOS_ID))
+    model = build_model(model_config(**{**usual, **small, **settings}), Vocabulary(size, size))
     for name, parameter in model.named_parameters():
         if "norm" not in name:
             nn.init.normal_(parameter, std=std)

@@ -6,7 +6,7 @@ from shapes import model_config
 
 from nmt.config import CellKind, ModelSide, Precision, RecurrentEncoderConfig
 from nmt.config.side import MATRIX_MEMORY_CELLS
-from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.data import BOS_ID, make_batch
 from nmt.errors import UserError
 from nmt.lab.diagnostics.gates import record_gates
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -22,7 +22,7 @@ BATCH = make_batch([[5, 6, 7], [8]], [[6, 9], [7]], range(2))
 def build(cell: CellKind, **keys: object) -> Seq2Seq:
     torch.manual_seed(0)
     config = model_config(embed_size=8, hidden_size=8, decoder_layers=2, decoder_cell=cell, **keys)
-    return build_model(config, Vocabulary(20, 20, PAD_ID, BOS_ID)).eval()
+    return build_model(config, Vocabulary(20, 20)).eval()
 
 
 @EVERY
@@ -42,12 +42,12 @@ def test_a_deep_transition_is_refused(cell: CellKind) -> None:
     """The outputs of all cells but the last one would be unused, with their queries and output gates."""
     ((name, message),) = RecurrentEncoderConfig(cell=cell, transitions=2).problems()
     assert name == "transitions"
-    assert message.endswith(f"from the memory of {cell}; set it to 1")
+    assert message.startswith(f"is 2 but the gates of {cell} read only the input")
 
 
 def test_recording_of_gates_is_refused_without_a_decay() -> None:
     config = model_config(embed_size=8, hidden_size=8, decoder_cell=CellKind.delta_net)
-    model = build_model(config, Vocabulary(20, 20, PAD_ID, BOS_ID))
+    model = build_model(config, Vocabulary(20, 20))
     with pytest.raises(UserError, match=r"decoder\.cell=delta_net cannot be recorded; allowed: lstm"):
         record_gates(model, config, ModelSide.decoder, 1, BATCH)
 

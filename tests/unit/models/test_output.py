@@ -8,7 +8,7 @@ from shapes import model_config
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
-from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.data import make_batch
 from nmt.models import Vocabulary, build_model
 from nmt.models.output import CHUNK, ProjectedCrossEntropy, projected_cross_entropy, smoothed_cross_entropy
 from nmt.training.objectives import likelihood
@@ -70,7 +70,7 @@ def test_without_gradients_none_are_made() -> None:
 def test_under_autocast_every_large_product_is_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check that the float32 dropout masks do not convert the vectors back."""
     torch.manual_seed(0)
-    model = build_model(model_config(embed_size=8, hidden_size=16, dropout=0.3), Vocabulary(40, 40, PAD_ID, BOS_ID))
+    model = build_model(model_config(embed_size=8, hidden_size=16, dropout=0.3), Vocabulary(40, 40))
     batch = make_batch([[5, 6, 7]], [[8, 9]], [0])
     kinds: list[torch.dtype] = []
 

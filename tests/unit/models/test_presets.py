@@ -10,7 +10,6 @@ from hydra import compose
 from torch import nn
 
 from nmt.config import ModelConfig, conf_dir, flatten, from_hydra
-from nmt.data import BOS_ID, PAD_ID
 from nmt.models import Seq2Seq, Vocabulary, build_model
 
 pytestmark = pytest.mark.usefixtures("composing")
@@ -25,7 +24,7 @@ def config(name: str) -> ModelConfig:
 
 def build(name: str, src_size: int, tgt_size: int) -> Seq2Seq:
     with torch.device("meta"):
-        return build_model(config(name), Vocabulary(src_size, tgt_size, PAD_ID, BOS_ID))
+        return build_model(config(name), Vocabulary(src_size, tgt_size))
 
 
 def count(*modules: nn.Module) -> int:

@@ -141,6 +141,15 @@ def test_hypotheses_that_a_search_reorders_are_as_single_ones(settings: dict[str
         assert_close(vectors[i], expected[-1, 0])
 
 
+@pytest.mark.parametrize("cell", [CellKind.ssru, CellKind.rg_lru, CellKind.lstm])
+def test_the_first_query_of_bahdanau_depends_on_the_source(cell: CellKind) -> None:
+    """The query is h before the step, also of a cell that does not read h: tanh of a product with the encoder's h."""
+    decoder = build(decoder="bahdanau", cell=cell)
+    given = encoded(decoder)
+    assert given.state is not None
+    assert_close(decoder.start(given, MASK).hidden[0][0], decoder.bridge.h(given.state[0]).tanh())
+
+
 @EVERY
 def test_no_vector_depends_on_a_later_token(settings: dict[str, Any]) -> None:
     decoder, tokens = build(**settings), targets()

@@ -7,7 +7,7 @@ from shapes import model_config
 from torch import Tensor
 
 from nmt.config import AttentionKind, PositionKind, Tying
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, Batch, make_batch
+from nmt.data import BOS_ID, EOS_ID, Batch, make_batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model, check_model_size
 
@@ -38,7 +38,7 @@ MODELS = pytest.mark.parametrize(
 def build(src_size: int = 20, tgt_size: int = 20, seed: int = 0, **settings: object) -> Seq2Seq:
     torch.manual_seed(seed)
     small: dict[str, object] = {"embed_size": 6, "hidden_size": 8, "dropout": 0.0, "heads": 2, "feed_forward_size": 16}
-    return build_model(model_config(**{**small, **settings}), Vocabulary(src_size, tgt_size, PAD_ID, BOS_ID))
+    return build_model(model_config(**{**small, **settings}), Vocabulary(src_size, tgt_size))
 
 
 def logits(model: Seq2Seq, batch: Batch) -> Tensor:
@@ -199,7 +199,7 @@ def test_a_model_learns_eight_pairs_by_heart(settings: dict[str, object]) -> Non
 
 @pytest.mark.parametrize("settings", [*MEMBERS, {"kind": "transformer"}, {"kind": "convolutional"}], ids=str)
 def test_weights_of_a_model_are_never_too_few_for_it(settings: dict[str, object]) -> None:
-    vocabulary = Vocabulary(9, 9, PAD_ID, BOS_ID)
+    vocabulary = Vocabulary(9, 9)
     for width in (8, 64):
         config = model_config(**{"embed_size": 8, "hidden_size": width, "heads": 2, **settings})
         parameters = build_model(config, vocabulary).parameters()
@@ -221,4 +221,4 @@ def test_weights_of_a_model_are_never_too_few_for_it(settings: dict[str, object]
 )
 def test_a_model_larger_than_its_checkpoint_is_refused_before_it_is_built(settings: dict[str, object]) -> None:
     with pytest.raises(UserError, match="the weights do not fit the configured model, which is larger"):
-        check_model_size(model_config(**settings), Vocabulary(100, 100, PAD_ID, BOS_ID), 2_000_000)
+        check_model_size(model_config(**settings), Vocabulary(100, 100), 2_000_000)

@@ -9,7 +9,7 @@ from shapes import model_config
 from tiny_training import PLAIN, SRC, TGT, WORDS, assert_same, weights
 
 from nmt.config import OptimConfig
-from nmt.data import BOS_ID, PAD_ID, Batch, PairStore, make_batch
+from nmt.data import Batch, PairStore, make_batch
 from nmt.errors import UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.training import build_optimizer
@@ -23,7 +23,7 @@ STORE = PairStore.of(SRC, TGT)
 def tiny(seed: int, double: bool = False) -> Seq2Seq:
     torch.manual_seed(seed)
     config = model_config(embed_size=6, hidden_size=6, dropout=0.0)
-    model = build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
+    model = build_model(config, Vocabulary(WORDS, WORDS))
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return model.double() if double else model

@@ -14,7 +14,6 @@ from test_objectives import WHOLE
 from tiny_training import PLATEAU, SHORT, WORDS, assert_same, build, calling, lines, weights
 
 from nmt.config import CellKind, OptimizerKind, Tying
-from nmt.data import BOS_ID, PAD_ID
 from nmt.errors import Interrupted, UserError
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.run import load_checkpoint
@@ -46,7 +45,7 @@ FROZEN = {
 def model_of(**shape: Any) -> Seq2Seq:
     torch.manual_seed(3)
     usual: dict[str, Any] = {"embed_size": 8, "hidden_size": 8, "dropout": 0.0, "tying": Tying.none}
-    return build_model(model_config(**usual | shape), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
+    return build_model(model_config(**usual | shape), Vocabulary(WORDS, WORDS))
 
 
 def gradients(model: Seq2Seq) -> dict[str, torch.Tensor | None]:

@@ -25,6 +25,7 @@ from nmt.errors import UserError
 from nmt.pipeline import create_run
 from nmt.run import RunDirectory
 from nmt.training import Tracker, build_trainer
+from nmt.training.initial_weights import check_initial_weights
 
 __all__ = ["base"]  # a fixture
 
@@ -91,6 +92,18 @@ def test_rows_are_the_vectors_of_the_file_up_to_one_factor(
     assert (facts["file"], facts["format"], facts["pieces"]) == (str(file), "text", len(rows))
     assert f"vectors of {len(rows)} pieces" in caplog.text
     assert f"{100 * share:.1f} % of the training text" in caplog.text
+
+
+def test_pieces_with_factors_have_the_vectors_of_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path / "vectors.txt", ["▁the", "e", "n"])
+    settings = config(tmp_path, SMALL, replace(APART, joint=True), embeddings(file))
+    settings = replace(settings, data=replace(settings.data, factors=["case"]))
+    check_initial_weights(replace(settings, train=replace(settings.train, freeze=["encoder.embedding.factors.*"])))
+    trainer, run = begin(settings, tmp_path / "run")
+    rows = [pieces(run.tokenizer("src")).index(piece) for piece in ("▁the", "e", "n")]
+    actual = weights(trainer.model)["encoder.embedding.pieces.weight"][rows]
+    expected = torch.tensor([vector(piece) for piece in ("▁the", "e", "n")])
+    torch.testing.assert_close(actual / actual.norm(), expected / expected.norm())
 
 
 def test_a_run_needs_the_file_no_more(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 
 from nmt.config import BatchUnit
-from nmt.data import BOS_ID, PAD_ID, Batch, make_batch
+from nmt.data import PAD_ID, Batch, make_batch
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.training.gradients import accumulate_gradients
 from nmt.training.objectives.likelihood import cross_entropy, negative_log_likelihood
@@ -25,7 +25,7 @@ SMOOTHINGS = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 def tiny_model() -> Seq2Seq:
     torch.manual_seed(1)
     config = model_config(embed_size=6, hidden_size=8, dropout=0.0)
-    return build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
+    return build_model(config, Vocabulary(WORDS, WORDS))
 
 
 def gradients(model: Seq2Seq, loss: Tensor) -> list[Tensor]:

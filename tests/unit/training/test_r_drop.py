@@ -8,7 +8,7 @@ from shapes import model_config
 from test_objectives import WHOLE, WORDS, giving, gradients, tiny_model
 from torch import Tensor
 
-from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.data import make_batch
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.training.objectives import chunks
 from nmt.training.objectives.likelihood import TokenLoss, activation_penalty, cross_entropy
@@ -84,7 +84,7 @@ def test_the_two_passes_have_dropout_of_their_own() -> None:
 def test_the_two_passes_differ_by_each_kind_of_noise_alone(name: str) -> None:
     torch.manual_seed(1)
     config = model_config(embed_size=6, hidden_size=8, **{"dropout": 0.0, name: 0.4})
-    model = build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID)).train()
+    model = build_model(config, Vocabulary(WORDS, WORDS)).train()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(3)  # so that the state has an effect

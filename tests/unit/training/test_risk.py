@@ -67,7 +67,7 @@ def test_candidates_are_scored_with_one_dropout_in_encoder_and_decoder(settings:
     """Compare equal candidates within a pass, which have equal probabilities, and between passes, which do not."""
     torch.manual_seed(1)
     config = model_config(embed_size=8, hidden_size=8, decoder_layers=2, **{"dropout": 0.0, **settings})
-    model = build_model(config, Vocabulary(12, 12, PAD_ID, BOS_ID)).train()
+    model = build_model(config, Vocabulary(12, 12)).train()
     candidates = [[[8, 9], [8, 9], [8, 4, 9], [8, 9]], [[10], [10]]]
     first, second = sequence_log_probs(model, BATCH, candidates)
     assert first[0].item() == pytest.approx(first[1].item(), rel=1e-5)

@@ -131,6 +131,15 @@ def test_the_best_checkpoint_has_the_weights_that_scored_best(tmp_path: Path, me
     assert_same(kept, seen[-1])
 
 
+def test_the_best_weights_are_saved_at_a_step_that_was_skipped(tmp_path: Path) -> None:
+    trainer = build(tmp_path, replace(EACH, metric=Metric.perplexity, max_steps=4), objective=spoiled(math.nan, {2}))
+    seen = scripted(trainer, perplexities=[5, 3, 4, 4], bleus=[0.0] * 4)
+    trainer.train()
+    step, kept = load_weights(trainer.checkpoints, "best")
+    assert step == trainer.progress.best_step == 2
+    assert_same(kept, seen[1])
+
+
 @pytest.mark.parametrize(("patience", "end"), [(0, 9), (1, 2), (2, 5), (3, 9)])
 def test_patience_counts_validations_without_improvement(tmp_path: Path, patience: int, end: int) -> None:
     trainer = build(tmp_path, replace(EACH, metric=Metric.perplexity, patience=patience, max_steps=9))

@@ -25,7 +25,7 @@ from nmt.config import (
     TrainConfig,
     Tying,
 )
-from nmt.data import BOS_ID, PAD_ID, Tokenizer
+from nmt.data import Tokenizer
 from nmt.errors import UserError
 from nmt.models import Vocabulary, build_model
 from nmt.pipeline import create_run, reopen_run
@@ -95,8 +95,23 @@ def rows_by_piece(tokenizer: Tokenizer, table: torch.Tensor) -> dict[str, list[f
 def fresh_weights(settings: Config, run: RunDirectory) -> dict[str, torch.Tensor]:
     """Return the random initial weights of a run."""
     torch.manual_seed(settings.seed)
-    vocabulary = Vocabulary(run.tokenizer("src").size, run.tokenizer("tgt").size, PAD_ID, BOS_ID)
+    vocabulary = Vocabulary(run.tokenizer("src").size, run.tokenizer("tgt").size)
     return weights(build_model(settings.model, vocabulary))
+
+
+def test_a_base_with_source_factors_gives_its_pieces_and_its_factors(tmp_path: Path) -> None:
+    first = config(tmp_path, SMALL, replace(APART, joint=True), TrainConfig())
+    first = replace(first, data=replace(first.data, factors=["case"]))
+    trainer, old = begin(first, tmp_path / "old")
+    before = weights(trainer.model)
+    save_checkpoint(old.checkpoints, Checkpoint(7, before, run=old.identity), ["best"])
+    train = replace(first.train, init_from=str(old.path), init_partial=True)
+    deeper = model_config(**SMALL_KEYS, encoder_layers=2)
+    trainer, _ = begin(replace(first, model=deeper, train=train, seed=9), tmp_path / "new")
+    after = weights(trainer.model)
+    assert after.keys() > before.keys()
+    assert {"encoder.embedding.pieces.weight", "encoder.embedding.factors.0.weight"} < before.keys()
+    assert_same({name: after[name] for name in before}, before)
 
 
 @pytest.mark.parametrize("vocabulary", [InitVocabulary.extend, InitVocabulary.corpus])

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nmt.config import SearchConfig, SearchKind
-from nmt.data import BOS_ID, PAD_ID, PairStore, Tokenizer, make_batch
+from nmt.data import PairStore, Tokenizer, make_batch
 from nmt.decoding import Translator
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.phrasebook import Pair
@@ -36,7 +36,7 @@ def model(tokenizer: Tokenizer) -> Seq2Seq:
     """Return a model in training mode with dropout."""
     torch.manual_seed(1)
     config = model_config(embed_size=8, hidden_size=8, dropout=0.5, word_dropout=0.5)
-    return build_model(config, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID)).train()
+    return build_model(config, Vocabulary(tokenizer.size, tokenizer.size)).train()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from nmt.config import (
     TrackingMode,
     TrainConfig,
 )
-from nmt.data import BOS_ID, PAD_ID, prepare, read_lines
+from nmt.data import prepare, read_lines
 from nmt.decoding import Translator
 from nmt.errors import UserError
 from nmt.export import ExportedTranslator
@@ -94,7 +94,7 @@ def test_an_untrained_model_writes_as_many_pieces_as_the_references_have(config:
 def test_an_exported_model_translates_the_test_set(config: Config, tmp_path: Path) -> None:
     prepared = prepare(config.data)
     tokenizer = prepared.tokenizer("tgt")
-    model = build_model(config.model, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID)).eval()
+    model = build_model(config.model, Vocabulary(tokenizer.size, tokenizer.size)).eval()
     folder = export(Translator(model, tokenizer, tokenizer, SearchConfig()), tmp_path / "exported")
     benchmark = DecodingBenchmark.exported(config, ExportedTranslator(folder, search=SearchConfig(beam_size=2)))
     positive(benchmark, "pieces_per_second", "milliseconds_per_piece")

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from nmt.config import AttentionKind
-from nmt.data import BOS_ID, PAD_ID, make_batch
+from nmt.data import make_batch
 from nmt.lab.benchmark.flops import Work, forward_flops, training_flops
 from nmt.models import Vocabulary, build_model
 
@@ -40,7 +40,7 @@ def test_the_formula_counts_what_torch_counts(shape: dict[str, Any]) -> None:
     usual = {"embed_size": 12, "hidden_size": 16, "heads": 2, "max_positions": 7, "dropout": 0.0}
     config = model_config(**{**usual, **shape})
     torch.manual_seed(1)
-    model = build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
+    model = build_model(config, Vocabulary(WORDS, WORDS))
     batch = make_batch(SRC, TGT, range(2))
     work = Work()
     work.add(batch)

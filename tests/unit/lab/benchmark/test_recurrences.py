@@ -13,7 +13,6 @@ from composing import restored_readers
 from nmt.cli import benchmark
 from nmt.config import TRANSFORMER, BenchmarkConfig, BenchmarkTask
 from nmt.config.checks import problems_in
-from nmt.data import BOS_ID, PAD_ID
 from nmt.lab.benchmark.recurrences import (
     HEADINGS,
     SEARCH,
@@ -46,7 +45,7 @@ FLOATS = {
 
 def small(decoder: str) -> Seq2Seq:
     torch.manual_seed(1)
-    return build_model(decoder_config(decoder, H, LAYERS), Vocabulary(20, 20, PAD_ID, BOS_ID)).eval()
+    return build_model(decoder_config(decoder, H, LAYERS), Vocabulary(20, 20)).eval()
 
 
 def bench(*decoders: str, lengths: tuple[int, ...] = (2, 5)) -> RecurrencesBenchmark:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+from sacrebleu_ties import without_ties
 
 from nmt.cli.score import command
 from nmt.config import ScoreConfig
@@ -43,6 +44,7 @@ def folder(phrases: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name, lines in texts.items():
         (tmp_path / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     monkeypatch.setattr(significance, "TRIALS", 1000)
+    monkeypatch.setattr(significance, "p_value", without_ties)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

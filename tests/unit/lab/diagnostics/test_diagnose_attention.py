@@ -5,7 +5,7 @@ import torch
 from shapes import model_config
 
 from nmt.config import AttentionKind, SearchConfig, SearchKind, TokenizerConfig
-from nmt.data import BOS_ID, EOS_ID, PAD_ID, Tokenizer, make_batch
+from nmt.data import EOS_ID, Tokenizer, make_batch
 from nmt.data.tokenizer import train_tokenizer
 from nmt.decoding import Ensemble, Translator
 from nmt.errors import UserError
@@ -25,7 +25,7 @@ def tokenizer() -> Tokenizer:
 def model(tokenizer: Tokenizer, seed: int, attention: AttentionKind | None = AttentionKind.additive) -> Seq2Seq:
     torch.manual_seed(seed)
     config = model_config(embed_size=8, hidden_size=8, attention=attention)
-    built = build_model(config, Vocabulary(tokenizer.size, tokenizer.size, PAD_ID, BOS_ID)).eval()
+    built = build_model(config, Vocabulary(tokenizer.size, tokenizer.size)).eval()
     with torch.no_grad():
         built.output_bias.normal_()
         built.output_bias[EOS_ID] = 4.0  # so that hypotheses differ in length

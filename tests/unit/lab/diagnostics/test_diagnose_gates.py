@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nmt.cli.diagnose import finding
 from nmt.config import AttentionKind, CellKind, ModelConfig, ModelSide
-from nmt.data import BOS_ID, PAD_ID, Batch, make_batch
+from nmt.data import Batch, make_batch
 from nmt.errors import UserError
 from nmt.lab.diagnostics.gates import DECAYS, Recording, record_gates
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -24,7 +24,7 @@ TGT = [[11, 12], [13, 14, 15, 16, 17], [18, 19, 12]]
 
 def build(config: ModelConfig) -> Seq2Seq:
     torch.manual_seed(1)
-    return build_model(config, Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID)).double().eval()
+    return build_model(config, Vocabulary(WORDS, WORDS)).double().eval()
 
 
 def shape(**settings: Any) -> ModelConfig:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.cli.diagnosis.gradients import long_pairs
 from nmt.config import AttentionKind, BatchUnit, CellKind, OptimConfig, OptimizerKind
-from nmt.data import BOS_ID, PAD_ID, PairStore, TrainingBatches, make_batch
+from nmt.data import PairStore, TrainingBatches, make_batch
 from nmt.errors import UserError
 from nmt.lab.diagnostics.gradients import Decay, measure_decay, scale_recurrent, train_clipped
 from nmt.models import Seq2Seq, Vocabulary, build_model
@@ -27,7 +27,7 @@ Step = Callable[[FusedLayer, Tensor, State], State]
 def build(cell: CellKind, **settings: object) -> Seq2Seq:
     torch.manual_seed(3)
     shape = {"embed_size": 6, "hidden_size": HIDDEN, "attention": None, **settings}
-    return build_model(model_config(cell=cell, **shape), Vocabulary(WORDS, WORDS, PAD_ID, BOS_ID))
+    return build_model(model_config(cell=cell, **shape), Vocabulary(WORDS, WORDS))
 
 
 def rnn(layer: FusedLayer, x: Tensor, state: State) -> State:

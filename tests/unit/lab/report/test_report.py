@@ -14,7 +14,7 @@ import torch
 from shapes import model_config
 
 from nmt.config import Config, DataConfig, PhrasebookConfig, SearchConfig, TokenizerConfig
-from nmt.data import BOS_ID, PAD_ID, prepare
+from nmt.data import prepare
 from nmt.decoding import AttentionMap, load_translator
 from nmt.evaluation import evaluate_split
 from nmt.lab.report.facts import RunFacts, collect_facts, differences
@@ -81,7 +81,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     run.create(config, prepare(config.data))
     torch.manual_seed(1)
     size = run.tokenizer("src").size
-    model = build_model(config.model, Vocabulary(size, size, PAD_ID, BOS_ID))
+    model = build_model(config.model, Vocabulary(size, size))
     save_checkpoint(run.checkpoints, Checkpoint(30, dict(model.named_parameters()), run=run.identity), ["best"])
     for side in ("src", "tgt"):
         path = run.path / "data" / f"test.{side}"
