@@ -17,11 +17,11 @@ from nmt.data import (
     check_sampling,
     extensible_tokenizers,
     locate,
-    normalise,
     prepare,
     ready_tokenizers,
     with_tags,
 )
+from nmt.data.preprocessing.cleaning import CleaningReport, clean, digests
 from nmt.errors import UserError
 from nmt.run import RunDirectory, base_vocabulary
 
@@ -148,7 +148,7 @@ def check_unknown(prepared: Prepared, origin: str, remedy: str, max_share: float
 def write_corpus(run: RunDirectory, data: DataConfig, folder: Path, targets: str = "train") -> None:
     """Write the corpus of a run as text files: train.LANGUAGE, and valid.LANGUAGE and test.LANGUAGE where it has them.
 
-    Training pairs are normalised. The folder appears when it is complete.
+    Training pairs are cleaned as in preparation. The folder appears when it is complete.
 
     Args:
         run: the run.
@@ -160,7 +160,11 @@ def write_corpus(run: RunDirectory, data: DataConfig, folder: Path, targets: str
         UserError: the corpus cannot be found, or the folder cannot be written.
     """
     languages = {"src": data.src_lang, "tgt": data.tgt_lang}
-    pairs = locate(data)["train"].pairs()
+    plain = SourceForm.of(data).plain
+    held_out = [
+        pair for split in ("valid", "test") if run.has_split(split) for pair in zip(*run.text(split), strict=True)
+    ]
+    pairs = clean(locate(data)["train"].pairs(), data.cleaning, digests(held_out, plain), CleaningReport(), plain)
     partial = folder.with_name(f"{folder.name}.part")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -173,8 +177,8 @@ def write_corpus(run: RunDirectory, data: DataConfig, folder: Path, targets: str
             (partial / f"{targets}.{data.tgt_lang}").open("w", encoding="utf-8", newline="\n") as references,
         ):
             for src, tgt in pairs:
-                sources.write(normalise(src) + "\n")
-                references.write(normalise(tgt) + "\n")
+                sources.write(src + "\n")
+                references.write(tgt + "\n")
         partial.rename(folder)
     except OSError as error:
         raise UserError(f"{folder}: {error.strerror}; choose a folder with write access") from None

@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,16 @@ from nmt.config import (
     DataConfig,
     PhrasebookConfig,
     Precision,
+    TextFiles,
     TokenizerConfig,
     TrackingConfig,
     TrackingMode,
     TrainConfig,
     from_hydra,
 )
-from nmt.data import Prepared
+from nmt.data import Prepared, write_lines
 from nmt.errors import UserError
+from nmt.phrasebook import stream
 from nmt.pipeline import (
     create_run,
     plain_dict,
@@ -31,7 +34,8 @@ from nmt.pipeline import (
     train_worker,
     worker_assignment,
 )
-from nmt.run import RunDirectory
+from nmt.run import RunDirectory, prepare_corpus
+from nmt.run_corpus import write_corpus
 from nmt.runtime import Runtime
 from nmt.training import SINGLE_PROCESS
 
@@ -87,6 +91,65 @@ def test_a_continued_run_prepares_its_corpus_once(trained: RunDirectory, checks:
     assert train(settings, trained, RUNTIME)
     assert len(checks) == 1
     assert [line["step"] for line in trained.metrics() if "valid/bleu" in line] == [2, 4]
+
+
+def from_files(folder: Path) -> Config:
+    """Return a configuration whose corpus is files in the folder, which are written."""
+    for name, number in (("train", 150), ("valid", 4), ("test", 6)):
+        pairs = list(islice(stream(len(name), 0), number))
+        for side in ("en", "de"):
+            write_lines(folder / f"{name}.{side}", [getattr(pair, side) for pair in pairs])
+    settings = config(folder)
+    files = {name: TextFiles(src=[f"{name}.en"], tgt=[f"{name}.de"]) for name in ("train", "valid", "test")}
+    return replace(settings, data=replace(settings.data, phrasebook=None, root=str(folder), **files))
+
+
+def test_the_corpus_of_a_run_is_written_cleaned(tmp_path: Path) -> None:
+    """A test pair among the training pairs is left out, as in training, so that no student translates it."""
+    settings = from_files(tmp_path)
+    for side in ("en", "de"):
+        lines = [(tmp_path / f"{split}.{side}").read_text().splitlines() for split in ("train", "test")]
+        write_lines(
+            tmp_path / f"train.{side}", [*lines[0], lines[1][2], "  the  last one" if side == "en" else "letzte"]
+        )
+    run = RunDirectory(tmp_path / "run")
+    prepared = create_run(run, settings)
+    write_corpus(run, settings.data, tmp_path / "copy", targets="reference")
+    pairs = [(tmp_path / "copy" / name).read_text().splitlines() for name in ("train.en", "reference.de")]
+    assert len(pairs[0]) == len(pairs[1]) == len(prepared.store("train"))
+    assert (pairs[0][-1], pairs[1][-1]) == ("the last one", "letzte")
+    assert not set(zip(*pairs, strict=True)) & set(zip(*run.text("test"), strict=True))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_run_whose_corpus_has_changed_is_not_continued(tmp_path: Path, split: str) -> None:
+    settings, run = from_files(tmp_path), RunDirectory(tmp_path / "run")
+    create_run(run, settings)
+    assert prepare_corpus(settings, run).folder.is_dir()
+    for side in ("en", "de"):
+        lines = (tmp_path / f"{split}.{side}").read_text().splitlines()
+        write_lines(tmp_path / f"{split}.{side}", [*lines[1:], "The house ."])
+    with pytest.raises(UserError, match="is not the one that the run was made with: its files"):
+        train(settings, run, RUNTIME)
+
+
+def test_a_run_that_another_process_has_created_is_kept(tmp_path: Path) -> None:
+    run, settings = RunDirectory(tmp_path / "run"), config(tmp_path)
+    prepared = create_run(run, settings)
+    before = run.record()
+    with pytest.raises(UserError, match="run was created by another process; choose another folder"):
+        run.create(replace(settings, seed=2), prepared)
+    assert (run.record(), run.config()) == (before, settings)
+
+
+def test_files_of_an_attempt_that_was_killed_are_not_part_of_the_run(tmp_path: Path) -> None:
+    left = tmp_path / "run" / "tokenizer" / "src.form.json"
+    left.parent.mkdir(parents=True)
+    left.write_text("{}")
+    run = RunDirectory(tmp_path / "run")
+    create_run(run, config(tmp_path))
+    assert not left.exists()
+    assert "tokenizer/src.model" in run.record()["sha256"]
 
 
 def test_a_new_folder_is_a_new_run(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class SyntheticCorpus:
     def copy_test_sets(self, data: DataConfig) -> None:
         """Copy the further test sets of the run's corpus that can be found."""
         for name in data.test_names:
-            if name not in data.tests or self.test_path(name, data.src_lang).exists():
+            if name not in data.tests or all(self.test_path(name, language).exists() for language in self.languages):
                 continue
             try:
                 pairs = list(locate_test_set(data, name).pairs())

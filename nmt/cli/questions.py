@@ -136,7 +136,8 @@ def run_missing(work: QuestionWork, config: QuestionsConfig) -> dict[str, str]:
     until = math.inf if config.max_minutes is None else time.monotonic() + 60 * config.max_minutes
     rows, runs = work.in_order(), work.runs
     prepare_corpora(trainings_in(rows, work), config.mirror)
-    started, row_of, unstored = dict[str, Training](), dict[str, Training](), without_corpus(rows)
+    started, row_of = dict[str, Training](), dict[str, Training]()
+    unstored = without_corpus([row for row in rows if not runs.trained(row)])
 
     def translations(row: Training) -> list[LocalJob]:
         jobs = [translation_job(row, split, runs, threads, not row.search) for split in runs.missing_splits(row)]

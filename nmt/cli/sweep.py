@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from nmt.cli import app
 from nmt.cli.app.best_experiment import write_experiment
 from nmt.config import Config, SweepCommandConfig, from_hydra, user_path, with_values
-from nmt.errors import UserError
+from nmt.errors import Unfinished, UserError
 from nmt.lab.sweep.choose import Pruning, proposal
 from nmt.lab.sweep.report import write_report
 from nmt.lab.sweep.space import Parameter, Value, search_space, text, trials_of
@@ -109,6 +109,8 @@ def train_trial(
 
     try:
         seconds = train_run(trial_config(config, sweep, trial.parameters), run, runtime, poor)
+    except Unfinished:  # of the machine, not of the trial: the same command continues it
+        raise
     except UserError as error:
         log.warning("trial %d failed: %s", trial.number, error)
         return replace(trial, state=TrialState.failed, reason=str(error))

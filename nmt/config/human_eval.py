@@ -23,7 +23,7 @@ class HumanEvalConfig:
     split: str = "test"
     """`export`: recorded name of the runs' scores, as in `compare`."""
     hyps: list[str] = field(default_factory=list)
-    """`export`: files of translations, one per line, as NAME=FILE or FILE; each is one system. Needs src and ref."""
+    """`export`: files of translations, one per line; each is one system, named by its path. Needs src and ref."""
     src: str | None = None
     """`export` with hyps: file of source sentences."""
     ref: str | None = None

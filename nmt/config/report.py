@@ -22,8 +22,8 @@ class ReportConfig:
     seed: int = 1
     """Seed of the random examples."""
     output: str | None = None
-    """Folder for report.html, model_card.md, appendix.md and appendix.tex, which must not exist; null: the run, where
-    they are overwritten."""
+    """Folder for report.html, model_card.md, appendix.md and appendix.tex, which must not have these files; null: the
+    run, where they are overwritten."""
     machine: MachineConfig = field(default_factory=MachineConfig)
     """Device, precision and threads."""
 

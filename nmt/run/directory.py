@@ -148,8 +148,21 @@ class RunDirectory:
             self.write_record(record | {"changed": dict(changes), "finished": False})
 
     def create(self, config: Config, prepared: Prepared) -> None:
-        """Create the run's files. `run.json` comes last: without it the folder is not a run."""
+        """Create the run's files. `run.json` comes last: without it the folder is not a run.
+
+        Raises:
+            UserError: another process has created the run, or is training it.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
+        with self.locked():
+            if self.exists:
+                raise UserError(f"{self.path} was created by another process; choose another folder")
+            self.write_files(config, prepared)
+
+    def write_files(self, config: Config, prepared: Prepared) -> None:
+        """Write the files of a new run."""
+        for name in ("tokenizer", "data"):  # may hold files of an attempt that was killed
+            shutil.rmtree(self.path / name, ignore_errors=True)
         save_config(config, self.config_path)
         for side in SIDES:
             write_tokenizer(self.folder("tokenizer"), side, prepared.tokenizer(side))
@@ -278,8 +291,8 @@ class RunDirectory:
 def corpus_settings(data: DataConfig) -> dict[str, Any]:
     """Return the settings that determine the pairs and their order.
 
-    Locations, ways of preparation, further test sets and checksums of unused files are left out, and so are settings
-    added later at their defaults, so that older runs keep their identity.
+    Locations, ways of preparation, further test sets and checksums of unused files are left out, and so are the
+    settings of the tokenizer that were added later, at their defaults, so that older runs keep their identity.
     """
     defaults = TokenizerConfig()
     tokenizer = {

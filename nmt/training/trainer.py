@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from nmt.allocator import return_memory
 from nmt.config import IntervalUnit, Metric, TrainConfig
 from nmt.data import Batch, TrainingBatches
-from nmt.errors import Interrupted, UserError
+from nmt.errors import Interrupted, Unfinished, UserError
 from nmt.models import Seq2Seq
 from nmt.run import Checkpoint, save_checkpoint
 from nmt.training.average import WeightAverage
@@ -167,7 +167,7 @@ class Trainer:
                 if stop_signal:
                     raise Interrupted(stop_signal)
         if self.saved_step != progress.step:
-            raise UserError(f"training ended, but its last checkpoint could not be written to {self.checkpoints}")
+            raise Unfinished(f"training ended, but its last checkpoint could not be written to {self.checkpoints}")
 
     def due(self, every: int, before: int) -> bool:
         """Return whether a multiple of `every` was reached since `elapsed` was `before`."""

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from nmt.decoding import load_translator
 from nmt.errors import Interrupted, UserError
 from nmt.evaluation import translate_with_bar
 from nmt.lab.benchmark.training import TrainingBenchmark
-from nmt.lab.comparison.systems import iterate_runs, system_settings
+from nmt.lab.comparison.systems import group_seeds, iterate_runs, system_settings
 from nmt.lab.diagnostics.memory import (
     Contestant,
     MeanAccuracy,
@@ -88,8 +89,8 @@ def memory(config: DiagnoseConfig, search: SearchConfig, runtime: Runtime, folde
 
 def finding(accuracy: dict[str, list[MeanAccuracy]], by_chance: list[MeanAccuracy], last: str) -> str:
     """Return the title: the accuracies of the best and the worst model at the largest distance."""
-    best, *_, worst = sorted(accuracy, key=lambda name: -accuracy[name][-1].share)
-    shares = [f"{100 * accuracy[name][-1].share:.0f} % by {name}" for name in dict.fromkeys((best, worst))]
+    ranked = sorted(accuracy, key=lambda name: -accuracy[name][-1].share)
+    shares = [f"{100 * accuracy[name][-1].share:.0f} % by {name}" for name in dict.fromkeys((ranked[0], ranked[-1]))]
     return f"Verbs at a distance of {last} words:\n{', '.join(shares)}, {100 * by_chance[-1].share:.0f} % by chance"
 
 
@@ -123,7 +124,7 @@ def depth(runs: Sequence[RunDirectory]) -> int:
 
 def training_sentences(runs: Sequence[RunDirectory]) -> set[str]:
     """Return the English sentences of all corpora: models were trained or selected on them."""
-    corpora = {str(data.phrasebook): data for data in (run.config().data for run in runs)}
+    corpora = {str(data.phrasebook): replace(data, most_pairs=None) for data in (run.config().data for run in runs)}
     return {en for data in corpora.values() for source in locate(data).values() for en, _ in source.pairs()}
 
 
@@ -153,16 +154,7 @@ def open_or_train_runs(config: DiagnoseConfig, search: SearchConfig, runtime: Ru
 
 def group_runs(runs: Iterable[RunDirectory]) -> list[list[RunDirectory]]:
     """Return the runs, those together that differ only in their seed, in the order of their first runs."""
-    groups: list[list[RunDirectory]] = []
-    for run in runs:
-        settings = system_settings(run.config())
-        of_same = (group for group in groups if system_settings(group[0].config()) == settings)
-        same = next(of_same, None)
-        if same is None or run.config().seed in [other.config().seed for other in same]:
-            groups.append([run])
-        else:
-            same.append(run)
-    return groups
+    return group_seeds(runs, lambda run: system_settings(run.config()), lambda run: run.config().seed)
 
 
 def name_models(groups: Sequence[list[RunDirectory]]) -> dict[str, list[RunDirectory]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from nmt.config import SHORT_MINUTES, Config, from_hydra
 from nmt.errors import UserError
 from nmt.lab.questions.measurement import Measurement, SetLengths, measure_run, read_measurement, write_measurement
 from nmt.run import corpus_settings
+
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
 class Measurements:
@@ -50,11 +53,11 @@ class Measurements:
         return paths
 
     @cached_property
-    def begun(self) -> dict[str, str]:
+    def begun(self) -> dict[str, datetime]:
         """Start of the last training that was measured, by its key."""
-        begun: dict[str, str] = {}
+        begun: dict[str, datetime] = {}
         for (key, _), path in self.paths.items():
-            begun[key] = max(begun.get(key, ""), start_of(self.files[path]))
+            begun[key] = max(begun.get(key, EARLIEST), start_of(self.files[path]))
         return begun
 
     def of(self, training: Training) -> Measurement | None:
@@ -66,7 +69,9 @@ class Measurements:
         path = self.paths.get((training.key, training.scores))
         if path is None or start_of(self.files[path]) < self.begun[training.key]:
             return None
-        return self.files[path]
+        return replace(
+            self.files[path], key=training.key
+        )  # configurations may have more keys than when it was measured
 
     def measured(self, training: Training) -> bool:
         return self.of(training) is not None
@@ -94,7 +99,7 @@ class Measurements:
             UserError: scores or translations of the run are damaged.
         """
         before, speed, run = self.of(training), runs.speed(training), runs.run(training)
-        if before is not None and run.record()["starts"][0]["time"] > start_of(before):
+        if before is not None and time_of(run.record()["starts"][0]) > start_of(before):
             before = None
         if before is not None and (before.speed or not speed):
             return
@@ -114,7 +119,7 @@ class Measurements:
         path = write_measurement(made, self.folder)
         self.files[path] = made
         self.paths[training.key, training.scores] = path
-        self.begun[training.key] = max(self.begun.get(training.key, ""), start_of(made))
+        self.begun[training.key] = max(self.begun.get(training.key, EARLIEST), start_of(made))
 
     def store_finished(self, rows: Sequence[Training], runs: Runs) -> int:
         """Write the files of all rows whose runs are translated, and return the number of new ones."""
@@ -131,9 +136,14 @@ class Measurements:
         return {command: spent for command, spent in minutes.items() if spent > SHORT_MINUTES}
 
 
-def start_of(measurement: Measurement) -> str:
+def start_of(measurement: Measurement) -> datetime:
     """Return the time at which the training began."""
-    return str(measurement.starts[0]["time"])
+    return time_of(measurement.starts[0])
+
+
+def time_of(start: dict[str, Any]) -> datetime:
+    """Return the time of a recorded start."""
+    return datetime.strptime(str(start["time"]), "%Y-%m-%dT%H:%M:%S%z")
 
 
 def settings_of(config: Config) -> dict[str, Any]:

@@ -145,8 +145,16 @@ def normalise_characters(text: str) -> str:
 
 
 def loose(text: str) -> str:
-    """Return the letters and digits of a text, case-folded, with one space in place of other characters."""
-    return _NO_LETTER.sub(" ", text.casefold()).strip()
+    """Return the letters, combining marks and digits of a text, case-folded, with a space in place of the others.
+
+    Vowels of Indic scripts and Thai are combining marks, which `\\w` does not match.
+    """
+    return " ".join(_NO_LETTER.sub(_marks, text.casefold()).split())
+
+
+def _marks(match: re.Match[str]) -> str:
+    """Return the matched characters with spaces in place of all but combining marks."""
+    return "".join(c if unicodedata.category(c).startswith("M") else " " for c in match.group())
 
 
 def source_digest(src: str) -> int | None:

@@ -128,7 +128,13 @@ def prepare(config: DataConfig, given: dict[str, Tokenizer] | None = None, exten
     fingerprints = Fingerprints(cache / "fingerprints.json")
     target = cache / "prepared" / corpus_key(config, sources, fingerprints, given, extend)
     fingerprints.save()
-    make_once(target, lambda partial: write_corpus(config, sources, partial, given, extend), keep=True)
+
+    def fill(partial: Path) -> None:
+        write_corpus(config, sources, partial, given, extend)
+        if corpus_key(config, sources, fingerprints, given, extend) != target.name:
+            raise UserError("a file of the corpus was changed while it was prepared; run the same command again")
+
+    make_once(target, fill, keep=True)
     prepared = Prepared(target)
     prepared.check()
     if extend:  # a continued run has only the extended tokenizers, and finds the corpus by them

@@ -167,7 +167,7 @@ def encode_shard(
     words = {side: WordCounts(pair[column] for pair in text) for column, side in enumerate(SIDES)}
     name = shard_name("train", number)
     with StoreWriter(folder, name, tokenizers["src"].id_limit, tokenizers["tgt"].id_limit) as store:
-        for block in blocks(without_repeated(folder, number, final)):
+        for block in blocks(without_repeated(folder, number, final, tokenizers["src"].plain)):
             for side, lines in zip(SIDES, zip(*block, strict=True), strict=True):
                 words[side].add(lines)
             encoded = encode(tokenizers, block, threads=1)
@@ -181,8 +181,13 @@ def encode_shard(
     return files, {"report": asdict(final), "too_long": too_long}
 
 
-def without_repeated(folder: Path, number: int, report: CleaningReport) -> Iterator[tuple[str, str]]:
-    """Yield the kept pairs of a shard that occur in no earlier shard; count the other pairs in the report."""
+def without_repeated(
+    folder: Path, number: int, report: CleaningReport, plain: Callable[[str], str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the kept pairs of a shard that occur in no earlier shard; count the other pairs in the report.
+
+    `plain` returns the words of a source line, as for `clean`.
+    """
     repeated = repeated_in(folder, number, report.kept)
     pairs = zip(*map(read_lines, text_files(folder, number)), strict=True)
     if not repeated.any():
@@ -191,7 +196,7 @@ def without_repeated(folder: Path, number: int, report: CleaningReport) -> Itera
     origins = np.fromfile(folder / WORK / f"clean-{number:05d}.origins", np.uint64).tolist()
     for (src, tgt), drop, origin in zip(pairs, repeated.tolist(), origins, strict=True):
         if drop:
-            report.count(src, tgt, altered=bool(origin % 2), pairs=-1)
+            report.count(plain(src), tgt, altered=bool(origin % 2), pairs=-1)
             report.drop(Reason.duplicate, origin // 2, src, tgt)
         else:
             yield src, tgt

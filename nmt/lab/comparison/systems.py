@@ -2,11 +2,11 @@
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
+from typing import Any, TypeVar
 
 from nmt.config import (
     SPLITS,
@@ -24,6 +24,8 @@ from nmt.evaluation.sets import EvaluationSet, scores_name, sha256_of_lines
 from nmt.run import CORPUS_PLACES, CORPUS_PREPARATION, RunDirectory, corpus_settings, is_number
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CORPUS_KEYS = tuple(f"data.{key}" for key in (*CORPUS_PLACES, *CORPUS_PREPARATION))
 IGNORED_KEYS = (
@@ -218,18 +220,26 @@ def gather(
 
 def group_by_seed(scored: Sequence[ScoredRun]) -> list[System]:
     """Return the systems of the runs with their costs, in the order of their first runs."""
-    systems: list[System] = []
-    for run in scored:
-        for system in systems:
-            if system.runs[0].settings == run.settings and run.seed not in system.seeds:
-                system.runs.append(run)
-                break
-        else:
-            systems.append(System([run]))
+    systems = [System(runs) for runs in group_seeds(scored, lambda run: run.settings, lambda run: run.seed)]
     for system in systems:
         system.runs.sort(key=lambda run: run.seed)
         system.cost = mean_cost([training_cost(run.run) for run in system.runs])
     return systems
+
+
+def group_seeds(
+    runs: Iterable[T], settings_of: Callable[[T], dict[str, Any]], seed_of: Callable[[T], int]
+) -> list[list[T]]:
+    """Return groups of runs with equal settings and different seeds, in the order of their first runs."""
+    groups: list[list[T]] = []
+    for run in runs:
+        for group in groups:
+            if settings_of(group[0]) == settings_of(run) and seed_of(run) not in map(seed_of, group):
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    return groups
 
 
 def common_test_set(scored: Sequence[ScoredRun], split: str) -> EvaluationSet:

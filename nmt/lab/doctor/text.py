@@ -77,14 +77,14 @@ TEXT_CHECKS = (
         matching(CONTROL),
         "lines have control or invisible characters",
         Limits(0.001, 0.05),
-        "preparation replaces them in training text but not in held-out references: clean the files of data.{split}",
+        "training, translation and scores replace or remove them: clean the files of data.{split}",
     ),
     TextCheck(
         "normalisation",
         not_nfc,
         "lines are not in Unicode NFC",
         Limits(0.001, 0.05),
-        "preparation normalises training text; references are scored as they are: convert data.{split} to NFC",
+        "training, translation and scores convert them: convert the files of data.{split} to NFC",
     ),
 )
 

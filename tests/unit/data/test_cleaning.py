@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config.data import CleaningConfig
-from nmt.data.preprocessing.cleaning import EXAMPLES, CleaningReport, Reason, clean, digests, normalise, pair_digest
+from nmt.data.preprocessing.cleaning import (
+    EXAMPLES,
+    CleaningReport,
+    Reason,
+    clean,
+    digests,
+    loose,
+    normalise,
+    pair_digest,
+)
 
 Pair = tuple[str, str]
 
@@ -157,6 +166,15 @@ def test_a_held_out_source_with_another_target_is_dropped_if_configured() -> Non
     for pair in (("the houses", "die Häuser"), ("?", "was"), ("das Haus", "the house"), ("a house", "das Haus")):
         assert reason_of(pair, config, held_out) is None  # sources without letters and targets are not compared
     assert run([("the house", "x")] * 2, config, held_out)[1].dropped[Reason.duplicate] == 0
+
+
+def test_words_that_differ_in_a_vowel_sign_are_different() -> None:
+    """The signs of Devanagari and Thai are combining marks: boy and girl, and the words for rice and news."""
+    for one, other in (("लड़का सो रहा है", "लड़की सो रहा है"), ("ข้าว", "ข่าว")):
+        assert loose(one) != loose(other)
+        assert loose(f" {one} !") == loose(one)
+    assert loose("Das  Haus, ja?") == "das haus ja"
+    assert loose("?!") == ""
 
 
 def test_the_digest_depends_on_the_boundary_of_the_sides() -> None:

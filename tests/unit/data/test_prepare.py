@@ -302,3 +302,20 @@ def test_most_pairs_are_the_first_and_another_corpus(tmp_path: Path, shard_pairs
     assert text_of(few, "test") == text_of(prepare(config), "test")
     assert len(folders(config)) == 2
     assert len(prepare(replace(config, most_pairs=1000)).store("train")) == len(SPLITS["train"])
+
+
+def test_a_file_that_changes_while_it_is_prepared_is_not_cached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, write_corpus = corpus(tmp_path), MODULE.write_corpus
+
+    def change(*arguments: object) -> None:
+        write_corpus(*arguments)
+        lines = (root(config) / "train.en").read_text(encoding="utf-8").splitlines()
+        write(root(config) / "train.en", [*lines[1:], lines[0]])
+
+    monkeypatch.setattr(MODULE, "write_corpus", change)
+    with pytest.raises(UserError, match="was changed while it was prepared"):
+        prepare(config)
+    monkeypatch.setattr(MODULE, "write_corpus", write_corpus)
+    assert text_of(prepare(config), "train")[-1][0] == normalise(SPLITS["train"][0].en)

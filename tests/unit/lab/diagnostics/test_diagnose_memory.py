@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shapes import model_config
 
-from nmt.cli.diagnosis.memory import depth, group_runs, name_models, training_sentences
+from nmt.cli.diagnosis.memory import depth, finding, group_runs, name_models, training_sentences
 from nmt.config import (
     CellKind,
     Config,
@@ -222,6 +222,19 @@ def test_training_sentences_of_all_runs_are_excluded(tmp_path: Path) -> None:
     texts = [path.read_text().split("\n")[:-1] for path in (tmp_path / "phrasebook").rglob("*.en")]
     assert len(texts) == 6
     assert sentences == {line for text in texts for line in text}
+
+
+def test_training_sentences_include_those_beyond_most_pairs(tmp_path: Path) -> None:
+    data = replace(TINY.data, cache=str(tmp_path))
+    configs = [replace(TINY, data=data), replace(TINY, data=replace(data, most_pairs=3))]
+    assert training_sentences([Saved(tmp_path, config) for config in configs]) == training_sentences(
+        [Saved(tmp_path, configs[0])]
+    )
+
+
+def test_one_model_is_the_best_and_the_worst() -> None:
+    accuracy = [MeanAccuracy((Accuracy(3, 4),))]
+    assert finding({"lstm": accuracy}, accuracy, "1 to 3").endswith("75 % by lstm, 75 % by chance")
 
 
 class Saved(RunDirectory):
