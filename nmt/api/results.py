@@ -1,7 +1,6 @@
 """Results and arguments of translation, for runs and for exported folders. This module needs no torch."""
 
 import difflib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
@@ -73,12 +72,11 @@ def changed_search(search: SearchConfig, settings: Mapping[str, object]) -> Sear
 
 def translation_of(candidate: Candidate, tgt: Tokenizer, alignment: list[tuple[int, int]] | None) -> Translation:
     """Return a candidate with its pieces as text, its confidence and its alignment."""
-    tokens = sum(len(part) + 1 for part in candidate.pieces)
     return Translation(
         text=candidate.text,
         score=candidate.score,
         log_prob=candidate.log_prob,
         pieces=[piece for part in candidate.pieces for piece in tgt.pieces(part)],
-        confidence=math.exp(candidate.log_prob / max(tokens, 1)),
+        confidence=candidate.confidence,
         alignment=alignment,
     )

@@ -22,9 +22,11 @@ from nmt.decoding import (
     align_words,
     load_translator,
 )
+from nmt.decoding.shortlist_files import load_shortlist
 from nmt.errors import UserError
 from nmt.evaluation import attention_figure
-from nmt.evaluation.perplexity import BATCH_SIZE, forced_log_probs
+from nmt.evaluation.confidence import piece_log_probs
+from nmt.evaluation.perplexity import BATCH_SIZE
 from nmt.metrics import pairwise
 from nmt.models import Seq2Seq
 from nmt.run import RunDirectory
@@ -131,6 +133,8 @@ class RunTranslator:
         self.runtime = runtime
         self.base = translator
         """Translator with the search settings of the run."""
+        self.shortlist = translator.shortlist
+        """Tables for `search.shortlist`, loaded when a search first needs them."""
         self.bleu_tokenize = self.runs[0].config().data.bleu_tokenize
 
     def __repr__(self) -> str:
@@ -168,7 +172,9 @@ class RunTranslator:
         base = self.base
         search = changed_search(base.config, settings)
         utility = partial(pairwise, metric=search.mbr_utility, tokenize=self.bleu_tokenize)
-        return Translator(base.model, base.src, base.tgt, search, utility, base.src_lang)
+        if search.shortlist is not None and self.shortlist is None:
+            self.shortlist = load_shortlist(self.runs[0], search.shortlist)
+        return Translator(base.model, base.src, base.tgt, search, utility, base.src_lang, self.shortlist)
 
     @overload
     def translate(
@@ -263,14 +269,10 @@ class RunTranslator:
             base.src.encode([normalise(line) for line in sources]),
             base.tgt.encode(list(map(normalise, targets))),
         )
-        scores: dict[int, ForcedScore] = {}
-        base.model.eval()
-        for batch in batches_by_length(PairStore.of(src, tgt), BATCH_SIZE):
-            columns = forced_log_probs(base.model, batch.to(base.device)).t().tolist()
-            for index, column in zip(batch.indices, columns, strict=True):
-                log_probs = column[: len(tgt[index]) + 1]
-                scores[index] = ForcedScore(math.fsum(log_probs), base.tgt.pieces([*tgt[index], EOS_ID]), log_probs)
-        return [scores[index] for index in range(len(sources))]
+        return [
+            ForcedScore(math.fsum(log_probs), base.tgt.pieces([*ids, EOS_ID]), log_probs)
+            for ids, log_probs in zip(tgt, piece_log_probs(base, src, tgt), strict=True)
+        ]
 
     def attention(self, source: str, target: str | None = None) -> AttentionMatrix:
         """Return the attention weights of a sentence and a target sentence, computed under teacher forcing.

@@ -224,7 +224,8 @@ def align_parts(translator: LineTranslator, parts: Sequence[AlignedPart]) -> lis
         weights = translator.piece_attention([parts[i].src for i in rows], [parts[i].tgt for i in rows])
         if weights is None:
             raise UserError(
-                "this model has no attention, from which words are aligned; leave search.replace_unknown out"
+                "this model has no attention, from which words are aligned; leave out alignments and "
+                "search.replace_unknown, or use a model with attention"
             )
         for row, i in zip(weights, rows, strict=True):  # (T, S), the source at the right end
             part = parts[i]

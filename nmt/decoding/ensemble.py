@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,6 +53,17 @@ class EnsembleState:
         return EnsembleState([state.select(rows) for state in self.members])
 
 
+@contextmanager
+def evaluation_mode(model: TranslationModel) -> Iterator[None]:
+    """Put a model into evaluation mode, without dropout, and then back into its mode."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
 class Ensemble:
     """Mean of the members' probabilities at each step (Sutskever et al. 2014; Jean et al. 2015).
 
@@ -67,7 +79,9 @@ class Ensemble:
 
     @property
     def precision(self) -> Precision:
-        return self.members[0].precision
+        """The lower precision if 8-bit products are impossible in some members."""
+        lower = (member.precision for member in self.members if member.precision != Precision.float32)
+        return next(lower, Precision.float32)
 
     def prepare_search(self, precision: Precision) -> None:
         for member in self.members:

@@ -1,5 +1,6 @@
 """Hypotheses, candidates and special tokens: values that need no torch."""
 
+import math
 from dataclasses import dataclass, field
 
 from nmt.data import BOS_ID, EOS_ID, PAD_ID, UNK_ID
@@ -44,6 +45,12 @@ class Candidate:
     widths: list[dict[int, int]] = field(default_factory=list)
     """For each part of a line with replaced unknown words: the number of words of each replacement, by the index of
     the word that it replaces."""
+
+    @property
+    def confidence(self) -> float:
+        """Geometric mean of the probabilities of the pieces, eos included."""
+        tokens = sum(len(part) + 1 for part in self.pieces)
+        return math.exp(self.log_prob / max(tokens, 1))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nmt.config import DataConfig, SearchConfig, SearchKind
 from nmt.data import EOS_ID, Tokenizer, make_batch, normalise, pad_source
-from nmt.decoding.ensemble import TranslationModel
+from nmt.decoding.ensemble import TranslationModel, evaluation_mode
 from nmt.decoding.hypothesis import SYMBOLS, SYMBOLS_WITH_UNKNOWN, AttentionMap, Hypothesis
 from nmt.decoding.lines import LineTranslator
 from nmt.decoding.mbr import PairwiseUtility, TextUtility
@@ -72,12 +72,8 @@ class Translator(LineTranslator):
         constraints: Sequence[TargetConstraints] | None = None,
     ) -> list[list[Hypothesis]]:
         """Search as the base class does, with the model in evaluation mode."""
-        training = self.model.training
-        self.model.eval()
-        try:
+        with evaluation_mode(self.model):
             return super().search(sources, on_progress, constraints)
-        finally:
-            self.model.train(training)
 
     def search_batches(
         self, sources: list[list[int]], batches: list[list[int]], constraints: Sequence[TargetConstraints]
@@ -143,9 +139,9 @@ class Translator(LineTranslator):
 
     @torch.inference_mode()
     def piece_attention(self, sources: Sequence[list[int]], targets: Sequence[list[int]]) -> NDArray[Any] | None:
-        self.model.eval()
         batch = make_batch(sources, targets, range(len(sources))).to(self.device)
-        weights = self.model.attention(batch.src, batch.src_mask, batch.tgt_in)
+        with evaluation_mode(self.model):
+            weights = self.model.attention(batch.src, batch.src_mask, batch.tgt_in)
         return None if weights is None else weights.float().cpu().numpy()
 
     def attention(self, src: str, tgt: str) -> AttentionMap | None:
@@ -159,10 +155,10 @@ class Translator(LineTranslator):
     @torch.inference_mode()
     def attentions(self, src: Sequence[str], tgt: Sequence[str]) -> list[AttentionMap] | None:
         """Return the attention weights of several sentences and their translations, computed in one batch."""
-        self.model.eval()
         src_ids, tgt_ids = self.src.encode([normalise(line) for line in src]), self.tgt.encode(list(tgt))
         batch = make_batch(src_ids, tgt_ids, range(len(src_ids))).to(self.device)
-        weights = self.model.attention(batch.src, batch.src_mask, batch.tgt_in)  # (B, T, S), padded on the left
+        with evaluation_mode(self.model):
+            weights = self.model.attention(batch.src, batch.src_mask, batch.tgt_in)  # (B, T, S), padded on the left
         if weights is None:
             return None
         return [

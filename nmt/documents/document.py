@@ -113,6 +113,8 @@ def translate_document(
     if kept := document.document.translated:
         log.info("%s: kept the translations of %s", name, counted(kept, "segment"))
     target = None if output in (None, STANDARD) else user_path(output or "")
+    if target is not None and target.is_dir():
+        raise UserError(f"output={output} is a folder; name a file in it")
     if target is None or (target.exists() and not target.is_file()):
         found: list[str] = []
         with progress_bar() as bar:
@@ -165,7 +167,7 @@ def write_bytes(target: Path | None, data: bytes) -> None:
 
 def write_atomically(target: Path, data: bytes) -> None:
     """Write a file under another name, and rename it when it is complete."""
-    partial = target.with_name(f"{target.name}.new")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
         with open(partial, "wb") as file:
             file.write(data)

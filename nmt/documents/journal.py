@@ -69,7 +69,7 @@ class Journal:
         """Read the finished sentences, and return the number of bytes up to the last complete line."""
         data = self.path.read_bytes()
         complete = data[: data.rfind(b"\n") + 1]
-        if not complete and len(data) < 1000:
+        if not complete and encoded(self.header).startswith(data):
             return 0  # killed before its first line was complete
         first, *lines = complete.split(b"\n")[:-1] or [b""]
         restart = f"delete {self.path} to translate {source} from its beginning"
@@ -109,7 +109,7 @@ class Journal:
 
     def write(self, value: Any) -> None:
         """Append a line."""
-        self.file.write(json.dumps(value, ensure_ascii=True).encode() + b"\n")
+        self.file.write(encoded(value))
         self.file.flush()
         os.fsync(self.file.fileno())
 
@@ -118,3 +118,8 @@ class Journal:
         self.file.close()
         if complete or not self.translations:
             self.path.unlink(missing_ok=True)
+
+
+def encoded(value: Any) -> bytes:
+    """Return a value as a line of the journal."""
+    return json.dumps(value, ensure_ascii=True).encode() + b"\n"

@@ -6,13 +6,8 @@ from collections.abc import Sequence
 from nmt.data import PairStore, batches_by_length
 from nmt.decoding import Candidate, Translator
 from nmt.decoding.alignment import target_words, word_numbers, written_pieces
+from nmt.decoding.ensemble import evaluation_mode
 from nmt.evaluation.perplexity import BATCH_SIZE, forced_log_probs
-
-
-def sentence_confidence(candidate: Candidate) -> float:
-    """Return the geometric mean of the probabilities of a translation's pieces, eos included."""
-    tokens = sum(len(part) + 1 for part in candidate.pieces)
-    return math.exp(candidate.log_prob / max(tokens, 1))
 
 
 def word_probabilities(
@@ -55,13 +50,11 @@ def piece_log_probs(
 ) -> list[list[float]]:
     """Return the log-probabilities of the pieces of each target and of eos, given its source."""
     result: list[list[float]] = [[] for _ in sources]
-    training = translator.model.training
-    translator.model.eval()
-    for batch in batches_by_length(PairStore.of(list(sources), list(targets)), BATCH_SIZE):
-        columns = forced_log_probs(translator.model, batch.to(translator.device)).t().tolist()
-        for index, column in zip(batch.indices, columns, strict=True):
-            result[index] = column[: len(targets[index]) + 1]
-    translator.model.train(training)
+    with evaluation_mode(translator.model):
+        for batch in batches_by_length(PairStore.of(list(sources), list(targets)), BATCH_SIZE):
+            columns = forced_log_probs(translator.model, batch.to(translator.device)).t().tolist()
+            for index, column in zip(batch.indices, columns, strict=True):
+                result[index] = column[: len(targets[index]) + 1]
     return result
 
 
@@ -86,7 +79,7 @@ def word_texts(text: str) -> list[str]:
     for word in text.split():
         numbers, count = word_numbers(list(word))
         letters = [""] * count
-        for letter, own in zip(word, numbers, strict=True):
+        for letter, own in zip(word, numbers, strict=True) if count else ():  # a word-boundary symbol alone has no word
             letters[own[-1]] += letter
         words += letters
     return words

@@ -9,7 +9,7 @@ from torch import Tensor
 import nmt
 from nmt.data import UNK_ID, Batch, PairStore, batches_by_length, normalise
 from nmt.decoding import Translator
-from nmt.decoding.ensemble import TranslationModel
+from nmt.decoding.ensemble import TranslationModel, evaluation_mode
 from nmt.metrics import UNITS, Score, bleu_words, score_with_interval
 from nmt.training.progress import perplexity
 
@@ -41,13 +41,11 @@ def perplexities(
     tgt_ids = translator.tgt.encode(tgt_lines)
     store = PairStore.of(translator.src.encode(src_lines), tgt_ids)
     nll = [0.0] * len(store)
-    training = translator.model.training
-    translator.model.eval()
-    for batch in batches_by_length(store, BATCH_SIZE):
-        values = forced_nll(translator.model, batch.to(translator.device)).tolist()
-        for index, value in zip(batch.indices, values, strict=True):
-            nll[index] = value
-    translator.model.train(training)
+    with evaluation_mode(translator.model):
+        for batch in batches_by_length(store, BATCH_SIZE):
+            values = forced_nll(translator.model, batch.to(translator.device)).tolist()
+            for index, value in zip(batch.indices, values, strict=True):
+                nll[index] = value
     vocabulary = hashlib.sha256(translator.tgt.model).hexdigest()[:8]
     unit, tok = "word", ""
     words = [len(line.split()) for line in tgt_lines]

@@ -126,9 +126,11 @@ class EvaluationSet:
         Raises:
             UserError: the sides have different lengths or are empty.
         """
-        for lines in self.references:
+        for number, lines in enumerate(self.references, start=1):
             if len(self.src) != len(lines):
-                raise UserError(f"src has {len(self.src)} lines and ref {len(lines)}; give parallel files")
+                ref = "ref" if len(self.references) == 1 else f"reference {number}"
+                counts = f"src has {len(self.src)} lines and {ref} {len(lines)}"
+                raise UserError(f"{self.name}: {counts}; give parallel files")
         if not self.src:
             raise UserError("src has no line; there is nothing to score")
 

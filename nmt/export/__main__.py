@@ -11,13 +11,13 @@ def main(words: list[str]) -> int:
     if len(words) != 1 or words[0].startswith("-"):
         print("nmt: usage: python -m nmt.export FOLDER < FILE", file=sys.stderr)
         return 2
-    for stream in (sys.stdin, sys.stdout):
-        stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    sys.stdin.reconfigure(encoding="utf-8-sig", newline="\n")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     try:
         translator = ExportedTranslator(open_export(words[0]))
         translator.set_n_best(1)
         for line in sys.stdin:
-            [[candidate, *_]] = translator.translate([line.removesuffix("\n")])
+            [[candidate, *_]] = translator.translate([line.removesuffix("\n").removesuffix("\r")])
             print(candidate.text, flush=True)
     except (UserError, UnicodeDecodeError) as error:
         print(f"nmt: {error}", file=sys.stderr)

@@ -1,7 +1,6 @@
 """Export of a run: graphs, their comparison with the run's model, and the files of the folder."""
 
 import logging
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -67,10 +66,14 @@ def export_run(
         raise UserError(f"{run.path} has source factors, which are not supported in exports; translate from the run")
     model, step = load_model(run, checkpoint)
     graphs = export_graphs(model)
-    partial = output.with_name(f"{output.name}.part")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent)
+    except OSError as error:
+        raise UserError(f"output={output} cannot be written: {error.strerror}; choose another folder") from None
+    partial = Path(temporary.name) / output.name
+    try:
+        partial.mkdir()
         settings = settings_of(run, checkpoint, step, graphs)
         write_folder(partial, run, settings, graphs)
         difference = largest_difference(model, ExportedModel.of_folder(ExportedFolder(partial)), sample_pairs(run))
@@ -92,7 +95,7 @@ def export_run(
     except OSError as error:
         raise UserError(f"output={output} cannot be written: {error.strerror}; choose another folder") from None
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        temporary.cleanup()
     return settings
 
 

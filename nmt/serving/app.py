@@ -17,7 +17,7 @@ from nmt.serving.context import Context
 from nmt.serving.guard import Guard
 from nmt.serving.model import Model
 from nmt.serving.openapi import document
-from nmt.serving.requests import read_fields
+from nmt.serving.requests import read_fields, refuse_other_sites
 from nmt.serving.service import Service
 
 PAGE = Path(__file__).with_name("page.html")
@@ -45,6 +45,15 @@ def build_app(models: Sequence[Model], config: ServeConfig, keys: Sequence[str] 
             return await handler(context, request, fields)
 
         return endpoint
+
+    def for_page(handler: Handler) -> Endpoint:
+        endpoint = guarded(handler)
+
+        async def same_site(request: Request) -> Response:
+            refuse_other_sites(request)
+            return await endpoint(request)
+
+        return same_site
 
     async def health(request: Request) -> Response:
         alive = all(thread.is_alive() for thread in service.queue.threads)
@@ -84,10 +93,10 @@ def build_app(models: Sequence[Model], config: ServeConfig, keys: Sequence[str] 
         Route("/translate_file", guarded(libretranslate.translate_file), methods=["POST"]),
         Route("/download_file/{name}", download),
         Route("/page/models", models_endpoint),
-        Route("/page/translate", guarded(page_endpoints.translate), methods=["POST"]),
-        Route("/page/alternatives", guarded(page_endpoints.alternatives), methods=["POST"]),
-        Route("/page/corrections", guarded(page_endpoints.correct), methods=["POST"]),
-        Route("/page/stream", guarded(page_endpoints.stream), methods=["POST"]),
+        Route("/page/translate", for_page(page_endpoints.translate), methods=["POST"]),
+        Route("/page/alternatives", for_page(page_endpoints.alternatives), methods=["POST"]),
+        Route("/page/corrections", for_page(page_endpoints.correct), methods=["POST"]),
+        Route("/page/stream", for_page(page_endpoints.stream), methods=["POST"]),
     ]
 
     app: ASGIApp = Router(routes, lifespan=lambda app: Lifespan(service))

@@ -74,6 +74,7 @@ class BatchQueue:
         with self.changed:
             if self.closed:
                 raise ShuttingDown
+            self.waiting = deque(job for job in self.waiting if not job.future.cancelled())
             if len(self.waiting) + len(jobs) > self.max_waiting:
                 raise QueueFull
             self.waiting.extend(jobs)

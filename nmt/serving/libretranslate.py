@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from nmt.config import SUFFIXES, DocumentFormat
+from nmt.config import SUFFIXES, DocumentFormat, SearchConfig, SearchKind
 from nmt.serving.context import Context
 from nmt.serving.languages import language_name
 from nmt.serving.model import Model
@@ -99,6 +99,16 @@ def text_format(fields: dict[str, Any]) -> DocumentFormat:
     return DocumentFormat(kind)
 
 
+def widened(search: SearchConfig, count: int) -> dict[str, Any]:
+    """Return the changes of a search that make it find `count` translations of a sentence."""
+    if count == 1 or search.kind not in (SearchKind.greedy, SearchKind.beam, SearchKind.diverse):
+        return {} if search.n_best == count else {"n_best": count}
+    diverse = search.kind == SearchKind.diverse
+    beam_size = max(count, search.beam_size)
+    beam_size += -beam_size % search.groups if diverse else 0
+    return {"kind": "diverse" if diverse else "beam", "n_best": count, "beam_size": beam_size}
+
+
 async def translate(context: Context, request: Request, fields: dict[str, Any]) -> Response:
     """Translate a text or a list of texts."""
     given = fields.get("q")
@@ -113,9 +123,7 @@ async def translate(context: Context, request: Request, fields: dict[str, Any]) 
     model, detected = choose_model(context, fields, " ".join(texts))
     service = context.service
     count = 1 + number_of(fields, "alternatives", 0, 0, context.config.max_beam_size - 1)
-    search = model.translator.config
-    if count > 1:
-        search = model.search({"n_best": count, "beam_size": max(count, search.beam_size)})
+    search = model.search(widened(model.translator.config, count))
     divided = [service.divide(model, text, kind) for text in texts]
     segments = [segment for document in divided for segment in document.segments]
     escapes = [escape for document in divided for escape in document.escapes]

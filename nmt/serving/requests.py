@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -59,6 +59,23 @@ async def read_fields(request: Request) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise RequestError(400, "the body is not a JSON object")
     return query | fields
+
+
+def refuse_other_sites(request: Request) -> None:
+    """Refuse a request that a page of another site makes in the user's browser, for example to store a correction.
+
+    Browsers send where a request is from in `Sec-Fetch-Site`, older ones in `Origin`; programs send neither.
+
+    Raises:
+        RequestError: the request is from another site.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        same = site in ("same-origin", "none")
+    else:
+        same = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if not same:
+        raise RequestError(403, "requests from pages of other sites are refused")
 
 
 def text_of(fields: dict[str, Any], name: str, default: str | None = None) -> str:

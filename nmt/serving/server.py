@@ -88,6 +88,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(1024)
+    except (socket.gaierror, UnicodeError) as error:
+        raise UserError(f"host={host} is not an address of this machine: {error}; choose another host") from None
     except OSError as error:
         raise UserError(f"host={host} port={port} cannot be used: {error.strerror}; choose another port") from None
     return listener

@@ -136,7 +136,7 @@ class Service:
             yield await MarkupTranslation(self.run, model, search, limits).translate(segments[span], escapes[span])
 
     async def run(self, jobs: Sequence[Job]) -> list[Any]:
-        """Submit jobs and return their results. A cancelled request takes its waiting jobs out of the queue."""
+        """Submit jobs and return their results. The waiting jobs of a cancelled request are not computed."""
         self.queue.submit(jobs)
         return list(await asyncio.gather(*(asyncio.wrap_future(job.future) for job in jobs)))
 
@@ -186,7 +186,9 @@ class Service:
             Job(model, search, "", TargetConstraints(), partial(word_details, model, line, candidate))
             for line, candidate in zip(sentences, idle, strict=True)
         ]
-        words = await self.run(calls)
+        words: list[Any] = []
+        for start in range(0, len(calls), WINDOW):
+            words += await self.run(calls[start : start + WINDOW])
         segments = [
             {"source": line, "candidates": [candidate_result(candidate) for candidate in candidates], "words": of_line}
             for line, candidates, of_line in zip(sentences, translations, words, strict=True)

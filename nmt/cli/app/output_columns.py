@@ -8,7 +8,7 @@ from typing import Any
 from nmt.config import OutputFormat
 from nmt.decoding import Candidate, Translator, align_words
 from nmt.decoding.alignment import pharaoh
-from nmt.evaluation.confidence import sentence_confidence, word_probabilities, word_texts
+from nmt.evaluation.confidence import word_probabilities, word_texts
 
 COLUMNS = (
     "line",
@@ -68,7 +68,7 @@ class ColumnWriter:
                     "text": candidate.text,
                     "score": finite(candidate.score),
                     "log_prob": finite(candidate.log_prob),
-                    "confidence": finite(sentence_confidence(candidate)),
+                    "confidence": finite(candidate.confidence),
                     "words": word_texts(candidate.text),
                     "word_probability": [round(value, 4) for value in of_words],
                     "word_confidence": None

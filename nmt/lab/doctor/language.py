@@ -98,6 +98,11 @@ def identifier() -> LanguageIdentifier:
 
 
 def language_scores(text: str, codes: Sequence[str]) -> list[tuple[str, float]]:
-    """Return the probabilities of these languages among all, highest first. Those without a model are omitted."""
-    primary = {code.split("-")[0].lower(): code for code in codes}
-    return [(primary[label], float(score)) for label, score in identifier().rank(text) if label in primary]
+    """Return the probabilities of these languages among all, highest first. Those without a model are omitted.
+
+    Codes of one language in several regions have the same probability.
+    """
+    by_label: dict[str, list[str]] = {}
+    for code in dict.fromkeys(codes):
+        by_label.setdefault(code.split("-")[0].lower(), []).append(code)
+    return [(code, float(score)) for label, score in identifier().rank(text) for code in by_label.get(label, ())]

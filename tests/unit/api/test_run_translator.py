@@ -74,6 +74,16 @@ def test_search_settings_apply_to_one_call(translator: nmt.RunTranslator, senten
     assert asdict(translator.search) == before
 
 
+def test_a_shortlist_is_used(translator: nmt.RunTranslator, sentences: list[str]) -> None:
+    """The tables are loaded once, by the first search that needs them."""
+    limited = translator.translator({"shortlist": 32})
+    assert limited.shortlist is not None
+    assert limited.config.shortlist == 32
+    assert translator.translator({"shortlist": 40}).shortlist is limited.shortlist
+    few, all_pieces = (translator.translate(sentences[:1], shortlist=size)[0].pieces for size in (32, None))
+    assert few != all_pieces
+
+
 def test_prefixes_and_phrases_are_in_the_translations(translator: nmt.RunTranslator, sentences: list[str]) -> None:
     first, second = translator.translate(sentences[:2], prefixes=["Mein Vater", ""], phrases=[[], ["Tisch"]])
     assert first.text.startswith("Mein Vater")

@@ -80,6 +80,25 @@ def test_a_journal_that_was_cut_off_loses_only_its_last_lines(source: Path, cut:
     assert source.with_name("out.md").read_text() == TEXT.upper()
 
 
+def test_a_file_of_the_user_beside_the_output_is_kept(source: Path) -> None:
+    for name in ("out.md.part", "out.md.new"):
+        source.with_name(name).write_text("a note")
+    with pytest.raises(UserError, match=r"out\.md\.part is not a journal of a translation"):
+        run(Counting(), source)
+    source.with_name("out.md.part").unlink()
+    run(Counting(), source)
+    assert source.with_name("out.md.new").read_text() == "a note"
+    assert source.with_name("out.md").read_text() == TEXT.upper()
+
+
+def test_a_folder_as_output_is_refused_before_the_translation(source: Path) -> None:
+    source.with_name("out.md").mkdir()
+    counting = Counting()
+    with pytest.raises(UserError, match=r"output=.*out\.md is a folder; name a file in it"):
+        run(counting, source)
+    assert counting.count == 0
+
+
 def test_a_changed_document_and_other_settings_are_refused(source: Path) -> None:
     journal = stop(source)
     with pytest.raises(UserError, match=r"begun with another run, checkpoint or settings; delete .*out\.md\.part"):

@@ -23,7 +23,7 @@ from nmt.evaluation.calibration import (
     read_calibration,
     write_calibration,
 )
-from nmt.evaluation.confidence import products, sentence_confidence, word_probabilities, word_texts
+from nmt.evaluation.confidence import products, word_probabilities, word_texts
 from nmt.phrasebook import Pair
 from nmt.run import RunDirectory
 
@@ -76,6 +76,7 @@ def test_words_are_right_as_often_as_the_reference_has_them() -> None:
     words = word_texts("Der Hund, der große Hund! bellt .")
     assert label_words(words, "der Hund bellt.") == [False, True, True, False, False, True, False]
     assert label_words(word_texts("赤い家"), "家は赤い") == [True, True, True]
+    assert word_texts("▁ Haus ▁") == ["Haus"]
 
 
 def test_word_probabilities_are_products_of_forced_decoding(tokenizer: Tokenizer, phrases: list[Pair]) -> None:
@@ -91,7 +92,7 @@ def test_word_probabilities_are_products_of_forced_decoding(tokenizer: Tokenizer
             assert eos <= 1e-4  # what remains is the probability of the end of the sentence
     [[best]], [[alone]] = translator_of_one(translator, lines[1])
     assert alone == pytest.approx(found[1][0], rel=1e-4)
-    assert sentence_confidence(best) == pytest.approx(math.exp(best.log_prob / (len(best.pieces[0]) + 1)))
+    assert best.confidence == pytest.approx(math.exp(best.log_prob / (len(best.pieces[0]) + 1)))
     assert products([[-1]], 0, [-1.0]) == []
     assert products([[0], [0, 1], [1]], 2, [-1.0, -2.0, -3.0]) == pytest.approx([math.exp(-3), math.exp(-5)])
 

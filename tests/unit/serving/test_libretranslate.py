@@ -10,10 +10,13 @@ import pytest
 from serving_client import KEY, client_of
 from starlette.testclient import TestClient
 
+from nmt.config import SearchConfig, from_hydra
 from nmt.documents.formats import markdown
+from nmt.lab.doctor.language import language_scores
 from nmt.phrasebook import Pair
 from nmt.serving import Model, read_keys
 from nmt.serving.keys import RateLimit
+from nmt.serving.libretranslate import widened
 
 ENGLISH = {"source": "en", "target": "de"}
 
@@ -84,6 +87,14 @@ def test_languages_settings_and_detection(client: TestClient, phrases: list[Pair
     assert found[0]["confidence"] > 90
     auto = post(client, "/translate", q=" ".join(pair.de for pair in phrases[:3]), source="auto", target="en")
     assert auto["detectedLanguage"]["language"] == "de"
+
+
+def test_a_language_is_detected_in_all_its_regions() -> None:
+    text = "O senhor sabe onde fica a estação de comboios mais próxima?"
+    scores = language_scores(text, ["pt-BR", "es", "pt-PT", "pt-BR"])
+    assert sorted(code for code, _ in scores[:2]) == ["pt-BR", "pt-PT"]
+    assert scores[0][1] == scores[1][1] > scores[2][1]
+    assert len(scores) == 3
 
 
 def test_a_file_is_translated_and_fetched(client: TestClient, models: list[Model], phrases: list[Pair]) -> None:
@@ -192,6 +203,35 @@ def test_a_key_is_needed_where_there_are_keys(models: list[Model], tmp_path: Any
 def test_a_foreign_host_name_is_refused_on_loopback(client: TestClient) -> None:
     assert client.get("/health", headers={"host": "attacker.example"}).status_code == 400
     assert client.get("/health", headers={"host": "localhost:5000"}).status_code == 200
+
+
+def test_a_page_of_another_site_cannot_use_the_page_of_this_one(client: TestClient) -> None:
+    """As a browser marks the requests: by Sec-Fetch-Site, or by the origin alone."""
+    fields = {"q": "the house", "source": "en", "target": "de"}
+    other = ({"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "http://elsewhere.example"})
+    for headers in other:
+        assert client.post("/page/translate", json=fields, headers=headers).status_code == 403
+    host = str(client.base_url)
+    for headers in ({}, {"sec-fetch-site": "same-origin", "origin": host}, {"origin": host}):
+        assert client.post("/page/translate", json=fields, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("search", "count", "changes"),
+    [
+        ({}, 1, {}),
+        ({"n_best": 3}, 1, {"n_best": 1}),
+        ({"beam_size": 5}, 3, {"kind": "beam", "n_best": 3, "beam_size": 5}),
+        ({"kind": "greedy"}, 3, {"kind": "beam", "n_best": 3, "beam_size": 5}),
+        ({"kind": "diverse", "beam_size": 4, "groups": 4}, 6, {"kind": "diverse", "n_best": 6, "beam_size": 8}),
+    ],
+)
+def test_every_search_is_widened_to_the_alternatives(
+    search: dict[str, Any], count: int, changes: dict[str, Any]
+) -> None:
+    before = from_hydra(SearchConfig, search)
+    assert widened(before, count) == changes
+    assert from_hydra(SearchConfig, search | changes).n_best == count
 
 
 def test_metrics_count_and_the_access_log_holds_no_text(

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nmt.config import SearchConfig, SearchKind
-from nmt.data import PairStore, Tokenizer, make_batch
+from nmt.data import UNK_ID, PairStore, Tokenizer, make_batch
 from nmt.decoding import Translator
 from nmt.models import Seq2Seq, Vocabulary, build_model
 from nmt.phrasebook import Pair
@@ -62,6 +62,19 @@ def test_perplexity_is_that_of_all_words_one_sentence_at_a_time(
     words = torch.cat(nll_of_each(model.eval(), text, tokenizer))
     assert actual["valid/loss"] == pytest.approx(words.mean().item(), rel=1e-5)
     assert actual["valid/perplexity"] == pytest.approx(words.mean().exp().item(), rel=1e-5)
+
+
+def test_replacing_unknown_words_leaves_the_model_in_training_mode(
+    model: Seq2Seq, text: Sides, tokenizer: Tokenizer
+) -> None:
+    """The words are aligned by the attention under forced decoding, which is made without dropout."""
+    with torch.no_grad():
+        model.output_bias[UNK_ID] = 100.0
+    store = PairStore.of(*(tokenizer.encode(lines) for lines in text))
+    search = replace(BEAM, replace_unknown="copy")
+    Validator(model, store, text, (tokenizer, tokenizer), search, "13a")()
+    assert model.training
+    assert all(module.training for module in model.modules())
 
 
 def test_loss_is_that_of_training_with_its_label_smoothing(model: Seq2Seq, text: Sides, tokenizer: Tokenizer) -> None:
