@@ -20,7 +20,7 @@ from nmt.lab.questions.measurement import METRICS, Measurement
 from nmt.metrics import RESAMPLES, TRIALS
 
 LENGTHS = 4  # number of groups of sentences by length
-FORMAT = 5  # version of the cached records and of the tests
+FORMAT = 6  # version of the cached records and of the tests
 ROUNDING = 0.005 + 1e-6  # rounding error of figures with two decimal places
 
 
