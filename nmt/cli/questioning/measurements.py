@@ -156,8 +156,11 @@ def settings_of(config: Config) -> dict[str, Any]:
 
 def present_key(measurement: Measurement) -> str | None:
     """Return the key that the training has in the present version; None if the version cannot read its settings."""
+    settings, data = measurement.settings, measurement.settings["data"]
+    if not any(data.get(name) for name in ("download", "phrasebook", "strings")):
+        settings = settings | {"data": data | {"root": "corpus"}}  # its location is not recorded, but is required
     try:
-        config = from_hydra(Config, OmegaConf.create(measurement.settings), {"seed": measurement.seed})
+        config = from_hydra(Config, OmegaConf.create(settings), {"seed": measurement.seed})
     except UserError:
         return None
     return key_of(config)

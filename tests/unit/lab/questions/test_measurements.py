@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,13 @@ from fake_trainings import (  # noqa: F401
     write_question,
 )
 
-from nmt.cli.questioning.measurements import Measurements
-from nmt.cli.questioning.runs import Runs
+from nmt.cli.app.composing import composed
+from nmt.cli.questioning.measurements import Measurements, present_key, settings_of
+from nmt.cli.questioning.runs import Runs, key_of
 from nmt.cli.questioning.tables import rows_of, tables_of
 from nmt.cli.questioning.work import QuestionWork
 from nmt.cli.questions import load_questions
+from nmt.config import Config, from_hydra
 from nmt.errors import UserError
 from nmt.lab.comparison.compare import Comparison, source_lengths
 from nmt.lab.comparison.systems import ScoredRun, System, common_test_set
@@ -70,6 +73,16 @@ def test_a_page_from_files_is_the_page_from_runs(trainer: Trainer, tmp_path: Pat
     assert answer_questions(tmp_path, jobs=0) == page
     assert answer_questions(tmp_path) == page
     assert len(trainer.made) == 12
+
+
+@pytest.mark.parametrize(
+    "experiment", ["questions_tatoeba", "questions_multi30k", "questions_strings", "questions_phrasebook"]
+)
+def test_the_key_of_a_training_is_found_from_its_settings(experiment: str) -> None:
+    """They have no location of the corpus, which files of a user need."""
+    with composed("train", [f"experiment={experiment}", "seed=2"]) as values:
+        config = from_hydra(Config, values)
+    assert present_key(SimpleNamespace(settings=settings_of(config), seed=2)) == key_of(config)  # type: ignore[arg-type]
 
 
 def test_files_hold_no_text_of_the_corpus_and_are_small(trainer: Trainer, tmp_path: Path) -> None:
