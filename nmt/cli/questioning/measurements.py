@@ -142,8 +142,9 @@ def start_of(measurement: Measurement) -> datetime:
 
 
 def time_of(start: dict[str, Any]) -> datetime:
-    """Return the time of a recorded start."""
-    return datetime.strptime(str(start["time"]), "%Y-%m-%dT%H:%M:%S%z")
+    """Return the time of a recorded start, which is in UTC unless it names its time zone."""
+    time = datetime.fromisoformat(str(start["time"]))
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def settings_of(config: Config) -> dict[str, Any]:

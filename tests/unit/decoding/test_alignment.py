@@ -31,7 +31,12 @@ class ByHand:
     def __init__(self, known: dict[tuple[int, ...], np.ndarray]) -> None:
         self.known = known
 
+    training = False
+
     def eval(self) -> None:
+        pass
+
+    def train(self, mode: bool) -> None:
         pass
 
     def parameters(self) -> Iterator[Tensor]:

@@ -126,7 +126,12 @@ def test_alignments_count_the_words_of_the_line_as_given(
 class EachWord:
     """Model stub in which target piece t attends to source piece t."""
 
+    training = False
+
     def eval(self) -> None:
+        pass
+
+    def train(self, mode: bool) -> None:
         pass
 
     def attention(self, src: torch.Tensor, src_mask: torch.Tensor, tgt_in: torch.Tensor) -> torch.Tensor:

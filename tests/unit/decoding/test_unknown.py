@@ -32,7 +32,12 @@ class Pointing:
     def __init__(self, at: list[int]) -> None:
         self.at = at
 
+    training = False
+
     def eval(self) -> None:
+        pass
+
+    def train(self, mode: bool) -> None:
         pass
 
     def attention(self, src: Tensor, src_mask: Tensor, tgt_in: Tensor) -> Tensor:

@@ -206,7 +206,7 @@ def test_a_foreign_host_name_is_refused_on_loopback(client: TestClient) -> None:
 
 
 def test_a_page_of_another_site_cannot_use_the_page_of_this_one(client: TestClient) -> None:
-    """As a browser marks the requests: by Sec-Fetch-Site, or by the origin alone."""
+    """Mark the requests as browsers do: by Sec-Fetch-Site, or by the origin alone."""
     fields = {"q": "the house", "source": "en", "target": "de"}
     other = ({"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "http://elsewhere.example"})
     for headers in other:
