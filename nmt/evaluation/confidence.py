@@ -79,7 +79,9 @@ def word_texts(text: str) -> list[str]:
     for word in text.split():
         numbers, count = word_numbers(list(word))
         letters = [""] * count
-        for letter, own in zip(word, numbers, strict=True) if count else ():  # a word-boundary symbol alone has no word
+        if count == 0:  # a word-boundary symbol alone
+            continue
+        for letter, own in zip(word, numbers, strict=True):
             letters[own[-1]] += letter
         words += letters
     return words

@@ -16,6 +16,7 @@ from nmt.lab.questions.measurement import Measurement, SetLengths, measure_run, 
 from nmt.run import corpus_settings
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
+"""Time before every training."""
 
 
 class Measurements:
@@ -69,9 +70,8 @@ class Measurements:
         path = self.paths.get((training.key, training.scores))
         if path is None or start_of(self.files[path]) < self.begun[training.key]:
             return None
-        return replace(
-            self.files[path], key=training.key
-        )  # configurations may have more keys than when it was measured
+        # The recorded key is another one if configurations have got more keys since.
+        return replace(self.files[path], key=training.key)
 
     def measured(self, training: Training) -> bool:
         return self.of(training) is not None
