@@ -120,15 +120,15 @@ def chance(classes: Mapping[tuple[int, int], Sequence[VerbsLast]]) -> list[Accur
     ]
 
 
-def name_of(cell: str, attends: bool) -> str:
-    return f"{cell} {'with' if attends else 'without'} attention"
+def name_of(cell: str, attends: bool, blocks: bool = False) -> str:
+    return f"{cell}{' in blocks' if blocks else ''} {'with' if attends else 'without'} attention"
 
 
 def model_name(model: ModelConfig) -> str | None:
-    """Return the name of a model by its cell and attention; None if its sides do not have the same cell."""
+    """Return the name of a model by its cell, its blocks (`pre_norm`) and its attention; None if the cells differ."""
     encoder, decoder = model.encoder, model.decoder
     if isinstance(encoder, RecurrentSide) and isinstance(decoder, RecurrentSide) and encoder.cell == decoder.cell:
-        return name_of(encoder.cell, decoder.attends)
+        return name_of(encoder.cell, decoder.attends, decoder.pre_norm)
     return None
 
 

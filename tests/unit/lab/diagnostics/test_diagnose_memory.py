@@ -205,9 +205,11 @@ def test_a_training_is_used_again_for_the_same_configuration_alone() -> None:
 def test_runs_that_differ_only_in_their_seed_are_one_model(tmp_path: Path) -> None:
     gru = replace(TINY, model=TINY.model.with_cell("gru"))
     configs = [TINY, gru, replace(TINY, seed=2, machine=MachineConfig(threads=1)), TINY, replace(gru, seed=2)]
-    groups = group_runs(Saved(tmp_path / str(number), config) for number, config in enumerate(configs))
-    assert [[run.path.name for run in group] for group in groups] == [["0", "2"], ["1", "4"], ["3"]]
-    assert [Path(name).name for name in name_models(groups)] == ["0", "gru with attention", "3"]
+    blocks = replace(gru, model=replace(gru.model, decoder=replace(gru.model.decoder, pre_norm=True)))
+    groups = group_runs(Saved(tmp_path / str(number), config) for number, config in enumerate([*configs, blocks]))
+    assert [[run.path.name for run in group] for group in groups] == [["0", "2"], ["1", "4"], ["3"], ["5"]]
+    names = [Path(name).name for name in name_models(groups)]
+    assert names == ["0", "gru with attention", "3", "gru in blocks with attention"]
 
 
 def test_a_model_with_two_cells_is_named_by_its_run(tmp_path: Path) -> None:
