@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -171,9 +172,11 @@ def place(alignment: WordAlignment, nodes: Sequence[InlineElement], within: Inte
         taken.append(node.interval)
         node.place = clip(characters(alignment, node), area)
         lost += place(alignment, node.children, node.interval, node.place, source)
+    gaps: dict[int, int] = {}  # many elements can be before the same word
     for node in nodes:
         if node.plain[0] >= node.plain[1]:
-            gap = best_gap(alignment, node.plain[0], within, taken)
+            before = words_before(alignment, node.plain[0])
+            gap = gaps[before] if before in gaps else gaps.setdefault(before, best_gap(alignment, before, within, taken))
             at, _ = clip((gap_character(alignment, node, gap, source),) * 2, area)
             at = next((end for start, end in (other.place for other in wide) if start < at < end), at)
             node.place = (at, at)
@@ -215,20 +218,30 @@ def free_interval(
     alignment: WordAlignment, node: InlineElement, within: Interval, taken: Sequence[Interval]
 ) -> Interval:
     """Return one word beside the gap of an element without linked words, or an empty interval if none is free."""
-    gap = best_gap(alignment, node.plain[0], within, taken)
+    gap = best_gap(alignment, words_before(alignment, node.plain[0]), within, taken)
     for start in (gap, gap - 1):
         if within[0] <= start < within[1] and not any(first <= start < last for first, last in taken):
             return start, start + 1
     return gap, gap
 
 
-def best_gap(alignment: WordAlignment, at: int, within: Interval, taken: Sequence[Interval]) -> int:
-    """Return the target word before which the gap at a character of the source belongs.
+def words_before(alignment: WordAlignment, at: int) -> int:
+    """Return the number of source words that start before a character."""
+    return bisect_left(alignment.src_spans, at, key=lambda span: span[0])
+
+
+def best_gap(alignment: WordAlignment, before: int, within: Interval, taken: Sequence[Interval]) -> int:
+    """Return the target word before which a gap of the source belongs.
 
     It crosses the smallest number of links, each weighted by 1 / (1 + distance of its source word from the gap), and is
     not inside a taken interval.
+
+    Args:
+        alignment: words of source and target.
+        before: number of source words before the gap.
+        within: interval of target words.
+        taken: intervals of other elements.
     """
-    before = sum(start < at for start, _ in alignment.src_spans)
     weights = [(s < before, t, 1 / (1 + (before - 1 - s if s < before else s - before))) for s, t in alignment.links]
     gaps = [gap for gap in range(within[0], within[1] + 1) if not any(start < gap < end for start, end in taken)]
     costs = [sum(weight for left, t, weight in weights if left != (t < gap)) for gap in gaps]

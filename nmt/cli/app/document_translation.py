@@ -19,7 +19,7 @@ def check_search_of_documents(n_best: int) -> None:
 
 
 def translate_as_document(
-    translator: LineTranslator, config: TranslateConfig, kind: DocumentFormat, data: DataConfig, weights: str
+    translator: LineTranslator, config: TranslateConfig, kind: DocumentFormat, data: DataConfig, model: str
 ) -> None:
     """Translate a document, and report how its markup was kept.
 
@@ -28,11 +28,11 @@ def translate_as_document(
         config: configuration of the command.
         kind: format of the document.
         data: data configuration of the run.
-        weights: digest of the model's weights.
+        model: digest of the model's weights and their precision.
     """
     handling = TermsAndTags(translator, config, data)
     languages = LanguagePair(translator.src_lang, config.tgt_lang or data.tgt_lang)
-    settings = digest_of(weights, asdict(translator.config), handling.settings())
+    settings = digest_of(model, asdict(translator.config), handling.settings())
     source = user_path(config.input or STANDARD)
     translate_document(handling.translate_markup, source, config.output, kind, languages, settings)
     handling.finish()

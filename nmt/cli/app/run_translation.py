@@ -15,7 +15,7 @@ from nmt.config import OutputFormat, TranslateConfig, user_path, with_search
 from nmt.data import STANDARD, check_new_corrections, check_new_text_file
 from nmt.decoding import load_translator
 from nmt.decoding.constraint_files import read_constraints
-from nmt.documents.journal import digest_weights
+from nmt.documents.journal import digest_of, digest_weights
 from nmt.documents.plain import has_attention
 from nmt.errors import UserError
 from nmt.evaluation.calibration import calibration_for
@@ -51,7 +51,7 @@ def translate_with_run(cfg: DictConfig) -> None:
     others = [RunDirectory.open(path) for path in config.ensemble]
     translator, step = load_translator(run, config.checkpoint, search, runtime.device, others)
     translator.set_languages(config.src_lang, config.tgt_lang)
-    weights = digest_weights(translator.model) if config.document is not None else ""
+    model = digest_of(digest_weights(translator.model), runtime.translate_in) if config.document is not None else ""
     runtime.prepare_search(translator)
     if config.alignments is not None and not translator.attends:
         raise UserError(f"alignments={config.alignments}: {run.path} has no attention; leave alignments out")
@@ -61,7 +61,7 @@ def translate_with_run(cfg: DictConfig) -> None:
         Prompt(translator, config.prefix or "", config.corrections, languages).loop()
         return
     if config.document is not None:
-        translate_as_document(translator, config, config.document, run.config().data, weights)
+        translate_as_document(translator, config, config.document, run.config().data, model)
         return
     handling = TermsAndTags(translator, config, run.config().data)
     columns = None

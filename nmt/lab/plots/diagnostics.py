@@ -101,8 +101,8 @@ def draw_memory(
 ) -> None:
     """Draw the accuracy by distance class with its interval.
 
-    A system whose name ends in "without attention" has a dashed line. `chance` is the accuracy of the most frequent
-    verb.
+    A system whose name ends in "without attention" has a dashed line. A cell in blocks has a dash-dotted line if there
+    is one of the same cell without blocks. `chance` is the accuracy of the most frequent verb.
     """
     figure = new_figure(9.5, 5.6)
     axes = figure.subplots()
@@ -110,6 +110,7 @@ def draw_memory(
     kinds = list(dict.fromkeys(name.partition(" ")[0] for name in accuracies))
     for number, (name, by_class) in enumerate(accuracies.items()):
         kind, without = kinds.index(name.partition(" ")[0]), name.endswith("without attention")
+        both = " in blocks" in name and name.replace(" in blocks", "") in accuracies
         positions = [position + 0.05 * (number - (len(accuracies) - 1) / 2) for position in range(len(classes))]
         shares = [100 * accuracy.share for accuracy in by_class]
         ends = [[100 * end for end in accuracy.interval] for accuracy in by_class]
@@ -123,7 +124,7 @@ def draw_memory(
             color=COLOURS[kind % len(COLOURS)],
             marker=MARKERS[kind % len(MARKERS)],
             markerfacecolor="white" if without else None,
-            linestyle="--" if without else "-",
+            linestyle="--" if without else "-." if both else "-",
             capsize=3,
             linewidth=1.5,
         )
