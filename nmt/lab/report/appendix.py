@@ -110,7 +110,7 @@ def data_statement(facts: RunFacts, run: RunDirectory) -> Iterator[Fact]:
     yield "normalisation", "Unicode NFC, white space reduced to single spaces, control characters removed"
     sizes = " and ".join(f"{run.tokenizer(side).size:,}" for side in (SIDES[:1] if data.tokenizer.joint else SIDES))
     kind = "one vocabulary for both languages" if data.tokenizer.joint else "one vocabulary per language"
-    yield "subwords", f"SentencePiece, {data.tokenizer.type}, {sizes} pieces, {kind}"
+    yield "pieces", f"{facts.kind_of_pieces}, {sizes} pieces, {kind}"
 
 
 def software(starts: list[dict[str, Any]]) -> Iterator[Fact]:

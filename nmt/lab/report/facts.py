@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config, corpus_description, flatten
+from nmt.config import Config, TokenizerConfig, TokenizerType, corpus_description, flatten
 from nmt.data import read_json
 from nmt.decoding import Translator, load_translator
 from nmt.errors import UserError
@@ -56,6 +56,7 @@ class RunFacts:
     config: Config
     pieces: str
     """Number of pieces of the vocabulary, or of both if they differ."""
+    kind_of_pieces: str
     differences: list[tuple[str, str, str]]
     """Key, value and default of each setting that differs from its default."""
     config_text: str
@@ -93,6 +94,7 @@ def collect_facts(
         pair=f"{config.data.src_lang} → {config.data.tgt_lang}",
         split=split,
         config=config,
+        kind_of_pieces=kind_of_pieces(config.data.tokenizer),
         pieces=" and ".join(map(str, dict.fromkeys(tokenizer.size for tokenizer in run.tokenizers().values()))),
         differences=list(differences(config)),
         config_text=run.config_path.read_text(encoding="utf-8"),
@@ -115,6 +117,15 @@ def collect_facts(
     parameters = sum(weight.numel() for weight in translator.model.parameters()) if translator else None
     add_cost(facts, run, parameters)
     return facts
+
+
+def kind_of_pieces(tokenizer: TokenizerConfig) -> str:
+    """Return how text is divided into pieces."""
+    if tokenizer.files:
+        return "ready tokenizer"
+    if tokenizer.type in (TokenizerType.unigram, TokenizerType.bpe):
+        return f"SentencePiece, {tokenizer.type}"
+    return "words" if tokenizer.type == TokenizerType.word else "characters"
 
 
 def quoted(run: RunDirectory) -> str:

@@ -15,6 +15,7 @@ from nmt.documents.formats import markdown
 from nmt.lab.doctor.language import language_scores
 from nmt.phrasebook import Pair
 from nmt.serving import Model, read_keys
+from nmt.serving.guard import Guard
 from nmt.serving.keys import RateLimit
 from nmt.serving.libretranslate import widened
 
@@ -259,6 +260,8 @@ def test_metrics_count_and_the_access_log_holds_no_text(
 def test_the_openapi_document_names_every_endpoint(client: TestClient) -> None:
     document = client.get("/spec").json()
     assert document["openapi"].startswith("3.1")
+    assert isinstance(client.app, Guard)
+    assert set(document["paths"]) == set(client.app.paths)
     for path, operations in document["paths"].items():
         assert client.request("PUT", path).status_code == 405, path
         for method in operations:

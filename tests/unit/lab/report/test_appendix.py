@@ -8,11 +8,11 @@ import pytest
 import torch
 from scored_run import scored_run, settings
 
-from nmt.config import Config, GnmtDecoderConfig, ModelConfig, OptimConfig, flatten
+from nmt.config import Config, GnmtDecoderConfig, ModelConfig, OptimConfig, TokenizerConfig, TokenizerType, flatten
 from nmt.lab.comparison.report import TitledTable
 from nmt.lab.comparison.systems import format_setting
 from nmt.lab.report.appendix import appendix_tables, computing, hyper_parameters, write_appendix
-from nmt.lab.report.facts import RunFacts, collect_facts
+from nmt.lab.report.facts import RunFacts, collect_facts, kind_of_pieces
 from nmt.run import RunDirectory
 
 MODEL = ModelConfig(embed_size=24, dropout=0.0, decoder=GnmtDecoderConfig(weight_drop=0.1))
@@ -90,9 +90,17 @@ def test_the_data_statement_has_corpus_terms_languages_sizes_and_preprocessing(
     assert data["description and terms of use"] == facts.terms
     assert data["pairs kept"] == f"{report['kept']:,}"
     assert data["test set, pairs"] == "24"
-    assert f"{run.tokenizer('src').size} pieces, one vocabulary for both languages" in data["subwords"]
+    assert f"{run.tokenizer('src').size} pieces, one vocabulary for both languages" in data["pieces"]
     assert "at most 150 words" not in data["filters of the training set"]
     assert "1 to 150 words" in data["filters of the training set"]
+
+
+def test_only_subwords_are_of_sentencepiece() -> None:
+    assert kind_of_pieces(TokenizerConfig()) == "SentencePiece, unigram"
+    assert kind_of_pieces(TokenizerConfig(type=TokenizerType.bpe)) == "SentencePiece, bpe"
+    assert kind_of_pieces(TokenizerConfig(type=TokenizerType.word)) == "words"
+    assert kind_of_pieces(TokenizerConfig(type=TokenizerType.char)) == "characters"
+    assert kind_of_pieces(TokenizerConfig(file="words.txt", type=TokenizerType.word)) == "ready tokenizer"
 
 
 def test_scores_have_their_signatures(facts: RunFacts, run: RunDirectory) -> None:
