@@ -81,4 +81,7 @@ def members(words: int = WORDS) -> list[Seq2Seq]:
         member(8, words, encoder="convolutional", decoder="transformer"),
         member(9, words, decoder="convolutional"),
         member(10, words, encoder_cell=CellKind.gated_delta, decoder_cell=CellKind.mlstm),
+        member(11, words, decoder="transformer", encoder_cell=CellKind.rg_lru),
+        member(12, words, encoder="transformer", decoder="convolutional"),
+        member(13, words, encoder="convolutional", cell=CellKind.slstm),
     ]

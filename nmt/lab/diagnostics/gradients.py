@@ -33,11 +33,13 @@ class Decay:
     """
 
     state: list[list[float]]
-    """Norm of the gradient with respect to the whole state: h, or (h, c) of an LSTM as independent variables."""
+    """Norm of the gradient with respect to the whole state, all its numbers as independent variables: h; (h, c) of an
+    LSTM; also the matrices, normalisers and stabilisers of other cells, as they are stored."""
     hidden: list[list[float]]
-    """Norm of dL_t/dh_{t-k}; for an LSTM, c is held fixed."""
+    """Norm of dL_t/dh_{t-k}; the rest of the state, such as c of an LSTM, is held fixed."""
     memory: list[list[float]] | None
-    """Norm of dL_t/dc_{t-k} of an LSTM, including the path through h = o tanh(c); None for other cells."""
+    """Norm for the second tensor of the state, such as c of an LSTM, including the path through h = o tanh(c); None if
+    the state is h alone."""
     whole: float
     """Global norm of the gradient of the mean loss with respect to all parameters, which clipping bounds."""
 
@@ -91,7 +93,7 @@ def measure_decay(model: Seq2Seq, batch: Batch, distance: int) -> Decay:
             gradients = torch.autograd.grad(
                 losses[t][real].sum(), parts, retain_graph=True, allow_unused=True, materialize_grads=True
             )
-            return torch.stack([gradient[real].norm(dim=-1) for gradient in gradients])
+            return torch.stack([gradient[real].flatten(1).norm(dim=1) for gradient in gradients])
 
         back = [t - k for k in range(distance + 1)]
         for part, part_norms in enumerate(norms):
@@ -110,7 +112,7 @@ def unrolled(model: Seq2Seq, batch: Batch) -> tuple[list[Tensor], list[tuple[Ten
     """Run the decoder step by step, so that every state is a node of the graph.
 
     Returns:
-        The loss (B,) of each step; the state of the bottom layer after it, each tensor (B, H); and the tensors of that
+        The loss (B,) of each step; the state of the bottom layer after it, tensors of B states; and the tensors of that
         state after h (c of an LSTM) as inputs of the next step. The gradient with respect to such an input does not
         include the path through h of its own step.
     """
@@ -120,6 +122,7 @@ def unrolled(model: Seq2Seq, batch: Batch) -> tuple[list[Tensor], list[tuple[Ten
         vectors, state, _ = model.decoder.step(tokens, state)
         losses.append(cross_entropy(model.project(vectors), targets, reduction="none"))
         bottom, *upper = state.hidden
+        bottom = tuple(part if part.requires_grad else part.requires_grad_() for part in bottom)
         states.append(bottom)
         carried.append(tuple(part.view_as(part) for part in bottom[1:]))
         state = replace(state, hidden=[(bottom[0], *carried[-1]), *upper])

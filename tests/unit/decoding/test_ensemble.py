@@ -25,7 +25,7 @@ def probabilities(model: Seq2Seq, src: list[int], given: list[int]) -> Tensor:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("count", [1, 2, 9])
+@pytest.mark.parametrize("count", [1, 2, 13])
 def test_each_step_is_the_mean_of_the_members_probabilities(count: int) -> None:
     chosen = members()[:count]
     ensemble = Ensemble(chosen)

@@ -51,6 +51,7 @@ MODELS: list[dict[str, Any]] = [
     {"encoder_cell": CellKind.gru, "decoder_cell": CellKind.ssru, "decoder": "conditional"},
     {"encoder_cell": CellKind.slstm, "decoder_cell": CellKind.rg_lru},
     {"encoder_cell": CellKind.rg_lru, "decoder_cell": CellKind.slstm, "decoder": "luong", "input_feeding": True},
+    *({"cell": cell} for cell in CellKind if cell not in MATRIX_MEMORY_CELLS),
     *({"cell": cell, "hidden_size": 24} for cell in MATRIX_MEMORY_CELLS),
     {"encoder_cell": CellKind.lstm, "decoder_cell": CellKind.mlstm, "decoder": "bahdanau"},
     {"encoder": "transformer", "cell": CellKind.gated_delta, "decoder": "luong"},

@@ -101,6 +101,15 @@ def test_norms_are_those_of_cells_written_out_by_hand(cell: CellKind, step: Step
     assert (decay.memory is None) == (cell != CellKind.lstm)
 
 
+@pytest.mark.parametrize("cell", CellKind)
+def test_the_whole_state_of_every_cell_has_no_smaller_norm_than_its_output(cell: CellKind) -> None:
+    decay = measure_decay(build(cell), make_batch(SRC, TGT, range(2)), K)
+    assert len(decay.state) == len(decay.hidden) == K + 1
+    for whole, hidden in zip(decay.state, decay.hidden, strict=True):
+        assert all(0 <= part <= total < math.inf for part, total in zip(hidden, whole, strict=True))
+    assert 0 < decay.change < math.inf
+
+
 @pytest.mark.parametrize("decoder", RECURRENT_DECODERS)
 def test_the_whole_norm_is_that_of_training_for_every_decoder(decoder: str) -> None:
     model = build(CellKind.gru, decoder=decoder, attention=AttentionKind.additive, decoder_layers=2)
