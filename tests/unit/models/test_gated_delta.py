@@ -172,8 +172,28 @@ def test_an_untrained_decay_is_in_the_range_of_mamba2() -> None:
     assert not GLA(INPUT, 64).input.bias.any()
 
 
+def written_by_authors(cell: CellKind, q: Tensor, k: Tensor, v: Tensor, log_a: Tensor, b: Tensor) -> Tensor:
+    """Return what the authors' code reads from the memory, (B, T, N, D), from the same, the gates (B, T, N, 1 or D).
+
+    Where they divide by the root of D, q is multiplied by it.
+    """
+    larger = q * math.sqrt(UNITS)
+    match cell:
+        case CellKind.gla:
+            return load_file("fla", "ops/gla/naive.py").naive_recurrent_gla(larger, k, v, log_a)[0]
+        case CellKind.mamba2:
+            naive = load_file("fla", "ops/simple_gla/naive.py").naive_recurrent_simple_gla
+            return naive(q, b * k, v, log_a.squeeze(-1), scale=1.0)[0]
+        case CellKind.delta_net:
+            naive = load_file("fla", "ops/delta_rule/naive.py").delta_rule_recurrence
+            return naive(*(part.transpose(1, 2) for part in (larger, k, v, b.squeeze(-1))))[0].transpose(1, 2)
+        case _:
+            naive = load_file("fla", "ops/gated_delta_rule/naive.py").naive_recurrent_gated_delta_rule
+            return naive(q, k, v, b.squeeze(-1), log_a.squeeze(-1), scale=1.0)[0]
+
+
 @pytest.mark.authors
-@pytest.mark.parametrize("cell", [CellKind.gated_delta, CellKind.gla])
+@EVERY
 def test_the_memory_is_that_of_its_authors_in_values_and_gradients(cell: CellKind) -> None:
     """Their reference forms compute in float32."""
     pytest.importorskip("einops", reason="needs einops (make test-authors)")
@@ -182,12 +202,7 @@ def test_the_memory_is_that_of_its_authors_in_values_and_gradients(cell: CellKin
     q, k, v = (layer.split(silu(part)).transpose(0, 1) for part in (q, k, v))  # (B, T, N, D)
     q, k = (part / (part.square().sum(dim=-1, keepdim=True) + EPSILON).sqrt() for part in (q, k))
     log_a, b = (gate.transpose(0, 1) for gate in layer.gates(rest[0]))
-    if cell == CellKind.gla:
-        theirs = load_file("fla", "ops/gla/naive.py")
-        read, _ = theirs.naive_recurrent_gla(q * math.sqrt(UNITS), k, v, log_a)  # they divide by the root of D
-    else:
-        theirs = load_file("fla", "ops/gated_delta_rule/naive.py")
-        read, _ = theirs.naive_recurrent_gated_delta_rule(q, k, v, b.squeeze(-1), log_a.squeeze(-1), scale=1.0)
+    read = written_by_authors(cell, q, k, v, log_a, b)
     expected = layer.norm(read.transpose(0, 1).double()) * silu(g)
     outputs, _ = layer(x)
     torch.testing.assert_close(outputs, expected, atol=2e-4, rtol=2e-4)
