@@ -107,8 +107,13 @@ def score_columns(cell: ScoreCell | None, digits: int = 2) -> list[str]:
         "" if cell.interval is None else interval_text(cell.interval, digits - 1),
         *("" if p is None else p_text(p) for p in (cell.bootstrap_p, cell.randomisation_p, cell.corrected_p)),
         verdict,
-        "" if cell.detectable is None else f"{cell.detectable:.{max(1, digits - 1)}f}",
+        "" if cell.detectable is None else detectable_text(cell.detectable, digits),
     ]
+
+
+def detectable_text(difference: float, digits: int = 2) -> str:
+    """Return a detectable difference, or "none" above 100 points, the range of the scores."""
+    return "none" if difference > 100 else f"{difference:.{max(1, digits - 1)}f}"
 
 
 def mean_text(cell: ScoreCell, digits: int = 2) -> str:
@@ -145,7 +150,7 @@ def reading_notes(cells: Sequence[ScoreCell], several_seeds: bool) -> list[str]:
             "p corrected: the larger p, corrected for the number of tested systems per score (Holm 1979).",
             f"better, worse: the corrected p is below {LEVEL}. undecided: no difference was shown, which does not mean "
             f"that the systems are equal. detectable: smallest true difference that is found with a probability of "
-            f"{POWER:.0%} at the level {LEVEL} / number of tested systems (Bloom 1995).",
+            f"{POWER:.0%} at the level {LEVEL} / number of tested systems (Bloom 1995); none: above 100 points.",
         ]
     if several_seeds and (pairs := {cell.pairs for cell in cells if cell.pairs}):
         notes.append(

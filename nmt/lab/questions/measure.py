@@ -14,6 +14,7 @@ from nmt.config import Claim, Literature
 from nmt.data import read_json, write_json
 from nmt.errors import UserError
 from nmt.lab.comparison.cells import ComparisonVerdict, ScoreCell
+from nmt.lab.comparison.report import detectable_text
 from nmt.lab.comparison.statistics import StatisticsComparison
 from nmt.lab.comparison.systems import mean_cost
 from nmt.lab.questions.measurement import METRICS, Measurement
@@ -236,7 +237,9 @@ def literature_verdict(literature: Literature, measured: MeasuredTable) -> str:
     tested = worse if literature.better == first else better
     difference = f"{literature.better} {better.mean:.1f}, {literature.worse} {worse.mean:.1f}"
     if tested.verdict not in (ComparisonVerdict.better, ComparisonVerdict.worse):
-        detectable = "" if tested.detectable is None else f"; detectable difference {tested.detectable:.1f}"
+        detectable = (
+            "" if tested.detectable is None else f"; detectable difference {detectable_text(tested.detectable)}"
+        )
         return f"Undecided here ({difference}{detectable})."
     direction = "Same direction" if better.mean > worse.mean else "**Opposite direction**"
     return f"{direction} here ({difference})."

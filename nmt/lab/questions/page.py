@@ -71,7 +71,7 @@ checkpoint with the best validation score. The other rows are tested against the
 - Verdict: *better* or *worse* than the first row if the corrected p is below .05. *Undecided* means that no difference
   was shown, not that the rows are equal. A table with missing rows has no tests.
 - Detectable: the smallest true difference that the comparison finds with a probability of 80 % (Bloom 1995), at the
-  level .05 divided by the number of tested rows. A smaller difference is likely to be missed.
+  level .05 divided by the number of tested rows; none: above 100 points. A smaller difference is likely to be missed.
 - Core minutes: processor time of training with validation. Two trainings run side by side and slow each other down a
   little, so the minutes compare rows only. Costs are compared between rows that were trained on one processor in one
   precision; otherwise each row's cost stands below the table with its processor.

@@ -27,7 +27,13 @@ class Mean:
 
 
 def simulated(
-    random: np.random.Generator, shared: float, seeds: int, sentences: int, effect: float = 0.0, spread: float = 0.0
+    random: np.random.Generator,
+    shared: float,
+    seeds: int,
+    sentences: int,
+    effect: float = 0.0,
+    spread: float = 0.0,
+    same_models: bool = False,
 ) -> tuple[list[NDArray[np.float64]], ...]:
     """Return two systems, each as one table (N, 2) per seed; the second is better by `effect`.
 
@@ -38,24 +44,36 @@ def simulated(
         sentences: N.
         effect: true difference of the means.
         spread: standard deviation over the seeds of a seed's true mean.
+        same_models: True if the systems are two searches with the same models, which have the same true means.
     """
     common = np.sqrt(shared) * random.normal(size=(2, 1, sentences))
     scores = common + np.sqrt(1 - shared) * random.normal(size=(2, seeds, sentences))
-    scores += spread * random.normal(size=(2, seeds, 1))
+    scores += spread * random.normal(size=(1 if same_models else 2, seeds, 1))
     scores[1] += effect
     return tuple([np.stack([run, np.ones(sentences)], axis=1) for run in system] for system in scores)
 
 
 def p_values(
-    comparisons: int, shared: float, sentences: int = 40, seeds: int = 3, effect: float = 0.0, spread: float = 0.0
+    comparisons: int,
+    shared: float,
+    sentences: int = 40,
+    seeds: int = 3,
+    effect: float = 0.0,
+    spread: float = 0.0,
+    same_models: bool = False,
+    first_seeds: int | None = None,
 ) -> NDArray[np.float64]:
-    """Return the p-values of both tests for many simulated comparisons, (comparisons, 2): bootstrap, randomisation."""
+    """Return the p-values of both tests for many simulated comparisons, (comparisons, 2): bootstrap, randomisation.
+
+    The first system has `first_seeds` of the seeds; None: all.
+    """
     random = np.random.default_rng([7, int(100 * shared), seeds])
     actual = []
     for _ in range(comparisons):
-        tables = simulated(random, shared, seeds, sentences, effect, spread)
-        bootstrap = paired_bootstrap(*(resample(Mean(), runs) for runs in tables))
-        actual.append((bootstrap, approximate_randomisation(Mean(), *tables)))
+        first, second = simulated(random, shared, seeds, sentences, effect, spread, same_models)
+        first = first[:first_seeds]
+        bootstrap = paired_bootstrap(*(resample(Mean(), runs) for runs in (first, second)), same_models)
+        actual.append((bootstrap, approximate_randomisation(Mean(), first, second)))
     return np.array(actual)
 
 
@@ -77,6 +95,27 @@ def few_trials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("shared", SHARES)
 def test_equal_systems_of_several_seeds_are_told_apart_no_more_often_than_the_level(shared: float) -> None:
     check_size(p_values(300, shared))
+
+
+@pytest.mark.parametrize(("shared", "spread"), [(0.0, 0.0), (0.6, 0.0), (0.6, 1.0), (0.9, 1.0)])
+def test_equal_searches_with_the_same_models_are_told_apart_no_more_often_than_the_level(
+    shared: float, spread: float
+) -> None:
+    check_size(p_values(300, shared, spread=spread, same_models=True))
+
+
+def test_one_run_against_one_holds_the_level_only_by_both_tests() -> None:
+    """Check that the bootstrap of single runs, which is sacrebleu's, rejects too often alone."""
+    actual = p_values(600, 0.0, seeds=1)
+    error = np.sqrt(LEVEL * (1 - LEVEL) / len(actual))
+    bootstrap, randomisation = (actual < LEVEL).mean(axis=0)
+    assert 2 * LEVEL < bootstrap < 3 * LEVEL
+    assert LEVEL / 5 < (actual.max(axis=1) < LEVEL).mean() <= randomisation < LEVEL + 3 * error
+
+
+@pytest.mark.parametrize("shared", SHARES)
+def test_one_run_against_three_holds_the_level(shared: float) -> None:
+    check_size(p_values(300, shared, first_seeds=1))
 
 
 @pytest.mark.parametrize("spread", [0.2, 1.0])

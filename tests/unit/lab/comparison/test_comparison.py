@@ -285,6 +285,8 @@ def test_the_columns_of_a_score_are_mean_interval_p_values_verdict_and_detectabl
     assert score_columns(better) == ["36.42 ± 0.27", "[34.8, 38.0]", ".012", "<.001", ".025", "better", "1.3"]
     undecided = ScoreCell(36.416, None, (34.81, 38.0), 0.2, 0.01, 1, 0.4, 2.0, ComparisonVerdict.undecided)
     assert score_columns(undecided) == ["36.42", "[34.8, 38.0]", ".200", ".010", ".400", "undecided", "2.0"]
+    assert score_columns(replace(undecided, detectable=100.0))[-1] == "100.0"
+    assert score_columns(replace(undecided, detectable=100.1))[-1] == "none"
     assert score_columns(ScoreCell(4.5, None)) == ["4.50", *[""] * 6]
     assert score_columns(ScoreCell(0.81234, 0.00126, (0.80881, 0.81999)), 4)[:2] == [
         "0.8123 ± 0.0013",
