@@ -1,7 +1,7 @@
 """Folder with the corpus of a run, monolingual text and synthetic pairs, and its configuration in both directions."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +40,8 @@ class SyntheticCorpus:
     def begin(self, run: RunDirectory, texts: Sequence[tuple[str, str]]) -> None:
         """Write the corpus of the run and the monolingual texts, given as language and file, unless they exist.
 
-        Repetitions and sentences that are in a held-out set, in any letter case and punctuation, are left out.
+        Repetitions are left out, and so are sentences that have a translation in the training set, or that are in a
+        held-out set in any letter case and punctuation.
 
         Raises:
             UserError: a file cannot be read, or a text has too few sentences.
@@ -52,11 +53,13 @@ class SyntheticCorpus:
             path = self.folder / f"mono.{language}"
             if path.exists():
                 continue
-            lines = new_sentences(read_lines(user_path(text)), {loose(line) for line in self.held_out(language)})
+            held_out = {loose(line) for line in self.held_out(language)}
+            translated = set(map(normalise, read_lines(self.folder / f"train.{language}")))
+            lines = new_sentences(read_lines(user_path(text)), held_out, translated)
             if len(lines) < MIN_SENTENCES:
                 raise UserError(
-                    f"{text} has {len(lines)} sentences beside repetitions and held-out ones; give a text of at least "
-                    f"{MIN_SENTENCES}"
+                    f"{text} has {len(lines)} sentences beside repetitions, training and held-out ones; give a text of "
+                    f"at least {MIN_SENTENCES}"
                 )
             write_lines(path, lines)
             log.info("%s: %d sentences", text, len(lines))
@@ -173,15 +176,16 @@ def bleu_tokenizer(data: DataConfig, tgt: str) -> str:
     return "13a" if data.bleu_tokenize in LANGUAGE_TOKENIZERS else data.bleu_tokenize
 
 
-def new_sentences(lines: Iterable[str], held_out: set[str]) -> list[str]:
-    """Return normalised lines in their order, without empty ones, repetitions and held-out sentences.
+def new_sentences(lines: Iterable[str], held_out: Set[str], translated: Set[str]) -> list[str]:
+    """Return normalised lines in their order, without empty ones, repetitions, training and held-out sentences.
 
     Args:
         lines: the text.
         held_out: held-out sentences in the form of `loose`, without letter case and punctuation.
+        translated: normalised sentences of the training set.
     """
     normalised = dict.fromkeys(normalise(line) for line in lines)
-    return [line for line in normalised if line and (loose(line) or line) not in held_out]
+    return [line for line in normalised if line and line not in translated and (loose(line) or line) not in held_out]
 
 
 def most_probable(scores: Sequence[float], share: float) -> list[int]:

@@ -114,7 +114,9 @@ class BackTranslation:
         model, reverse = self.run, None
         for number in range(1, self.config.rounds + 1):
             folder = self.folder / f"round{number}"
-            forward = [] if self.config.source_text is None else [self.translate(model, f"forward{number}", self.src)]
+            given = self.first_reverse is not None and number == 1
+            needed = self.config.source_text is not None and (self.config.forward or not given)
+            forward = [self.translate(model, f"forward{number}", self.src)] if needed else []
             reverse = self.reverse_model(number, folder, forward, reverse)
             back = self.translate(reverse, f"back{number}", self.tgt)
             names = [back, *(forward if self.config.forward else [])]

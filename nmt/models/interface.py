@@ -24,13 +24,18 @@ class AnyState(Protocol):
         """
 
 
+WORDS_EXPONENT = 0.25
+"""Exponent of the scale E^exponent of the embeddings that the lexicon reads, which can differ from the encoder's own scale."""
+
+
 class Encoded(NamedTuple):
     """Output of an encoder for a batch of source sentences."""
 
     memory: Tensor
     """Vectors that the decoder attends to, (S, B, M); undefined on padding."""
     words: Tensor
-    """Source embeddings, in source order, (S, B, E); used by the lexicon."""
+    """Source embeddings with the scale of `WORDS_EXPONENT`, after dropout, in source order, (S, B, E); used by the
+    lexicon."""
     state: LayerState | None = None
     """Final state of the top recurrent layer with both directions concatenated, as the bridge reads it: h, and c of an
     LSTM; each (B, H). None for an encoder without recurrence."""

@@ -66,9 +66,10 @@ def test_the_end_of_each_part_counts_as_a_piece() -> None:
     assert rounds.per_piece(candidate) == pytest.approx(-3.0 / 10)
 
 
-def test_held_out_sentences_and_repetitions_are_not_translated() -> None:
+def test_training_and_held_out_sentences_and_repetitions_are_not_translated() -> None:
     lines = ["Die  Tür ist offen .", "", "Der Hund schläft.", "Die Tür ist offen .", "DER HUND SCHLÄFT !", "Ein Haus ."]
-    assert new_sentences(lines, {"der hund schläft", ""}) == ["Die Tür ist offen .", "Ein Haus ."]
+    assert new_sentences(lines, {"der hund schläft", ""}, set()) == ["Die Tür ist offen .", "Ein Haus ."]
+    assert new_sentences(lines, {"der hund schläft", ""}, {"Ein Haus ."}) == ["Die Tür ist offen ."]
 
 
 @pytest.mark.parametrize("name", ["mono.de", "mono.de.gz"])
@@ -77,7 +78,8 @@ def test_the_text_is_copied_without_the_sentences_of_all_held_out_sets(tmp_path:
     given = work(tmp_path)
     held_out = given.run.text("valid")[1][0], given.run.text("test")[1][0], "Das Fenster ist zu ."
     new = [f"Satz {number} ." for number in range(20)]
-    write(tmp_path / name, *held_out, *new, new[3])
+    trained = given.run.text("train")[1][0]
+    write(tmp_path / name, *held_out, trained, *new, new[3])
     if name.endswith(".gz"):
         (tmp_path / name).write_bytes(gzip.compress((tmp_path / name).read_bytes()))
     write(given.corpus.test_path("further", "en"), "The window is shut .")
@@ -89,6 +91,28 @@ def test_the_text_is_copied_without_the_sentences_of_all_held_out_sets(tmp_path:
     assert given.corpus.text("de") == new
     data = given.mixture("de", []).data
     assert data.tests == {"further": TextFiles(src=["tests/further.de"], tgt=["tests/further.en"])}
+
+
+@pytest.mark.parametrize(
+    ("settings_of", "expected"),
+    [
+        ({"forward": True}, ["forward1", "back1", "forward2", "back2"]),
+        ({"forward": False}, ["back1", "forward2", "back2"]),
+    ],
+)
+def test_the_source_text_is_translated_only_where_a_training_reads_it(
+    settings_of: dict[str, Any], expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = work(tmp_path, reverse=None, source_text=str(tmp_path / "mono.en"), rounds=2, **settings_of)
+    given.first_reverse = given.run
+    translated: list[str] = []
+    monkeypatch.setattr(given.corpus, "begin", lambda run, texts: None)
+    monkeypatch.setattr(given, "translate", lambda model, name, src: translated.append(name) or name)
+    monkeypatch.setattr(given, "mixture", lambda src, names: (src, names))
+    monkeypatch.setattr(given, "train_run", lambda config, path: given.run)
+    monkeypatch.setattr(given, "figures", lambda number, *rest: number)
+    assert list(given.rounds()) == [0, 1, 2]
+    assert translated == expected
 
 
 def test_a_short_or_damaged_text_is_refused_before_any_training(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 from nmt.config import ConvolutionalEncoderConfig, ModelConfig, PositionKind
 from nmt.models.attention import source_positions
 from nmt.models.embedding import Positions, SourceEmbedding
-from nmt.models.interface import Encoded
+from nmt.models.interface import WORDS_EXPONENT, Encoded
 from nmt.models.layers.convolution import HALF_VARIANCE, Convolution, initialise_normal
 from nmt.models.layers.recurrent import Dropout, WordDropout
 
@@ -26,6 +26,7 @@ class ConvolutionalEncoder(nn.Module):
         embed, hidden = model.embed_size, model.hidden_size
         self.memory_size = embed
         self.embedding = embedding
+        self.word_scale = embed ** (WORDS_EXPONENT - self.embedding_exponent)
         self.positions = Positions(PositionKind.learned, config.max_positions, embed)
         self.inward = initialise_normal(nn.Linear(embed, hidden), 1 - model.dropout)
         self.layers = nn.ModuleList(
@@ -46,10 +47,11 @@ class ConvolutionalEncoder(nn.Module):
         """
         real = mask.unsqueeze(-1)  # (S, B, 1)
         words = self.word_dropout(self.embedding(src))
-        embedded = self.dropout(self.positions(words, source_positions(mask.t()).t()))  # (S, B, E)
+        embedded = self.positions(words, source_positions(mask.t()).t())
+        embedded, words = self.dropout.together(embedded, words)  # (S, B, E)
         x = self.inward(embedded)
         for layer in self.layers:
             padded = pad(self.dropout(x) * real, (0, 0, 0, 0, self.margin, self.margin))  # (S + k - 1, B, H)
             x = (layer(padded) + x) * HALF_VARIANCE
         keys = self.outward(x)
-        return Encoded(keys, words, values=(keys + embedded) * HALF_VARIANCE)
+        return Encoded(keys, words * self.word_scale, values=(keys + embedded) * HALF_VARIANCE)

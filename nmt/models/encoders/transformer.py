@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from nmt.config import ModelConfig, TransformerEncoderConfig
 from nmt.models.attention import source_positions
 from nmt.models.embedding import Positions, SourceEmbedding
-from nmt.models.interface import Encoded
+from nmt.models.interface import WORDS_EXPONENT, Encoded
 from nmt.models.layers.recurrent import Dropout, WordDropout
 from nmt.models.layers.transformer import FeedForward, MultiHead, Residual, initialise
 
@@ -37,6 +37,7 @@ class TransformerEncoder(nn.Module):
         super().__init__()
         self.memory_size = model.embed_size
         self.embedding = embedding
+        self.word_scale = model.embed_size ** (WORDS_EXPONENT - self.embedding_exponent)
         self.positions = Positions(config.positions, config.max_positions, model.embed_size)
         self.layers = nn.ModuleList(TransformerEncoderLayer(config, model) for _ in range(config.layers))
         self.norm = nn.LayerNorm(model.embed_size) if config.pre_norm else nn.Identity()
@@ -51,7 +52,7 @@ class TransformerEncoder(nn.Module):
         sentence is encoded as if it were alone. The output at padding is undefined.
         """
         words = self.word_dropout(self.embedding(src))
-        x = self.dropout(self.positions(words, source_positions(mask.t()).t()))
+        x, words = self.dropout.together(self.positions(words, source_positions(mask.t()).t()), words)
         for layer in self.layers:
             x = layer(x, mask.t()[:, None, None])
-        return Encoded(self.norm(x), words)
+        return Encoded(self.norm(x), words * self.word_scale)

@@ -250,8 +250,13 @@ class Dropout(nn.Module):
         return repeat_rows(fill_dropout_mask_(mask, self.probability), shared, dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        mask = self.mask(x)
-        return x if mask is None else x * mask.to(x.dtype)
+        (dropped,) = self.together(x)
+        return dropped
+
+    def together(self, *parts: Tensor) -> tuple[Tensor, ...]:
+        """Drop the same units of several tensors of one shape."""
+        mask = self.mask(parts[0])
+        return parts if mask is None else tuple(part * mask.to(part.dtype) for part in parts)
 
 
 class WordDropout(nn.Module):

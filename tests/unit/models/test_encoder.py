@@ -8,6 +8,7 @@ from shapes import model_config
 from torch import Tensor, nn
 
 from nmt.data import pad_source
+from nmt.models import Vocabulary, build_model
 from nmt.models.embedding import Embedding
 from nmt.models.encoders.recurrent import RecurrentEncoder
 from nmt.models.layers.fused import MaskedLayer
@@ -110,3 +111,19 @@ def test_fixed_masks_drop_the_same_units_of_a_sentence_at_all_steps() -> None:
     kept = build(1, True, dropout=0.5)(src, mask).memory != 0  # (S, B, H)
     assert torch.equal(kept, kept[:1].expand_as(kept))
     assert not torch.equal(kept[0, 0], kept[0, 1])
+
+
+@pytest.mark.parametrize("kind", ["recurrent", "transformer", "convolutional"])
+def test_the_lexicon_reads_embeddings_of_one_scale_with_the_dropout_of_the_input(kind: str) -> None:
+    torch.manual_seed(0)
+    size, probability = 16, 0.25
+    config = model_config(encoder=kind, embed_size=size, hidden_size=16, heads=2, dropout=probability)
+    encoder = build_model(config, Vocabulary(30, 30)).encoder
+    src = torch.randint(4, 30, (50, 40))
+    mask = torch.ones(50, 40, dtype=torch.bool)
+    expected = size**0.25 * encoder.embedding.weight[src]
+    torch.testing.assert_close(encoder.eval()(src, mask).words, expected)
+    words = encoder.train()(src, mask).words
+    kept = words != 0
+    torch.testing.assert_close(words[kept], expected[kept] / (1 - probability))
+    assert (~kept).double().mean() == pytest.approx(probability, abs=0.05)
