@@ -25,7 +25,7 @@ class AnyState(Protocol):
 
 
 WORDS_EXPONENT = 0.25
-"""Exponent of the scale E^exponent of the embeddings that the lexicon reads, which can differ from the encoder's own scale."""
+"""Exponent of the scale E^exponent of the embeddings that the lexicon reads. It can differ from the encoder's own."""
 
 
 class Encoded(NamedTuple):
