@@ -219,7 +219,8 @@ class DataConfig:
     factor_values: int = 1000
     """Maximum number of values of each factor; rarer ones are unknown."""
     most_pairs: int | None = None
-    """Maximum number of training pairs, taken from the beginning, to simulate a smaller corpus; null: all."""
+    """Maximum number of training pairs, taken from the beginning, to simulate a smaller corpus; null: all. Shuffle a
+    corpus that is sorted, by length for example, before."""
     cache: str | None = None
     """Folder for downloads and preprocessed corpora; null: $NMT_CACHE, or ~/.cache/nmt if that is not set."""
     bleu_tokenize: str = "13a"
