@@ -77,7 +77,7 @@ class LabelLayout:
         Args:
             axes: panel.
             labels: texts, each with its point.
-            line: points of a line that the labels avoid, in data coordinates, (N, 2).
+            line: points of a line that the labels avoid, in data coordinates, (N, 2); NaN interrupts it.
         """
         self.axes = axes
         self.labels = labels

@@ -1,5 +1,6 @@
 """Pictures of a question: BLEU of each row with its interval, by source length, and against the cost of training."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,27 +59,29 @@ def draw_question(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: 
 def draw_costs(parts: Sequence[tuple[QuestionPart, MeasuredTable]], picture: Path) -> None:
     """Draw test BLEU against the core minutes of training, one panel per table and one point per row.
 
-    Vertical bars are 95 % intervals over sentences and seeds.
+    Vertical bars are 95 % intervals over sentences and seeds. Rows of one name have the same style in all panels.
     """
+    names = list(dict.fromkeys(name for _, table in parts for name in table.rows))
     figure = new_figure(5.4 * len(parts), 4.2)
     panels = figure.subplots(1, len(parts), squeeze=False)[0]
     layouts = []
     for axes, (part, table) in zip(panels, parts, strict=True):
-        labels = []
-        for at, (name, row) in enumerate(table.rows.items()):
+        labels, bars = [], []
+        for name, row in table.rows.items():
             if "cpu_seconds" not in row.cost:
                 continue
-            minutes, cell, point = row.cost["cpu_seconds"] / 60, row.scores["bleu"], style(at)
-            arms = [[arm] for arm in interval_arms(cell)]
-            axes.errorbar(minutes, cell.mean, yerr=arms, **point)
+            minutes, cell, point = row.cost["cpu_seconds"] / 60, row.scores["bleu"], style(names.index(name))
+            below, above = interval_arms(cell)
+            axes.errorbar(minutes, cell.mean, yerr=[[below], [above]], **point)
+            bars += [(minutes, cell.mean - below), (minutes, cell.mean + above), (math.nan, math.nan)]
             labels.append(Label(name, (minutes, cell.mean), 0.0, point["color"]))
         axes.set(xlabel="core minutes of training", ylabel="BLEU, test set")
         axes.set_title("\n".join(textwrap.wrap(part.name, 60)), fontsize=9, parse_math=False)
         axes.margins(0.2, 0.1)
         axes.grid(alpha=0.3)
-        layouts.append((axes, labels))
+        layouts.append((axes, labels, bars))
     figure.draw_without_rendering()  # fixes the sizes of the panels, on which the positions of the labels depend
-    for axes, labels in layouts:
+    for axes, labels, bars in layouts:
         if labels:
-            LabelLayout(axes, labels, line=[labels[0].position]).draw()  # a line of one point: none to avoid
+            LabelLayout(axes, labels, line=bars).draw()
     save(figure, picture)
