@@ -9,6 +9,7 @@ checked directly after it is composed, before Hydra uses it.
 import re
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -50,6 +51,17 @@ def install(schema: type) -> None:
     TextVisitor.schema = schema
     hydra._internal.hydra.ConfigLoaderImpl = CheckedLoader
     hydra.core.override_parser.overrides_parser.HydraOverrideVisitor = TextVisitor
+
+
+@contextmanager
+def reading(schema: type) -> Iterator[None]:
+    """Read configurations of another command's schema than that of `install`."""
+    installed = TextVisitor.schema
+    TextVisitor.schema = schema
+    try:
+        yield
+    finally:
+        TextVisitor.schema = installed
 
 
 class CheckedLoader(ConfigLoaderImpl):  # type: ignore[misc]  # mypy does not read hydra

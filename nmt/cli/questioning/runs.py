@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.cli.app.hydra_errors import explain
+from nmt.cli.app.hydra_guard import reading
 from nmt.cli.launch.local_jobs import LocalJob, path_override
 from nmt.config import Config, TrackingConfig, from_hydra
 from nmt.data import locked, read_json
@@ -75,7 +76,8 @@ def key_of(config: Config) -> str:
 def compose_train(overrides: tuple[str, ...]) -> Config:
     """Return the configuration of the train command for a command line; Hydra is already initialised."""
     try:
-        return from_hydra(Config, compose("train", overrides=list(overrides)))
+        with reading(Config):
+            return from_hydra(Config, compose("train", overrides=list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error, Config)) from None
 
