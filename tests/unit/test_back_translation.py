@@ -27,6 +27,7 @@ from nmt.config import (
 )
 from nmt.config.data import CleaningConfig
 from nmt.config.train import EmbeddingFileConfig, PretrainedEmbeddingsConfig
+from nmt.data import locate
 from nmt.decoding import Candidate
 from nmt.errors import UserError
 from nmt.run import RunDirectory
@@ -78,7 +79,7 @@ def test_the_text_is_copied_without_the_sentences_of_all_held_out_sets(tmp_path:
     given = work(tmp_path)
     held_out = given.run.text("valid")[1][0], given.run.text("test")[1][0], "Das Fenster ist zu ."
     new = [f"Satz {number} ." for number in range(20)]
-    trained = given.run.text("train")[1][0]
+    _, trained = next(locate(given.run.config().data)["train"].pairs())
     write(tmp_path / name, *held_out, trained, *new, new[3])
     if name.endswith(".gz"):
         (tmp_path / name).write_bytes(gzip.compress((tmp_path / name).read_bytes()))

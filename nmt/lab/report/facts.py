@@ -56,7 +56,6 @@ class RunFacts:
     config: Config
     pieces: str
     """Number of pieces of the vocabulary, or of both if they differ."""
-    kind_of_pieces: str
     differences: list[tuple[str, str, str]]
     """Key, value and default of each setting that differs from its default."""
     config_text: str
@@ -78,6 +77,11 @@ class RunFacts:
     starts: list[RecordedStart] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
+    @property
+    def kind_of_pieces(self) -> str:
+        """Way in which text is divided into pieces."""
+        return kind_of_pieces(self.config.data.tokenizer)
+
 
 def collect_facts(
     run: RunDirectory, split: str, device: torch.device, examples: int = 2, at_random: int = 4, seed: int = 1
@@ -94,7 +98,6 @@ def collect_facts(
         pair=f"{config.data.src_lang} → {config.data.tgt_lang}",
         split=split,
         config=config,
-        kind_of_pieces=kind_of_pieces(config.data.tokenizer),
         pieces=" and ".join(map(str, dict.fromkeys(tokenizer.size for tokenizer in run.tokenizers().values()))),
         differences=list(differences(config)),
         config_text=run.config_path.read_text(encoding="utf-8"),

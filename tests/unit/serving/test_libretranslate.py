@@ -264,5 +264,5 @@ def test_the_openapi_document_names_every_endpoint(client: TestClient) -> None:
     assert set(document["paths"]) == set(client.app.paths)
     for path, operations in document["paths"].items():
         assert client.request("PUT", path).status_code == 405, path
-        for method in operations:
+        for method in operations.keys() - {"parameters"}:
             assert client.request(method, path).status_code != 405, path
