@@ -176,10 +176,9 @@ def place(alignment: WordAlignment, nodes: Sequence[InlineElement], within: Inte
     for node in nodes:
         if node.plain[0] >= node.plain[1]:
             before = words_before(alignment, node.plain[0])
-            gap = (
-                gaps[before] if before in gaps else gaps.setdefault(before, best_gap(alignment, before, within, taken))
-            )
-            at, _ = clip((gap_character(alignment, node, gap, source),) * 2, area)
+            if before not in gaps:
+                gaps[before] = best_gap(alignment, before, within, taken)
+            at, _ = clip((gap_character(alignment, node, gaps[before], source),) * 2, area)
             at = next((end for start, end in (other.place for other in wide) if start < at < end), at)
             node.place = (at, at)
     return lost
