@@ -60,7 +60,8 @@ def test_a_killed_translation_continues(run: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out.md").exists()
     kept = journal.read_bytes()
     for setting in ("search.max_length_offset=9", "machine.precision=bfloat16"):
-        assert "another run, checkpoint or settings" in refused("translate", *words, setting, cwd=tmp_path)
+        _, error = call("translate", *words, setting, cwd=tmp_path, code=2)
+        assert "another run, checkpoint or settings" in error
     (tmp_path / "in.md").write_text(text + "More.\n")
     assert "in.md has changed since" in refused("translate", *words, cwd=tmp_path)
     (tmp_path / "in.md").write_text(text)

@@ -22,8 +22,10 @@ from fake_trainings import (  # noqa: F401
     trainings,
     write_question,
 )
+from hydra.core.global_hydra import GlobalHydra
 
 from nmt.cli import questions
+from nmt.cli.app.hydra_guard import CheckedLoader
 from nmt.cli.questioning.measurements import Measurements
 from nmt.cli.questioning.runs import Runs, training_job
 from nmt.cli.questioning.tables import tables_of
@@ -151,7 +153,10 @@ def test_each_finding_of_the_literature_names_its_paper() -> None:
 
 
 @pytest.mark.commands
-def test_the_shipped_questions_compose_and_their_short_trainings_fit_into_fourteen_hours(tmp_path: Path) -> None:
+def test_the_shipped_questions_compose_and_their_short_trainings_fit_into_fourteen_hours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GlobalHydra.instance().config_loader(), "__class__", CheckedLoader)  # as the command has it
     shipped = load_questions(Path(conf_dir()) / "questions")
     measurements = Measurements(tmp_path)
     tables = {name: tables_of(question, name) for name, question in shipped.items()}
@@ -162,7 +167,7 @@ def test_the_shipped_questions_compose_and_their_short_trainings_fit_into_fourte
     short = {training.key for training in [*everything, *pending] if training.minutes <= SHORT_MINUTES}
     assert sum(work.seconds[key] for key in short) <= 2 * 14 * 3600  # two cores
     assert sum(work.seconds.values()) <= 2 * 26 * 3600
-    assert all(question.seeds == [1, 2, 3] for question in shipped.values())
+    assert [name for name, question in shipped.items() if question.seeds != [1, 2, 3]] == ["improvements"]
     assert {training.config.data.name for training in everything} == {
         "phrasebook",
         "multi30k",
