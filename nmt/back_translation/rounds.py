@@ -114,10 +114,10 @@ class BackTranslation:
         model, reverse = self.run, None
         for number in range(1, self.config.rounds + 1):
             folder = self.folder / f"round{number}"
-            given = self.first_reverse is not None and number == 1
-            needed = self.config.source_text is not None and (self.config.forward or not given)
+            given = self.first_reverse if number == 1 else None
+            needed = self.config.source_text is not None and (self.config.forward or given is None)
             forward = [self.translate(model, f"forward{number}", self.src)] if needed else []
-            reverse = self.reverse_model(number, folder, forward, reverse)
+            reverse = given or self.reverse_model(number, folder, forward, reverse)
             back = self.translate(reverse, f"back{number}", self.tgt)
             names = [back, *(forward if self.config.forward else [])]
             model = self.train_run(self.mixture(self.src, names), folder / "run")
@@ -126,13 +126,11 @@ class BackTranslation:
     def reverse_model(
         self, number: int, folder: Path, forward: Sequence[str], previous: RunDirectory | None
     ) -> RunDirectory:
-        """Return the reverse model of a round.
+        """Train the reverse model of a round.
 
         It is trained on the real pairs and on real text of its target language with translations by the model. Without
         such text it is trained on its own translations of the round before.
         """
-        if number == 1 and self.first_reverse is not None:
-            return self.first_reverse
         names = list(forward) or ([] if previous is None else [f"back{number - 1}"])
         return self.train_run(self.mixture(self.tgt, names), folder / "reverse")
 

@@ -122,7 +122,8 @@ def unrolled(model: Seq2Seq, batch: Batch) -> tuple[list[Tensor], list[tuple[Ten
         vectors, state, _ = model.decoder.step(tokens, state)
         losses.append(cross_entropy(model.project(vectors), targets, reduction="none"))
         bottom, *upper = state.hidden
-        bottom = tuple(part if part.requires_grad else part.requires_grad_() for part in bottom)
+        for part in bottom:
+            part.requires_grad_()  # a constant, such as a first stabiliser, has a gradient too
         states.append(bottom)
         carried.append(tuple(part.view_as(part) for part in bottom[1:]))
         state = replace(state, hidden=[(bottom[0], *carried[-1]), *upper])
